@@ -1,0 +1,46 @@
+"""Assembles the app and starts the watcher."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+
+from fastapi import FastAPI
+from fastapi_offline import FastAPIOffline
+
+from live import LiveModel, watch
+from openapi import describe_with_live_model
+from problems import add_problem_handlers
+from routes import health, models, predict
+from settings import Settings, read_settings
+
+
+def create_app(settings: Settings) -> FastAPI:
+    logging.basicConfig(level=settings.log_level, format="%(levelname)s: %(name)s: %(message)s")
+    live = LiveModel(settings.models_dir)
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        watcher = asyncio.create_task(watch(live))
+        yield
+        watcher.cancel()
+        with suppress(asyncio.CancelledError):
+            await watcher
+
+    app = FastAPIOffline(  # /docs with its scripts from here, not from a CDN
+        title="Iris ML",
+        version="0.1.0",
+        description="Predictions of the newest published model.",
+        redoc_url=None,
+        lifespan=lifespan,
+    )
+    app.state.live = live
+    app.state.settings = settings
+    app.openapi = describe_with_live_model(app, live)  # type: ignore[method-assign]
+    add_problem_handlers(app)
+    for routes in (health, models, predict):
+        app.include_router(routes.router)
+    return app
+
+
+app = create_app(read_settings())

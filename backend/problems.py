@@ -1,0 +1,64 @@
+"""Gives every failure the same shape: RFC 9457 problem documents."""
+
+from http import HTTPStatus
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException
+
+from errors import InvalidInstance, ModelServerError
+from schemas import Problem
+
+
+MEDIA_TYPE = "application/problem+json"
+
+
+def add_problem_handlers(app: FastAPI) -> None:
+    """Give every failure that can leave the app the same shape."""
+
+    @app.exception_handler(ModelServerError)
+    async def model_server_error(request: Request, error: ModelServerError) -> JSONResponse:
+        return _problem(error.status, error.title, str(error), headers=error.headers)
+
+    @app.exception_handler(InvalidInstance)
+    async def invalid_instance(request: Request, error: InvalidInstance) -> JSONResponse:
+        faults = [fault._asdict() for fault in error.faults]
+        return _problem(error.status, error.title, str(error), errors=faults)
+
+    # Starlette's, not FastAPI's: an unknown path raises the former.
+    @app.exception_handler(HTTPException)
+    async def http_exception(request: Request, error: HTTPException) -> JSONResponse:
+        status = HTTPStatus(error.status_code)
+        return _problem(status, status.phrase, _advice(request, error), headers=error.headers)
+
+    @app.exception_handler(Exception)
+    async def unexpected_error(request: Request, error: Exception) -> JSONResponse:
+        status = HTTPStatus.INTERNAL_SERVER_ERROR
+        return _problem(status, status.phrase, "This is our fault; the server's log says more.")
+
+
+def _advice(request: Request, error: HTTPException) -> str:
+    path = request.url.path
+    if error.status_code == HTTPStatus.NOT_FOUND:
+        return f"There is nothing at {path}. The routes are listed at /docs."
+    if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
+        allowed = (error.headers or {}).get("Allow", "another method")
+        return f"{path} does not answer {request.method}. Use {allowed}."
+    return str(error.detail)
+
+
+def _problem(
+    status: HTTPStatus, title: str, detail: str, headers: Any = None, **members: Any
+) -> JSONResponse:
+    document = {"title": title, "status": status.value, "detail": detail, **members}
+    return JSONResponse(document, status, headers=headers, media_type=MEDIA_TYPE)
+
+
+def problem_responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """The OpenAPI entries of a route's failures."""
+    content = {MEDIA_TYPE: {"schema": Problem.model_json_schema()}}
+    return {
+        status: {"description": HTTPStatus(status).phrase, "content": content}
+        for status in statuses
+    }

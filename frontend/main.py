@@ -1,0 +1,8 @@
+"""The page: what is on it, and where."""
+
+import streamlit as st
+
+import texts
+
+st.set_page_config(page_title=texts.TITLE, page_icon=":material/local_florist:")
+st.navigation([st.Page("views/predict.py", title=texts.PREDICT)]).run()

@@ -1,0 +1,79 @@
+"""A form drawn from the live model, and the model's answer."""
+
+from typing import Any
+
+import streamlit as st
+
+import texts
+from charts import draw_probabilities
+from client import BackendAway, BackendClient, BackendError, connect
+
+FIELDS_IN_A_ROW = 2
+
+
+@st.fragment(run_every="2s")
+def wait_for(client: BackendClient) -> None:
+    """Draw the page anew once the backend answers."""
+    st.caption(texts.WAITING)
+    try:
+        client.live_manifest()
+    except BackendError:
+        return
+    st.rerun()
+
+
+def show_failure(error: BackendError, client: BackendClient) -> None:
+    st.warning(error.detail)
+    if isinstance(error, BackendAway):
+        wait_for(client)
+
+
+def enter(feature: dict[str, Any]) -> float:
+    value: float = st.number_input(
+        texts.label(feature),
+        value=feature["median"],
+        step=feature["step"],
+        format="%g",
+        help=texts.training_range(feature),
+        key=f"feature {feature['name']}",
+    )
+    return value
+
+
+client = connect()
+st.title(texts.TITLE)
+
+try:
+    manifest = st.session_state["manifest"] = client.live_manifest()
+except BackendError as error:
+    show_failure(error, client)
+    # The form seen last stays, with what has been typed into it.
+    if "manifest" not in st.session_state:
+        st.stop()
+    manifest = st.session_state["manifest"]
+
+st.markdown(texts.introduction(manifest))
+with st.form("instance"):
+    instance = {}
+    columns = st.columns(FIELDS_IN_A_ROW)
+    for index, feature in enumerate(manifest["features"]):
+        with columns[index % FIELDS_IN_A_ROW]:
+            instance[feature["name"]] = enter(feature)
+    asked = st.form_submit_button(texts.PREDICT, type="primary")
+st.caption(texts.described(manifest))
+
+if asked:
+    try:
+        st.session_state["answer"] = client.predict(instance)
+    except BackendError as error:
+        st.session_state.pop("answer", None)
+        show_failure(error, client)
+
+answer = st.session_state.get("answer")
+if not answer:
+    st.stop()
+st.subheader(texts.plain(answer["prediction_class"]))
+st.altair_chart(draw_probabilities(answer["probabilities"]))
+for warning in answer["warnings"]:
+    st.warning(texts.plain(warning["detail"]))
+st.caption(texts.answered_by(answer["model_version"]))
