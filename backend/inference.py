@@ -2,6 +2,7 @@
 
 from contextlib import suppress
 from typing import Any
+from uuid import uuid4
 
 import numpy as np
 import numpy.typing as npt
@@ -9,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 from pydantic_core import ErrorDetails
 
 from errors import Fault, InvalidInstance, MalformedBody
-from schemas import Feature, Manifest, Warning
+from schemas import Feature, Manifest, Prediction, RangeWarning
 
 Array = npt.NDArray[np.float64]
 
@@ -42,6 +43,19 @@ class Model:
             raise self._rejection(errors) from None
         return list(instance.__dict__.values())
 
+    def predict(self, values: list[float]) -> Prediction:
+        """The answer to one instance, its values in the order of the features."""
+        probabilities = self.predict_proba(np.array([values]))[0].tolist()
+        prediction = max(range(len(probabilities)), key=probabilities.__getitem__)
+        return Prediction(
+            prediction=prediction,
+            prediction_class=self.classes[prediction],
+            probabilities=dict(zip(self.classes, probabilities, strict=True)),
+            model_version=self.version,
+            prediction_id=str(uuid4()),
+            warnings=self._warn_of(values),
+        )
+
     def predict_proba(self, X: Array) -> Array:
         """Class probabilities, shape (n, k), for X of shape (n, f) in the order of the features.
 
@@ -53,10 +67,10 @@ class Model:
                 return probabilities
         raise InvalidInstance([Fault("#", "The model has no answer to values this large.")])
 
-    def warn_of(self, values: list[float]) -> list[Warning]:
+    def _warn_of(self, values: list[float]) -> list[RangeWarning]:
         """One warning for each value the training table's range does not hold."""
         return [
-            Warning(feature=feature.name, detail=_outside(feature, value))
+            RangeWarning(feature=feature.name, detail=_outside(feature, value))
             for feature, value in zip(self.manifest.features, values, strict=True)
             if not feature.min <= value <= feature.max
         ]

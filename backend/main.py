@@ -38,7 +38,7 @@ def create_app(settings: Settings) -> FastAPI:
     app.state.settings = settings
     app.openapi = describe_with_live_model(app, live)  # type: ignore[method-assign]
     add_problem_handlers(app)
-    for routes in (health, models, predict):
+    for routes in (predict, models, health):
         app.include_router(routes.router)
     return app
 

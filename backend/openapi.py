@@ -7,6 +7,7 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
 from errors import NoModelPublished
+from inference import Model
 from live import LiveModel
 
 
@@ -20,20 +21,31 @@ def describe_with_live_model(app: FastAPI, live: LiveModel) -> Callable[[], dict
             description=app.description,
             routes=app.routes,
         )
-        document["paths"]["/predict"]["post"]["requestBody"] = {
-            "required": True,
-            "content": {"application/json": {"schema": _instance_schema(live)}},
-        }
+        predict = document["paths"]["/predict"]["post"]
+        instance: dict[str, Any] = {"schema": {"type": "object"}}
+        try:
+            model = live.model()
+        except NoModelPublished as error:
+            predict["description"] += f"\n\n{error}"
+        else:
+            instance["schema"] = _instance_schema(model)
+            predict["responses"]["200"]["content"]["application/json"] |= _answer(model)
+        predict["requestBody"] = {"required": True, "content": {"application/json": instance}}
         return document
 
     return openapi
 
 
-def _instance_schema(live: LiveModel) -> dict[str, Any]:
-    try:
-        model = live.model()
-    except NoModelPublished:
-        return {"type": "object", "description": "The features of the live model, once there is one"}
+def _instance_schema(model: Model) -> dict[str, Any]:
     schema = model.instance_type.model_json_schema()
     examples = [example.inputs for example in model.manifest.examples]
     return {**schema, "title": model.manifest.name, "examples": examples}
+
+
+def _answer(model: Model) -> dict[str, Any]:
+    """What the model says of its manifest's first example."""
+    if not model.manifest.examples:
+        return {}
+    inputs = model.manifest.examples[0].inputs
+    values = [inputs[feature.name] for feature in model.manifest.features]
+    return {"example": model.predict(values).model_dump()}

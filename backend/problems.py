@@ -10,7 +10,6 @@ from starlette.exceptions import HTTPException
 from errors import InvalidInstance, ModelServerError
 from schemas import Problem
 
-
 MEDIA_TYPE = "application/problem+json"
 
 
@@ -57,8 +56,10 @@ def _problem(
 
 def problem_responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
     """The OpenAPI entries of a route's failures."""
-    content = {MEDIA_TYPE: {"schema": Problem.model_json_schema()}}
-    return {
-        status: {"description": HTTPStatus(status).phrase, "content": content}
-        for status in statuses
-    }
+    return {status: _response(HTTPStatus(status)) for status in statuses}
+
+
+def _response(status: HTTPStatus) -> dict[str, Any]:
+    example = {"title": status.phrase, "status": status.value, "detail": "What to do about it."}
+    content = {"schema": Problem.model_json_schema(), "example": example}
+    return {"description": status.phrase, "content": {MEDIA_TYPE: content}}

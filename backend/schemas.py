@@ -97,7 +97,7 @@ class Published(BaseModel):
     manifest: Manifest
 
 
-class Warning(BaseModel):
+class RangeWarning(BaseModel):
     """A feature whose value the model has not been trained for."""
 
     feature: str
@@ -114,7 +114,7 @@ class Prediction(BaseModel):
     probabilities: dict[str, float]
     model_version: str
     prediction_id: str
-    warnings: list[Warning]
+    warnings: list[RangeWarning]
 
 
 class Status(BaseModel):

@@ -2,20 +2,23 @@
 
 import altair as alt
 import pandas as pd
+from altair.typing import ChartType
 
 import texts
 
-BAR_HEIGHT = 36
+BAR_HEIGHT = 36  # pixels, as below
+AXIS_HEIGHT = 40
 
 
-def draw_probabilities(probabilities: dict[str, float]) -> alt.LayerChart:
+def draw_probabilities(probabilities: dict[str, float]) -> ChartType:
     """A bar for each class, in the model's order, with its share written beside it."""
     table = pd.DataFrame({"class": list(probabilities), "probability": probabilities.values()})
     bars = alt.Chart(table).encode(
-        x=alt.X("probability:Q", title=texts.PROBABILITY, scale=alt.Scale(domain=[0, 1]))
-        .axis(format="%", grid=False, tickCount=5),
+        x=alt.X("probability:Q", title=texts.PROBABILITY, scale=alt.Scale(domain=[0, 1])).axis(
+            format="%", grid=False, tickCount=5
+        ),
         y=alt.Y("class:N", title=None, sort=None),
     )
     shares = bars.mark_text(align="left", dx=4).encode(text=alt.Text("probability:Q", format=".1%"))
-    chart = bars.mark_bar() + shares
-    return chart.properties(height=BAR_HEIGHT * len(table) + 40)
+    height = BAR_HEIGHT * len(table) + AXIS_HEIGHT
+    return alt.layer(bars.mark_bar(), shares, height=height)

@@ -1,6 +1,7 @@
 """Speaks to the backend."""
 
 import os
+from contextlib import suppress
 from typing import Any
 
 import requests
@@ -38,16 +39,24 @@ class BackendClient:
     def _call(self, method: str, path: str, **options: Any) -> dict[str, Any]:
         try:
             answer = requests.request(method, self._url + path, timeout=TIMEOUTS, **options)
-            body: dict[str, Any] = answer.json()
-        except requests.JSONDecodeError:
-            raise BackendAway(texts.BACKEND_STRANGE) from None
         except requests.RequestException:
             raise BackendAway(texts.BACKEND_AWAY) from None
+        body = _read_object(answer)
+        if answer.ok:
+            return body
+        detail = body.get("detail", texts.BACKEND_STRANGE)
         if answer.status_code == requests.codes.service_unavailable:
-            raise BackendAway(body["detail"])
-        if not answer.ok:
-            raise BackendError(body.get("detail", texts.BACKEND_STRANGE))
-        return body
+            raise BackendAway(detail)
+        raise BackendError(detail)
+
+
+def _read_object(answer: requests.Response) -> dict[str, Any]:
+    """Raises BackendAway where something else answers in the backend's place."""
+    with suppress(requests.JSONDecodeError):
+        body = answer.json()
+        if isinstance(body, dict):
+            return body
+    raise BackendAway(texts.BACKEND_STRANGE)
 
 
 def connect() -> BackendClient:

@@ -1,5 +1,6 @@
 """Every sentence the page says."""
 
+import math
 from typing import Any
 
 TITLE = "Iris ML"
@@ -15,7 +16,7 @@ WAITING = "Looking again every two seconds."
 def introduction(manifest: dict[str, Any]) -> str:
     """What the page does, in the words of the live model."""
     return (
-        f"Which **{plain(manifest['target']['name'])}** is it? Enter the values; "
+        f"Which {plain(manifest['target']['name'])} is it? Enter the values; "
         f"the model answers with a class and how sure it is."
     )
 
@@ -24,12 +25,19 @@ def label(feature: dict[str, Any]) -> str:
     """The feature's name as a person writes it, with its unit."""
     words = feature["name"].replace("_", " ")
     unit = f" ({feature['unit']})" if feature["unit"] else ""
-    return plain(words[:1].upper() + words[1:] + unit)
+    # A name with capitals of its own, like pH, is left as it is.
+    return plain((words.capitalize() if words.islower() else words) + unit)
 
 
 def training_range(feature: dict[str, Any]) -> str:
-    unit = f" {feature['unit']}" if feature["unit"] else ""
-    return plain(f"Training range {feature['min']:g} to {feature['max']:g}{unit}")
+    """With as many decimals as the training table used."""
+    decimals = max(0, -math.floor(math.log10(feature["step"])))
+    return f"Trained on {feature['min']:.{decimals}f} to {feature['max']:.{decimals}f}"
+
+
+def target(manifest: dict[str, Any]) -> str:
+    """The target's name as a person writes it."""
+    return label({"name": manifest["target"]["name"], "unit": None})
 
 
 def answered_by(version: str) -> str:
@@ -47,4 +55,4 @@ def plain(text: str) -> str:
     return "".join(f"\\{character}" if character in _MARKDOWN else character for character in text)
 
 
-_MARKDOWN = r"\`*_{}[]()<>#+-.!|~$:"
+_MARKDOWN = r"\`*_[]<>#|~$:"

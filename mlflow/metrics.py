@@ -123,7 +123,9 @@ def _table(results: list[Result], winner: Result) -> str:
             for metric in ("log_loss", "accuracy")
         )
         lines.append(f"{result.name:<28}{scores}{result.fit_seconds.mean() * 1000:>9.1f}")
-    chosen = f"\nChosen {winner.name}: the lowest mean log loss (± is its deviation over the folds).\n"
+    chosen = (
+        f"\nChosen {winner.name}: the lowest mean log loss (± is its deviation over the folds).\n"
+    )
     return "\n".join(lines) + "\n" + chosen
 
 

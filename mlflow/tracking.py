@@ -79,7 +79,10 @@ class Tracker:
 
     def address(self, run: TrackedRun) -> str:
         """Of the run's page in the MLflow UI."""
-        return f"{self._uri}/#/experiments/{self._experiment_id(run.experiment)}/runs/{run.run_id}"
+        experiment = self._experiment_id(run.experiment)
+        # Without the parameter the UI opens in its view for language models, with no runs.
+        query = "workflowType=machine_learning"
+        return f"{self._uri}/#/experiments/{experiment}/runs/{run.run_id}?{query}"
 
     def _wait(self) -> None:
         deadline = time.monotonic() + self._patience

@@ -34,9 +34,9 @@ def enter(feature: dict[str, Any]) -> float:
         value=feature["median"],
         step=feature["step"],
         format="%g",
-        help=texts.training_range(feature),
         key=f"feature {feature['name']}",
     )
+    st.caption(texts.training_range(feature))
     return value
 
 
@@ -55,9 +55,10 @@ except BackendError as error:
 st.markdown(texts.introduction(manifest))
 with st.form("instance"):
     instance = {}
-    columns = st.columns(FIELDS_IN_A_ROW)
-    for index, feature in enumerate(manifest["features"]):
-        with columns[index % FIELDS_IN_A_ROW]:
+    # Row by row, so that the Tab key follows the model's order.
+    cells = (cell for _ in manifest["features"] for cell in st.columns(FIELDS_IN_A_ROW))
+    for feature, cell in zip(manifest["features"], cells, strict=False):
+        with cell:
             instance[feature["name"]] = enter(feature)
     asked = st.form_submit_button(texts.PREDICT, type="primary")
 st.caption(texts.described(manifest))
@@ -72,7 +73,7 @@ if asked:
 answer = st.session_state.get("answer")
 if not answer:
     st.stop()
-st.subheader(texts.plain(answer["prediction_class"]))
+st.metric(texts.target(manifest), texts.plain(answer["prediction_class"]))
 st.altair_chart(draw_probabilities(answer["probabilities"]))
 for warning in answer["warnings"]:
     st.warning(texts.plain(warning["detail"]))

@@ -1,0 +1,126 @@
+"""A real app on a real folder, with a small real model."""
+
+import hashlib
+import io
+import json
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import joblib
+import pytest
+from fastapi.testclient import TestClient
+from sklearn.datasets import load_iris
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from main import create_app
+from settings import Settings
+
+NAMES = ["sepal_length", "sepal_width", "petal_length", "petal_width"]
+SETOSA = {"sepal_length": 5.1, "sepal_width": 3.5, "petal_length": 1.4, "petal_width": 0.2}
+VERSION = "2026_11_21_T20_44_20"
+
+Publish = Callable[..., Path]
+
+
+def fit(**params: Any) -> Pipeline:
+    X, y = load_iris(return_X_y=True)
+    labels = load_iris().target_names[y]
+    return make_pipeline(StandardScaler(), LogisticRegression(**params)).fit(X, labels)
+
+
+def describe(estimator: Any, content: bytes, version: str) -> dict[str, Any]:
+    features = [
+        {
+            "name": name,
+            "type": "number",
+            "unit": "cm",
+            "min": 0.1,
+            "max": 7.9,
+            "mean": 3.0,
+            "median": 3.5,
+            "step": 0.1,
+            "histogram": {"edges": [0.1, 7.9], "counts": {"setosa": [50]}},
+        }
+        for name in NAMES
+    ]
+    answer = estimator.predict_proba([list(SETOSA.values())])[0]
+    return {
+        "format": 1,
+        "name": "iris",
+        "version": version,
+        "created_at": "2026-11-21T20:44:20Z",
+        "sha256": hashlib.sha256(content).hexdigest(),
+        "size": len(content),
+        "signature": None,
+        "features": features,
+        "target": {"name": "species", "classes": estimator.classes_.tolist()},
+        "estimator": "LogisticRegression",
+        "params": {"C": 1.0},
+        "metrics": {"log_loss": {"mean": 0.1, "std": 0.02}},
+        "dataset": {"name": "iris", "rows": 150, "sha256": "0" * 64},
+        "libraries": {"scikit-learn": "1.9.1"},
+        "mlflow": None,
+        "examples": [{"inputs": SETOSA, "probabilities": answer.tolist()}],
+        "republished_from": None,
+    }
+
+
+@pytest.fixture
+def publish(tmp_path: Path) -> Publish:
+    """Write a model as the trainer does; keywords change its manifest."""
+
+    def write(name: str = VERSION, estimator: Any = None, **changes: Any) -> Path:
+        estimator = estimator or fit()
+        pickled = io.BytesIO()
+        joblib.dump(estimator, pickled)
+        content = pickled.getvalue()
+        manifest = describe(estimator, content, name) | changes
+        (tmp_path / f"model_{name}.json").write_text(json.dumps(manifest))
+        hidden = tmp_path / f".model_{name}.pkl"
+        hidden.write_bytes(content)
+        return hidden.rename(tmp_path / f"model_{name}.pkl")
+
+    return write
+
+
+@pytest.fixture
+def start(tmp_path: Path) -> Iterator[Callable[[], TestClient]]:
+    """Start an app on what the models folder holds by then."""
+    with ExitStack() as stack:
+
+        def enter() -> TestClient:
+            app = create_app(Settings(models_dir=tmp_path))
+            return stack.enter_context(TestClient(app, raise_server_exceptions=False))
+
+        yield enter
+
+
+@pytest.fixture
+def empty_client(start: Callable[[], TestClient]) -> TestClient:
+    """An app whose models folder holds nothing yet."""
+    return start()
+
+
+@pytest.fixture
+def client(publish: Publish, start: Callable[[], TestClient]) -> TestClient:
+    """An app with a live model."""
+    publish()
+    client = start()
+    wait_for_version(client, VERSION)
+    return client
+
+
+def wait_for_version(client: TestClient, version: str) -> None:
+    wait_until(lambda: client.get("/health/ready").json().get("model_version") == version)
+
+
+def wait_until(condition: Callable[[], bool], seconds: float = 10) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "it did not happen in time"
+        time.sleep(0.02)

@@ -1,0 +1,146 @@
+import pytest
+from conftest import NAMES, SETOSA, VERSION, fit
+
+BODY = b'{"sepal_length": 5.1, "sepal_width": 3.5, "petal_length": 1.4, "petal_width": 0.2}'
+JSON = {"Content-Type": "application/json"}
+
+
+def post(client, body, content_type="application/json"):
+    return client.post("/predict", content=body, headers={"Content-Type": content_type})
+
+
+def details(response):
+    return [error["detail"] for error in response.json()["errors"]]
+
+
+def test_a_prediction_is_the_estimators_own(client):
+    answer = client.post("/predict", json=SETOSA).json()
+
+    expected = fit().predict_proba([[SETOSA[name] for name in NAMES]])[0]
+    assert answer["prediction"] == 0
+    assert answer["prediction_class"] == "setosa"
+    assert list(answer["probabilities"].values()) == pytest.approx(list(expected))
+    assert answer["model_version"] == VERSION
+    assert answer["warnings"] == []
+
+
+def test_the_order_of_the_features_does_not_matter(client):
+    backwards = dict(reversed(SETOSA.items()))
+
+    answers = [client.post("/predict", json=instance).json() for instance in (SETOSA, backwards)]
+
+    assert answers[0]["probabilities"] == answers[1]["probabilities"]
+
+
+def test_every_prediction_has_its_own_id(client):
+    ids = {client.post("/predict", json=SETOSA).json()["prediction_id"] for _ in range(3)}
+
+    assert len(ids) == 3
+
+
+def test_whole_numbers_are_numbers(client):
+    response = client.post("/predict", json=SETOSA | {"sepal_length": 5})
+
+    assert response.status_code == 200
+
+
+def test_a_value_outside_the_training_range_is_answered_with_a_warning(client):
+    response = client.post("/predict", json=SETOSA | {"petal_length": 12})
+
+    assert response.status_code == 200
+    [warning] = response.json()["warnings"]
+    assert warning["feature"] == "petal_length"
+    assert "12 cm is outside the training range 0.1 to 7.9 cm" in warning["detail"]
+
+
+@pytest.mark.parametrize(
+    ("change", "detail"),
+    [
+        ('"5.1"', "sepal_length must be a number."),
+        ("true", "sepal_length must be a number."),
+        ("null", "sepal_length must be a number."),
+        ("[5.1]", "sepal_length must be a number."),
+        ("NaN", "sepal_length must be a finite number."),
+        ("-Infinity", "sepal_length must be a finite number."),
+        ("1e400", "sepal_length must be a finite number."),
+    ],
+)
+def test_a_value_that_is_no_finite_number_is_named(client, change, detail):
+    response = post(client, BODY.replace(b"5.1", change.encode()))
+
+    assert response.status_code == 422
+    assert details(response) == [detail]
+
+
+def test_every_missing_and_every_unknown_feature_is_named(client):
+    response = client.post("/predict", json={"sepal_length": 5.1, "petal": 1, "a/b~c": 2})
+
+    assert response.status_code == 422
+    pointers = [error["pointer"] for error in response.json()["errors"]]
+    assert pointers == [
+        "#/sepal_width",
+        "#/petal_length",
+        "#/petal_width",
+        "#/petal",
+        "#/a~1b~0c",
+    ]
+
+
+@pytest.mark.parametrize("body", [b"[]", b"3", b'"setosa"', b"null"])
+def test_a_body_that_is_no_object_is_told_the_features(client, body):
+    response = post(client, body)
+
+    assert response.status_code == 422
+    assert all(name in response.json()["detail"] for name in NAMES)
+
+
+@pytest.mark.parametrize(
+    "body", [b"", b"{", BODY + b"x", b"\xff\xfe", b'{"sepal_length\xff": 1}', b"[" * 100_000]
+)
+def test_a_body_that_is_no_json_answers_400(client, body):
+    response = post(client, body)
+
+    assert response.status_code == 400
+    assert response.json()["title"] == "Malformed JSON"
+
+
+def test_values_that_overflow_inside_the_model_answer_422(client):
+    response = client.post("/predict", json=dict.fromkeys(NAMES, 1.7e308))
+
+    assert response.status_code == 422
+    assert "values this large" in response.json()["detail"]
+
+
+def test_a_body_of_unknown_features_is_not_echoed_whole(client):
+    response = client.post("/predict", json={f"x{index}": 1 for index in range(10_000)})
+
+    assert response.status_code == 422
+    assert len(response.json()["errors"]) == 100
+
+
+@pytest.mark.parametrize("content_type", ["text/plain", "application/x-www-form-urlencoded"])
+def test_a_body_of_another_type_answers_415(client, content_type):
+    response = post(client, BODY, content_type)
+
+    assert response.status_code == 415
+    assert content_type in response.json()["detail"]
+
+
+def test_a_body_without_a_type_answers_415(client):
+    response = client.post("/predict", content=BODY)
+
+    assert response.status_code == 415
+    assert "none was sent" in response.json()["detail"]
+
+
+def test_a_charset_after_the_type_is_fine(client):
+    assert post(client, BODY, "application/json; charset=utf-8").status_code == 200
+
+
+def test_predict_without_a_model_answers_503(empty_client):
+    response = empty_client.post("/predict", json=SETOSA)
+
+    assert response.status_code == 503
+    assert response.headers["content-type"] == "application/problem+json"
+    assert response.headers["retry-after"] == "2"
+    assert response.json()["title"] == "No model published"

@@ -1,0 +1,105 @@
+"""Starts the services as real processes, for the tests of every folder."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+import requests
+
+ROOT = Path(__file__).parent.parent
+
+
+def wait_until(condition: Callable[[], object], seconds: float = 30) -> None:
+    """Wait for a condition; errors of a server that is still starting count as not yet."""
+    deadline = time.monotonic() + seconds
+    while True:
+        try:
+            if condition():
+                return
+        except requests.RequestException:
+            pass
+        assert time.monotonic() < deadline, "it did not happen in time"
+        time.sleep(0.05)
+
+
+def environment(**changes: object) -> dict[str, str]:
+    """This process's environment, with what makes imports slow left out."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("PYTHONDONT")}
+    return kept | {name: str(value) for name, value in changes.items()}
+
+
+def find_free_port() -> int:
+    with socket.socket() as it:
+        it.bind(("127.0.0.1", 0))
+        port: int = it.getsockname()[1]
+        return port
+
+
+def train(models_dir: Path, runs_dir: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run metrics.py as a user does, tracking in a database of its own without a server."""
+    command = [sys.executable, str(ROOT / "mlflow/metrics.py"), *arguments]
+    variables = environment(
+        MODELS_DIR=models_dir, MLFLOW_TRACKING_URI=f"sqlite:///{runs_dir}/mlflow.db"
+    )
+    return subprocess.run(
+        command, env=variables, cwd=runs_dir, capture_output=True, text=True, timeout=120
+    )
+
+
+@contextmanager
+def running(command: list[str], folder: str, **variables: object) -> Iterator[subprocess.Popen[str]]:
+    """A process in a service's folder, in a group of its own that is killed at the end."""
+    process = subprocess.Popen(
+        command, env=environment(**variables), cwd=ROOT / folder, text=True, start_new_session=True
+    )
+    try:
+        yield process
+    finally:
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+
+
+@contextmanager
+def running_backend(models_dir: Path, port: int) -> Iterator[str]:
+    """The address of a real backend, once it lives."""
+    command = [sys.executable, "-m", "uvicorn", "main:app", "--port", str(port)]
+    url = f"http://127.0.0.1:{port}"
+    with running(command, "backend", MODELS_DIR=models_dir):
+        wait_until(lambda: requests.get(f"{url}/health/live", timeout=5).ok)
+        yield url
+
+
+@contextmanager
+def running_mlflow(models_dir: Path, runs_dir: Path) -> Iterator[str]:
+    """The address of a real tracking server, once it answers."""
+    port = find_free_port()
+    url = f"http://127.0.0.1:{port}"
+    variables = {
+        "MODELS_DIR": models_dir,
+        "MLFLOW_TRACKING_URI": url,
+        "MLFLOW_BACKEND_STORE_URI": f"sqlite:///{runs_dir}/mlflow.db",
+        "MLFLOW_ARTIFACTS_DESTINATION": runs_dir / "artifacts",
+        "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+    }
+    with running(["sh", "start.sh", "--port", str(port)], "mlflow", **variables):
+        wait_until(lambda: requests.get(f"{url}/health", timeout=5).ok)
+        yield url
+
+
+@pytest.fixture(scope="session")
+def published(tmp_path_factory: pytest.TempPathFactory) -> SimpleNamespace:
+    """One training's folder of models, its folder of runs and what the command said."""
+    models_dir = tmp_path_factory.mktemp("models")
+    runs_dir = tmp_path_factory.mktemp("runs")
+    command = train(models_dir, runs_dir)
+    assert command.returncode == 0, command.stderr
+    return SimpleNamespace(models_dir=models_dir, runs_dir=runs_dir, command=command)
