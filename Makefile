@@ -18,9 +18,8 @@ run: ## Build and start the stack in Docker
 	docker compose up --build
 
 .PHONY: local
-local: ## Start the stack without Docker; Ctrl-C stops it
-	@./doctor python local-ports
-	@$(MAKE) --no-print-directory $(VENV)/installed
+local: $(VENV)/installed ## Start the stack without Docker; Ctrl-C stops it
+	@./doctor local-ports
 	@PATH="$(BIN):$$PATH" honcho start
 
 .PHONY: train
@@ -28,7 +27,7 @@ train: ## Train, log and publish a model in the running stack; ARGS="--seed 1"
 	@if [ -n "$$(docker compose ps --quiet --status running mlflow 2>/dev/null)" ]; then \
 	  docker compose exec -T mlflow python3 /app/metrics.py $(ARGS); \
 	else \
-	  ./doctor python && $(MAKE) --no-print-directory $(VENV)/installed && \
+	  $(MAKE) --silent $(VENV)/installed && \
 	  PATH="$(BIN):$$PATH" honcho run sh -c "$$TRAIN"; \
 	fi
 
@@ -45,7 +44,7 @@ test: $(VENV)/installed ## Test everything but Docker
 	@for service in $(SERVICES); do \
 	  echo "== $$service" && (cd $$service && $(BIN)/python -m pytest) || exit 1; \
 	done
-	@echo "== what spans services" && $(BIN)/python -m pytest tests
+	@echo "== what spans services" && $(BIN)/python -m pytest tests --ignore tests/e2e
 
 .PHONY: e2e
 e2e: $(VENV)/installed ## Build, start and test the stack in Docker
@@ -59,7 +58,6 @@ lint: $(VENV)/installed ## Check style, types, Dockerfiles, workflows and Compos
 	@for service in $(SERVICES); do \
 	  echo "mypy $$service" && (cd $$service && $(BIN)/mypy --config-file ../pyproject.toml .) || exit 1; \
 	done
-	$(BIN)/mypy tests
 	$(BIN)/hadolint $(SERVICES:%=%/Dockerfile)
 	$(BIN)/shellcheck doctor .ci/run $(wildcard */*.sh)
 	$(BIN)/check-jsonschema --builtin-schema vendor.compose-spec docker-compose.yaml

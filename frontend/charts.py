@@ -8,6 +8,7 @@ import texts
 
 BAR_HEIGHT = 36  # pixels, as below
 AXIS_HEIGHT = 40
+GREY = "#808495"  # readable on light and on dark
 
 
 def draw_probabilities(probabilities: dict[str, float]) -> ChartType:
@@ -19,6 +20,7 @@ def draw_probabilities(probabilities: dict[str, float]) -> ChartType:
         ),
         y=alt.Y("class:N", title=None, sort=None),
     )
-    shares = bars.mark_text(align="left", dx=4).encode(text=alt.Text("probability:Q", format=".1%"))
+    written = alt.Text("probability:Q", format=".1%")
+    shares = bars.mark_text(align="left", dx=4, color=GREY).encode(text=written)
     height = BAR_HEIGHT * len(table) + AXIS_HEIGHT
     return alt.layer(bars.mark_bar(), shares, height=height)

@@ -29,7 +29,7 @@ def main() -> None:
         print("A model is published already; no first training is needed.")
         return
     patience = SECONDS_TO_START if arguments.first else SECONDS_TO_ANSWER
-    tracker = Tracker(arguments.tracking_uri, patience)
+    tracker = Tracker(arguments.tracking_uri, arguments.ui_url, patience)
     try:
         train(read_iris(), tracker, directory, arguments.seed)
     except OSError as error:
@@ -64,6 +64,7 @@ def _parse_arguments() -> argparse.Namespace:
     arguments = parser.parse_args()
     arguments.models_dir = Path(environment.get("MODELS_DIR", "/models"))
     arguments.tracking_uri = environment.get("MLFLOW_TRACKING_URI", "http://localhost:8003")
+    arguments.ui_url = environment.get("MLFLOW_UI_URL", arguments.tracking_uri)
     return arguments
 
 

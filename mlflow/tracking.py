@@ -46,11 +46,12 @@ class TrackedRun(NamedTuple):
 class Tracker:
     """Logs trainings, each to the experiment named like its dataset."""
 
-    def __init__(self, tracking_uri: str, patience: float) -> None:
+    def __init__(self, tracking_uri: str, ui_url: str, patience: float) -> None:
         """`patience` is how many seconds to wait for the server to answer."""
         mlflow.set_tracking_uri(tracking_uri)
         self._client = MlflowClient(tracking_uri)
-        self._uri = tracking_uri.rstrip("/")
+        self._uri = tracking_uri
+        self._ui_url = ui_url.rstrip("/")
         self._patience = patience
 
     def log(self, dataset: Dataset, results: list[Result], winner: Result) -> TrackedRun:
@@ -78,11 +79,11 @@ class Tracker:
         self._client.set_terminated(run.run_id, "FINISHED" if model_file else "FAILED")
 
     def address(self, run: TrackedRun) -> str:
-        """Of the run's page in the MLflow UI."""
+        """Of the run's page, as a browser reaches it."""
         experiment = self._experiment_id(run.experiment)
         # Without the parameter the UI opens in its view for language models, with no runs.
         query = "workflowType=machine_learning"
-        return f"{self._uri}/#/experiments/{experiment}/runs/{run.run_id}?{query}"
+        return f"{self._ui_url}/#/experiments/{experiment}/runs/{run.run_id}?{query}"
 
     def _wait(self) -> None:
         deadline = time.monotonic() + self._patience

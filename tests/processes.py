@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import SimpleNamespace
+from typing import IO
 
 import pytest
 import requests
@@ -27,7 +28,7 @@ def wait_until(condition: Callable[[], object], seconds: float = 30) -> None:
         except requests.RequestException:
             pass
         assert time.monotonic() < deadline, "it did not happen in time"
-        time.sleep(0.05)
+        time.sleep(0.2)
 
 
 def environment(**changes: object) -> dict[str, str]:
@@ -55,10 +56,16 @@ def train(models_dir: Path, runs_dir: Path, *arguments: str) -> subprocess.Compl
 
 
 @contextmanager
-def running(command: list[str], folder: str, **variables: object) -> Iterator[subprocess.Popen[str]]:
+def running(
+    command: list[str], folder: str, output: IO[str] | None = None, **variables: object
+) -> Iterator[subprocess.Popen[bytes]]:
     """A process in a service's folder, in a group of its own that is killed at the end."""
     process = subprocess.Popen(
-        command, env=environment(**variables), cwd=ROOT / folder, text=True, start_new_session=True
+        command,
+        env=environment(**variables),
+        cwd=ROOT / folder,
+        stdout=output,
+        start_new_session=True,
     )
     try:
         yield process

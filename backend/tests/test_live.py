@@ -52,9 +52,7 @@ def test_a_refused_model_leaves_the_live_one_serving(client, publish, caplog):
         ({"examples": [{"inputs": {}, "probabilities": [0, 0, 1]}]}, "example"),
     ],
 )
-def test_a_manifest_that_does_not_fit_is_refused_with_the_reason(
-    publish, start, changes, expected
-):
+def test_a_manifest_that_does_not_fit_is_refused_with_the_reason(publish, start, changes, expected):
     publish(VERSION, **changes)
 
     client = start()

@@ -55,7 +55,7 @@ def test_an_answer_of_something_else_is_no_traceback(answering, status, body):
         answering(status, body).predict({})
 
 
-def test_nobody_there_is_worth_asking_again(answering):
+def test_nobody_there_is_worth_asking_again():
     client = BackendClient("http://127.0.0.1:9")
 
     with pytest.raises(BackendAway, match="does not answer"):

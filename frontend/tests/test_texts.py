@@ -1,3 +1,5 @@
+from itertools import pairwise
+
 import pytest
 
 import texts
@@ -25,4 +27,4 @@ def test_a_name_is_never_markdown(name):
     escaped = texts.plain(name)
 
     assert escaped.replace("\\", "") == name
-    assert all(before == "\\" for before, mark in zip(escaped, escaped[1:]) if mark in "*<[$:]>")
+    assert all(before == "\\" for before, mark in pairwise(escaped) if mark in "*<[$:]>")

@@ -41,7 +41,7 @@ def enter(feature: dict[str, Any]) -> float:
 
 
 client = connect()
-st.title(texts.TITLE)
+st.title(texts.TITLE, anchor=False)
 
 try:
     manifest = st.session_state["manifest"] = client.live_manifest()

@@ -1,8 +1,6 @@
 import json
-import os
 import subprocess
 import sys
-from pathlib import Path
 
 import joblib
 import pandas as pd
@@ -96,9 +94,3 @@ def test_a_missing_folder_is_named(tmp_path):
     assert command.stderr.strip() == (
         f"There is no folder {tmp_path / 'nowhere'}. Make it, or set MODELS_DIR to another."
     )
-
-
-def test_nothing_is_written_beside_the_code(published):
-    folder = Path(ROOT, "mlflow")
-
-    assert not [name for name in os.listdir(folder) if name.endswith((".db", "artifacts"))]

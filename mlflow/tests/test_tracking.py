@@ -16,7 +16,7 @@ def server(published, tmp_path_factory):
 @pytest.fixture
 def tracked(training, server):
     """A training logged to a real server."""
-    tracker = Tracker(server, patience=0)
+    tracker = Tracker(server, server, patience=0)
     run = tracker.log(training.dataset, training.results, training.winner)
     tracker.close(run, model_file="model_2026_11_21_T20_44_20.pkl")
     return run
@@ -73,7 +73,7 @@ def test_the_model_has_a_signature_and_an_example(tracked, training):
 
 
 def test_a_second_training_is_the_next_version(tracked, training, server):
-    second = Tracker(server, patience=0).log(
+    second = Tracker(server, server, patience=0).log(
         training.dataset, training.results, training.winner
     )
 
@@ -82,13 +82,13 @@ def test_a_second_training_is_the_next_version(tracked, training, server):
 
 
 def test_a_training_that_published_nothing_has_failed(tracked, server):
-    Tracker(server, patience=0).close(tracked, model_file=None)
+    Tracker(server, server, patience=0).close(tracked, model_file=None)
 
     assert MlflowClient().get_run(tracked.run_id).info.status == "FAILED"
 
 
 def test_a_server_that_is_away_is_said(training):
-    tracker = Tracker("http://127.0.0.1:9", patience=0)
+    tracker = Tracker("http://127.0.0.1:9", "", patience=0)
 
     with pytest.raises(TrackingUnavailable, match=r"MLflow does not answer at http://127.0.0.1:9"):
         tracker.log(training.dataset, training.results, training.winner)

@@ -1,0 +1,245 @@
+"""The whole stack in Docker, from a folder nobody but its owner may read."""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+from types import SimpleNamespace
+
+import pytest
+import requests
+from documentation import ROOT, find_command
+from page import SETOSA, expect_answer, fill
+from playwright.sync_api import expect
+from processes import environment, find_free_port, running, wait_until
+
+SERVICES = ("backend", "frontend", "mlflow")
+# Where we are root, the folder is given to somebody else.
+OWNER = os.geteuid() or 12345
+
+
+@pytest.fixture(scope="module")
+def clone(tmp_path_factory):
+    """What a fresh clone of the working tree holds."""
+    clone = tmp_path_factory.mktemp("e2e") / "clone"
+    command = ["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z"]
+    listed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    for name in filter(None, listed.split("\0")):
+        if (ROOT / name).exists():
+            (clone / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(ROOT / name, clone / name)
+    subprocess.run(["chmod", "-R", "go=", clone], check=True)
+    if os.geteuid() == 0:
+        subprocess.run(["chown", "-R", f"{OWNER}:{OWNER}", clone], check=True)
+    return clone
+
+
+@pytest.fixture(scope="module")
+def stack(clone):
+    """`make run` beside whatever else runs on this machine, with its first model live."""
+    ports = {f"{name.upper()}_PORT": find_free_port() for name in SERVICES}
+    variables = {
+        **ports,
+        "COMPOSE_PROJECT_NAME": f"iris-ml-e2e-{os.getpid()}",
+        "MLFLOW_CONTAINER": f"mlflow-e2e-{os.getpid()}",
+    }
+    urls = {name: f"http://localhost:{ports[f'{name.upper()}_PORT']}" for name in SERVICES}
+    stack = SimpleNamespace(clone=clone, variables=variables, **urls)
+    try:
+        with running(["make", "run"], str(clone), **variables):
+            wait_until(lambda: live_version(stack), seconds=600)
+            wait_until(lambda: requests.get(f"{stack.frontend}/_stcore/health").ok)
+            yield stack
+    finally:
+        compose(stack, "down", "--volumes", "--rmi", "local")
+
+
+def run(stack, *command, **options):
+    return subprocess.run(
+        command,
+        cwd=stack.clone,
+        env=environment(**stack.variables),
+        capture_output=True,
+        text=True,
+        **options,
+    )
+
+
+def compose(stack, *arguments):
+    done = run(stack, "docker", "compose", *arguments)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def container(stack, service):
+    return compose(stack, "ps", "--all", "--quiet", service).strip()
+
+
+def inspect(stack, service):
+    done = run(stack, "docker", "inspect", container(stack, service))
+    return json.loads(done.stdout)[0]
+
+
+def live_version(stack):
+    """None where no model is live yet."""
+    return requests.get(f"{stack.backend}/health/ready").json().get("model_version")
+
+
+def predict(stack):
+    instance = dict(zip(map(snake, SETOSA), map(float, SETOSA.values()), strict=True))
+    return requests.post(f"{stack.backend}/predict", json=instance).json()
+
+
+def snake(name):
+    return name.lower().replace(" ", "_")
+
+
+def published(stack):
+    return sorted(path.name for path in (stack.clone / "models").glob("*.pkl"))
+
+
+def trainings(stack):
+    body = {"experiment_ids": ["1"], "filter": "attributes.run_name = 'training'"}
+    found = requests.post(f"{stack.mlflow}/api/2.0/mlflow/runs/search", json=body).json()
+    return [run["info"]["run_id"] for run in found.get("runs", [])]
+
+
+def test_the_readmes_curl_line_answers_a_prediction(stack):
+    command = find_command("README.md", "curl").replace("http://localhost:8002", stack.backend)
+
+    answer = json.loads(run(stack, "sh", "-c", command).stdout)
+
+    assert answer["prediction_class"] == "setosa"
+    assert answer["model_version"] == live_version(stack)
+
+
+def test_one_first_model_is_trained_and_tracked(stack):
+    assert len(published(stack)) == 1
+    assert len(trainings(stack)) == 1
+
+
+def test_the_form_predicts_in_a_browser(stack, tab):
+    tab.goto(stack.frontend)
+    fill(tab, SETOSA)
+    tab.keyboard.press("Enter")
+
+    expect_answer(tab, "setosa")
+    assert tab.faults == []
+
+
+def test_mlflow_shows_the_training_in_a_browser(stack, tab):
+    tab.goto(f"{stack.mlflow}/#/experiments/1/runs/{trainings(stack)[0]}")
+
+    expect(tab.get_by_role("link", name="LinearDiscriminantAnalysis")).to_be_visible()
+    expect(tab.get_by_text("model_file")).to_be_visible()
+
+
+def retrain_by_exec(stack):
+    name = stack.variables["MLFLOW_CONTAINER"]
+    command = find_command("README.md", "docker exec").replace(" mlflow ", f" {name} ")
+    return run(stack, "sh", "-c", command)
+
+
+def retrain_in_a_shell(stack):
+    name = stack.variables["MLFLOW_CONTAINER"]
+    command = ["docker", "exec", "--interactive", name, "bash"]
+    return run(stack, *command, input="python3 /app/metrics.py\n")
+
+
+def retrain_by_make(stack):
+    return run(stack, "make", "train", "ARGS=--seed 1")
+
+
+@pytest.mark.parametrize("retrain", [retrain_by_exec, retrain_in_a_shell, retrain_by_make])
+def test_a_retrained_model_goes_live(stack, retrain):
+    before = live_version(stack)
+
+    command = retrain(stack)
+
+    assert command.returncode == 0, command.stderr
+    assert "Chosen" in command.stdout
+    assert f"Logged {stack.mlflow}/#/experiments/1/runs/" in command.stdout
+    [version] = re.findall(r"Published /models/model_(\w+)\.pkl", command.stdout)
+    assert version > before
+    wait_until(lambda: predict(stack)["model_version"] == version)
+
+
+def test_what_is_written_belongs_to_the_folders_owner(stack):
+    written = [*stack.clone.glob("models/*"), *stack.clone.glob("mlflow/mlruns/**/*")]
+
+    assert len(written) > 10
+    assert {path.stat().st_uid for path in written} == {OWNER}
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_no_service_runs_as_root(stack, service):
+    listed = run(stack, "docker", "top", container(stack, service), "-eo", "pid,uid,args").stdout
+
+    processes = [line.split(maxsplit=2)[1:] for line in listed.splitlines()[1:]]
+    # Docker's own: its init, and for a moment the health check.
+    own = re.compile(r"/sbin/docker-init|python3 -c")
+    services = [uid for uid, args in processes if not own.match(args)]
+    assert services
+    assert "0" not in services
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_containers_may_do_no_more_than_they_need(stack, service):
+    host = inspect(stack, service)["HostConfig"]
+
+    assert host["ReadonlyRootfs"]
+    assert host["CapDrop"] == ["ALL"]
+    assert set(host["CapAdd"] or []) <= {"SETUID", "SETGID", "CAP_SETUID", "CAP_SETGID"}
+    assert host["Init"]
+    assert 0 < host["Memory"] <= 2 * 1024**3
+    assert host["LogConfig"]["Config"]["max-size"]
+    [[binding]] = host["PortBindings"].values()
+    assert binding["HostIp"] == "127.0.0.1"
+
+
+def test_the_backend_cannot_write_models(stack):
+    mounts = {mount["Destination"]: mount["RW"] for mount in inspect(stack, "backend")["Mounts"]}
+
+    assert mounts == {"/models": False}
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_an_image_is_small_change_and_not_roots(stack, service):
+    image = inspect(stack, service)["Image"]
+    look = "command -v gcc cc g++ make; ls -A /root/.cache /tmp /var/lib/apt/lists 2>/dev/null"
+    command = ["docker", "run", "--rm", "--user", "0", "--entrypoint", "sh", image, "-c", look]
+
+    user = run(stack, "docker", "inspect", "--format", "{{.Config.User}}", image).stdout.strip()
+    assert user == "10001"
+    assert not re.findall(r"gcc|cc$|http|\.whl", run(stack, *command).stdout)
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_a_killed_container_comes_back_by_itself(stack, service):
+    models, runs = published(stack), trainings(stack)
+    owner = "10001" if service == "frontend" else str(OWNER)
+    identifier = container(stack, service)
+
+    run(stack, "docker", "exec", "--user", owner, identifier, "sh", "-c", "kill -9 -1")
+
+    wait_until(lambda: inspect(stack, service)["RestartCount"] == 1)
+    wait_until(lambda: inspect(stack, service)["State"]["Health"]["Status"] == "healthy", 60)
+    wait_until(lambda: predict(stack)["prediction_class"] == "setosa")
+    assert published(stack) == models
+    assert trainings(stack) == runs
+
+
+def test_started_again_it_goes_on_with_what_was_there(stack):
+    models, runs, version = published(stack), trainings(stack), live_version(stack)
+
+    compose(stack, "up", "--detach")  # once more while it runs
+    assert run(stack, "make", "down").returncode == 0
+    assert compose(stack, "ps", "--all", "--quiet") == ""
+    compose(stack, "up", "--detach", "--wait")
+
+    logs = ["logs", "--no-log-prefix", "mlflow"]
+    wait_until(lambda: "A model is published already" in compose(stack, *logs))
+    wait_until(lambda: live_version(stack) == version)
+    assert published(stack) == models
+    assert trainings(stack) == runs

@@ -1,0 +1,82 @@
+"""The documentation says what there is, and nothing else."""
+
+import json
+import re
+import subprocess
+
+import pytest
+from documentation import ROOT, read_commands
+
+FILES = [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")]
+PAGES = [file.relative_to(ROOT).as_posix() for file in FILES]
+
+# Where each command of the documentation is run.
+RUN_BY = {
+    "make run": "tests/e2e/test_stack.py",
+    "make test": ".ci/run",
+    "curl": "tests/test_local.py",
+    "docker exec": "tests/e2e/test_stack.py",
+    "cd ": "tests/test_local.py",
+}
+
+
+def documented(page):
+    """What stands in backticks at the start of the page's table rows."""
+    return set(re.findall(r"^\| `([^`]+)`", (ROOT / page).read_text(), re.MULTILINE))
+
+
+def settings():
+    """Every variable that a service, the Procfile, Compose or start.sh reads."""
+    variables = set()
+    for path in ROOT.glob("*/*.py"):
+        text = path.read_text()
+        variables |= set(re.findall(r"environ(?:ment)?\.get\(\s*\"([A-Z_]+)\"", text))
+    for name in ("docker-compose.yaml", "Procfile", "mlflow/start.sh"):
+        variables |= set(re.findall(r"\$\{([A-Z_]+):-", (ROOT / name).read_text()))
+    backend = (ROOT / "backend/settings.py").read_text()
+    variables |= {name.upper() for name in re.findall(r"^    (\w+): .* = ", backend, re.MULTILINE)}
+    return variables - {"DROP_ROOT"}  # the image's own
+
+
+def keys(manifest):
+    """The manifest's keys, and those of a feature."""
+    return set(manifest) | {f"features[].{key}" for key in manifest["features"][0]}
+
+
+def test_every_setting_is_documented_and_no_other():
+    assert documented("docs/configuration.md") == settings()
+
+
+def test_every_manifest_key_is_documented_and_no_other(published):
+    [path] = published.models_dir.glob("*.json")
+    manifest = json.loads(path.read_text())
+
+    assert documented("docs/models.md") == keys(manifest)
+
+
+def test_every_command_is_run_somewhere():
+    for page in PAGES:
+        for command in read_commands(page):
+            where = [path for start, path in RUN_BY.items() if command.startswith(start)]
+            assert [(ROOT / path).exists() for path in where] == [True], f"{page}: {command}"
+
+
+def test_every_make_target_in_the_text_exists():
+    listed = subprocess.run(["make"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    targets = set(re.findall(r"^  make (\S+)", listed, re.MULTILINE))
+
+    named = {
+        target
+        for page in PAGES
+        for target in re.findall(r"`make ([a-z0-9]+)", (ROOT / page).read_text())
+    }
+
+    assert named <= targets
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_every_link_to_a_file_leads_to_one(page):
+    links = re.findall(r"\]\(([^)#]+)\)", (ROOT / page).read_text())
+
+    for link in links:
+        assert link.startswith("http") or ((ROOT / page).parent / link).exists(), link

@@ -1,0 +1,193 @@
+"""The stack without Docker, started and used as the README says."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+from types import SimpleNamespace
+
+import pytest
+import requests
+from documentation import ROOT, find_command, read_commands
+from page import SETOSA, expect_answer, fill
+from playwright.sync_api import expect
+from processes import environment, find_free_port, running, wait_until
+
+# Between two species, so that the picture in the README shows two bars.
+UNSURE = {
+    "Sepal length": "6.1",
+    "Sepal width": "2.8",
+    "Petal length": "4.8",
+    "Petal width": "1.6",
+}
+PICTURE = {"x": 110, "y": 90, "width": 780, "height": 810}
+PORTS = ("FRONTEND_PORT", "BACKEND_PORT", "MLFLOW_PORT")
+
+
+@pytest.fixture(scope="module")
+def stack(tmp_path_factory):
+    """`make local` on ports and folders of its own, with its first model live."""
+    folder = tmp_path_factory.mktemp("stack")
+    ports = {name: find_free_port() for name in PORTS}
+    models_dir = folder / "models"
+    models_dir.mkdir()
+    variables = {
+        **ports,
+        "MODELS_DIR": models_dir,
+        "MLFLOW_BACKEND_STORE_URI": f"sqlite:///{folder}/mlflow.db",
+        "MLFLOW_ARTIFACTS_DESTINATION": folder / "artifacts",
+    }
+    backend = f"http://localhost:{ports['BACKEND_PORT']}"
+    with running(["make", "local"], ".", **variables) as process:
+        wait_until(lambda: requests.get(f"{backend}/health/ready").ok, seconds=120)
+        yield SimpleNamespace(
+            process=process,
+            variables=variables,
+            models_dir=models_dir,
+            backend=backend,
+            page=f"http://localhost:{ports['FRONTEND_PORT']}",
+            mlflow=f"http://localhost:{ports['MLFLOW_PORT']}",
+        )
+
+
+def make(target, **variables):
+    return subprocess.run(
+        ["make", target], cwd=ROOT, env=environment(**variables), capture_output=True, text=True
+    )
+
+
+def live_version(stack):
+    """None where no model is live yet."""
+    return requests.get(f"{stack.backend}/health/ready").json().get("model_version")
+
+
+def run_names(stack):
+    api = f"{stack.mlflow}/api/2.0/mlflow"
+    found = requests.get(f"{api}/experiments/get-by-name", params={"experiment_name": "iris"})
+    experiment = found.json()["experiment"]["experiment_id"]
+    runs = requests.post(f"{api}/runs/search", json={"experiment_ids": [experiment]}).json()["runs"]
+    return [run["info"]["run_name"] for run in runs]
+
+
+def test_the_readmes_curl_line_answers_a_prediction(stack):
+    command = find_command("README.md", "curl").replace("http://localhost:8002", stack.backend)
+
+    answer = subprocess.run(["sh", "-c", f"{command} -s"], capture_output=True, check=True).stdout
+
+    assert json.loads(answer)["prediction_class"] == "setosa"
+    assert json.loads(answer)["model_version"] == live_version(stack)
+
+
+def test_one_first_model_is_trained_and_tracked(stack):
+    assert len(list(stack.models_dir.glob("*.pkl"))) == 1
+    assert run_names(stack).count("training") == 1
+    assert len(run_names(stack)) == 7
+
+
+def test_the_form_predicts_by_button_and_by_enter(stack, tab, request):
+    tab.goto(stack.page)
+    fill(tab, SETOSA)
+    tab.get_by_role("button", name="Predict").click()
+    expect_answer(tab, "setosa")
+
+    fill(tab, {"Petal length": "5.5", "Petal width": "1.9"})
+    tab.keyboard.press("Enter")
+    expect_answer(tab, "virginica")
+
+    fill(tab, UNSURE)
+    tab.keyboard.press("Enter")
+    expect_answer(tab, "versicolor")
+    assert tab.faults == []
+    if folder := request.config.getoption("--screenshots"):
+        tab.get_by_role("heading").click()
+        tab.wait_for_timeout(1000)  # the bars move to their new length
+        tab.screenshot(path=f"{folder}/predict.png", clip=PICTURE)
+
+
+def test_the_form_is_in_the_models_order(stack, tab):
+    tab.goto(stack.page)
+    tab.get_by_role("spinbutton", name="Sepal length").focus()
+    order = []
+    for _ in range(4):
+        order.append(tab.evaluate("document.activeElement.getAttribute('aria-label')"))
+        tab.keyboard.press("Tab")
+
+    assert order == [
+        "Sepal length (cm)",
+        "Sepal width (cm)",
+        "Petal length (cm)",
+        "Petal width (cm)",
+    ]
+
+
+def test_the_docs_example_works_when_tried(stack, tab):
+    tab.goto(f"{stack.backend}/docs")
+    tab.get_by_text("/predict", exact=True).click()
+    tab.get_by_role("button", name="Try it out").click()
+    tab.get_by_role("button", name="Execute").click()
+
+    expect(tab.locator(".live-responses-table .response-col_status").last).to_contain_text("200")
+    assert tab.faults == []
+
+
+def test_the_docs_show_units_and_ranges(stack, tab):
+    tab.goto(f"{stack.backend}/docs")
+    tab.get_by_text("/predict", exact=True).click()
+    tab.get_by_role("tab", name="Schema").first.click()
+
+    tab.get_by_role("button", name="Expand all").first.click()
+    expect(tab.get_by_text("Training range 4.3 to 7.9 cm")).to_be_visible()
+
+
+def test_make_train_publishes_a_model_that_goes_live(stack):
+    before = live_version(stack)
+
+    command = make("train", **stack.variables)
+
+    assert command.returncode == 0, command.stderr
+    assert f"Logged {stack.mlflow}/#/experiments/" in command.stdout
+    wait_until(lambda: live_version(stack) > before)
+
+
+def test_a_taken_port_is_said_in_one_line(stack):
+    port = stack.variables["BACKEND_PORT"]
+
+    command = make("local", **stack.variables | {"FRONTEND_PORT": find_free_port()})
+
+    assert command.returncode != 0
+    [line] = [line for line in command.stderr.splitlines() if not line.startswith("make")]
+    assert line == (
+        f"Port {port} is taken. Stop what listens there, or choose another: "
+        f"BACKEND_PORT={port + 1000} make local"
+    )
+
+
+def test_each_service_starts_alone_from_its_folder(stack):
+    commands = [c for c in read_commands("CONTRIBUTING.md") if c.startswith("cd ")]
+    variables = environment(MLFLOW_TRACKING_URI=stack.mlflow)
+
+    here = str(stack.models_dir)
+    backend, trainer = (command.replace("../models", here) for command in commands)
+
+    port = find_free_port()
+    with running(["sh", "-c", f"{backend} --port {port}"], "."):
+        wait_until(lambda: requests.get(f"http://127.0.0.1:{port}/health/ready").ok)
+    subprocess.run(["sh", "-c", trainer], cwd=ROOT, env=variables, check=True)
+
+
+def test_ctrl_c_stops_everything_and_a_second_start_trains_no_second_first_model(stack, tmp_path):
+    models = sorted(stack.models_dir.iterdir())
+
+    os.killpg(stack.process.pid, signal.SIGINT)
+    stack.process.wait(timeout=30)
+    for name in PORTS:
+        with socket.socket() as it:
+            assert it.connect_ex(("127.0.0.1", stack.variables[name])) != 0
+
+    log = tmp_path / "log"
+    with log.open("w") as output, running(["make", "local"], ".", output, **stack.variables):
+        wait_until(lambda: "A model is published already" in log.read_text())
+        wait_until(lambda: live_version(stack))
+        wait_until(lambda: run_names(stack))
+        assert sorted(stack.models_dir.iterdir()) == models
