@@ -32,6 +32,8 @@ def main() -> None:
     tracker = Tracker(arguments.tracking_uri, arguments.ui_url, patience)
     try:
         train(read_iris(), tracker, directory, arguments.seed)
+    except KeyboardInterrupt:
+        sys.exit("\nStopped; nothing was published.")
     except OSError as error:
         sys.exit(f"Nothing was published: {error}. Mend that and train again.")
 

@@ -86,6 +86,17 @@ def running_backend(models_dir: Path, port: int) -> Iterator[str]:
 
 
 @contextmanager
+def running_frontend(backend_url: str) -> Iterator[str]:
+    """The address of a real page that asks a backend, be it there or not."""
+    port = find_free_port()
+    command = [sys.executable, "-m", "streamlit", "run", "main.py", "--server.port", str(port)]
+    url = f"http://127.0.0.1:{port}"
+    with running(command, "frontend", BACKEND_URL=backend_url):
+        wait_until(lambda: requests.get(f"{url}/_stcore/health", timeout=5).ok)
+        yield url
+
+
+@contextmanager
 def running_mlflow(models_dir: Path, runs_dir: Path) -> Iterator[str]:
     """The address of a real tracking server, once it answers."""
     port = find_free_port()

@@ -43,14 +43,16 @@ def enter(feature: dict[str, Any]) -> float:
 client = connect()
 st.title(texts.TITLE, anchor=False)
 
+failure = None
 try:
-    manifest = st.session_state["manifest"] = client.live_manifest()
+    st.session_state["manifest"] = client.live_manifest()
 except BackendError as error:
+    failure = error
     show_failure(error, client)
-    # The form seen last stays, with what has been typed into it.
-    if "manifest" not in st.session_state:
-        st.stop()
-    manifest = st.session_state["manifest"]
+# Where that failed the form seen last stays, with what has been typed into it.
+manifest = st.session_state.get("manifest")
+if not manifest:
+    st.stop()
 
 st.markdown(texts.introduction(manifest))
 with st.form("instance"):
@@ -64,10 +66,11 @@ with st.form("instance"):
 st.caption(texts.described(manifest))
 
 if asked:
+    st.session_state.pop("answer", None)
+if asked and not failure:
     try:
         st.session_state["answer"] = client.predict(instance)
     except BackendError as error:
-        st.session_state.pop("answer", None)
         show_failure(error, client)
 
 answer = st.session_state.get("answer")

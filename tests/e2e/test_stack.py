@@ -23,7 +23,8 @@ OWNER = os.geteuid() or 12345
 def clone(tmp_path_factory):
     """What a fresh clone of the working tree holds."""
     clone = tmp_path_factory.mktemp("e2e") / "clone"
-    command = ["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z"]
+    git = ["git", "-c", f"safe.directory={ROOT}"]  # whoever owns it
+    command = [*git, "ls-files", "--cached", "--others", "--exclude-standard", "-z"]
     listed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
     for name in filter(None, listed.split("\0")):
         if (ROOT / name).exists():
