@@ -34,10 +34,15 @@ train: ## Train, log and publish a model in the running stack; ARGS="--seed 1"
 define TRAIN
 cd mlflow
 export MODELS_DIR="$${MODELS_DIR:-../models}"
+export MODEL_SIGNING_KEY="$${MODEL_SIGNING_KEY:-../keys/private/model_signing_key.pem}"
 export MLFLOW_TRACKING_URI="$${MLFLOW_TRACKING_URI:-http://localhost:$${MLFLOW_PORT:-8003}}"
 exec python metrics.py $(ARGS)
 endef
 export TRAIN
+
+.PHONY: keys
+keys: $(VENV)/installed ## Make the pair of keys that models are signed with
+	@$(BIN)/python mlflow/signing.py keys/private/model_signing_key.pem keys/public/model_public_key.pem
 
 .PHONY: test
 test: $(VENV)/installed ## Test everything but Docker

@@ -1,7 +1,14 @@
 """The failures this service knows, each with its status and title."""
 
 from http import HTTPStatus
-from typing import ClassVar, NamedTuple
+from typing import ClassVar, Literal, NamedTuple
+
+LONGEST = 100  # characters of what a caller sent that are sent back
+
+
+def shorten(text: str) -> str:
+    """What a caller sent, as far as it is worth repeating."""
+    return text if len(text) <= LONGEST else f"{text[:LONGEST]}…"
 
 
 class Fault(NamedTuple):
@@ -27,6 +34,20 @@ class NoModelPublished(ModelServerError):
     headers: ClassVar[dict[str, str]] = {"Retry-After": "2"}
 
 
+class UnknownVersion(ModelServerError):
+    """No model of this version is in the models directory."""
+
+    status = HTTPStatus.NOT_FOUND
+    title = "Unknown version"
+
+
+class VersionRefused(ModelServerError):
+    """The version is there, and not fit to serve."""
+
+    status = HTTPStatus.CONFLICT
+    title = "Version refused"
+
+
 class UnsupportedMediaType(ModelServerError):
     """The body is declared as something this route cannot read."""
 
@@ -35,7 +56,7 @@ class UnsupportedMediaType(ModelServerError):
 
 
 class BodyTooLarge(ModelServerError):
-    """The body is larger than MAX_BODY_BYTES."""
+    """The body is larger than what its route takes."""
 
     status = HTTPStatus.REQUEST_ENTITY_TOO_LARGE
     title = "Body too large"
@@ -54,10 +75,27 @@ class InvalidInstance(ModelServerError):
     status = HTTPStatus.UNPROCESSABLE_ENTITY
     title = "Invalid instance"
 
-    def __init__(self, faults: list[Fault]) -> None:
-        super().__init__(" ".join(fault.detail for fault in faults))
+    def __init__(self, faults: list[Fault], more: int = 0) -> None:
+        """`more` is the number of faults beyond those given."""
+        said = [fault.detail for fault in faults] + [f"And {more} more."] * bool(more)
+        super().__init__(" ".join(said))
         self.faults = faults
+
+
+# What a refusal is counted under; few, as each is a time series.
+Reason = Literal[
+    "file", "size", "manifest", "checksum", "signature", "pickle", "allow_list", "estimator",
+    "self_test", "crash", "hang",
+]  # fmt: skip
 
 
 class ModelRefused(Exception):
     """A published file is not fit to serve; the message says why."""
+
+    def __init__(self, reason: Reason, message: str) -> None:
+        super().__init__(reason, message)
+        self.reason = reason
+        self.message = message
+
+    def __str__(self) -> str:
+        return self.message

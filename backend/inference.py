@@ -1,7 +1,9 @@
 """Turns instances into class probabilities."""
 
+from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any
+from urllib.parse import quote
 from uuid import uuid4
 
 import numpy as np
@@ -9,12 +11,16 @@ import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 from pydantic_core import ErrorDetails
 
-from errors import Fault, InvalidInstance, MalformedBody
-from schemas import Feature, Manifest, Prediction, RangeWarning
+from errors import Fault, InvalidInstance, MalformedBody, shorten
+from schemas import Description, Feature, Prediction, RangeWarning, SignatureState
 
 Array = npt.NDArray[np.float64]
 
 MAX_FAULTS = 100  # a body of nothing but unknown names is not echoed whole
+
+# One instance is small, and naming all that is wrong with a large one would take seconds.
+MAX_INSTANCE_BYTES = 65_536
+MAX_FEATURE_BYTES = 1024
 
 _REASONS = {
     "missing": "{} is missing.",
@@ -25,14 +31,21 @@ _REASONS = {
 
 
 class Model:
-    """An estimator with the schema it was published with; never changes."""
+    """An estimator with what is known of it; never changes once it serves."""
 
-    def __init__(self, estimator: Any, manifest: Manifest) -> None:
-        self.manifest = manifest
-        self.version = manifest.version
-        self.classes = manifest.target.classes
-        self.instance_type = _instance_type(manifest.features)
+    def __init__(self, estimator: Any, description: Description) -> None:
+        self.description = description
+        self.version = description.version
+        self.classes = description.target.classes
+        self.names = [feature.name for feature in description.features]
+        self.max_body_bytes = MAX_INSTANCE_BYTES + MAX_FEATURE_BYTES * len(self.names)
+        self.instance_type = _instance_type(description.features)
+        self.signature: SignatureState = "none"
+        self.remarks: list[str] = []
         self._estimator = estimator
+        self._labels = list(estimator.classes_)
+        if not hasattr(estimator, "predict_proba"):
+            self.remarks.append("It has no predict_proba: probabilities are null.")
 
     def read_instance(self, body: bytes) -> list[float]:
         """Values in the order of the features; raises MalformedBody or InvalidInstance."""
@@ -45,46 +58,52 @@ class Model:
 
     def predict(self, values: list[float]) -> Prediction:
         """The answer to one instance, its values in the order of the features."""
-        probabilities = self.predict_proba(np.array([values]))[0].tolist()
-        prediction = max(range(len(probabilities)), key=probabilities.__getitem__)
+        [prediction], matrix = self.answer(np.array([values]))
+        probabilities = None
+        if matrix is not None:
+            probabilities = dict(zip(self.classes, matrix[0].tolist(), strict=True))
         return Prediction(
             prediction=prediction,
             prediction_class=self.classes[prediction],
-            probabilities=dict(zip(self.classes, probabilities, strict=True)),
+            probabilities=probabilities,
             model_version=self.version,
             prediction_id=str(uuid4()),
             warnings=self._warn_of(values),
         )
 
-    def predict_proba(self, X: Array) -> Array:
-        """Class probabilities, shape (n, k), for X of shape (n, f) in the order of the features.
+    def answer(self, X: Array) -> tuple[list[int], Array | None]:
+        """Class indices, shape (n,), and probabilities, shape (n, k), for X of shape (n, f).
 
-        Raises InvalidInstance where finite values overflow inside the model.
+        Probabilities are None where the estimator has none. Raises InvalidInstance where finite
+        values overflow inside the model.
         """
         with np.errstate(all="ignore"), suppress(ValueError):  # scikit-learn's for infinities
+            if not hasattr(self._estimator, "predict_proba"):
+                return [self._labels.index(label) for label in self._estimator.predict(X)], None
             probabilities: Array = self._estimator.predict_proba(X)
             if np.isfinite(probabilities).all():
-                return probabilities
+                return probabilities.argmax(axis=1).tolist(), probabilities
         raise InvalidInstance([Fault("#", "The model has no answer to values this large.")])
 
     def _warn_of(self, values: list[float]) -> list[RangeWarning]:
         """One warning for each value the training table's range does not hold."""
         return [
-            RangeWarning(feature=feature.name, detail=_outside(feature, value))
-            for feature, value in zip(self.manifest.features, values, strict=True)
-            if not feature.min <= value <= feature.max
+            RangeWarning(feature=feature.name, detail=f"{feature.name} {value:.15g} is {outside}.")
+            for feature, value in zip(self.description.features, values, strict=True)
+            if (outside := _outside(feature, value))
         ]
 
     def _rejection(self, errors: list[ErrorDetails]) -> MalformedBody | InvalidInstance:
         if errors[0]["type"] == "json_invalid":
             return MalformedBody(f"{errors[0]['msg']}. Send one JSON object in UTF-8.")
         if errors[0]["type"] == "model_type":
-            names = ", ".join(feature.name for feature in self.manifest.features)
-            return InvalidInstance([Fault("#", f"Send one JSON object with {names}.")])
-        return InvalidInstance([_fault(error) for error in errors[:MAX_FAULTS]])
+            message = f"Send one JSON object with {', '.join(self.names)}."
+            return InvalidInstance([Fault("#", message)])
+        faults = [_fault(error) for error in errors[:MAX_FAULTS]]
+        return InvalidInstance(faults, more=len(errors) - len(faults))
 
 
-def _instance_type(features: list[Feature]) -> type[BaseModel]:
+def _instance_type(features: Sequence[Feature]) -> type[BaseModel]:
     """A pydantic model with one strict number for each feature."""
     fields: dict[str, Any] = {
         f"feature_{index}": (float, _field(feature)) for index, feature in enumerate(features)
@@ -94,26 +113,29 @@ def _instance_type(features: list[Feature]) -> type[BaseModel]:
 
 def _field(feature: Feature) -> Any:
     # No `minimum` and `maximum`: a value outside is answered, with a warning.
-    unit = f" {feature.unit}" if feature.unit else ""
     return Field(
         alias=feature.name,
         title=feature.name,
-        description=f"Training range {feature.min:g} to {feature.max:g}{unit}",
+        description=f"Training range {_range(feature)}",
         strict=True,
         allow_inf_nan=False,
     )
 
 
-def _outside(feature: Feature, value: float) -> str:
-    unit = f" {feature.unit}" if feature.unit else ""
-    return (
-        f"{feature.name} {value:g}{unit} is outside the training range "
-        f"{feature.min:g} to {feature.max:g}{unit}."
-    )
+def _range(feature: Feature) -> str:
+    if feature.min is None or feature.max is None:
+        return "unknown"
+    return f"{feature.min:.15g} to {feature.max:.15g} {feature.unit or ''}".rstrip()
+
+
+def _outside(feature: Feature, value: float) -> str | None:
+    if feature.min is None or feature.max is None or feature.min <= value <= feature.max:
+        return None
+    return f"outside the training range {_range(feature)}"
 
 
 def _fault(error: ErrorDetails) -> Fault:
-    name = str(error["loc"][0])
-    # RFC 6901: ~ and / are escaped in a pointer.
-    pointer = "#/" + name.replace("~", "~0").replace("/", "~1")
-    return Fault(pointer, _REASONS[error["type"]].format(name))
+    name = shorten(str(error["loc"][0]))
+    # RFC 6901: ~ and / are escaped in a pointer, and all but ASCII in a fragment.
+    pointer = "#/" + quote(name.replace("~", "~0").replace("/", "~1"), safe="/~", errors="replace")
+    return Fault(pointer, _REASONS[error["type"]].format(name or '""'))

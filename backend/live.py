@@ -1,29 +1,50 @@
-"""Holds the model that is being served."""
+"""Holds the model that is being served, and replaces it by newer ones."""
 
 import asyncio
 import logging
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
 from fastapi import Depends, Request
 
-from errors import ModelRefused, NoModelPublished
+from errors import ModelRefused, NoModelPublished, UnknownVersion, VersionRefused
 from inference import Model
-from loading import load
+from instrumentation import Instruments
 from repository import PublishedFile, find_published
 
 log = logging.getLogger(__name__)
 
 POLL_SECONDS = 1.0
+KEPT_VERSIONS = 4  # asked for by name, beside the live one
+
+Load = Callable[[PublishedFile], Model]
 
 
 class LiveModel:
     """One reference, replaced whole: a request sees one model from start to end."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, load: Load, instruments: Instruments) -> None:
         self._directory = directory
+        self._load = load
+        self._instruments = instruments
         self._model: Model | None = None
-        self._refused: dict[PublishedFile, str] = {}
+        self._file: PublishedFile | None = None
+        self._gone = False
+        self._kept: dict[PublishedFile, Model] = {}
+        self._loading = asyncio.Lock()
+        self.refusals: dict[PublishedFile, ModelRefused] = {}
+        self.trouble: str | None = None  # with the folder itself
+
+    @property
+    def file(self) -> PublishedFile | None:
+        """Where the live model came from."""
+        return self._file
+
+    @property
+    def gone(self) -> bool:
+        """Whether the live model is only in memory, its file and all others deleted."""
+        return self._gone
 
     def model(self) -> Model:
         """Raises NoModelPublished while there is none."""
@@ -31,28 +52,80 @@ class LiveModel:
             raise NoModelPublished(self._why_not())
         return self._model
 
+    async def version(self, version: str) -> Model:
+        """That version, loaded on demand; raises UnknownVersion or VersionRefused."""
+        if self._model is not None and self._model.version == version:
+            return self._model
+        async with self._loading:  # asked for twice at once, it is loaded once
+            return await asyncio.to_thread(self._find_version, version)
+
     def refresh(self) -> None:
-        """Serve the newest model that is fit to; keep the present one where none is newer."""
-        for file in find_published(self._directory):
-            if self._model and file.version == self._model.version:
+        """Serve the newest model that is fit to; keep the present one where there is none."""
+        files = find_published(self._directory)
+        self._forget(files)
+        for file in files:
+            if self._file and file.path == self._file.path:
+                self._gone = False
+                if file != self._file:  # overwritten, which nobody should
+                    self._replace(file)
                 return
-            if file not in self._refused and self._replace(file):
+            if self._replace(file):
                 return
+        self._gone = self._model is not None
 
     def _replace(self, file: PublishedFile) -> bool:
-        try:
-            self._model = load(file)
-        except (ModelRefused, OSError) as reason:
-            self._refused[file] = f"{file.path.name}: {reason}"
-            log.error("model refused file=%s reason=%s", file.path.name, reason)
+        model = self._try(file)
+        if model is None:
             return False
-        log.info("model live version=%s", file.version)
+        self._model, self._file, self._gone = model, file, False
+        self._instruments.live(model)
+        log.info("model live version=%s signature=%s", model.version, model.signature)
         return True
 
+    def _try(self, file: PublishedFile) -> Model | None:
+        """None where the file is refused; it is not looked at again until it changes."""
+        if file in self.refusals:
+            return None
+        try:
+            return self._load(file)
+        except ModelRefused as refusal:
+            self._refuse(file, refusal)
+            return None
+
+    def _refuse(self, file: PublishedFile, refusal: ModelRefused) -> None:
+        before = [old for known, old in list(self.refusals.items()) if known.path == file.path]
+        self.refusals[file] = refusal
+        # A file that is still being written is refused once a second, and worth one line.
+        if refusal.reason not in [old.reason for old in before]:
+            log.error("model refused file=%s reason=%s", file.path.name, refusal)
+            self._instruments.refused(refusal.reason)
+
+    def _forget(self, files: list[PublishedFile]) -> None:
+        """Drop what is known of files that are gone."""
+        paths = {file.path for file in files}
+        self.refusals = {f: why for f, why in list(self.refusals.items()) if f.path in paths}
+
+    def _find_version(self, version: str) -> Model:
+        files = find_published(self._directory)
+        file = next((file for file in files if file.version == version), None)
+        if file is None:
+            known = ", ".join(file.version for file in files[:20]) or "none"
+            raise UnknownVersion(f"There is no version {version}. The newest are: {known}.")
+        model = self._kept.pop(file, None) or self._try(file)
+        if model is None:
+            raise VersionRefused(f"{file.path.name} is refused: {self.refusals[file]}")
+        self._kept[file] = model
+        if len(self._kept) > KEPT_VERSIONS:
+            del self._kept[next(iter(self._kept))]
+        return model
+
     def _why_not(self) -> str:
-        if not self._refused:
+        if self.trouble:
+            return f"The models folder cannot be read: {self.trouble}."
+        if not self.refusals:
             return "No model is published yet. Train one with `make train`, or wait for the first."
-        return f"No published model is fit to serve. {next(iter(self._refused.values()))}"
+        file, refusal = max(self.refusals.items(), key=lambda item: item[0].version)
+        return f"No published model is fit to serve. {file.path.name} is refused: {refusal}"
 
 
 async def watch(live: LiveModel) -> None:
@@ -60,8 +133,11 @@ async def watch(live: LiveModel) -> None:
     while True:
         try:
             await asyncio.to_thread(live.refresh)
-        except OSError as error:
-            log.error("models folder unreadable error=%s", error)
+            live.trouble = None
+        except Exception as error:  # whatever it is, newer models have to go live
+            if live.trouble != (trouble := str(error)):  # once, not every second
+                log.error("models folder unreadable error=%r", error)
+            live.trouble = trouble
         await asyncio.sleep(POLL_SECONDS)
 
 

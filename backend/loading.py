@@ -1,77 +1,100 @@
-"""Turns the bytes of a published model into one that is fit to serve."""
+"""Loads a published model, verified and tried out before it may serve."""
 
 import hashlib
-import io
-import warnings
 from typing import Any
 
-import joblib
-import numpy as np
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+from pydantic import ValidationError
+from sklearn import __version__ as sklearn_version
 
+import sandbox
+from assembly import assemble, find_other_version, is_other
 from errors import ModelRefused
-from inference import Array, Model
-from repository import PublishedFile, read_manifest
-from schemas import Manifest
-
-TOLERANCE = 1e-6  # other processors round differently in the last digits
-
-
-# A model is fitted on named columns and asked with arrays, whose order the manifest gives.
-warnings.filterwarnings("ignore", message="X does not have valid feature names")
+from inference import Model
+from repository import PublishedFile, read_manifest, read_pickle
+from schemas import Manifest, SignatureState
+from settings import Settings
+from signatures import check_signature, read_public_key
 
 
-def load(file: PublishedFile) -> Model:
+def load(file: PublishedFile, settings: Settings) -> Model:
     """Raises ModelRefused with a reason for people where the model is not fit to serve."""
-    manifest = read_manifest(file)
-    pickled = file.path.read_bytes()
-    _verify(pickled, manifest)
-    estimator = _unpickle(pickled)
-    _match(estimator, manifest)
-    model = Model(estimator, manifest)
-    _test(model)
+    manifest, signature = inspect(file, settings)
+    pickled = read_pickle(file, settings.max_model_bytes)
+    if manifest:
+        _check_content(pickled, manifest)
+    remarks = _try_out(pickled, file, manifest, settings.model_load_seconds)
+    model = assemble(pickled, file, manifest)
+    model.signature = signature
+    model.remarks += remarks
     return model
 
 
-def _verify(pickled: bytes, manifest: Manifest) -> None:
-    if len(pickled) != manifest.size:
-        raise ModelRefused(f"It has {len(pickled)} bytes; its manifest says {manifest.size}.")
-    if hashlib.sha256(pickled).hexdigest() != manifest.sha256:
-        raise ModelRefused("Its SHA-256 is not the one in its manifest.")
+def inspect(file: PublishedFile, settings: Settings) -> tuple[Manifest | None, SignatureState]:
+    """What the manifest says, and its signature; raises ModelRefused where either is wrong."""
+    raw = read_manifest(file)
+    signature = _check_trust(raw, settings)
+    return (_check_manifest(file, raw) if raw is not None else None), signature
 
 
-def _unpickle(pickled: bytes) -> Any:
+def _check_manifest(file: PublishedFile, raw: dict[str, Any]) -> Manifest:
+    name = file.manifest_path.name
     try:
-        return joblib.load(io.BytesIO(pickled))
-    except Exception as error:  # a pickle can raise anything
-        raise ModelRefused(f"It cannot be unpickled: {error!r}.") from error
+        manifest = Manifest.model_validate(raw)
+    except ValidationError as invalid:
+        fault = invalid.errors()[0]
+        message = (
+            f"Its manifest {name} is wrong at {'.'.join(map(str, fault['loc']))}: {fault['msg']}."
+        )
+        raise ModelRefused("manifest", message) from None
+    if manifest.version != file.version:
+        message = f"Its manifest {name} is that of version {manifest.version}."
+        raise ModelRefused("manifest", message)
+    return manifest
 
 
-def _match(estimator: Any, manifest: Manifest) -> None:
-    """The manifest must tell the classes and the features in the estimator's own order."""
-    if not hasattr(estimator, "predict_proba"):
-        raise ModelRefused(f"{type(estimator).__name__} has no predict_proba.")
-    classes = [str(label) for label in estimator.classes_]
-    if classes != manifest.target.classes:
-        raise ModelRefused(f"Its classes are {classes}; its manifest has other ones.")
-    names = [feature.name for feature in manifest.features]
-    if list(getattr(estimator, "feature_names_in_", names)) != names:
-        raise ModelRefused("Its features are not those of its manifest, or in another order.")
+def _check_content(pickled: bytes, manifest: Manifest) -> None:
+    if len(pickled) != manifest.size:
+        message = f"It has {len(pickled)} bytes; its manifest says {manifest.size}."
+        raise ModelRefused("size", message)
+    if hashlib.sha256(pickled).hexdigest() != manifest.sha256:
+        raise ModelRefused("checksum", "Its SHA-256 is not the one in its manifest.")
 
 
-def _test(model: Model) -> None:
-    """Ask the model its manifest's examples; this warms it too."""
-    names = [feature.name for feature in model.manifest.features]
-    for example in model.manifest.examples:
-        try:
-            X = np.array([[example.inputs[name] for name in names]])
-            probabilities = model.predict_proba(X)
-        except Exception as error:  # an estimator can raise anything
-            raise ModelRefused(f"It does not answer an example: {error!r}.") from error
-        _compare(probabilities, np.array([example.probabilities]))
+def _check_trust(raw: dict[str, Any] | None, settings: Settings) -> SignatureState:
+    """What can be said of the signature: valid, unchecked, or none."""
+    signed = bool(raw and raw.get("signature"))
+    key = read_public_key(settings.model_public_key)
+    if settings.model_trust == "signed" or (signed and key):
+        _require_signature(raw, key)
+        return "valid"
+    return "unchecked" if signed else "none"
 
 
-def _compare(answered: Array, expected: Array) -> None:
-    if answered.shape != expected.shape or not np.allclose(
-        answered, expected, rtol=0, atol=TOLERANCE
-    ):
-        raise ModelRefused("It answers an example of its manifest with other probabilities.")
+def _require_signature(raw: dict[str, Any] | None, key: Ed25519PublicKey | None) -> None:
+    if key is None:
+        raise ModelRefused("signature", "There is no public key to check signatures with.")
+    check_signature(raw or {}, key)
+
+
+def _try_out(
+    pickled: bytes, file: PublishedFile, manifest: Manifest | None, seconds: float
+) -> list[str]:
+    """Load and ask the model where it can do no harm; returns what there is to remark on it."""
+    said = manifest.libraries.get("scikit-learn", sklearn_version) if manifest else sklearn_version
+    try:
+        found = sandbox.call(find_other_version, pickled, file, manifest, seconds=seconds)
+    except ModelRefused as refusal:
+        raise ModelRefused(refusal.reason, " ".join([str(refusal), *_versions(said)])) from None
+    except sandbox.TimedOut:
+        message = f"It did not load and answer within {seconds:g} seconds."
+        raise ModelRefused("hang", message) from None
+    except sandbox.Crashed:
+        raise ModelRefused("crash", "It crashed, or ran out of memory, when tried out.") from None
+    return _versions(found or said)
+
+
+def _versions(made_with: str) -> list[str]:
+    if not is_other(made_with):
+        return []
+    return [f"It was made with scikit-learn {made_with}; this is {sklearn_version}."]

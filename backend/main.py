@@ -4,11 +4,15 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
+from functools import partial
 
 from fastapi import FastAPI
 from fastapi_offline import FastAPIOffline
 
+from catalogue import Catalogue
+from instrumentation import Instruments
 from live import LiveModel, watch
+from loading import load
 from openapi import describe_with_live_model
 from problems import add_problem_handlers
 from routes import health, models, predict
@@ -17,7 +21,8 @@ from settings import Settings, read_settings
 
 def create_app(settings: Settings) -> FastAPI:
     logging.basicConfig(level=settings.log_level, format="%(levelname)s: %(name)s: %(message)s")
-    live = LiveModel(settings.models_dir)
+    instruments = Instruments()
+    live = LiveModel(settings.models_dir, partial(load, settings=settings), instruments)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -32,10 +37,13 @@ def create_app(settings: Settings) -> FastAPI:
         version="0.1.0",
         description="Predictions of the newest published model.",
         redoc_url=None,
+        redirect_slashes=False,  # to an address made of the caller's Host header
         lifespan=lifespan,
     )
     app.state.live = live
     app.state.settings = settings
+    app.state.instruments = instruments
+    app.state.catalogue = Catalogue(live, settings)
     app.openapi = describe_with_live_model(app, live)  # type: ignore[method-assign]
     add_problem_handlers(app)
     for routes in (predict, models, health):

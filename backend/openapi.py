@@ -38,14 +38,14 @@ def describe_with_live_model(app: FastAPI, live: LiveModel) -> Callable[[], dict
 
 def _instance_schema(model: Model) -> dict[str, Any]:
     schema = model.instance_type.model_json_schema()
-    examples = [example.inputs for example in model.manifest.examples]
-    return {**schema, "title": model.manifest.name, "examples": examples}
+    examples = [example.inputs for example in model.description.examples]
+    return {**schema, "title": model.description.name, "examples": examples}
 
 
 def _answer(model: Model) -> dict[str, Any]:
     """What the model says of its manifest's first example."""
-    if not model.manifest.examples:
+    if not model.description.examples:
         return {}
-    inputs = model.manifest.examples[0].inputs
-    values = [inputs[feature.name] for feature in model.manifest.features]
+    inputs = model.description.examples[0].inputs
+    values = [inputs[name] for name in model.names]
     return {"example": model.predict(values).model_dump()}

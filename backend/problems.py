@@ -3,11 +3,12 @@
 from http import HTTPStatus
 from typing import Any
 
-from fastapi import FastAPI, Request
+from fastapi import FastAPI, Request, Response
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 
-from errors import InvalidInstance, ModelServerError
+from errors import InvalidInstance, ModelServerError, shorten
 from schemas import Problem
 
 MEDIA_TYPE = "application/problem+json"
@@ -31,6 +32,10 @@ def add_problem_handlers(app: FastAPI) -> None:
         status = HTTPStatus(error.status_code)
         return _problem(status, status.phrase, _advice(request, error), headers=error.headers)
 
+    @app.exception_handler(ClientDisconnect)
+    async def client_disconnect(request: Request, error: ClientDisconnect) -> Response:
+        return Response(status_code=HTTPStatus.BAD_REQUEST)  # nobody is there to read it
+
     @app.exception_handler(Exception)
     async def unexpected_error(request: Request, error: Exception) -> JSONResponse:
         status = HTTPStatus.INTERNAL_SERVER_ERROR
@@ -38,7 +43,7 @@ def add_problem_handlers(app: FastAPI) -> None:
 
 
 def _advice(request: Request, error: HTTPException) -> str:
-    path = request.url.path
+    path = shorten(request.url.path)
     if error.status_code == HTTPStatus.NOT_FOUND:
         return f"There is nothing at {path}. The routes are listed at /docs."
     if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:

@@ -1,24 +1,42 @@
 """The shapes that come in and go out: manifests, requests and responses."""
 
+from collections.abc import Sequence
 from datetime import datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Base64Bytes, BaseModel, ConfigDict, Field, model_validator
 
 
-class Histogram(BaseModel):
+class Finite(BaseModel):
+    """JSON knows no infinities, so neither do manifests."""
+
+    model_config = ConfigDict(allow_inf_nan=False, protected_namespaces=())
+
+
+class Histogram(Finite):
     """Counts per class; n + 1 `edges` bound n bins, the last bin closed on both sides."""
 
     edges: list[float]
     counts: dict[str, list[int]]
 
 
-class Feature(BaseModel):
-    """One input of the model, as the training table had it."""
+class Feature(Finite):
+    """One input of a model; what only the training table tells may be unknown."""
 
     name: str
-    type: Literal["number"]
+    type: Literal["number"] = "number"
     unit: str | None = None
+    min: float | None = None
+    max: float | None = None
+    mean: float | None = None
+    median: float | None = None
+    step: float | None = None
+    histogram: Histogram | None = None
+
+
+class TrainedFeature(Feature):
+    """One input as the training table had it."""
+
     min: float
     max: float
     mean: float
@@ -32,7 +50,7 @@ class Target(BaseModel):
     classes: Annotated[list[str], Field(min_length=2)]
 
 
-class Metric(BaseModel):
+class Metric(Finite):
     """Mean and standard deviation over the folds of the cross-validation."""
 
     mean: float
@@ -55,7 +73,7 @@ class TrackedRun(BaseModel):
     model_version: str
 
 
-class Example(BaseModel):
+class Example(Finite):
     """`probabilities` are in the order of the target's classes."""
 
     inputs: dict[str, float]
@@ -63,23 +81,45 @@ class Example(BaseModel):
 
 
 class Signature(BaseModel):
-    algorithm: str
-    value: str
+    algorithm: Literal["ed25519"]
+    value: Base64Bytes
 
 
-class Manifest(BaseModel):
-    """Format 1; docs/models.md describes each key."""
+class Description(BaseModel):
+    """What is known of a model, be it by its manifest or by its pickle alone."""
 
-    format: Literal[1]
     name: str
     version: str
     created_at: datetime
     sha256: str
     size: int
-    signature: Signature | None
-    features: Annotated[list[Feature], Field(min_length=1)]
+    signature: Signature | None = None
+    features: Annotated[Sequence[Feature], Field(min_length=1)]
     target: Target
     estimator: str
+    params: dict[str, Any] = {}
+    metrics: dict[str, Metric] = {}
+    dataset: Dataset | None = None
+    libraries: dict[str, str] = {}
+    mlflow: TrackedRun | None = None
+    examples: list[Example] = []
+    republished_from: str | None = None
+
+    @model_validator(mode="after")
+    def _require_distinct(self) -> Self:
+        names = [feature.name for feature in self.features]
+        for what, given in (("features", names), ("classes", self.target.classes)):
+            if len(set(given)) < len(given):
+                raise ValueError(f"two {what} have the same name")
+        return self
+
+
+class Manifest(Description):
+    """Format 1, in which no key may be missing; docs/models.md describes each."""
+
+    format: Literal[1]
+    signature: Signature | None
+    features: Annotated[Sequence[TrainedFeature], Field(min_length=1)]
     params: dict[str, Any]
     metrics: dict[str, Metric]
     dataset: Dataset
@@ -89,12 +129,36 @@ class Manifest(BaseModel):
     republished_from: str | None
 
 
+# Whether a signature was checked and is right, could not be checked for want of a key, or is not.
+SignatureState = Literal["valid", "unchecked", "none"]
+
+
 class Published(BaseModel):
-    """A version in the models folder."""
+    """A version in the models folder; `reason` says why it is refused."""
 
     version: str
-    state: Literal["live"]
-    manifest: Manifest
+    file: str
+    state: Literal["live", "available", "refused"]
+    reason: str | None = None
+    signature: SignatureState | None = None
+    remarks: list[str] = []
+    created_at: datetime | None = None
+    estimator: str | None = None
+    metrics: dict[str, Metric] = {}
+    dataset: Dataset | None = None
+    republished_from: str | None = None
+
+
+class PublishedModel(Published):
+    """A version with all that is known of it."""
+
+    manifest: Description | None = None
+
+
+class PublishedModels(BaseModel):
+    """Every version, newest first."""
+
+    models: list[Published]
 
 
 class RangeWarning(BaseModel):
@@ -105,13 +169,16 @@ class RangeWarning(BaseModel):
 
 
 class Prediction(BaseModel):
-    """`prediction` is the index of `prediction_class` in the model's classes."""
+    """`prediction` is the index of `prediction_class` in the model's classes.
+
+    `probabilities` are null where the estimator has none.
+    """
 
     model_config = ConfigDict(protected_namespaces=())
 
     prediction: int
     prediction_class: str
-    probabilities: dict[str, float]
+    probabilities: dict[str, float] | None
     model_version: str
     prediction_id: str
     warnings: list[RangeWarning]
@@ -126,6 +193,7 @@ class Readiness(BaseModel):
 
     status: str
     model_version: str
+    detail: str | None = None
 
 
 class Problem(BaseModel):

@@ -46,8 +46,10 @@ def answered_by(version: str) -> str:
 
 def described(manifest: dict[str, Any]) -> str:
     """Which model the form belongs to."""
-    estimator, rows = manifest["estimator"], manifest["dataset"]["rows"]
-    return f"Live: {plain(estimator)}, trained on {rows} rows of {plain(manifest['name'])}"
+    live = f"Live: {plain(manifest['estimator'])}"
+    if not manifest["dataset"]:
+        return f"{live}, of which the models folder tells no more"
+    return f"{live}, trained on {manifest['dataset']['rows']} rows of {plain(manifest['name'])}"
 
 
 def plain(text: str) -> str:

@@ -7,11 +7,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
 from candidates import list_candidates, read_params
 from comparison import FOLDS, REPEATS, Result, choose, compare
 from datasets import Dataset, describe_features, read_iris
 from ownership import become_owner
-from publishing import has_model, library_versions, publish
+from publishing import CannotRepublish, Publisher, library_versions
+from signing import read_signing_key
 from tracking import TrackedRun, Tracker, TrackingUnavailable
 
 SECONDS_TO_ANSWER = 2.0
@@ -25,20 +28,26 @@ def main() -> None:
         sys.exit(f"There is no folder {directory}. Make it, or set MODELS_DIR to another.")
     if "DROP_ROOT" in os.environ:
         become_owner(directory)
-    if arguments.first and has_model(directory):
+    if not os.access(directory, os.W_OK):
+        sys.exit(f"{directory} cannot be written. Check its owner, its mode and its mount.")
+    publisher = Publisher(directory, _read_key(arguments.signing_key))
+    if arguments.republish:
+        _republish(publisher, arguments.republish)
+        return
+    if arguments.first and publisher.has_model():
         print("A model is published already; no first training is needed.")
         return
     patience = SECONDS_TO_START if arguments.first else SECONDS_TO_ANSWER
     tracker = Tracker(arguments.tracking_uri, arguments.ui_url, patience)
     try:
-        train(read_iris(), tracker, directory, arguments.seed)
+        train(read_iris(), tracker, publisher, arguments.seed)
     except KeyboardInterrupt:
         sys.exit("\nStopped; nothing was published.")
     except OSError as error:
         sys.exit(f"Nothing was published: {error}. Mend that and train again.")
 
 
-def train(dataset: Dataset, tracker: Tracker, directory: Path, seed: int) -> None:
+def train(dataset: Dataset, tracker: Tracker, publisher: Publisher, seed: int) -> None:
     """Raises OSError when the model cannot be written; nothing of it is then published."""
     print(_headline(dataset), flush=True)
     results = compare(list_candidates(seed), dataset, seed)
@@ -48,7 +57,7 @@ def train(dataset: Dataset, tracker: Tracker, directory: Path, seed: int) -> Non
     run = _track(tracker, dataset, results, winner)
     manifest = _describe(dataset, winner, run)
     try:
-        path = publish(winner.pipeline, manifest, directory, datetime.now(UTC))
+        path = publisher.publish(winner.pipeline, manifest, datetime.now(UTC))
     except OSError:
         tracker.close(run, model_file=None)
         raise
@@ -63,11 +72,31 @@ def _parse_arguments() -> argparse.Namespace:
     parser.add_argument(
         "--first", action="store_true", help="train only where no model is published yet"
     )
+    parser.add_argument(
+        "--republish", metavar="VERSION", help="publish this older version again, untrained"
+    )
     arguments = parser.parse_args()
     arguments.models_dir = Path(environment.get("MODELS_DIR", "/models"))
+    key = environment.get("MODEL_SIGNING_KEY", "/keys/model_signing_key.pem")
+    arguments.signing_key = Path(key)
     arguments.tracking_uri = environment.get("MLFLOW_TRACKING_URI", "http://localhost:8003")
     arguments.ui_url = environment.get("MLFLOW_UI_URL", arguments.tracking_uri)
     return arguments
+
+
+def _read_key(path: Path) -> Ed25519PrivateKey | None:
+    try:
+        return read_signing_key(path)
+    except (OSError, ValueError) as error:
+        sys.exit(f"Nothing can be signed with {path}: {error}.")
+
+
+def _republish(publisher: Publisher, version: str) -> None:
+    try:
+        path = publisher.republish(version, datetime.now(UTC))
+    except (CannotRepublish, OSError) as error:
+        sys.exit(f"Nothing was published. {error}")
+    print(f"Published {path}, a copy of {version}")
 
 
 def _track(

@@ -14,42 +14,90 @@ from pathlib import Path
 from typing import Any
 
 import joblib
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from signing import is_signed_by, sign
 
 VERSION_FORMAT = "%Y_%m_%d_T%H_%M_%S"
 
 
-def publish(estimator: Any, manifest: dict[str, Any], directory: Path, now: datetime) -> Path:
-    """Write the manifest, then the model, and return the model's path.
+class CannotRepublish(Exception):
+    """The version is not there, or does not verify."""
 
-    `manifest` lacks what only the file tells: format, version, created_at, sha256 and size.
-    Raises OSError when the directory cannot be written; readers then see nothing of it.
-    """
-    pickled = io.BytesIO()
-    joblib.dump(estimator, pickled)
-    content = pickled.getvalue()
-    with _locked(directory):
-        version = _next_version(directory, now)
+
+class Publisher:
+    """Writes to one directory, signed where there is a key."""
+
+    def __init__(self, directory: Path, key: Ed25519PrivateKey | None = None) -> None:
+        self._directory = directory
+        self._key = key
+
+    def publish(self, estimator: Any, manifest: dict[str, Any], now: datetime) -> Path:
+        """Write the manifest, then the model, and return the model's path.
+
+        `manifest` lacks what only the file tells: format, version, created_at, sha256 and size.
+        Raises OSError when the directory cannot be written; readers then see nothing of it.
+        """
+        pickled = io.BytesIO()
+        joblib.dump(estimator, pickled)
+        return self._write(pickled.getvalue(), {**manifest, "republished_from": None}, now)
+
+    def republish(self, version: str, now: datetime) -> Path:
+        """Publish an older version again, so that it goes live; raises CannotRepublish."""
+        path = self._directory / f"model_{version}.pkl"
+        try:
+            pickled = path.read_bytes()
+            manifest = json.loads(path.with_suffix(".json").read_text())
+        except (OSError, ValueError) as error:
+            raise CannotRepublish(f"There is no complete version {version}: {error}.") from None
+        if hashlib.sha256(pickled).hexdigest() != manifest.get("sha256"):
+            raise CannotRepublish(f"{path.name} is not the file its manifest describes.")
+        if self._key and not is_signed_by(self._key, manifest):
+            raise CannotRepublish(f"{path.name} is not signed with this key.")
+        return self._write(pickled, {**manifest, "republished_from": version}, now)
+
+    def has_model(self) -> bool:
+        """Whether anything is published that a backend may serve."""
+        named = self._directory.glob("model_*.pkl")
+        return any(named) or (self._directory / "model.pkl").exists()
+
+    def _write(self, pickled: bytes, manifest: dict[str, Any], now: datetime) -> Path:
+        with _locked(self._directory):
+            _remove_leftovers(self._directory)
+            version = _next_version(self._directory, now)
+            path = self._directory / f"model_{version}.pkl"
+            complete = self._complete(manifest, pickled, version, now)
+            with _temporary(path.with_suffix(".json")) as described, _temporary(path) as model:
+                _flush(described, json.dumps(complete, indent=2).encode())
+                _flush(model, pickled)
+                # A reader that sees the pickle must find its manifest.
+                described.rename(path.with_suffix(".json"))
+                model.rename(path)
+        return path
+
+    def _complete(
+        self, manifest: dict[str, Any], pickled: bytes, version: str, now: datetime
+    ) -> dict[str, Any]:
         complete = {
             "format": 1,
             "name": manifest["name"],
+            **manifest,
             "version": version,
             "created_at": f"{now:%Y-%m-%dT%H:%M:%SZ}",
-            "sha256": hashlib.sha256(content).hexdigest(),
-            "size": len(content),
+            "sha256": hashlib.sha256(pickled).hexdigest(),
+            "size": len(pickled),
             "signature": None,
-            **manifest,
-            "republished_from": None,
         }
-        # A reader that sees the pickle must find its manifest.
-        _write(directory / f"model_{version}.json", json.dumps(complete, indent=2).encode())
-        path = directory / f"model_{version}.pkl"
-        _write(path, content)
-    return path
+        complete["signature"] = sign(complete, self._key) if self._key else None
+        return {key: complete[key] for key in KEYS}
 
 
-def has_model(directory: Path) -> bool:
-    """Whether anything is published that a backend may serve."""
-    return any(directory.glob("model_*.pkl")) or (directory / "model.pkl").exists()
+# In the order a person reads them.
+KEYS = (
+    "format", "name", "version", "created_at", "sha256", "size", "signature", "features", "target",
+    "estimator", "params", "metrics", "dataset", "libraries", "mlflow", "examples",
+    "republished_from",
+)  # fmt: skip
 
 
 def library_versions() -> dict[str, str]:
@@ -72,12 +120,27 @@ def _locked(directory: Path) -> Iterator[None]:
         os.close(descriptor)
 
 
+def _remove_leftovers(directory: Path) -> None:
+    """Of a writer that died: only one writes at a time, so what is unfinished now is nobody's."""
+    for temporary in directory.glob(".model_*.tmp"):
+        name = temporary.name.removeprefix(".").removesuffix(".tmp")
+        pickle = (directory / name).with_suffix(".pkl")
+        if not pickle.exists():
+            pickle.with_suffix(".json").unlink(missing_ok=True)
+        temporary.unlink(missing_ok=True)
+
+
 def _next_version(directory: Path, now: datetime) -> str:
     """The present second, or the one after the newest name: only the newest name is live."""
     names = {path.stem.removeprefix("model_") for path in directory.glob("model_*.*")}
-    taken = [moment for name in names if (moment := _parse(name))]
-    version = max([now, *(moment + timedelta(seconds=1) for moment in taken)])
-    return version.strftime(VERSION_FORMAT)
+    newest = max((moment for name in names if (moment := _parse(name))), default=None)
+    if newest is None or now > newest:
+        return now.strftime(VERSION_FORMAT)
+    try:
+        return (newest + timedelta(seconds=1)).strftime(VERSION_FORMAT)
+    except OverflowError:
+        message = f"no name is newer than that of {newest:{VERSION_FORMAT}}. Remove that model"
+        raise OSError(message) from None
 
 
 def _parse(version: str) -> datetime | None:
@@ -89,14 +152,19 @@ def _parse(version: str) -> datetime | None:
     return moment if moment.strftime(VERSION_FORMAT) == version else None
 
 
-def _write(path: Path, content: bytes) -> None:
-    """Readers see the whole file under its name or none; it is on disk before it has a name."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+@contextmanager
+def _temporary(path: Path) -> Iterator[Path]:
+    """A hidden name beside the path, gone at the end where it has not been renamed."""
+    temporary = path.with_name(f".{path.name}.tmp")
     try:
-        with temporary.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.rename(path)
+        yield temporary
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def _flush(path: Path, content: bytes) -> None:
+    """On disk before it gets its name."""
+    with path.open("wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())

@@ -15,14 +15,17 @@ RUN_BY = {
     "make run": "tests/e2e/test_stack.py",
     "make test": ".ci/run",
     "curl": "tests/test_local.py",
-    "docker exec": "tests/e2e/test_stack.py",
+    "docker exec": "tests/e2e/test_stack.py",  # with and without --republish
     "cd ": "tests/test_local.py",
 }
 
 
-def documented(page):
-    """What stands in backticks at the start of the page's table rows."""
-    return set(re.findall(r"^\| `([^`]+)`", (ROOT / page).read_text(), re.MULTILINE))
+def documented(page, heading=""):
+    """What stands in backticks at the start of the table rows below a heading."""
+    text = (ROOT / page).read_text()
+    if heading:
+        text = text.partition(heading)[2].partition("\n## ")[0]
+    return set(re.findall(r"^\| `([^`]+)`", text, re.MULTILINE))
 
 
 def settings():
@@ -51,7 +54,15 @@ def test_every_manifest_key_is_documented_and_no_other(published):
     [path] = published.models_dir.glob("*.json")
     manifest = json.loads(path.read_text())
 
-    assert documented("docs/models.md") == keys(manifest)
+    assert documented("docs/models.md", "## The manifest") == keys(manifest)
+
+
+def test_every_reason_of_a_refusal_is_documented_and_no_other():
+    source = (ROOT / "backend/errors.py").read_text()
+    reasons = re.search(r"^Reason = Literal\[(.*?)\]", source, re.DOTALL | re.MULTILINE)[1]
+
+    said = documented("docs/models.md", "## Why a model is refused")
+    assert said == set(re.findall(r'"(\w+)"', reasons))
 
 
 def test_every_command_is_run_somewhere():

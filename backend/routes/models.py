@@ -1,15 +1,37 @@
 """Shows what is published."""
 
-from fastapi import APIRouter
+from typing import Annotated
 
-from live import Live
+from fastapi import APIRouter, Depends, Request
+
+from catalogue import Catalogue
 from problems import problem_responses
-from schemas import Published
+from schemas import PublishedModel, PublishedModels
 
 router = APIRouter(tags=["models"])
 
 
+def _of(request: Request) -> Catalogue:
+    catalogue: Catalogue = request.app.state.catalogue
+    return catalogue
+
+
+Folder = Annotated[Catalogue, Depends(_of)]
+
+
+@router.get("/models")
+def list_models(folder: Folder) -> PublishedModels:
+    """Every version, newest first: live, available, or refused with the reason."""
+    return PublishedModels(models=folder.list_all())
+
+
 @router.get("/models/live", responses=problem_responses(503))
-async def show_live(live: Live) -> Published:
-    model = live.model()
-    return Published(version=model.version, state="live", manifest=model.manifest)
+def show_live(folder: Folder) -> PublishedModel:
+    """The version that answers, with its manifest."""
+    return folder.show_live()
+
+
+@router.get("/models/{version}", responses=problem_responses(404))
+def show_version(version: str, folder: Folder) -> PublishedModel:
+    """One version, with its manifest."""
+    return folder.show(version)

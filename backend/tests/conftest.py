@@ -89,12 +89,12 @@ def publish(tmp_path: Path) -> Publish:
 
 
 @pytest.fixture
-def start(tmp_path: Path) -> Iterator[Callable[[], TestClient]]:
+def start(tmp_path: Path) -> Iterator[Callable[..., TestClient]]:
     """Start an app on what the models folder holds by then."""
     with ExitStack() as stack:
 
-        def enter() -> TestClient:
-            app = create_app(Settings(models_dir=tmp_path))
+        def enter(**settings: Any) -> TestClient:
+            app = create_app(Settings(models_dir=tmp_path, model_load_seconds=3, **settings))
             return stack.enter_context(TestClient(app, raise_server_exceptions=False))
 
         yield enter

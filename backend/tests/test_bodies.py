@@ -1,15 +1,17 @@
-import pytest
-from fastapi.testclient import TestClient
+import gzip
 
-from main import create_app
-from settings import Settings
+import pytest
+from conftest import SETOSA, VERSION, wait_for_version
+
+JSON = {"Content-Type": "application/json"}
 
 
 @pytest.fixture
-def small_client(tmp_path):
-    settings = Settings(models_dir=tmp_path, max_body_bytes=1000)
-    with TestClient(create_app(settings)) as client:
-        yield client
+def small_client(publish, start):
+    publish()
+    client = start(max_body_bytes=1000)
+    wait_for_version(client, VERSION)
+    return client
 
 
 def chunks():
@@ -19,10 +21,68 @@ def chunks():
 
 @pytest.mark.parametrize("body", [b" " * 10_000, chunks()], ids=["whole", "chunked"])
 def test_a_body_above_the_limit_answers_413(small_client, body):
-    response = small_client.post(
-        "/predict", content=body, headers={"Content-Type": "application/json"}
-    )
+    response = small_client.post("/predict", content=body, headers=JSON)
 
     assert response.status_code == 413
     assert response.headers["content-type"] == "application/problem+json"
-    assert "larger than 1000 bytes" in response.json()["detail"]
+    assert "larger than the 1000 bytes" in response.json()["detail"]
+
+
+def test_one_instance_is_no_place_for_megabytes(client):
+    response = client.post("/predict", content=b" " * 100_000, headers=JSON)
+
+    assert response.status_code == 413
+
+
+@pytest.mark.parametrize(
+    "content_type",
+    [
+        "text/plain",
+        "application/x-www-form-urlencoded",
+        "nonsense+json",
+        "text/html+json",
+        "application/json; charset=utf-16",
+    ],
+)
+def test_a_body_of_another_type_answers_415(client, content_type):
+    response = client.post("/predict", content=b"{}", headers={"Content-Type": content_type})
+
+    assert response.status_code == 415
+
+
+def test_a_body_without_a_type_answers_415(client):
+    response = client.post("/predict", content=b"{}")
+
+    assert response.status_code == 415
+    assert "none was sent" in response.json()["detail"]
+
+
+def test_a_compressed_body_is_said_to_be_one(client):
+    headers = JSON | {"Content-Encoding": "gzip"}
+
+    response = client.post("/predict", content=gzip.compress(b"{}"), headers=headers)
+
+    assert response.status_code == 415
+    assert "gzip is not taken here" in response.json()["detail"]
+
+
+@pytest.mark.parametrize("charset", ["", "; charset=utf-8", '; charset="UTF-8"'])
+def test_json_in_utf_8_is_taken(client, charset):
+    headers = {"Content-Type": f"application/json{charset}"}
+
+    assert client.post(
+        "/predict", content=str(SETOSA).replace("'", '"'), headers=headers
+    ).is_success
+
+
+def test_what_was_sent_is_repeated_only_so_far(client):
+    name = "x" * 10_000
+
+    answers = [
+        client.post("/predict", json={name: 1}),
+        client.get(f"/{name}"),
+        client.post("/predict", content=b"{}", headers={"Content-Type": name}),
+    ]
+
+    assert [response.status_code for response in answers] == [422, 404, 415]
+    assert all(len(response.content) < 2000 for response in answers)

@@ -1,26 +1,60 @@
-import pytest
-from conftest import SETOSA, VERSION, fit, wait_for_version, wait_until
+import io
+import os
+import shutil
 
+import joblib
+import numpy as np
+import pytest
+import sklearn.base
+from conftest import SETOSA, VERSION, fit, wait_for_version, wait_until
+from sklearn.datasets import load_iris
+from sklearn.experimental import enable_iterative_imputer  # noqa: F401
+from sklearn.impute import IterativeImputer
+from sklearn.linear_model import LogisticRegression, RidgeClassifier
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.tree import DecisionTreeClassifier
+
+OLDER = "2026_11_20_T00_00_00"
 NEWER = "2026_11_21_T20_44_21"
 NEWEST = "2027_01_01_T00_00_00"
 
 
 def reason(client):
-    return client.get("/health/ready").json()["detail"]
+    return client.get("/health/ready").json().get("detail") or ""
+
+
+def listed(client):
+    return {entry["file"]: entry for entry in client.get("/models").json()["models"]}
+
+
+def metric(client, sample):
+    lines = client.get("/metrics").text.splitlines()
+    return next((float(line.split()[-1]) for line in lines if line.startswith(sample)), 0.0)
+
+
+def version_of_a_prediction(client):
+    return client.post("/predict", json=SETOSA).json()["model_version"]
 
 
 def test_a_newer_model_goes_live_by_itself(client, publish):
     publish(NEWER, fit(C=0.01))
 
     wait_for_version(client, NEWER)
-    assert client.post("/predict", json=SETOSA).json()["model_version"] == NEWER
+    assert version_of_a_prediction(client) == NEWER
 
 
 def test_an_older_name_stays_behind_whatever_its_time(client, publish):
-    publish("2026_11_20_T00_00_00")
+    publish(OLDER)
     publish(NEWER)
 
     wait_for_version(client, NEWER)
+
+
+def test_a_name_from_the_future_is_served(client, publish):
+    publish("2999_12_31_T23_59_59")
+
+    wait_for_version(client, "2999_12_31_T23_59_59")
 
 
 def test_the_newest_good_model_serves_at_start(publish, start):
@@ -30,13 +64,79 @@ def test_the_newest_good_model_serves_at_start(publish, start):
     wait_for_version(start(), VERSION)
 
 
-def test_a_refused_model_leaves_the_live_one_serving(client, publish, caplog):
+def test_a_refused_file_is_told_of_everywhere_once(client, publish, caplog):
     publish(NEWEST, size=1)
     wait_until(lambda: "model refused" in caplog.text)
     publish(NEWER)
     wait_for_version(client, NEWER)
 
-    assert caplog.text.count(f"model refused file=model_{NEWEST}.pkl") == 1
+    file = f"model_{NEWEST}.pkl"
+    assert caplog.text.count(f"model refused file={file}") == 1
+    assert listed(client)[file]["state"] == "refused"
+    assert "its manifest says 1" in listed(client)[file]["reason"]
+    assert metric(client, 'model_refusals_total{reason="size"}') == 1
+
+
+def test_a_refused_file_is_looked_at_again_when_it_changes(client, publish):
+    path = publish(NEWER)
+    good = path.read_bytes()
+    path.write_bytes(good[:100])
+    wait_until(lambda: listed(client)[path.name]["state"] == "refused")
+
+    path.write_bytes(good)
+
+    wait_for_version(client, NEWER)
+
+
+def test_a_manifest_that_comes_late_is_seen(client, publish):
+    path = publish(NEWER, version=NEWEST)
+    manifest = path.with_suffix(".json")
+    wait_until(lambda: listed(client)[path.name]["state"] == "refused")
+
+    manifest.write_text(manifest.read_text().replace(NEWEST, NEWER))
+
+    wait_for_version(client, NEWER)
+
+
+def test_a_live_file_that_is_spoilt_keeps_serving_from_memory(client, publish, tmp_path):
+    publish(OLDER)
+    path = tmp_path / f"model_{VERSION}.pkl"
+    path.write_bytes(b"spoilt")
+
+    wait_until(lambda: metric(client, 'model_refusals_total{reason="size"}') == 1)
+
+    assert version_of_a_prediction(client) == VERSION
+
+
+def test_a_deleted_live_file_gives_way_to_the_next_newest(client, publish, tmp_path):
+    publish(OLDER)
+    (tmp_path / f"model_{VERSION}.pkl").unlink()
+
+    wait_for_version(client, OLDER)
+
+
+def test_an_emptied_folder_leaves_the_model_in_memory_and_readiness_says_so(client, tmp_path):
+    for path in tmp_path.iterdir():
+        path.unlink()
+
+    wait_until(lambda: "keeps serving" in reason(client))
+    assert version_of_a_prediction(client) == VERSION
+    [entry] = client.get("/models").json()["models"]
+    assert entry["state"] == "live"
+
+
+def test_a_folder_that_vanishes_and_comes_back_loses_nothing(client, publish, tmp_path, caplog):
+    content = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    shutil.rmtree(tmp_path)
+    wait_until(lambda: "models folder unreadable" in caplog.text)
+    assert version_of_a_prediction(client) == VERSION
+
+    tmp_path.mkdir()
+    for name, kept in content.items():
+        (tmp_path / name).write_bytes(kept)
+    publish(NEWER)
+
+    wait_for_version(client, NEWER)
 
 
 @pytest.mark.parametrize(
@@ -44,12 +144,14 @@ def test_a_refused_model_leaves_the_live_one_serving(client, publish, caplog):
     [
         ({"sha256": "0" * 64}, "SHA-256"),
         ({"size": 7}, "its manifest says 7"),
-        ({"format": 2}, "format"),
-        ({"features": []}, "features"),
-        ({"version": NEWEST}, f"the manifest of version {NEWEST}"),
+        ({"format": 2}, "is wrong at format"),
+        ({"features": []}, "is wrong at features"),
+        ({"features": [{"name": "x", "type": "number"}]}, "is wrong at features.0.min"),
+        ({"libraries": None}, "is wrong at libraries"),
+        ({"version": NEWEST}, f"is that of version {NEWEST}"),
         ({"target": {"name": "species", "classes": ["a", "b"]}}, "classes"),
-        ({"examples": [{"inputs": SETOSA, "probabilities": [0, 0, 1]}]}, "example"),
-        ({"examples": [{"inputs": {}, "probabilities": [0, 0, 1]}]}, "example"),
+        ({"examples": [{"inputs": SETOSA, "probabilities": [0, 0, 1]}]}, "other probabilities"),
+        ({"examples": [{"inputs": {}, "probabilities": [0, 0, 1]}]}, "does not answer"),
     ],
 )
 def test_a_manifest_that_does_not_fit_is_refused_with_the_reason(publish, start, changes, expected):
@@ -60,30 +162,168 @@ def test_a_manifest_that_does_not_fit_is_refused_with_the_reason(publish, start,
     assert expected in reason(client)
 
 
-def test_a_model_without_its_manifest_is_refused(publish, start):
-    publish().with_suffix(".json").unlink()
+class Raises(LogisticRegression):
+    """Not of scikit-learn, so not on the allow-list."""
 
+
+def fit_plain(estimator, labels=None):
+    X, y = load_iris(return_X_y=True)
+    return estimator.fit(X, y if labels is None else labels)
+
+
+def drop(tmp_path, estimator, name=f"model_{VERSION}.pkl"):
+    """Put a pickle there as somebody who has never heard of manifests does."""
+    content = io.BytesIO()
+    joblib.dump(estimator, content)
+    (tmp_path / name).write_bytes(content.getvalue())
+
+
+def endless():
+    """An imputer that goes round for ever, made of library objects only."""
+    imputer = IterativeImputer(max_iter=1)
+    pipeline = make_pipeline(imputer, LogisticRegression())
+    X, y = load_iris(return_X_y=True)
+    pipeline.fit(np.where(np.arange(600).reshape(150, 4) % 97, X, np.nan), y)
+    imputer.imputation_sequence_ = imputer.imputation_sequence_ * 10**7
+    return pipeline
+
+
+def crashing():
+    """A tree whose root points out of its own memory."""
+    estimator = fit_plain(DecisionTreeClassifier())
+    state = estimator.tree_.__getstate__()
+    state["nodes"]["left_child"][0] = 2**40
+    state["nodes"]["right_child"][0] = 2**40
+    estimator.tree_.__setstate__(state)
+    return estimator
+
+
+@pytest.mark.parametrize(
+    ("thing", "expected"),
+    [
+        ({"not": "a model"}, "It is a dict, not a fitted classifier"),
+        (StandardScaler(), "It is a StandardScaler, not"),
+        (LogisticRegression(), "not a fitted classifier"),
+        (fit_plain(make_pipeline(StandardScaler())), "It is a Pipeline, not a classifier"),
+        (Raises().fit([[0.0], [1.0]], [0, 1]), "Raises, which is not on the allow-list"),
+        (crashing(), "It crashed, or ran out of memory"),
+    ],
+    ids=["a dict", "a transformer", "unfitted", "no classifier", "not allowed", "crashing"],
+)
+def test_what_cannot_serve_is_refused_and_the_live_model_stays(client, tmp_path, thing, expected):
+    drop(tmp_path, thing, f"model_{NEWER}.pkl")
+
+    wait_until(lambda: listed(client)[f"model_{NEWER}.pkl"]["state"] == "refused")
+    assert expected in listed(client)[f"model_{NEWER}.pkl"]["reason"]
+    assert version_of_a_prediction(client) == VERSION
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_a_model_that_hangs_is_refused_in_time(client, tmp_path):
+    drop(tmp_path, endless(), f"model_{NEWER}.pkl")
+
+    wait_until(lambda: listed(client)[f"model_{NEWER}.pkl"]["state"] == "refused", seconds=40)
+    assert (
+        "did not load and answer within 3 seconds" in listed(client)[f"model_{NEWER}.pkl"]["reason"]
+    )
+    assert version_of_a_prediction(client) == VERSION
+
+
+def test_an_unreadable_file_is_refused(start, publish):
+    path = publish()
+    path.chmod(0)
+    if os.access(path, os.R_OK):  # root reads all the same, in a container it does not
+        return
     client = start()
-    wait_until(lambda: "is missing" in reason(client))
+
+    wait_until(lambda: "Check its owner and mode" in reason(client))
 
 
-def test_what_is_no_model_is_refused(publish, start):
-    publish().write_bytes(b"")
-
+def test_a_classifier_without_probabilities_is_served_and_says_so(tmp_path, start):
+    drop(tmp_path, fit_plain(RidgeClassifier()))
     client = start()
-    wait_until(lambda: "0 bytes" in reason(client))
+    wait_for_version(client, VERSION)
+
+    answer = client.post("/predict", json=SETOSA).json()
+
+    assert answer["prediction_class"] == "setosa"
+    assert answer["probabilities"] is None
+    assert "probabilities are null" in client.get("/models/live").json()["remarks"][0]
 
 
-def test_names_that_are_no_dates_are_ignored(tmp_path, client):
-    (tmp_path / "model_2026_13_41_T99_00_00.pkl").write_bytes(b"")
-    (tmp_path / "model_latest.pkl").write_bytes(b"")
+def test_a_pickle_of_another_project_is_served_with_the_iris_names(tmp_path, start):
+    drop(tmp_path, fit_plain(LogisticRegression(max_iter=1000)), "model.pkl")
+    client = start()
+    wait_for_version(client, "model")
 
-    assert client.get("/health/ready").json()["model_version"] == VERSION
+    answer = client.post("/predict", json=SETOSA).json()
+
+    assert answer["prediction_class"] == "setosa"
+    assert list(answer["probabilities"]) == ["setosa", "versicolor", "virginica"]
+    assert client.get("/models/live").json()["signature"] == "none"
 
 
-def test_the_live_manifest_is_shown(client):
-    published = client.get("/models/live").json()
+def test_model_pkl_gives_way_to_a_timestamped_model(tmp_path, start, publish):
+    drop(tmp_path, fit_plain(LogisticRegression(max_iter=1000)), "model.pkl")
+    client = start()
+    wait_for_version(client, "model")
 
-    assert published["version"] == VERSION
-    assert published["state"] == "live"
-    assert published["manifest"]["features"][0]["name"] == "sepal_length"
+    publish(OLDER)
+
+    wait_for_version(client, OLDER)
+
+
+def test_features_of_a_pickle_without_names_are_numbered(tmp_path, start):
+    X, y = load_iris(return_X_y=True)
+    drop(tmp_path, LogisticRegression(max_iter=1000).fit(X[:, :2], y == 0))
+    client = start()
+    wait_for_version(client, VERSION)
+
+    answer = client.post("/predict", json={"x0": 5.1, "x1": 3.5}).json()
+
+    assert answer["prediction_class"] == "True"
+
+
+def test_features_of_a_pickle_with_names_are_its_own(tmp_path, start):
+    X, y = load_iris(return_X_y=True, as_frame=True)
+    drop(tmp_path, LogisticRegression(max_iter=1000).fit(X, y))
+    client = start()
+    wait_for_version(client, VERSION)
+
+    answer = client.post("/predict", json=dict(zip(X.columns, SETOSA.values(), strict=True)))
+
+    assert answer.json()["prediction_class"] == "setosa"
+
+
+def made_with(version, estimator):
+    """As if another scikit-learn had pickled it."""
+    original = sklearn.base.__version__
+    sklearn.base.__version__ = version
+    try:
+        content = io.BytesIO()
+        joblib.dump(estimator, content)
+    finally:
+        sklearn.base.__version__ = original
+    return content.getvalue()
+
+
+def test_a_pickle_of_another_scikit_learn_is_served_if_it_works_and_says_both(tmp_path, start):
+    content = made_with("1.2.0", fit_plain(LogisticRegression(max_iter=1000)))
+    (tmp_path / f"model_{VERSION}.pkl").write_bytes(content)
+    client = start()
+
+    wait_for_version(client, VERSION)
+
+    [remark] = client.get("/models/live").json()["remarks"]
+    assert "made with scikit-learn 1.2.0; this is 1.9" in remark
+
+
+def test_a_pickle_of_another_scikit_learn_that_answers_otherwise_is_refused_naming_both(
+    publish, start
+):
+    wrong = [{"inputs": SETOSA, "probabilities": [0, 0, 1]}]
+    publish(VERSION, libraries={"scikit-learn": "1.2.0"}, examples=wrong)
+    client = start()
+
+    wait_until(lambda: "other probabilities" in reason(client))
+    assert "made with scikit-learn 1.2.0; this is 1.9" in reason(client)

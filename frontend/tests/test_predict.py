@@ -1,6 +1,9 @@
+import joblib
 import pytest
 import requests
 from processes import find_free_port, running_backend, wait_until
+from sklearn.datasets import load_iris
+from sklearn.linear_model import RidgeClassifier
 
 import texts
 
@@ -48,7 +51,7 @@ def test_a_value_outside_the_training_range_is_warned_of(page):
     page.number_input[0].set_value(9.5)
     page.button[0].click().run()
 
-    assert "9.5 cm is outside the training range" in page.warning[0].value
+    assert "9.5 is outside the training range" in page.warning[0].value
 
 
 def test_no_model_yet_is_said(open_page, tmp_path):
@@ -91,3 +94,16 @@ def test_a_lost_backend_is_said_and_what_was_typed_stays(open_page, published):
 
     assert not page.warning
     assert page.metric[0].value == "versicolor"
+
+
+def test_a_pickle_of_which_little_is_known_has_a_form_too(open_page, tmp_path):
+    X, y = load_iris(return_X_y=True)
+    joblib.dump(RidgeClassifier().fit(X, y), tmp_path / "model.pkl")
+    with running_backend(tmp_path, find_free_port()) as url:
+        wait_until(lambda: requests.get(f"{url}/health/ready", timeout=5).ok)
+        page = open_page(url)
+        page.button[0].click().run()
+
+        assert not page.exception
+        assert [field.value for field in page.number_input] == [0.0] * 4
+        assert page.metric[0].value in ("setosa", "versicolor", "virginica")

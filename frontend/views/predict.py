@@ -31,12 +31,13 @@ def show_failure(error: BackendError, client: BackendClient) -> None:
 def enter(feature: dict[str, Any]) -> float:
     value: float = st.number_input(
         texts.label(feature),
-        value=feature["median"],
+        value=feature["median"] or 0.0,
         step=feature["step"],
         format="%g",
         key=f"feature {feature['name']}",
     )
-    st.caption(texts.training_range(feature))
+    if feature["min"] is not None:
+        st.caption(texts.training_range(feature))
     return value
 
 
@@ -77,7 +78,8 @@ answer = st.session_state.get("answer")
 if not answer:
     st.stop()
 st.metric(texts.target(manifest), texts.plain(answer["prediction_class"]))
-st.altair_chart(draw_probabilities(answer["probabilities"]))
+if answer["probabilities"]:
+    st.altair_chart(draw_probabilities(answer["probabilities"]))
 for warning in answer["warnings"]:
     st.warning(texts.plain(warning["detail"]))
 st.caption(texts.answered_by(answer["model_version"]))

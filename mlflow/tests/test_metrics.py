@@ -1,4 +1,5 @@
 import json
+import shutil
 import subprocess
 import sys
 
@@ -94,3 +95,22 @@ def test_a_missing_folder_is_named(tmp_path):
     assert command.stderr.strip() == (
         f"There is no folder {tmp_path / 'nowhere'}. Make it, or set MODELS_DIR to another."
     )
+
+
+def test_republishing_copies_a_version_and_says_so(published, tmp_path):
+    models_dir = shutil.copytree(published.models_dir, tmp_path / "models")
+    _, manifest = read(models_dir)
+
+    command = train(models_dir, tmp_path, "--republish", manifest["version"])
+
+    assert command.returncode == 0
+    assert f"a copy of {manifest['version']}" in command.stdout
+    newest = max(models_dir.glob("*.json"))
+    assert json.loads(newest.read_text())["republished_from"] == manifest["version"]
+
+
+def test_republishing_what_is_not_there_fails_with_a_sentence(tmp_path):
+    command = train(tmp_path, tmp_path, "--republish", "2020_01_01_T00_00_00")
+
+    assert command.returncode == 1
+    assert "Nothing was published. There is no complete version 2020" in command.stderr

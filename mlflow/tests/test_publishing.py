@@ -1,5 +1,7 @@
 import hashlib
 import json
+import random
+import signal
 import subprocess
 import sys
 from concurrent.futures import ProcessPoolExecutor
@@ -7,30 +9,49 @@ from datetime import UTC, datetime
 
 import joblib
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from publishing import has_model, publish
+from publishing import KEYS, CannotRepublish, Publisher
+from signing import is_signed_by
 
 NOW = datetime(2026, 11, 21, 20, 44, 20, tzinfo=UTC)
-MANIFEST = {"name": "iris", "examples": []}
+LATER = datetime(2026, 11, 22, tzinfo=UTC)
+MANIFEST = dict.fromkeys(KEYS) | {"name": "iris", "examples": []}
 
-OUT_OF_SPACE = """
-import resource, sys
+PUBLISH = """
+import sys
 from datetime import UTC, datetime
 from pathlib import Path
-from publishing import publish
-resource.setrlimit(resource.RLIMIT_FSIZE, (5000, 5000))  # the manifest fits, the model does not
-publish(b"x" * 10_000, {"name": "iris"}, Path(sys.argv[1]), datetime.now(UTC))
+from publishing import KEYS, Publisher
+publisher = Publisher(Path(sys.argv[1]))
+manifest = dict.fromkeys(KEYS) | {"name": "iris", "params": "x" * 100_000}
+"""
+
+OUT_OF_SPACE = """
+import resource
+resource.setrlimit(resource.RLIMIT_FSIZE, (150_000, 150_000))  # the manifest fits, the model not
+publisher.publish(b"x" * 200_000, manifest, datetime.now(UTC))
+"""
+
+WITHOUT_END = """
+print("started", flush=True)
+while True:
+    publisher.publish(b"x" * 1_000_000, manifest, datetime.now(UTC))
 """
 
 
 def publish_one(directory):
-    return publish([1, 2, 3], MANIFEST, directory, NOW)
+    return Publisher(directory).publish([1, 2, 3], MANIFEST, NOW)
+
+
+def manifest_of(path):
+    return json.loads(path.with_suffix(".json").read_text())
 
 
 def test_a_published_model_has_its_complete_manifest(tmp_path):
     path = publish_one(tmp_path)
 
-    manifest = json.loads(path.with_suffix(".json").read_text())
+    manifest = manifest_of(path)
     assert path.name == "model_2026_11_21_T20_44_20.pkl"
     assert manifest["version"] == "2026_11_21_T20_44_20"
     assert manifest["created_at"] == "2026-11-21T20:44:20Z"
@@ -76,24 +97,119 @@ def test_writers_at_once_get_a_name_each(tmp_path):
 
     assert len(set(paths)) == 20
     for path in paths:
-        manifest = json.loads(path.with_suffix(".json").read_text())
-        assert manifest["version"] == path.stem.removeprefix("model_")
+        assert manifest_of(path)["version"] == path.stem.removeprefix("model_")
 
 
-def test_a_full_disk_leaves_nothing_a_reader_takes(tmp_path):
-    command = [sys.executable, "-c", OUT_OF_SPACE, str(tmp_path)]
+def test_a_full_disk_leaves_nothing(tmp_path):
+    command = [sys.executable, "-c", PUBLISH + OUT_OF_SPACE, str(tmp_path)]
 
     failed = subprocess.run(command, capture_output=True, text=True)
 
     assert "OSError" in failed.stderr
-    assert not has_model(tmp_path)
-    assert not list(tmp_path.glob(".*"))
+    assert list(tmp_path.iterdir()) == []
+
+
+def kill_a_writer(directory, seconds):
+    command = [sys.executable, "-c", PUBLISH + WITHOUT_END, str(directory)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as writer:
+        writer.stdout.readline()
+        with pytest.raises(subprocess.TimeoutExpired):
+            writer.wait(seconds)
+        writer.send_signal(signal.SIGKILL)
+
+
+def test_a_writer_killed_at_any_moment_leaves_only_complete_models(tmp_path):
+    moments = random.Random(0)
+    for _ in range(30):
+        kill_a_writer(tmp_path, seconds=moments.uniform(0.0, 0.03))
+
+        for path in tmp_path.glob("model_*.pkl"):
+            assert hashlib.sha256(path.read_bytes()).hexdigest() == manifest_of(path)["sha256"]
+
+    publish_one(tmp_path)
+    models, manifests = tmp_path.glob("*.pkl"), tmp_path.glob("*.json")
+    assert {path.stem for path in models} == {path.stem for path in manifests}
+    assert list(tmp_path.glob(".*")) == []
+
+
+def test_what_a_dead_writer_left_is_removed(tmp_path):
+    for name in ("model_2026_01_01_T00_00_00.json", ".model_2026_01_01_T00_00_00.pkl.tmp"):
+        (tmp_path / name).touch()
+
+    path = publish_one(tmp_path)
+
+    assert set(tmp_path.iterdir()) == {path, path.with_suffix(".json")}
+
+
+def test_a_manifest_put_there_by_hand_is_left_alone(tmp_path):
+    by_hand = tmp_path / "model_2026_01_01_T00_00_00.json"
+    by_hand.touch()
+
+    publish_one(tmp_path)
+
+    assert by_hand.exists()
+
+
+def test_with_a_key_the_manifest_is_signed(tmp_path):
+    key = Ed25519PrivateKey.generate()
+
+    manifest = manifest_of(Publisher(tmp_path, key).publish([1], MANIFEST, NOW))
+
+    assert manifest["signature"]["algorithm"] == "ed25519"
+    assert is_signed_by(key, manifest)
+    assert not is_signed_by(key, manifest | {"size": 1})
+    assert not is_signed_by(Ed25519PrivateKey.generate(), manifest)
+
+
+def test_a_republished_model_is_the_same_under_a_new_name(tmp_path):
+    first = publish_one(tmp_path)
+
+    again = Publisher(tmp_path).republish("2026_11_21_T20_44_20", LATER)
+
+    assert again.read_bytes() == first.read_bytes()
+    assert again.name == "model_2026_11_22_T00_00_00.pkl"
+    changed = {"version", "created_at", "republished_from"}
+    before, after = manifest_of(first), manifest_of(again)
+    assert {key for key in KEYS if before[key] != after[key]} == changed
+    assert after["republished_from"] == "2026_11_21_T20_44_20"
+
+
+def test_a_republished_model_is_signed_anew(tmp_path):
+    key = Ed25519PrivateKey.generate()
+    publisher = Publisher(tmp_path, key)
+    publisher.publish([1], MANIFEST, NOW)
+
+    again = publisher.republish("2026_11_21_T20_44_20", LATER)
+
+    assert is_signed_by(key, manifest_of(again))
+
+
+def test_what_does_not_verify_is_not_republished(tmp_path):
+    publish_one(tmp_path).write_bytes(b"another")
+
+    with pytest.raises(CannotRepublish, match="not the file its manifest describes"):
+        Publisher(tmp_path).republish("2026_11_21_T20_44_20", LATER)
+
+
+def test_with_a_key_what_is_unsigned_is_not_republished(tmp_path):
+    publish_one(tmp_path)
+
+    with pytest.raises(CannotRepublish, match="not signed with this key"):
+        Publisher(tmp_path, Ed25519PrivateKey.generate()).republish("2026_11_21_T20_44_20", LATER)
+
+
+@pytest.mark.parametrize("version", ["2026_11_21_T20_44_21", "../../etc/passwd"])
+def test_an_unknown_version_is_not_republished(tmp_path, version):
+    publish_one(tmp_path)
+
+    with pytest.raises(CannotRepublish, match="no complete version"):
+        Publisher(tmp_path).republish(version, LATER)
 
 
 @pytest.mark.parametrize("name", ["model_2026_11_21_T20_44_20.pkl", "model.pkl"])
 def test_a_folder_with_a_pickle_has_a_model(tmp_path, name):
-    assert not has_model(tmp_path)
+    assert not Publisher(tmp_path).has_model()
 
     (tmp_path / name).touch()
 
-    assert has_model(tmp_path)
+    assert Publisher(tmp_path).has_model()

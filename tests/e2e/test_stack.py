@@ -166,6 +166,20 @@ def test_a_retrained_model_goes_live(stack, retrain):
     wait_until(lambda: predict(stack)["model_version"] == version)
 
 
+def test_republishing_goes_back_to_an_older_version(stack):
+    oldest = published(stack)[0].removeprefix("model_").removesuffix(".pkl")
+    name = stack.variables["MLFLOW_CONTAINER"]
+    command = find_command("docs/models.md", "docker exec").replace(" mlflow ", f" {name} ")
+    before = live_version(stack)
+
+    done = run(stack, "sh", "-c", command.replace("2026_11_21_T20_44_20", oldest))
+
+    assert done.returncode == 0, done.stderr
+    wait_until(lambda: live_version(stack) > before)
+    live = requests.get(f"{stack.backend}/models/live").json()
+    assert live["republished_from"] == oldest
+
+
 def test_what_is_written_belongs_to_the_folders_owner(stack):
     written = [*stack.clone.glob("models/*"), *stack.clone.glob("mlflow/mlruns/**/*")]
 
@@ -202,7 +216,7 @@ def test_containers_may_do_no_more_than_they_need(stack, service):
 def test_the_backend_cannot_write_models(stack):
     mounts = {mount["Destination"]: mount["RW"] for mount in inspect(stack, "backend")["Mounts"]}
 
-    assert mounts == {"/models": False}
+    assert mounts == {"/models": False, "/keys": False}
 
 
 @pytest.mark.parametrize("service", SERVICES)
@@ -244,3 +258,25 @@ def test_started_again_it_goes_on_with_what_was_there(stack):
     wait_until(lambda: live_version(stack) == version)
     assert published(stack) == models
     assert trainings(stack) == runs
+
+
+def test_with_keys_only_signed_models_are_served(stack):
+    assert run(stack, "make", "keys").returncode == 0
+    written = [stack.clone / "keys/private", stack.clone / "keys/public"]
+    assert {path.stat().st_uid for folder in written for path in folder.glob("*.pem")} == {OWNER}
+    unsigned = live_version(stack)
+
+    stack.variables["MODEL_TRUST"] = "signed"
+    compose(stack, "up", "--detach", "--wait")
+    reason = requests.get(f"{stack.backend}/health/ready").json()["detail"]
+    assert "It is not signed" in reason
+
+    assert retrain_by_exec(stack).returncode == 0
+    wait_until(lambda: (live_version(stack) or "") > unsigned)
+    live = requests.get(f"{stack.backend}/models/live").json()
+    assert live["signature"] == "valid"
+    states = {
+        it["version"]: it["state"]
+        for it in requests.get(f"{stack.backend}/models").json()["models"]
+    }
+    assert states[unsigned] == "refused"

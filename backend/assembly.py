@@ -1,0 +1,132 @@
+"""Makes a model of a pickle: what it is, what it asks for, and whether it answers."""
+
+import hashlib
+import warnings
+from typing import Any
+
+import numpy as np
+import sklearn
+from sklearn.base import is_classifier
+from sklearn.exceptions import InconsistentVersionWarning
+
+from errors import ModelRefused
+from inference import Array, Model
+from repository import PublishedFile
+from schemas import Description, Example, Feature, Target
+from unpickling import unpickle
+
+TOLERANCE = 1e-6  # other processors round differently in the last digits
+
+IRIS_FEATURES = ["sepal_length", "sepal_width", "petal_length", "petal_width"]
+IRIS_CLASSES = ["setosa", "versicolor", "virginica"]
+
+# A model is fitted on named columns and asked with arrays, whose order the manifest gives.
+warnings.filterwarnings("ignore", message="X does not have valid feature names")
+# The sandbox has looked for these, and a remark says it.
+warnings.filterwarnings("ignore", category=InconsistentVersionWarning)
+
+
+def find_other_version(
+    pickled: bytes, file: PublishedFile, known: Description | None
+) -> str | None:
+    """The scikit-learn that made the pickle, where that is another minor version.
+
+    Assembles the model to find out, so it is for a sandbox; raises ModelRefused as that does.
+    """
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", InconsistentVersionWarning)
+        assemble(pickled, file, known)
+    found = (it.message for it in caught if isinstance(it.message, InconsistentVersionWarning))
+    made_with = (str(warning.original_sklearn_version) for warning in found)
+    return next((version for version in made_with if is_other(version)), None)
+
+
+def assemble(pickled: bytes, file: PublishedFile, known: Description | None) -> Model:
+    """Raises ModelRefused with a reason for people where the model is not fit to serve."""
+    estimator = unpickle(pickled)
+    _require_classifier(estimator)
+    description = known or _describe(estimator, file, pickled)
+    _match(estimator, description)
+    model = Model(estimator, description)
+    for example in description.examples or [_invent(model)]:
+        _test(model, example)
+    return model
+
+
+def is_other(version: str) -> bool:
+    """Whether a model made with this scikit-learn may answer otherwise with ours."""
+    return bool(version.split(".")[:2] != sklearn.__version__.split(".")[:2])
+
+
+def _require_classifier(estimator: Any) -> None:
+    kind = type(estimator).__name__
+    try:
+        fitted = is_classifier(estimator) and len(estimator.classes_) > 1
+        inputs = int(estimator.n_features_in_)
+    except Exception as error:  # an estimator can raise anything
+        message = f"It is a {kind}, not a fitted classifier of scikit-learn: {error}."
+        raise ModelRefused("estimator", message) from None
+    if not fitted or inputs < 1 or np.ndim(estimator.classes_) != 1:
+        raise ModelRefused("estimator", f"It is a {kind}, not a classifier with one target.")
+
+
+def _describe(estimator: Any, file: PublishedFile, pickled: bytes) -> Description:
+    """What the estimator itself tells, for a pickle without a manifest."""
+    count = int(estimator.n_features_in_)
+    invented = IRIS_FEATURES if count == len(IRIS_FEATURES) else [f"x{i}" for i in range(count)]
+    names = [str(name) for name in getattr(estimator, "feature_names_in_", invented)]
+    classes = [str(label) for label in estimator.classes_]
+    if classes == ["0", "1", "2"] and count == len(IRIS_FEATURES):
+        classes = IRIS_CLASSES
+    return Description(
+        name=file.path.stem,
+        version=file.version,
+        created_at=file.created_at,
+        sha256=hashlib.sha256(pickled).hexdigest(),
+        size=len(pickled),
+        features=[Feature(name=name) for name in names],
+        target=Target(name="class", classes=classes),
+        estimator=type(_last_step(estimator)).__name__,
+    )
+
+
+def _last_step(estimator: Any) -> Any:
+    steps = getattr(estimator, "steps", None)
+    return steps[-1][1] if steps else estimator
+
+
+def _match(estimator: Any, description: Description) -> None:
+    """The manifest must tell the classes and the features in the estimator's own order."""
+    classes = [str(label) for label in estimator.classes_]
+    if classes not in (description.target.classes, ["0", "1", "2"]):
+        raise ModelRefused("manifest", f"Its classes are {classes}; its manifest has other ones.")
+    names = [feature.name for feature in description.features]
+    if len(names) != estimator.n_features_in_:
+        message = f"It has {estimator.n_features_in_} features; its manifest has {len(names)}."
+        raise ModelRefused("manifest", message)
+    if list(getattr(estimator, "feature_names_in_", names)) != names:
+        message = "Its features are not those of its manifest, or in another order."
+        raise ModelRefused("manifest", message)
+
+
+def _invent(model: Model) -> Example:
+    """An instance to ask where no manifest gives one; any answer will do."""
+    return Example(inputs=dict.fromkeys(model.names, 1.0), probabilities=[])
+
+
+def _test(model: Model, example: Example) -> None:
+    """Ask the model an example; this warms it too."""
+    try:
+        values = [example.inputs[name] for name in model.names]
+        _, probabilities = model.answer(np.array([values]))
+    except Exception as error:  # an estimator can raise anything
+        raise ModelRefused("self_test", f"It does not answer an example: {error!r}.") from None
+    if example.probabilities and not _agree(probabilities, [example.probabilities]):
+        message = "It answers an example of its manifest with other probabilities."
+        raise ModelRefused("self_test", message)
+
+
+def _agree(answered: Array | None, expected: list[list[float]]) -> bool:
+    if answered is None or answered.shape != np.shape(expected):
+        return False
+    return bool(np.allclose(answered, expected, rtol=0, atol=TOLERANCE))

@@ -1,0 +1,96 @@
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from conftest import SETOSA, VERSION, fit, wait_for_version
+
+OLDER = "2026_11_20_T00_00_00"
+OLDEST = "2026_11_19_T00_00_00"
+
+
+@pytest.fixture
+def three(publish, start):
+    """An app with a live model, an older one, and one that is refused."""
+    publish(VERSION)
+    publish(OLDER, fit(C=0.001))
+    publish(OLDEST, sha256="0" * 64)
+    client = start()
+    wait_for_version(client, VERSION)
+    return client
+
+
+def ask(client, version):
+    return client.post("/predict", params={"version": version}, json=SETOSA)
+
+
+def test_every_version_is_listed_newest_first(three):
+    models = three.get("/models").json()["models"]
+
+    assert [entry["version"] for entry in models] == [VERSION, OLDER, OLDEST]
+    assert [entry["state"] for entry in models] == ["live", "available", "available"]
+    assert models[1]["metrics"]["log_loss"]["mean"] == 0.1
+    assert "manifest" not in models[1]
+
+
+def test_a_version_is_shown_with_its_manifest(three):
+    shown = three.get(f"/models/{OLDER}").json()
+
+    assert shown["state"] == "available"
+    assert shown["manifest"]["features"][0]["name"] == "sepal_length"
+
+
+def test_an_unknown_version_answers_404(three):
+    response = three.get("/models/2020_01_01_T00_00_00")
+
+    assert response.status_code == 404
+    assert "no version 2020_01_01_T00_00_00" in response.json()["detail"]
+
+
+def test_a_prediction_of_an_older_version_is_its_own(three):
+    answer = ask(three, OLDER).json()
+
+    expected = fit(C=0.001).predict_proba([list(SETOSA.values())])[0]
+    assert answer["model_version"] == OLDER
+    assert list(answer["probabilities"].values()) == pytest.approx(list(expected))
+    assert ask(three, VERSION).json()["probabilities"] != answer["probabilities"]
+
+
+def test_a_prediction_of_an_unknown_version_answers_404_with_the_known_ones(three):
+    response = ask(three, "2020_01_01_T00_00_00")
+
+    assert response.status_code == 404
+    assert VERSION in response.json()["detail"]
+    assert OLDER in response.json()["detail"]
+
+
+def test_a_prediction_of_a_version_that_is_not_fit_answers_409_with_the_reason(three):
+    response = ask(three, OLDEST)
+
+    assert response.status_code == 409
+    assert "SHA-256" in response.json()["detail"]
+    assert three.get(f"/models/{OLDEST}").json()["state"] == "refused"
+
+
+def test_only_a_few_versions_are_kept(publish, start):
+    versions = [f"2026_01_0{day}_T00_00_00" for day in range(1, 9)]
+    for version in versions:
+        publish(version)
+    client = start()
+    wait_for_version(client, versions[-1])
+
+    for version in versions:
+        assert ask(client, version).json()["model_version"] == version
+
+    assert len(client.app.state.live._kept) == 4
+
+
+def test_a_version_asked_for_many_times_at_once_is_loaded_once(three, monkeypatch):
+    live = three.app.state.live
+    loads = []
+    load = live._load
+    monkeypatch.setattr(live, "_load", lambda file: loads.append(file.version) or load(file))
+
+    with ThreadPoolExecutor(8) as pool:
+        answers = list(pool.map(lambda _: ask(three, OLDER).status_code, range(16)))
+
+    assert answers == [200] * 16
+    assert loads == [OLDER]

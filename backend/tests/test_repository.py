@@ -1,0 +1,118 @@
+import os
+
+import pytest
+from conftest import VERSION
+
+from errors import ModelRefused
+from repository import find_published, read_manifest, read_pickle
+
+NAME = f"model_{VERSION}.pkl"
+
+
+def versions(directory):
+    return [file.version for file in find_published(directory)]
+
+
+def only(directory):
+    [file] = find_published(directory)
+    return file
+
+
+def refusal(directory, max_bytes=1000):
+    with pytest.raises(ModelRefused) as refused:
+        read_pickle(only(directory), max_bytes)
+    return str(refused.value)
+
+
+@pytest.fixture
+def folder(tmp_path):
+    folder = tmp_path / "models"
+    folder.mkdir()
+    return folder
+
+
+def test_the_order_is_that_of_names_and_model_pkl_comes_last(folder):
+    names = ["2026_01_02_T00_00_00", "2999_01_01_T00_00_00", "2026_01_01_T00_00_00"]
+    for name in names:
+        (folder / f"model_{name}.pkl").touch()
+    (folder / "model.pkl").touch()
+
+    assert versions(folder) == [*sorted(names, reverse=True), "model"]
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "model_2026_02_30_T00_00_00.pkl",
+        "model_2026_01_01_T25_00_00.pkl",
+        "model_2026_1_1_T0_0_0.pkl",
+        "model_2026_01_01_T00_00_00.pkl.tmp",
+        ".model_2026_01_01_T00_00_00.pkl",
+        "model_latest.pkl",
+        "other.pkl",
+    ],
+)
+def test_a_name_that_is_no_date_is_ignored(folder, name):
+    (folder / name).touch()
+
+    assert versions(folder) == []
+
+
+def test_a_file_is_another_one_when_it_or_its_manifest_changes(folder):
+    (folder / NAME).write_bytes(b"1")
+    first = only(folder)
+    (folder / NAME).with_suffix(".json").write_text("{}")
+    second = only(folder)
+    (folder / NAME).write_bytes(b"22")
+
+    assert len({first, second, only(folder)}) == 3
+
+
+def test_a_directory_is_refused(folder):
+    (folder / NAME).mkdir()
+
+    assert refusal(folder) == f"{NAME} is no regular file."
+
+
+def test_a_named_pipe_is_refused_without_waiting_for_a_writer(folder):
+    os.mkfifo(folder / NAME)
+
+    assert refusal(folder) == f"{NAME} is no regular file."
+
+
+def test_a_link_out_of_the_folder_is_refused(folder):
+    (folder.parent / "elsewhere").write_bytes(b"1")
+    (folder / NAME).symlink_to("../elsewhere")
+
+    assert refusal(folder) == f"{NAME} is a link that leads out of the folder."
+
+
+def test_a_link_within_the_folder_is_followed(folder):
+    (folder / "..data").write_bytes(b"1")
+    (folder / NAME).symlink_to("..data")
+
+    assert read_pickle(only(folder), 10) == b"1"
+
+
+@pytest.mark.parametrize("target", ["nowhere", NAME])
+def test_a_link_to_nowhere_is_refused(folder, target):
+    (folder / NAME).symlink_to(target)
+
+    assert NAME in refusal(folder)
+
+
+def test_a_file_above_the_limit_is_not_read(folder):
+    with (folder / NAME).open("wb") as file:
+        file.truncate(2 * 1024**3)
+
+    assert refusal(folder) == f"{NAME} has 2147483648 bytes; MAX_MODEL_BYTES allows 1000."
+
+
+def test_a_manifest_that_is_no_json_is_refused(folder):
+    (folder / NAME).touch()
+    for content in ("", "{", "[]", '{"a": NaN}', "[" * 100_000, "\udcff"):
+        path = (folder / NAME).with_suffix(".json")
+        path.write_bytes(content.encode(errors="surrogateescape"))
+
+        with pytest.raises(ModelRefused, match="is no JSON"):
+            read_manifest(only(folder))

@@ -1,0 +1,120 @@
+import base64
+import json
+
+import pytest
+from conftest import VERSION, fit, wait_for_version, wait_until
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+from settings import read_settings
+from signatures import signed_bytes
+from unpickling import AllowListUnpickler
+
+NEWER = "2026_11_21_T20_44_21"
+
+
+@pytest.fixture
+def key():
+    return Ed25519PrivateKey.generate()
+
+
+@pytest.fixture
+def public_key(key, tmp_path_factory):
+    path = tmp_path_factory.mktemp("keys") / "public.pem"
+    path.write_bytes(key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo))
+    return path
+
+
+def sign(path, key, **changes):
+    """Sign a published manifest, and then change it."""
+    manifest = path.with_suffix(".json")
+    content = json.loads(manifest.read_text())
+    value = base64.b64encode(key.sign(signed_bytes(content))).decode()
+    content["signature"] = {"algorithm": "ed25519", "value": value}
+    manifest.write_text(json.dumps(content | changes))
+
+
+def reason(client):
+    return client.get("/health/ready").json().get("detail") or ""
+
+
+def test_a_signed_model_is_served_and_said_to_be_valid(publish, start, key, public_key):
+    sign(publish(), key)
+    client = start(model_trust="signed", model_public_key=public_key)
+
+    wait_for_version(client, VERSION)
+    assert client.get("/models/live").json()["signature"] == "valid"
+
+
+def test_an_unsigned_model_is_refused_where_only_signed_ones_may_serve(
+    publish, start, public_key, monkeypatch
+):
+    publish()
+    monkeypatch.setattr(AllowListUnpickler, "load", lambda _: pytest.fail("it was unpickled"))
+    client = start(model_trust="signed", model_public_key=public_key)
+
+    wait_until(lambda: "It is not signed" in reason(client))
+
+
+def test_a_pickle_without_a_manifest_is_refused_where_only_signed_ones_may_serve(
+    publish, start, public_key
+):
+    publish().with_suffix(".json").unlink()
+    client = start(model_trust="signed", model_public_key=public_key)
+
+    wait_until(lambda: "It is not signed" in reason(client))
+
+
+@pytest.mark.parametrize("trust", ["signed", "auto"])
+def test_a_changed_manifest_is_refused(publish, start, key, public_key, trust):
+    sign(publish(), key, name="another")
+    client = start(model_trust=trust, model_public_key=public_key)
+
+    wait_until(lambda: "Its signature is not that of its manifest" in reason(client))
+
+
+@pytest.mark.parametrize(
+    "signature", [{"value": "!"}, {"algorithm": "none", "value": ""}, "x", [1]]
+)
+def test_a_signature_that_is_none_is_refused(publish, start, public_key, signature):
+    publish(signature=signature)
+    client = start(model_trust="signed", model_public_key=public_key)
+
+    wait_until(lambda: "Its signature is not that" in reason(client))
+
+
+def test_a_model_signed_by_another_is_refused(publish, start, public_key):
+    sign(publish(), Ed25519PrivateKey.generate())
+    client = start(model_trust="signed", model_public_key=public_key)
+
+    wait_until(lambda: "made with another key" in reason(client))
+
+
+def test_a_pickle_exchanged_under_a_signed_manifest_is_refused(publish, start, key, public_key):
+    path = publish()
+    sign(path, key)
+    other = publish(NEWER, fit(C=0.01)).read_bytes()
+    (path.parent / f"model_{NEWER}.pkl").unlink()
+    path.write_bytes(other)
+    client = start(model_trust="signed", model_public_key=public_key)
+
+    wait_until(lambda: f"model_{VERSION}.pkl is refused" in reason(client))
+
+
+def test_without_a_key_a_signed_model_is_served_unchecked(publish, start, key):
+    sign(publish(), key)
+    client = start()
+
+    wait_for_version(client, VERSION)
+    assert client.get("/models/live").json()["signature"] == "unchecked"
+
+
+def test_by_default_an_unsigned_model_is_served_and_marked(client):
+    assert client.get("/models/live").json()["signature"] == "none"
+
+
+def test_only_signed_models_without_a_key_is_a_mistake(monkeypatch):
+    monkeypatch.setenv("MODEL_TRUST", "signed")
+
+    with pytest.raises(SystemExit, match=r"^MODEL_TRUST=signed needs a public key.*make keys"):
+        read_settings()

@@ -1,0 +1,78 @@
+"""Adds to the backend's allow-list every name that a known good pickle needs to load.
+
+Run it when scikit-learn is upgraded or the trainer has a new candidate, with each Python that is
+supported, as names differ between the libraries' versions; then read the difference:
+
+    .venv/bin/python tests/allow_list.py
+"""
+
+import io
+import subprocess
+import sys
+from pathlib import Path
+
+import joblib
+from documentation import ROOT
+from estimators import fit_all
+from joblib.numpy_pickle import NumpyUnpickler
+
+FILE = ROOT / "backend/allow_list.txt"
+
+# In the trainer's own folder, as no import crosses into a service.
+DUMP_CANDIDATES = """
+import sys, joblib
+from candidates import list_candidates
+from datasets import read_iris
+iris = read_iris()
+two = iris.y != "setosa"
+for name, pipeline in list_candidates(seed=0).items():
+    joblib.dump(pipeline.fit(iris.X, iris.y), f"{sys.argv[1]}/{name}_of_three")
+    joblib.dump(pipeline.fit(iris.X[two], iris.y[two]), f"{sys.argv[1]}/{name}_of_two")
+"""
+
+
+class Recorder(NumpyUnpickler):
+    """Loads a pickle of our own making and keeps the names it asks for."""
+
+    def __init__(self, pickled: bytes) -> None:
+        super().__init__("", io.BytesIO(pickled), ensure_native_byte_order=True)
+        self.names: set[tuple[str, str]] = set()
+
+    def find_class(self, module, name):
+        self.names.add((module, name))
+        return super().find_class(module, name)
+
+
+def record(pickled: bytes) -> set[tuple[str, str]]:
+    recorder = Recorder(pickled)
+    recorder.load()
+    return recorder.names
+
+
+def dump_candidates(folder: Path) -> list[Path]:
+    """Every candidate of the trainer, for three classes and for two, as files."""
+    command = [sys.executable, "-c", DUMP_CANDIDATES, folder]
+    subprocess.run(command, cwd=ROOT / "mlflow", check=True)
+    return sorted(folder.iterdir())
+
+
+def dump(estimator) -> bytes:
+    pickled = io.BytesIO()
+    joblib.dump(estimator, pickled)
+    return pickled.getvalue()
+
+
+def main(folder: Path) -> None:
+    pickles = [dump(estimator) for _, estimator in fit_all()]
+    pickles += [path.read_bytes() for path in dump_candidates(folder)]
+    listed = {tuple(line.split()) for line in FILE.read_text().splitlines()}
+    names = listed.union(*map(record, pickles))
+    FILE.write_text("".join(f"{module} {name}\n" for module, name in sorted(names)))
+    print(f"{len(names)} names, from {len(pickles)} pickles, in {FILE.relative_to(ROOT)}")
+
+
+if __name__ == "__main__":
+    import tempfile
+
+    with tempfile.TemporaryDirectory() as temporary:
+        main(Path(temporary))
