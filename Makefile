@@ -3,7 +3,7 @@ SHELL := /bin/bash
 
 PYTHON ?= python3
 VENV := .venv
-BIN := $(CURDIR)/$(VENV)/bin
+BIN := $(abspath $(VENV))/bin
 SERVICES := backend frontend mlflow
 # Its imports are three times slower when nothing may be compiled.
 unexport PYTHONDONTWRITEBYTECODE
@@ -14,12 +14,12 @@ help: ## Show this help
 
 .PHONY: run
 run: ## Build and start the stack in Docker
-	@./doctor engine ports
+	@./doctor engine compose-ports
 	docker compose up --build
 
 .PHONY: local
 local: $(VENV)/installed ## Start the stack without Docker; Ctrl-C stops it
-	@./doctor local-ports
+	@./doctor ports
 	@PATH="$(BIN):$$PATH" honcho start
 
 .PHONY: train
@@ -32,8 +32,8 @@ train: ## Train, log and publish a model in the running stack; ARGS="--seed 1"
 	fi
 
 define TRAIN
+export MODELS_DIR="$$(realpath "$${MODELS_DIR:-models}")"
 cd mlflow
-export MODELS_DIR="$${MODELS_DIR:-../models}"
 export MODEL_SIGNING_KEY="$${MODEL_SIGNING_KEY:-../keys/private/model_signing_key.pem}"
 export MLFLOW_TRACKING_URI="$${MLFLOW_TRACKING_URI:-http://localhost:$${MLFLOW_PORT:-8003}}"
 exec python metrics.py $(ARGS)
@@ -41,8 +41,15 @@ endef
 export TRAIN
 
 .PHONY: keys
-keys: $(VENV)/installed ## Make the pair of keys that models are signed with
-	@$(BIN)/python mlflow/signing.py keys/private/model_signing_key.pem keys/public/model_public_key.pem
+keys: ## Make the pair of keys that models are signed with
+	@if [ -f $(VENV)/installed ] || ! docker info >/dev/null 2>&1; then \
+	  $(MAKE) --silent $(VENV)/installed && $(BIN)/python $(call SIGNING,mlflow,keys); \
+	else \
+	  owner=$$(stat -c %u:%g keys/private 2>/dev/null || stat -f %u:%g keys/private) && \
+	  docker compose run --rm --no-deps --user "$$owner" --volume "$(CURDIR)/keys:/pair" \
+	    mlflow python3 $(call SIGNING,/app,/pair); \
+	fi
+SIGNING = $(1)/signing.py $(2)/private/model_signing_key.pem $(2)/public/model_public_key.pem
 
 .PHONY: test
 test: $(VENV)/installed ## Test everything but Docker
@@ -55,6 +62,10 @@ test: $(VENV)/installed ## Test everything but Docker
 e2e: $(VENV)/installed ## Build, start and test the stack in Docker
 	@./doctor engine
 	$(BIN)/python -m pytest tests/e2e
+
+.PHONY: bench
+bench: $(VENV)/installed ## Measure what a change of models costs; needs wrk
+	$(BIN)/python bench/going_live.py
 
 .PHONY: lint
 lint: $(VENV)/installed ## Check style, types, Dockerfiles, workflows and Compose

@@ -8,7 +8,7 @@ PREDICT = "Predict"
 PROBABILITY = "Probability"
 CLASS = "Class"
 
-BACKEND_AWAY = "The backend does not answer. This page goes on by itself once it is back."
+BACKEND_AWAY = "The backend does not answer. Once it is back, press Predict again."
 BACKEND_STRANGE = "The backend answered something unexpected. Its log says more."
 WAITING = "Looking again every two seconds."
 

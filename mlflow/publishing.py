@@ -66,7 +66,7 @@ class Publisher:
             _remove_leftovers(self._directory)
             version = _next_version(self._directory, now)
             path = self._directory / f"model_{version}.pkl"
-            complete = self._complete(manifest, pickled, version, now)
+            complete = self._complete(manifest, pickled, version)
             with _temporary(path.with_suffix(".json")) as described, _temporary(path) as model:
                 _flush(described, json.dumps(complete, indent=2).encode())
                 _flush(model, pickled)
@@ -75,15 +75,14 @@ class Publisher:
                 model.rename(path)
         return path
 
-    def _complete(
-        self, manifest: dict[str, Any], pickled: bytes, version: str, now: datetime
-    ) -> dict[str, Any]:
+    def _complete(self, manifest: dict[str, Any], pickled: bytes, version: str) -> dict[str, Any]:
+        created_at = datetime.strptime(version, VERSION_FORMAT).replace(tzinfo=UTC)
         complete = {
             "format": 1,
             "name": manifest["name"],
             **manifest,
             "version": version,
-            "created_at": f"{now:%Y-%m-%dT%H:%M:%SZ}",
+            "created_at": f"{created_at:%Y-%m-%dT%H:%M:%SZ}",
             "sha256": hashlib.sha256(pickled).hexdigest(),
             "size": len(pickled),
             "signature": None,

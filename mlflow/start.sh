@@ -11,11 +11,26 @@ export MLFLOW_DISABLE_TELEMETRY=true
 # A training is two hundred lines otherwise.
 export MLFLOW_UVICORN_OPTS="${MLFLOW_UVICORN_OPTS:---no-access-log}"
 
-python3 metrics.py --first &
-
 # In the container root goes on as the owner of mlruns/, so that what is written there is theirs.
+as_owner=""
 if [ -n "${DROP_ROOT:-}" ] && [ "$(id -u)" = 0 ]; then
   as_owner="setpriv --reuid=$(stat -c %u mlruns) --regid=$(stat -c %g mlruns) --clear-groups --"
 fi
+
+python3 metrics.py --first &
+
+# A server stopped while it makes its database leaves one that never starts again: so that is made
+# under another name first.
 # shellcheck disable=SC2086  # as_owner is several words, or none
-exec ${as_owner:-} mlflow server --workers 1 "$@"
+case $MLFLOW_BACKEND_STORE_URI in sqlite:///*)
+  database=${MLFLOW_BACKEND_STORE_URI#sqlite:///}
+  if ! $as_owner test -e "$database"; then # root may not even look into another's folder
+    $as_owner rm -f "$database.new"
+    $as_owner python3 -c 'import sys; from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
+SqlAlchemyStore(sys.argv[1], "mlflow-artifacts:/")' "sqlite:///$database.new"
+    $as_owner mv -n "$database.new" "$database"
+  fi
+esac
+
+# shellcheck disable=SC2086  # as above
+exec $as_owner mlflow server --workers 1 "$@"

@@ -93,7 +93,8 @@ class Tracker:
                 return
             except MlflowException:
                 if time.monotonic() > deadline:
-                    raise TrackingUnavailable(f"MLflow does not answer at {self._uri}.") from None
+                    message = f"MLflow does not answer at {self._uri}; is the stack running?"
+                    raise TrackingUnavailable(message) from None
                 time.sleep(POLL_SECONDS)
 
     def _experiment_id(self, name: str) -> str:

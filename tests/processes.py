@@ -59,7 +59,7 @@ def train(models_dir: Path, runs_dir: Path, *arguments: str) -> subprocess.Compl
 def running(
     command: list[str], folder: str, output: IO[str] | None = None, **variables: object
 ) -> Iterator[subprocess.Popen[bytes]]:
-    """A process in a service's folder, in a group of its own that is killed at the end."""
+    """A process in a service's folder; asked to stop at the end, and killed where it does not."""
     process = subprocess.Popen(
         command,
         env=environment(**variables),
@@ -70,9 +70,11 @@ def running(
     try:
         yield process
     finally:
-        with suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
+        # A process manager stops its own, which a kill of its group would not reach.
+        for ending in (signal.SIGINT, signal.SIGKILL):
+            with suppress(ProcessLookupError, subprocess.TimeoutExpired):
+                os.killpg(process.pid, ending)
+                process.wait(20)
 
 
 @contextmanager

@@ -157,10 +157,8 @@ def test_a_taken_port_is_said_in_one_line(stack):
 
     assert command.returncode != 0
     [line] = [line for line in command.stderr.splitlines() if not line.startswith("make")]
-    assert line == (
-        f"Port {port} is taken. Stop what listens there, or choose another: "
-        f"BACKEND_PORT={port + 1000} make local"
-    )
+    assert line.startswith(f"Taken: {port} {stack.variables['MLFLOW_PORT']}. Does a stack run")
+    assert f"BACKEND_PORT={port + 1000}" in line
 
 
 def test_each_service_starts_alone_from_its_folder(stack):
@@ -168,11 +166,13 @@ def test_each_service_starts_alone_from_its_folder(stack):
     variables = environment(MLFLOW_TRACKING_URI=stack.mlflow)
 
     here = str(stack.models_dir)
-    backend, trainer = (command.replace("../models", here) for command in commands)
+    backend, frontend, trainer = (command.replace("../models", here) for command in commands)
 
     port = find_free_port()
     with running(["sh", "-c", f"{backend} --port {port}"], "."):
         wait_until(lambda: requests.get(f"http://127.0.0.1:{port}/health/ready").ok)
+    with running(["sh", "-c", f"{frontend} --server.port {port}"], "."):
+        wait_until(lambda: requests.get(f"http://127.0.0.1:{port}/_stcore/health").ok)
     subprocess.run(["sh", "-c", trainer], cwd=ROOT, env=variables, check=True)
 
 

@@ -14,26 +14,31 @@ router = APIRouter(tags=["health"])
 
 
 @router.head("/", include_in_schema=False)
-@router.get("/")
+@router.get("/", summary="Say ok")
 async def greet() -> Status:
     return Status(status="ok")
 
 
 @router.head("/health/live", include_in_schema=False)
-@router.get("/health/live")
+@router.get("/health/live", summary="Whether the process lives")
 async def answer_liveness() -> Status:
     return Status(status="ok")
 
 
 @router.head("/health/ready", include_in_schema=False)
-@router.get("/health/ready", response_model_exclude_none=True, responses=problem_responses(503))
+@router.get(
+    "/health/ready",
+    summary="Whether a model is live",
+    response_model_exclude_none=True,
+    responses=problem_responses(503),
+)
 async def answer_readiness(live: Live) -> Readiness:
     model = live.model()
     detail = GONE if live.gone else None
     return Readiness(status="ready", model_version=model.version, detail=detail)
 
 
-@router.get("/metrics", response_class=Response)
+@router.get("/metrics", summary="Counters for Prometheus", response_class=Response)
 async def expose_metrics(request: Request) -> Response:
     """In the text format of Prometheus."""
     instruments = request.app.state.instruments

@@ -84,7 +84,7 @@ def test_without_mlflow_the_model_is_published_and_the_command_says_so(tmp_path)
     command = run(MODELS_DIR=tmp_path, MLFLOW_TRACKING_URI="http://127.0.0.1:9")
 
     assert command.returncode == 0
-    assert "Not logged: MLflow does not answer at http://127.0.0.1:9." in command.stderr
+    assert "Not logged: MLflow does not answer at http://127.0.0.1:9; is" in command.stderr
     assert read(tmp_path)[1]["mlflow"] is None
 
 
