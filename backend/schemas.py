@@ -88,6 +88,7 @@ class Signature(BaseModel):
 class Description(BaseModel):
     """What is known of a model, be it by its manifest or by its pickle alone."""
 
+    format: Literal[1] | None = None
     name: str
     version: str
     created_at: datetime

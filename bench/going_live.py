@@ -75,7 +75,18 @@ def publish(pickled: bytes, directory: Path, moment: datetime) -> str:
 
 def load(url: str, script: Path) -> tuple[float, float, float, int]:
     """Requests a second, p50 and p99 in milliseconds, and failures, as wrk saw them."""
-    command = ["wrk", "-t1", f"-c{CONNECTIONS}", f"-d{SECONDS}s", "--latency", "-s", script, url]
+    command = [
+        "wrk",
+        "-t1",
+        f"-c{CONNECTIONS}",
+        f"-d{SECONDS}s",
+        "--timeout",
+        "30s",
+        "--latency",
+        "-s",
+        script,
+        url,
+    ]
     said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     rate = float(re.search(r"Requests/sec:\s+([\d.]+)", said)[1])
     failed = re.findall(r"Non-2xx.*: (\d+)|(?:connect|read|write|timeout) (\d+)", said)

@@ -1,5 +1,4 @@
 import io
-import os
 import shutil
 
 import joblib
@@ -227,16 +226,6 @@ def test_a_model_that_hangs_is_refused_in_time(client, tmp_path):
         "did not load and answer within 3 seconds" in listed(client)[f"model_{NEWER}.pkl"]["reason"]
     )
     assert version_of_a_prediction(client) == VERSION
-
-
-def test_an_unreadable_file_is_refused(start, publish):
-    path = publish()
-    path.chmod(0)
-    if os.access(path, os.R_OK):  # root reads all the same, in a container it does not
-        return
-    client = start()
-
-    wait_until(lambda: "Check its owner and mode" in reason(client))
 
 
 def test_a_classifier_without_probabilities_is_served_and_says_so(tmp_path, start):

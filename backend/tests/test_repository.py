@@ -3,6 +3,7 @@ import os
 import pytest
 from conftest import VERSION
 
+import sandbox
 from errors import ModelRefused
 from repository import find_published, read_manifest, read_pickle
 
@@ -78,6 +79,21 @@ def test_a_named_pipe_is_refused_without_waiting_for_a_writer(folder):
     os.mkfifo(folder / NAME)
 
     assert refusal(folder) == f"{NAME} is no regular file."
+
+
+def read_as_nobody(file):
+    if os.geteuid() == 0:  # who may read everything
+        os.setuid(65534)
+    return read_pickle(file, 1000)
+
+
+def test_a_file_that_may_not_be_read_is_refused(folder):
+    (folder / NAME).touch(mode=0o000)
+    for parent in (folder, *folder.parents[:3]):
+        parent.chmod(0o755)
+
+    with pytest.raises(ModelRefused, match=f"may not read {NAME}. Check its owner and mode"):
+        sandbox.call(read_as_nobody, only(folder), seconds=10)
 
 
 def test_a_link_out_of_the_folder_is_refused(folder):

@@ -1,4 +1,5 @@
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -95,6 +96,13 @@ def test_a_missing_folder_is_named(tmp_path):
     assert command.stderr.strip() == (
         f"There is no folder {tmp_path / 'nowhere'}. Make it, or set MODELS_DIR to another."
     )
+
+
+def test_a_folder_that_cannot_be_written_is_said_and_nothing_is_published():
+    command = run(MODELS_DIR="/proc", MLFLOW_TRACKING_URI="http://127.0.0.1:9")
+
+    assert command.returncode == 1
+    assert re.search(r"/proc cannot be written|Nothing was published: .*/proc/", command.stderr)
 
 
 def test_republishing_copies_a_version_and_says_so(published, tmp_path):
