@@ -43,7 +43,7 @@ class Catalogue:
             return self.show_live()
         try:
             manifest, signature = inspect(file, self._settings)
-            if refusal := self._live.refusals.get(file):
+            if refusal := self._live.refusal_of(file):
                 raise refusal
         except ModelRefused as refusal:
             return PublishedModel(

@@ -15,7 +15,7 @@ from repository import PublishedFile, find_published
 
 log = logging.getLogger(__name__)
 
-POLL_SECONDS = 1.0
+POLL_SECONDS = 0.5  # half a second to be seen, one to be tried out: live within two
 KEPT_VERSIONS = 4  # asked for by name, beside the live one
 
 Load = Callable[[PublishedFile], Model]
@@ -33,7 +33,7 @@ class LiveModel:
         self._gone = False
         self._kept: dict[PublishedFile, Model] = {}
         self._loading = asyncio.Lock()
-        self.refusals: dict[PublishedFile, ModelRefused] = {}
+        self._refusals: dict[Path, tuple[PublishedFile, ModelRefused]] = {}
         self.trouble: str | None = None  # with the folder itself
 
     @property
@@ -54,10 +54,16 @@ class LiveModel:
 
     async def version(self, version: str) -> Model:
         """That version, loaded on demand; raises UnknownVersion or VersionRefused."""
-        if self._model is not None and self._model.version == version:
-            return self._model
+        model = self._model  # once: it may be replaced between two looks
+        if model is not None and model.version == version:
+            return model
         async with self._loading:  # asked for twice at once, it is loaded once
             return await asyncio.to_thread(self._find_version, version)
+
+    def refusal_of(self, file: PublishedFile) -> ModelRefused | None:
+        """Why the file as it is now has been refused, if it has."""
+        known, refusal = self._refusals.get(file.path, (None, None))
+        return refusal if known == file else None
 
     def refresh(self) -> None:
         """Serve the newest model that is fit to; keep the present one where there is none."""
@@ -84,26 +90,32 @@ class LiveModel:
 
     def _try(self, file: PublishedFile) -> Model | None:
         """None where the file is refused; it is not looked at again until it changes."""
-        if file in self.refusals:
+        if self.refusal_of(file):
             return None
         try:
-            return self._load(file)
+            model = self._load(file)
         except ModelRefused as refusal:
             self._refuse(file, refusal)
             return None
+        except Exception as error:  # whatever it is, it must not keep newer models away
+            self._refuse(file, ModelRefused("crash", f"It could not be loaded: {error!r}."))
+            return None
+        self._refusals.pop(file.path, None)
+        return model
 
     def _refuse(self, file: PublishedFile, refusal: ModelRefused) -> None:
-        before = [old for known, old in list(self.refusals.items()) if known.path == file.path]
-        self.refusals[file] = refusal
+        _, before = self._refusals.get(file.path, (None, None))
+        self._refusals[file.path] = (file, refusal)
         # A file that is still being written is refused once a second, and worth one line.
-        if refusal.reason not in [old.reason for old in before]:
+        if before is None or before.reason != refusal.reason:
             log.error("model refused file=%s reason=%s", file.path.name, refusal)
             self._instruments.refused(refusal.reason)
 
     def _forget(self, files: list[PublishedFile]) -> None:
         """Drop what is known of files that are gone."""
         paths = {file.path for file in files}
-        self.refusals = {f: why for f, why in list(self.refusals.items()) if f.path in paths}
+        for path in set(self._refusals) - paths:
+            self._refusals.pop(path, None)
 
     def _find_version(self, version: str) -> Model:
         files = find_published(self._directory)
@@ -113,7 +125,7 @@ class LiveModel:
             raise UnknownVersion(f"There is no version {version}. The newest are: {known}.")
         model = self._kept.pop(file, None) or self._try(file)
         if model is None:
-            raise VersionRefused(f"{file.path.name} is refused: {self.refusals[file]}")
+            raise VersionRefused(f"{file.path.name} is refused: {self.refusal_of(file)}")
         self._kept[file] = model
         if len(self._kept) > KEPT_VERSIONS:
             del self._kept[next(iter(self._kept))]
@@ -122,9 +134,9 @@ class LiveModel:
     def _why_not(self) -> str:
         if self.trouble:
             return f"The models folder cannot be read: {self.trouble}."
-        if not self.refusals:
+        if not self._refusals:
             return "No model is published yet. Train one with `make train`, or wait for the first."
-        file, refusal = max(self.refusals.items(), key=lambda item: item[0].version)
+        file, refusal = max(self._refusals.values(), key=lambda known: known[0].version)
         return f"No published model is fit to serve. {file.path.name} is refused: {refusal}"
 
 
