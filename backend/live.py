@@ -106,7 +106,7 @@ class LiveModel:
     def _refuse(self, file: PublishedFile, refusal: ModelRefused) -> None:
         _, before = self._refusals.get(file.path, (None, None))
         self._refusals[file.path] = (file, refusal)
-        # A file that is still being written is refused once a second, and worth one line.
+        # A file that is still being written is refused twice a second, and worth one line.
         if before is None or before.reason != refusal.reason:
             log.error("model refused file=%s reason=%s", file.path.name, refusal)
             self._instruments.refused(refusal.reason)
@@ -147,7 +147,7 @@ async def watch(live: LiveModel) -> None:
             await asyncio.to_thread(live.refresh)
             live.trouble = None
         except Exception as error:  # whatever it is, newer models have to go live
-            if live.trouble != (trouble := str(error)):  # once, not every second
+            if live.trouble != (trouble := str(error)):  # once, not at every look
                 log.error("models folder unreadable error=%r", error)
             live.trouble = trouble
         await asyncio.sleep(POLL_SECONDS)

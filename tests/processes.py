@@ -28,7 +28,7 @@ def wait_until(condition: Callable[[], object], seconds: float = 30) -> None:
         except requests.RequestException:
             pass
         assert time.monotonic() < deadline, "it did not happen in time"
-        time.sleep(0.2)
+        time.sleep(0.05)
 
 
 def environment(**changes: object) -> dict[str, str]:

@@ -3,7 +3,6 @@
 import hashlib
 import io
 import json
-import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import Any
 import joblib
 import pytest
 from fastapi.testclient import TestClient
+from processes import wait_until
 from sklearn.datasets import load_iris
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import Pipeline, make_pipeline
@@ -117,10 +117,3 @@ def client(publish: Publish, start: Callable[[], TestClient]) -> TestClient:
 
 def wait_for_version(client: TestClient, version: str) -> None:
     wait_until(lambda: client.get("/health/ready").json().get("model_version") == version)
-
-
-def wait_until(condition: Callable[[], bool], seconds: float = 10) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "it did not happen in time"
-        time.sleep(0.02)

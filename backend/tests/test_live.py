@@ -5,7 +5,8 @@ import joblib
 import numpy as np
 import pytest
 import sklearn.base
-from conftest import SETOSA, VERSION, fit, wait_for_version, wait_until
+from conftest import SETOSA, VERSION, fit, wait_for_version
+from processes import wait_until
 from sklearn.datasets import load_iris
 from sklearn.experimental import enable_iterative_imputer  # noqa: F401
 from sklearn.impute import IterativeImputer

@@ -2,9 +2,10 @@ import base64
 import json
 
 import pytest
-from conftest import VERSION, fit, wait_for_version, wait_until
+from conftest import VERSION, fit, wait_for_version
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from processes import wait_until
 
 from settings import read_settings
 from signatures import signed_bytes
