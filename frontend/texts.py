@@ -6,7 +6,6 @@ from typing import Any
 TITLE = "Iris ML"
 PREDICT = "Predict"
 PROBABILITY = "Probability"
-CLASS = "Class"
 
 BACKEND_AWAY = "The backend does not answer. Once it is back, press Predict again."
 BACKEND_STRANGE = "The backend answered something unexpected. Its log says more."

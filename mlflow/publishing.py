@@ -50,7 +50,9 @@ class Publisher:
             manifest = json.loads(path.with_suffix(".json").read_text())
         except (OSError, ValueError) as error:
             raise CannotRepublish(f"There is no complete version {version}: {error}.") from None
-        if hashlib.sha256(pickled).hexdigest() != manifest.get("sha256"):
+        if not isinstance(manifest, dict) or not manifest.keys() >= set(KEYS):
+            raise CannotRepublish(f"The manifest of {path.name} lacks keys, or is none.")
+        if hashlib.sha256(pickled).hexdigest() != manifest["sha256"]:
             raise CannotRepublish(f"{path.name} is not the file its manifest describes.")
         if self._key and not is_signed_by(self._key, manifest):
             raise CannotRepublish(f"{path.name} is not signed with this key.")
@@ -58,8 +60,8 @@ class Publisher:
 
     def has_model(self) -> bool:
         """Whether anything is published that a backend may serve."""
-        named = self._directory.glob("model_*.pkl")
-        return any(named) or (self._directory / "model.pkl").exists()
+        names = [path.stem.removeprefix("model_") for path in self._directory.glob("model_*.pkl")]
+        return any(map(_parse, names)) or (self._directory / "model.pkl").exists()
 
     def _write(self, pickled: bytes, manifest: dict[str, Any], now: datetime) -> Path:
         with _locked(self._directory):

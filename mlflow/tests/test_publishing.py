@@ -191,6 +191,14 @@ def test_what_does_not_verify_is_not_republished(tmp_path):
         Publisher(tmp_path).republish("2026_11_21_T20_44_20", LATER)
 
 
+@pytest.mark.parametrize("manifest", ["{}", "[]"])
+def test_what_lacks_its_manifest_is_not_republished(tmp_path, manifest):
+    publish_one(tmp_path).with_suffix(".json").write_text(manifest)
+
+    with pytest.raises(CannotRepublish, match="lacks keys, or is none"):
+        Publisher(tmp_path).republish("2026_11_21_T20_44_20", LATER)
+
+
 def test_with_a_key_what_is_unsigned_is_not_republished(tmp_path):
     publish_one(tmp_path)
 
@@ -213,3 +221,9 @@ def test_a_folder_with_a_pickle_has_a_model(tmp_path, name):
     (tmp_path / name).touch()
 
     assert Publisher(tmp_path).has_model()
+
+
+def test_a_name_that_no_backend_takes_is_no_model(tmp_path):
+    (tmp_path / "model_latest.pkl").touch()
+
+    assert not Publisher(tmp_path).has_model()
