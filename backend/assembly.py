@@ -1,6 +1,7 @@
 """Makes a model of a pickle: what it is, what it asks for, and whether it answers."""
 
 import hashlib
+import json
 import warnings
 from typing import Any
 
@@ -12,7 +13,7 @@ from sklearn.exceptions import InconsistentVersionWarning
 from errors import ModelRefused
 from inference import Array, Model
 from repository import PublishedFile
-from schemas import Description, Example, Feature, Target
+from schemas import Description, Example, Number, Target, Value
 from unpickling import unpickle
 
 TOLERANCE = 1e-6  # other processors round differently in the last digits
@@ -85,7 +86,7 @@ def _describe(estimator: Any, file: PublishedFile, pickled: bytes) -> Descriptio
         created_at=file.created_at,
         sha256=hashlib.sha256(pickled).hexdigest(),
         size=len(pickled),
-        features=[Feature(name=name) for name in names],
+        features=[Number(name=name) for name in names],
         target=Target(name="class", classes=classes),
         estimator=type(_last_step(estimator)).__name__,
     )
@@ -112,14 +113,18 @@ def _match(estimator: Any, description: Description) -> None:
 
 def _invent(model: Model) -> Example:
     """An instance to ask where no manifest gives one; any answer will do."""
-    return Example(inputs=dict.fromkeys(model.names, 1.0), probabilities=[])
+    inputs: dict[str, Value] = {
+        feature.name: 1.0 if isinstance(feature, Number) else feature.mode
+        for feature in model.description.features
+    }
+    return Example(inputs=inputs, probabilities=[])
 
 
 def _test(model: Model, example: Example) -> None:
     """Ask the model an example; this warms it too."""
     try:
-        values = [example.inputs[name] for name in model.names]
-        _, probabilities = model.answer(np.array([values]))
+        values = model.read_instance(json.dumps(example.inputs).encode())
+        _, probabilities = model.answer(model.to_array([values]))
     except Exception as error:  # an estimator can raise anything
         raise ModelRefused("self_test", f"It does not answer an example: {error!r}.") from None
     if example.probabilities and not _agree(probabilities, [example.probabilities]):

@@ -1,33 +1,32 @@
 """Turns instances into class probabilities."""
 
-from collections.abc import Sequence
+from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
+from math import nan
 from typing import Any
-from urllib.parse import quote
 from uuid import uuid4
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
-from pydantic_core import ErrorDetails
 
-from errors import Fault, InvalidInstance, MalformedBody, shorten
-from schemas import Description, Feature, Prediction, RangeWarning, SignatureState
+from errors import Fault, InvalidInstance, shorten
+from instances import MAX_FAULTS, InstanceReader, describe_range, point_to
+from schemas import (
+    Boolean,
+    Category,
+    Description,
+    Feature,
+    FeatureWarning,
+    Prediction,
+    SignatureState,
+    Value,
+)
 
-Array = npt.NDArray[np.float64]
+Array = npt.NDArray[Any]
 
-MAX_FAULTS = 100  # a body of nothing but unknown names is not echoed whole
-
-# One instance is small, and naming all that is wrong with a large one would take seconds.
-MAX_INSTANCE_BYTES = 65_536
-MAX_FEATURE_BYTES = 1024
-
-_REASONS = {
-    "missing": "{} is missing.",
-    "extra_forbidden": "{} is not a feature of this model.",
-    "float_type": "{} must be a number.",
-    "finite_number": "{} must be a finite number.",
-}
+Unusual = tuple[str, str]  # what a value is, and what the model makes of it
+MISSING = ("is missing", "; the model fills it in as it learned to")
 
 
 class Model:
@@ -38,27 +37,25 @@ class Model:
         self.version = description.version
         self.classes = description.target.classes
         self.names = [feature.name for feature in description.features]
-        self.max_body_bytes = MAX_INSTANCE_BYTES + MAX_FEATURE_BYTES * len(self.names)
-        self.instance_type = _instance_type(description.features)
         self.signature: SignatureState = "none"
         self.remarks: list[str] = []
+        self._reader = InstanceReader(description.features)
+        self.instance_type = self._reader.type
+        self.max_body_bytes = self._reader.max_bytes
+        self.read_instance = self._reader.read
+        self._has_text = any(isinstance(feature, Category) for feature in description.features)
+        self._checks = [(feature.name, _check(feature)) for feature in description.features]
         self._estimator = estimator
         self._labels = list(estimator.classes_)
         if not hasattr(estimator, "predict_proba"):
             self.remarks.append("It has no predict_proba: probabilities are null.")
 
-    def read_instance(self, body: bytes) -> list[float]:
-        """Values in the order of the features; raises MalformedBody or InvalidInstance."""
-        try:
-            instance = self.instance_type.__pydantic_validator__.validate_json(body)
-        except ValidationError as invalid:
-            errors = invalid.errors(include_url=False, include_context=False, include_input=False)
-            raise self._rejection(errors) from None
-        return list(instance.__dict__.values())
-
-    def predict(self, values: list[float]) -> Prediction:
+    def predict(self, values: list[Value]) -> Prediction:
         """The answer to one instance, its values in the order of the features."""
-        [prediction], matrix = self.answer(np.array([values]))
+        try:
+            [prediction], matrix = self.answer(self.to_array([values]))
+        except InvalidInstance as error:
+            raise self._unanswered(values, error.faults) from None
         probabilities = None
         if matrix is not None:
             probabilities = dict(zip(self.classes, matrix[0].tolist(), strict=True))
@@ -71,71 +68,76 @@ class Model:
             warnings=self._warn_of(values),
         )
 
+    def to_array(self, instances: list[list[Value]]) -> Array:
+        """Shape (n, f), as pipelines are fitted: booleans are 0 and 1, and what is missing nan."""
+        if self._has_text:
+            return np.array([list(map(_fit, values)) for values in instances], dtype=object)
+        return np.array(instances, dtype=np.float64)  # which makes None nan
+
     def answer(self, X: Array) -> tuple[list[int], Array | None]:
         """Class indices, shape (n,), and probabilities, shape (n, k), for X of shape (n, f).
 
         Probabilities are None where the estimator has none. Raises InvalidInstance where finite
-        values overflow inside the model.
+        values overflow inside the model, or where it takes no missing or unknown ones.
         """
-        with np.errstate(all="ignore"), suppress(ValueError):  # scikit-learn's for infinities
+        with np.errstate(all="ignore"), suppress(ValueError):  # scikit-learn's for such values
             if not hasattr(self._estimator, "predict_proba"):
                 return [self._labels.index(label) for label in self._estimator.predict(X)], None
             probabilities: Array = self._estimator.predict_proba(X)
             if np.isfinite(probabilities).all():
                 return probabilities.argmax(axis=1).tolist(), probabilities
-        raise InvalidInstance([Fault("#", "The model has no answer to values this large.")])
+        raise InvalidInstance(
+            [Fault("#", "The model has no answer to values this large or this unusual.")]
+        )
 
-    def _warn_of(self, values: list[float]) -> list[RangeWarning]:
-        """One warning for each value the training table's range does not hold."""
+    def _warn_of(self, values: list[Value]) -> list[FeatureWarning]:
         return [
-            RangeWarning(feature=feature.name, detail=f"{feature.name} {value:.15g} is {outside}.")
-            for feature, value in zip(self.description.features, values, strict=True)
-            if (outside := _outside(feature, value))
+            FeatureWarning(feature=name, detail=f"{name} {found}{consequence}.")
+            for name, (found, consequence) in self._find_unusual(values)
         ]
 
-    def _rejection(self, errors: list[ErrorDetails]) -> MalformedBody | InvalidInstance:
-        if errors[0]["type"] == "json_invalid":
-            return MalformedBody(f"{errors[0]['msg']}. Send one JSON object in UTF-8.")
-        if errors[0]["type"] == "model_type":
-            message = f"Send one JSON object with {', '.join(self.names)}."
-            return InvalidInstance([Fault("#", message)])
-        faults = [_fault(error) for error in errors[:MAX_FAULTS]]
-        return InvalidInstance(faults, more=len(errors) - len(faults))
+    def _unanswered(self, values: list[Value], faults: list[Fault]) -> InvalidInstance:
+        """What is unusual about the values may be why there is no answer."""
+        faults = faults + [
+            Fault(point_to(name), f"{name} {found}.")
+            for name, (found, _) in self._find_unusual(values)
+        ]
+        return InvalidInstance(faults[:MAX_FAULTS], more=len(faults[MAX_FAULTS:]))
+
+    def _find_unusual(self, values: list[Value]) -> list[tuple[str, Unusual]]:
+        return [
+            (name, unusual)
+            for (name, check), value in zip(self._checks, values, strict=True)
+            if (unusual := check(value))
+        ]
 
 
-def _instance_type(features: Sequence[Feature]) -> type[BaseModel]:
-    """A pydantic model with one strict number for each feature."""
-    fields: dict[str, Any] = {
-        f"feature_{index}": (float, _field(feature)) for index, feature in enumerate(features)
-    }
-    return create_model("Instance", __config__=ConfigDict(extra="forbid"), **fields)
+def _fit(value: Value) -> float | str:
+    """As a column of objects holds it, where NumPy converts nothing."""
+    if value is None:
+        return nan
+    return value if isinstance(value, str) else float(value)
 
 
-def _field(feature: Feature) -> Any:
-    # No `minimum` and `maximum`: a value outside is answered, with a warning.
-    return Field(
-        alias=feature.name,
-        title=feature.name,
-        description=f"Training range {_range(feature)}",
-        strict=True,
-        allow_inf_nan=False,
-    )
+def _check(feature: Feature) -> Callable[[Any], Unusual | None]:
+    """A function from a value of the feature to what is unusual about it."""
+    if isinstance(feature, Category):
+        return partial(_look_up, frozenset(feature.values))
+    if isinstance(feature, Boolean) or feature.min is None or feature.max is None:
+        return lambda value: MISSING if value is None else None
+    said = f"is outside the training range {describe_range(feature)}"
+    return partial(_compare, feature.min, feature.max, said)
 
 
-def _range(feature: Feature) -> str:
-    if feature.min is None or feature.max is None:
-        return "unknown"
-    return f"{feature.min:.15g} to {feature.max:.15g} {feature.unit or ''}".rstrip()
-
-
-def _outside(feature: Feature, value: float) -> str | None:
-    if feature.min is None or feature.max is None or feature.min <= value <= feature.max:
+def _look_up(known: frozenset[str], value: str | None) -> Unusual | None:
+    if value is None:
+        return MISSING
+    if value in known:
         return None
-    return f"outside the training range {_range(feature)}"
+    return f'"{shorten(value)}" is not a value the model knows', "; it is treated as a rare one"
 
 
-def _fault(error: ErrorDetails) -> Fault:
-    name = shorten(str(error["loc"][0]))
-    # RFC 6901: ~ and / are escaped in a pointer, and all but ASCII in a fragment.
-    pointer = "#/" + quote(name.replace("~", "~0").replace("/", "~1"), safe="/~", errors="replace")
-    return Fault(pointer, _REASONS[error["type"]].format(name or '""'))
+def _compare(low: float, high: float, said: str, value: float | None) -> Unusual | None:
+    if value is None:
+        return MISSING
+    return None if low <= value <= high else (f"{value:.15g} {said}", "")

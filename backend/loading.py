@@ -43,14 +43,18 @@ def _check_manifest(file: PublishedFile, raw: dict[str, Any]) -> Manifest:
         manifest = Manifest.model_validate(raw)
     except ValidationError as invalid:
         fault = invalid.errors()[0]
-        message = (
-            f"Its manifest {name} is wrong at {'.'.join(map(str, fault['loc']))}: {fault['msg']}."
-        )
+        message = f"Its manifest {name} is wrong at {_name_place(fault['loc'])}: {fault['msg']}."
         raise ModelRefused("manifest", message) from None
     if manifest.version != file.version:
         message = f"Its manifest {name} is that of version {manifest.version}."
         raise ModelRefused("manifest", message)
     return manifest
+
+
+def _name_place(place: tuple[int | str, ...]) -> str:
+    """The keys that lead to it; after a feature's index, pydantic gives its type too."""
+    keys = place[:2] + place[3:] if place[:1] == ("features",) else place
+    return ".".join(map(str, keys))
 
 
 def _check_content(pickled: bytes, manifest: Manifest) -> None:

@@ -1,5 +1,6 @@
 """Describes the API with the schema of the live model."""
 
+import json
 from collections.abc import Callable
 from typing import Any
 
@@ -47,5 +48,5 @@ def _answer(model: Model) -> dict[str, Any]:
     if not model.description.examples:
         return {}
     inputs = model.description.examples[0].inputs
-    values = [inputs[name] for name in model.names]
+    values = model.read_instance(json.dumps(inputs).encode())
     return {"example": model.predict(values).model_dump()}

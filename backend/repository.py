@@ -59,6 +59,8 @@ def read_manifest(file: PublishedFile) -> dict[str, Any] | None:
     content = _read(file.manifest_path, MAX_MANIFEST_BYTES, "a manifest has at most")
     try:
         manifest = json.loads(content, parse_constant=_refuse_constant)
+        # Half of a character, which JSON can escape and no answer can contain, is refused too.
+        json.dumps(manifest, ensure_ascii=False).encode()
     except (ValueError, RecursionError) as error:
         message = f"Its manifest {file.manifest_path.name} is no JSON: {error}."
         raise ModelRefused("manifest", message) from None

@@ -14,16 +14,28 @@ class Finite(BaseModel):
 
 
 class Histogram(Finite):
-    """Counts per class; n + 1 `edges` bound n bins, the last bin closed on both sides."""
+    """Rows of the training table per class: `counts` by value, `missing` those without one."""
+
+    counts: dict[str, list[int]]
+    missing: dict[str, int] = {}
+
+
+class NumberHistogram(Histogram):
+    """n + 1 `edges` bound n bins, the last bin closed on both sides."""
 
     edges: list[float]
-    counts: dict[str, list[int]]
 
 
-class Feature(Finite):
-    """One input of a model; what only the training table tells may be unknown."""
+class Input(Finite):
+    """What every feature has; a `nullable` one may be left out, and the model fills it in."""
 
     name: str
+    nullable: bool = False
+
+
+class Number(Input):
+    """What only the training table tells may be unknown."""
+
     type: Literal["number"] = "number"
     unit: str | None = None
     min: float | None = None
@@ -31,18 +43,50 @@ class Feature(Finite):
     mean: float | None = None
     median: float | None = None
     step: float | None = None
-    histogram: Histogram | None = None
+    histogram: NumberHistogram | None = None
 
 
-class TrainedFeature(Feature):
-    """One input as the training table had it."""
+class TrainedNumber(Number):
+    """A number as the training table had it."""
 
     min: float
     max: float
     mean: float
     median: float
     step: float
+    histogram: NumberHistogram
+
+
+class Boolean(Input):
+    """Its histogram counts false, then true."""
+
+    type: Literal["boolean"]
+    mode: bool
     histogram: Histogram
+
+
+class Category(Input):
+    """Text; `values` are the most frequent ones, and all others are alike to the model."""
+
+    type: Literal["category"]
+    values: Annotated[list[str], Field(min_length=1, max_length=100)]
+    mode: str
+    histogram: Histogram
+
+    @model_validator(mode="after")
+    def _require_distinct(self) -> Self:
+        if len(set(self.values)) < len(self.values):
+            raise ValueError("two values are the same")
+        if self.mode not in self.values:
+            raise ValueError("mode is not one of the values")
+        return self
+
+
+Feature = Annotated[Number | Boolean | Category, Field(discriminator="type")]
+TrainedFeature = Annotated[TrainedNumber | Boolean | Category, Field(discriminator="type")]
+
+# What a feature of an instance holds; None where it is missing.
+Value = bool | float | str | None
 
 
 class Target(BaseModel):
@@ -50,11 +94,16 @@ class Target(BaseModel):
     classes: Annotated[list[str], Field(min_length=2)]
 
 
+def _is_none(value: object) -> bool:
+    return value is None
+
+
 class Metric(Finite):
-    """Mean and standard deviation over the folds of the cross-validation."""
+    """Over the folds of the cross-validation; older manifests have `std`, the deviation."""
 
     mean: float
-    std: float
+    standard_error: Annotated[float | None, Field(exclude_if=_is_none)] = None
+    std: Annotated[float | None, Field(exclude_if=_is_none)] = None
 
 
 class Dataset(BaseModel):
@@ -76,7 +125,7 @@ class TrackedRun(BaseModel):
 class Example(Finite):
     """`probabilities` are in the order of the target's classes."""
 
-    inputs: dict[str, float]
+    inputs: dict[str, Value]
     probabilities: list[float]
 
 
@@ -162,8 +211,8 @@ class PublishedModels(BaseModel):
     models: list[Published]
 
 
-class RangeWarning(BaseModel):
-    """A feature whose value the model has not been trained for."""
+class FeatureWarning(BaseModel):
+    """A feature that is missing, or whose value the model has not been trained for."""
 
     feature: str
     detail: str
@@ -182,7 +231,7 @@ class Prediction(BaseModel):
     probabilities: dict[str, float] | None
     model_version: str
     prediction_id: str
-    warnings: list[RangeWarning]
+    warnings: list[FeatureWarning]
 
 
 class Status(BaseModel):

@@ -32,7 +32,7 @@ class BackendClient:
         manifest: dict[str, Any] = self._call("GET", "/models/live")["manifest"]
         return manifest
 
-    def predict(self, instance: dict[str, float]) -> dict[str, Any]:
+    def predict(self, instance: dict[str, Any]) -> dict[str, Any]:
         """Raises BackendError."""
         return self._call("POST", "/predict", json=instance)
 

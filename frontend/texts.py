@@ -1,11 +1,15 @@
 """Every sentence the page says."""
 
 import math
+import re
 from typing import Any
 
 TITLE = "Iris ML"
 PREDICT = "Predict"
 PROBABILITY = "Probability"
+YES = "Yes"
+NO = "No"
+MISSING = "Missing"
 
 BACKEND_AWAY = "The backend does not answer. Once it is back, press Predict again."
 BACKEND_STRANGE = "The backend answered something unexpected. Its log says more."
@@ -23,7 +27,7 @@ def introduction(manifest: dict[str, Any]) -> str:
 def label(feature: dict[str, Any]) -> str:
     """The feature's name as a person writes it, with its unit."""
     words = feature["name"].replace("_", " ")
-    unit = f" ({feature['unit']})" if feature["unit"] else ""
+    unit = f" ({feature['unit']})" if feature.get("unit") else ""
     # A name with capitals of its own, like pH, is left as it is.
     return plain((words.capitalize() if words.islower() else words) + unit)
 
@@ -31,12 +35,21 @@ def label(feature: dict[str, Any]) -> str:
 def training_range(feature: dict[str, Any]) -> str:
     """With as many decimals as the training table used."""
     decimals = max(0, -math.floor(math.log10(feature["step"])))
-    return f"Trained on {feature['min']:.{decimals}f} to {feature['max']:.{decimals}f}"
+    trained = f"Trained on {feature['min']:.{decimals}f} to {feature['max']:.{decimals}f}"
+    return f"{trained}; may be left empty" if feature["nullable"] else trained
+
+
+def missing_among(values: list[str]) -> str:
+    """A choice for what is missing that is none of the values."""
+    choice = MISSING
+    while choice in values:
+        choice = f"({choice})"
+    return choice
 
 
 def target(manifest: dict[str, Any]) -> str:
     """The target's name as a person writes it."""
-    return label({"name": manifest["target"]["name"], "unit": None})
+    return label({"name": manifest["target"]["name"]})
 
 
 def answered_by(version: str) -> str:
@@ -53,7 +66,10 @@ def described(manifest: dict[str, Any]) -> str:
 
 def plain(text: str) -> str:
     """Names come from tables: nothing in them is Markdown, HTML or a formula."""
-    return "".join(f"\\{character}" if character in _MARKDOWN else character for character in text)
+    line = " ".join(text.split())
+    escaped = "".join(f"\\{mark}" if mark in _MARKDOWN else mark for mark in line)
+    return _LIST.sub(r"\1\\\2", escaped)
 
 
-_MARKDOWN = r"\`*_[]<>#|~$:"
+_MARKDOWN = r"\`*_[]<>#|~$:&"
+_LIST = re.compile(r"^(\d*)([-+.)])")  # at the start of a line only

@@ -9,8 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import joblib
+import numpy as np
 import pytest
 from fastapi.testclient import TestClient
+from mixed import FEATURES, INSTANCE, fit_mixed
 from processes import wait_until
 from sklearn.datasets import load_iris
 from sklearn.linear_model import LogisticRegression
@@ -33,7 +35,9 @@ def fit(**params: Any) -> Pipeline:
     return make_pipeline(StandardScaler(), LogisticRegression(**params)).fit(X, labels)
 
 
-def describe(estimator: Any, content: bytes, version: str) -> dict[str, Any]:
+def describe(
+    estimator: Any, content: bytes, version: str, instance: dict[str, Any] = SETOSA
+) -> dict[str, Any]:
     features = [
         {
             "name": name,
@@ -48,7 +52,8 @@ def describe(estimator: Any, content: bytes, version: str) -> dict[str, Any]:
         }
         for name in NAMES
     ]
-    answer = estimator.predict_proba([list(SETOSA.values())])[0]
+    row = [value if isinstance(value, str) else float(value) for value in instance.values()]
+    answer = estimator.predict_proba(np.array([row], dtype=object))[0]
     return {
         "format": 1,
         "name": "iris",
@@ -65,7 +70,7 @@ def describe(estimator: Any, content: bytes, version: str) -> dict[str, Any]:
         "dataset": {"name": "iris", "rows": 150, "sha256": "0" * 64},
         "libraries": {"scikit-learn": "1.9.1"},
         "mlflow": None,
-        "examples": [{"inputs": SETOSA, "probabilities": answer.tolist()}],
+        "examples": [{"inputs": instance, "probabilities": answer.tolist()}],
         "republished_from": None,
     }
 
@@ -74,12 +79,17 @@ def describe(estimator: Any, content: bytes, version: str) -> dict[str, Any]:
 def publish(tmp_path: Path) -> Publish:
     """Write a model as the trainer does; keywords change its manifest."""
 
-    def write(name: str = VERSION, estimator: Any = None, **changes: Any) -> Path:
+    def write(
+        name: str = VERSION,
+        estimator: Any = None,
+        instance: dict[str, Any] = SETOSA,
+        **changes: Any,
+    ) -> Path:
         estimator = estimator or fit()
         pickled = io.BytesIO()
         joblib.dump(estimator, pickled)
         content = pickled.getvalue()
-        manifest = describe(estimator, content, name) | changes
+        manifest = describe(estimator, content, name, instance) | changes
         (tmp_path / f"model_{name}.json").write_text(json.dumps(manifest))
         hidden = tmp_path / f".model_{name}.pkl"
         hidden.write_bytes(content)
@@ -110,6 +120,15 @@ def empty_client(start: Callable[[], TestClient]) -> TestClient:
 def client(publish: Publish, start: Callable[[], TestClient]) -> TestClient:
     """An app with a live model."""
     publish()
+    client = start()
+    wait_for_version(client, VERSION)
+    return client
+
+
+@pytest.fixture
+def mixed_client(publish: Publish, start: Callable[[], TestClient]) -> TestClient:
+    """An app with a live model of numbers, booleans and text."""
+    publish(estimator=fit_mixed(), instance=INSTANCE, features=FEATURES)
     client = start()
     wait_for_version(client, VERSION)
     return client

@@ -1,4 +1,5 @@
 import io
+import json
 import shutil
 
 import joblib
@@ -6,6 +7,7 @@ import numpy as np
 import pytest
 import sklearn.base
 from conftest import SETOSA, VERSION, fit, wait_for_version
+from mixed import FEATURES, INSTANCE, fit_mixed
 from processes import wait_until
 from sklearn.datasets import load_iris
 from sklearn.experimental import enable_iterative_imputer  # noqa: F401
@@ -18,6 +20,7 @@ from sklearn.tree import DecisionTreeClassifier
 OLDER = "2026_11_20_T00_00_00"
 NEWER = "2026_11_21_T20_44_21"
 NEWEST = "2027_01_01_T00_00_00"
+ISLAND = FEATURES[4]
 
 
 def reason(client):
@@ -147,6 +150,9 @@ def test_a_folder_that_vanishes_and_comes_back_loses_nothing(client, publish, tm
         ({"format": 2}, "is wrong at format"),
         ({"features": []}, "is wrong at features"),
         ({"features": [{"name": "x", "type": "number"}]}, "is wrong at features.0.min"),
+        ({"features": [{"name": "x", "type": "text"}]}, "is wrong at features.0: Input tag 'text'"),
+        ({"features": [ISLAND | {"mode": "Mars"}]}, "features.0: Value error, mode is not one of"),
+        ({"features": [ISLAND, ISLAND]}, "two features have the same name"),
         ({"libraries": None}, "is wrong at libraries"),
         ({"version": NEWEST}, f"is that of version {NEWEST}"),
         ({"target": {"name": "species", "classes": ["a", "b"]}}, "classes"),
@@ -160,6 +166,33 @@ def test_a_manifest_that_does_not_fit_is_refused_with_the_reason(publish, start,
     client = start()
     wait_until(lambda: f"model_{VERSION}" in reason(client))
     assert expected in reason(client)
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        ({"island": None}, "other probabilities"),
+        ({"island": 3}, "island must be text"),
+        ({"tagged": 0}, "tagged must be true or false"),
+        ({"sex": None}, "sex must be text"),
+    ],
+)
+def test_an_example_of_every_type_is_tried_out(publish, start, change, expected):
+    pickle = publish(estimator=fit_mixed(), instance=INSTANCE, features=FEATURES)
+    manifest = json.loads(pickle.with_suffix(".json").read_text())
+    manifest["examples"][0]["inputs"] |= change
+    pickle.with_suffix(".json").write_text(json.dumps(manifest))
+
+    client = start()
+
+    wait_until(lambda: f"model_{VERSION}" in reason(client))
+    assert expected in reason(client)
+
+
+def test_a_manifest_of_every_type_without_examples_is_served(publish, start):
+    publish(estimator=fit_mixed(), instance=INSTANCE, features=FEATURES, examples=[])
+
+    wait_for_version(start(), VERSION)
 
 
 class Raises(LogisticRegression):

@@ -1,3 +1,4 @@
+import json
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -36,6 +37,12 @@ def test_a_version_is_shown_with_its_manifest(three):
 
     assert shown["state"] == "available"
     assert shown["manifest"]["features"][0]["name"] == "sepal_length"
+
+
+def test_a_manifest_of_every_type_is_shown_as_it_was_written(mixed_client, tmp_path):
+    shown = mixed_client.get("/models/live").json()["manifest"]
+
+    assert shown == json.loads((tmp_path / f"model_{VERSION}.json").read_text())
 
 
 def test_an_unknown_version_answers_404(three):

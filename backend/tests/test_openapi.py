@@ -1,4 +1,6 @@
-from conftest import NAMES, SETOSA
+import pytest
+from conftest import NAMES, SETOSA, VERSION, wait_for_version
+from mixed import FEATURES, INSTANCE, ask, fit_mixed
 
 
 def body_schema(client):
@@ -19,6 +21,46 @@ def test_the_example_can_be_predicted(client):
 
     assert example == SETOSA
     assert client.post("/predict", json=example).status_code == 200
+
+
+def test_each_type_of_feature_has_its_schema(mixed_client):
+    shown = body_schema(mixed_client)["properties"]
+
+    assert shown["mass"]["type"] == "number"
+    assert shown["tagged"]["type"] == "boolean"
+    assert shown["sex"]["type"] == "string"
+    assert shown["sex"]["examples"] == ["female", "male"]
+    assert "enum" not in shown["sex"]
+
+
+def test_what_may_be_missing_is_not_required_and_may_be_null(mixed_client):
+    schema = body_schema(mixed_client)
+
+    assert schema["required"] == ["mass", "tagged", "sex"]
+    for name, kind in (("age", "number"), ("member", "boolean"), ("island", "string")):
+        assert schema["properties"][name]["anyOf"] == [{"type": kind}, {"type": "null"}]
+
+
+def test_the_example_of_every_type_can_be_predicted(mixed_client):
+    [example] = body_schema(mixed_client)["examples"]
+
+    assert example == INSTANCE
+    assert mixed_client.post("/predict", json=example).json()["warnings"] == []
+
+
+def test_an_example_with_a_missing_value_has_its_answer(publish, start):
+    instance = INSTANCE | {"island": None}
+    probabilities = ask(fit_mixed(), instance)
+    examples = [{"inputs": instance, "probabilities": probabilities}]
+    publish(estimator=fit_mixed(), instance=INSTANCE, features=FEATURES, examples=examples)
+    client = start()
+    wait_for_version(client, VERSION)
+
+    predict = client.get("/openapi.json").json()["paths"]["/predict"]["post"]
+
+    shown = predict["responses"]["200"]["content"]["application/json"]["example"]
+    assert list(shown["probabilities"].values()) == pytest.approx(probabilities)
+    assert [it["feature"] for it in shown["warnings"]] == ["island"]
 
 
 def test_the_answer_is_shown_for_that_example(client):

@@ -126,7 +126,7 @@ def test_a_file_above_the_limit_is_not_read(folder):
 
 def test_a_manifest_that_is_no_json_is_refused(folder):
     (folder / NAME).touch()
-    for content in ("", "{", "[]", '{"a": NaN}', "[" * 100_000, "\udcff"):
+    for content in ("", "{", "[]", '{"a": NaN}', "[" * 100_000, "\udcff", r'{"a": "\ud800"}'):
         path = (folder / NAME).with_suffix(".json")
         path.write_bytes(content.encode(errors="surrogateescape"))
 

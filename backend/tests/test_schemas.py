@@ -1,10 +1,12 @@
 import pytest
 from conftest import VERSION, describe, fit
+from mixed import FEATURES
 from pydantic import ValidationError
 
 from schemas import Manifest
 
 WHOLE = describe(fit(), b"", VERSION)
+AGE, _, MEMBER, _, ISLAND, _ = FEATURES
 
 
 def test_a_whole_manifest_is_taken_and_what_it_has_more_is_ignored():
@@ -19,13 +21,63 @@ def test_every_key_of_a_manifest_has_to_be_there(key):
         Manifest.model_validate({name: value for name, value in WHOLE.items() if name != key})
 
 
-@pytest.mark.parametrize("key", ["min", "max", "mean", "median", "step", "histogram"])
-def test_every_key_of_a_feature_has_to_be_there(key):
-    [first, *others] = WHOLE["features"]
-    poorer = {name: value for name, value in first.items() if name != key}
+@pytest.mark.parametrize(
+    ("feature", "key"),
+    [
+        *[(AGE, key) for key in ("name", "type", "min", "max", "mean", "median", "step")],
+        *[(MEMBER, key) for key in ("name", "type", "mode")],
+        *[(ISLAND, key) for key in ("name", "type", "mode", "values")],
+        *[(feature, "histogram") for feature in (AGE, MEMBER, ISLAND)],
+    ],
+)
+def test_every_key_of_a_feature_has_to_be_there(feature, key):
+    poorer = {name: value for name, value in feature.items() if name != key}
 
     with pytest.raises(ValidationError, match=key):
-        Manifest.model_validate(WHOLE | {"features": [poorer, *others]})
+        Manifest.model_validate(WHOLE | {"features": [poorer]})
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        ({"type": "date"}, "'date' .* does not match"),
+        ({"values": []}, "at least 1"),
+        ({"values": [f"island {index}" for index in range(101)]}, "at most 100"),
+        ({"values": ["Dream", "Biscoe", "Dream"]}, "two values are the same"),
+        ({"values": ["Dream", 3]}, "valid string"),
+        ({"mode": "Mars"}, "mode is not one of the values"),
+        ({"nullable": None}, "valid boolean"),
+    ],
+)
+def test_a_feature_that_breaks_the_contract_is_refused(change, expected):
+    with pytest.raises(ValidationError, match=expected):
+        Manifest.model_validate(WHOLE | {"features": [ISLAND | change]})
+
+
+def test_what_older_manifests_lack_is_false_and_none():
+    [feature, *_] = Manifest.model_validate(WHOLE).features
+
+    assert not feature.nullable
+    assert feature.histogram.missing == {}
+
+
+@pytest.mark.parametrize(
+    "metric", [{"mean": 0.1, "standard_error": 0.02}, {"mean": 0.1, "std": 0.02}, {"mean": 0.1}]
+)
+def test_a_metric_is_shown_as_it_was_written(metric):
+    manifest = Manifest.model_validate(WHOLE | {"metrics": {"log_loss": metric}})
+
+    assert manifest.model_dump()["metrics"] == {"log_loss": metric}
+
+
+@pytest.mark.parametrize("value", [True, False, 1.0, 0.0, -0.5, "1", "true", "", None])
+def test_an_example_keeps_the_types_of_its_inputs(value):
+    example = {"inputs": {"x": value}, "probabilities": [1.0, 0.0]}
+
+    [read] = Manifest.model_validate(WHOLE | {"examples": [example]}).examples
+
+    assert read.inputs == {"x": value}
+    assert type(read.inputs["x"]) is type(value)
 
 
 def test_infinities_are_no_ranges():

@@ -23,23 +23,57 @@ def wait_for(client: BackendClient) -> None:
 
 
 def show_failure(error: BackendError, client: BackendClient) -> None:
+    if not isinstance(error, BackendAway):
+        st.warning(texts.plain(error.detail))
+        return
     st.warning(error.detail)
-    if isinstance(error, BackendAway):
-        wait_for(client)
+    wait_for(client)
 
 
-def enter(feature: dict[str, Any]) -> float:
-    value: float = st.number_input(
+def enter_number(feature: dict[str, Any]) -> float | None:
+    start = feature["median"] or 0.0
+    key = name_widget(feature)
+    if feature["nullable"]:
+        # A field that starts from a value of its own cannot be emptied again.
+        st.session_state.setdefault(key, start)
+    value = st.number_input(
         texts.label(feature),
-        value=feature["median"] or 0.0,
+        value=None if feature["nullable"] else start,
         step=feature["step"],
         format="%g",
-        key=f"feature {feature['name']}",
+        key=key,
     )
     if feature["min"] is not None:
         st.caption(texts.training_range(feature))
     return value
 
+
+def choose_boolean(feature: dict[str, Any]) -> bool | None:
+    choices: dict[str, bool | None] = {texts.YES: True, texts.NO: False}
+    if feature["nullable"]:
+        choices[texts.MISSING] = None
+    start = list(choices.values()).index(feature["mode"])
+    chosen = st.radio(
+        texts.label(feature), choices, start, horizontal=True, key=name_widget(feature)
+    )
+    return choices[chosen]
+
+
+def choose_value(feature: dict[str, Any]) -> str | None:
+    values: list[str] = feature["values"]
+    missing = texts.missing_among(values)
+    choices = [*values, missing] if feature["nullable"] else values
+    start = values.index(feature["mode"])
+    chosen = st.selectbox(texts.label(feature), choices, start, key=name_widget(feature))
+    return None if chosen == missing else chosen
+
+
+def name_widget(feature: dict[str, Any]) -> str:
+    # With the type, as what was entered must not reach a widget of another one.
+    return f"{feature['type']} {feature['name']}"
+
+
+ENTER = {"number": enter_number, "boolean": choose_boolean, "category": choose_value}
 
 client = connect()
 st.title(texts.TITLE, anchor=False)
@@ -62,7 +96,7 @@ with st.form("instance"):
     cells = (cell for _ in manifest["features"] for cell in st.columns(FIELDS_IN_A_ROW))
     for feature, cell in zip(manifest["features"], cells, strict=False):
         with cell:
-            instance[feature["name"]] = enter(feature)
+            instance[feature["name"]] = ENTER[feature["type"]](feature)
     asked = st.form_submit_button(texts.PREDICT, type="primary")
 st.caption(texts.described(manifest))
 
