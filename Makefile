@@ -23,7 +23,7 @@ local: $(VENV)/installed ## Start the stack without Docker; Ctrl-C stops it
 	@PATH="$(BIN):$$PATH" honcho start
 
 .PHONY: train
-train: ## Train, log and publish a model in the running stack; ARGS="--seed 1"
+train: ## Train, log and publish a model in the running stack; ARGS="--data data/table.csv --target label"
 	@if [ -n "$$(docker compose ps --quiet --status running mlflow 2>/dev/null)" ]; then \
 	  docker compose exec -T mlflow python3 /app/metrics.py $(ARGS); \
 	else \
@@ -33,10 +33,9 @@ train: ## Train, log and publish a model in the running stack; ARGS="--seed 1"
 
 define TRAIN
 export MODELS_DIR="$$(realpath "$${MODELS_DIR:-models}")"
-cd mlflow
-export MODEL_SIGNING_KEY="$${MODEL_SIGNING_KEY:-../keys/private/model_signing_key.pem}"
+export MODEL_SIGNING_KEY="$${MODEL_SIGNING_KEY:-keys/private/model_signing_key.pem}"
 export MLFLOW_TRACKING_URI="$${MLFLOW_TRACKING_URI:-http://localhost:$${MLFLOW_PORT:-8003}}"
-exec python metrics.py $(ARGS)
+exec python mlflow/metrics.py $(ARGS)
 endef
 export TRAIN
 

@@ -1,39 +1,158 @@
 """Lists the pipelines that are compared."""
 
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
 from sklearn.base import BaseEstimator
 from sklearn.calibration import CalibratedClassifierCV
-from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
-from sklearn.ensemble import RandomForestClassifier
+from sklearn.compose import ColumnTransformer
+from sklearn.discriminant_analysis import (
+    LinearDiscriminantAnalysis,
+    QuadraticDiscriminantAnalysis,
+)
+from sklearn.dummy import DummyClassifier
+from sklearn.ensemble import (
+    ExtraTreesClassifier,
+    HistGradientBoostingClassifier,
+    RandomForestClassifier,
+)
+from sklearn.impute import SimpleImputer
+from sklearn.kernel_approximation import Nystroem
 from sklearn.linear_model import LogisticRegression
 from sklearn.naive_bayes import GaussianNB
 from sklearn.neighbors import KNeighborsClassifier
-from sklearn.pipeline import Pipeline
-from sklearn.preprocessing import StandardScaler
+from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.preprocessing import OneHotEncoder, StandardScaler
 from sklearn.svm import SVC
 
+from datasets import Dataset
 
-def list_candidates(seed: int) -> dict[str, Pipeline]:
-    """Unfitted pipelines by the name of their classifier, from simple to complex."""
-    classifiers: dict[str, BaseEstimator] = {
-        "LogisticRegression": LogisticRegression(max_iter=1000),
-        "LinearDiscriminantAnalysis": LinearDiscriminantAnalysis(),
-        "GaussianNB": GaussianNB(),
-        "KNeighborsClassifier": KNeighborsClassifier(n_neighbors=15),
-        "CalibratedSVC": CalibratedClassifierCV(SVC(), ensemble=False),
-        "RandomForestClassifier": RandomForestClassifier(random_state=seed),
-    }
-    return {
-        name: Pipeline([("scale", StandardScaler()), ("classify", classifier)])
-        for name, classifier in classifiers.items()
-    }
+MAX_CATEGORIES = 100  # of one column; rarer ones are taken together
+KERNEL_POINTS = 500
 
 
-def read_params(pipeline: Pipeline) -> dict[str, Any]:
-    """The classifier's own parameters, as JSON can hold them."""
-    params = pipeline["classify"].get_params()
-    return {
-        name: value if isinstance(value, int | float | str | None) else str(value)
-        for name, value in params.items()
-    }
+@dataclass(frozen=True, eq=False)
+class Candidate:
+    """A classifier and the few values that are tried of its parameters, the default first.
+
+    `scaled` says that it measures distances, so that features need one scale. `max_rows` is what
+    it can be trained on in minutes and megabytes.
+    """
+
+    name: str
+    classifier: BaseEstimator
+    grid: Mapping[str, list[Any]] = field(default_factory=dict)
+    scaled: bool = True
+    max_rows: int | None = None
+
+    def build(self, dataset: Dataset, params: Mapping[str, Any] | None = None) -> Pipeline:
+        """An unfitted pipeline for the dataset's columns, which takes their raw rows."""
+        steps = [*_prepare(dataset, self.scaled), ("classify", self.classifier)]
+        return Pipeline(steps).set_params(**name_steps(params or {}))
+
+
+def list_candidates(seed: int) -> list[Candidate]:
+    """From simple to complex: among equals the first is chosen."""
+    return [
+        Candidate("Baseline", DummyClassifier()),
+        Candidate("GaussianNB", GaussianNB(), {"var_smoothing": [1e-9, 1e-3, 1e-1]}),
+        Candidate(
+            "LinearDiscriminantAnalysis",
+            LinearDiscriminantAnalysis(solver="lsqr"),
+            {"shrinkage": [None, 0.1, 0.25, 0.5]},
+        ),
+        Candidate(
+            "LogisticRegression",
+            LogisticRegression(max_iter=1000),
+            {"C": [1.0, 0.1, 10.0, 0.01, 100.0]},
+        ),
+        Candidate(
+            "QuadraticDiscriminantAnalysis",
+            QuadraticDiscriminantAnalysis(),
+            {"reg_param": [0.01, 0.03, 0.1, 0.3, 0.5]},
+        ),
+        Candidate(
+            "KNeighborsClassifier",
+            KNeighborsClassifier(weights="distance"),
+            {"n_neighbors": [10, 20, 40]},
+            max_rows=100_000,
+        ),
+        Candidate(
+            "CalibratedSVC",
+            CalibratedClassifierCV(SVC(), ensemble=False, cv=3),
+            {"estimator__C": [1.0, 10.0]},
+            max_rows=5_000,
+        ),
+        Candidate(
+            "KernelLogisticRegression",
+            make_pipeline(
+                Nystroem(n_components=KERNEL_POINTS, random_state=seed),
+                LogisticRegression(max_iter=1000),
+            ),
+            {"logisticregression__C": [10.0, 100.0, 1000.0]},
+            max_rows=50_000,
+        ),
+        *_list_trees(seed),
+    ]
+
+
+def _list_trees(seed: int) -> list[Candidate]:
+    leaves = {"min_samples_leaf": [1, 4]}
+    forests = [ExtraTreesClassifier(random_state=seed), RandomForestClassifier(random_state=seed)]
+    boosting = HistGradientBoostingClassifier(
+        early_stopping=False, l2_regularization=1.0, random_state=seed
+    )
+    return [
+        *(
+            Candidate(type(it).__name__, it, leaves, scaled=False, max_rows=200_000)
+            for it in forests
+        ),
+        Candidate(type(boosting).__name__, boosting, {"max_leaf_nodes": [15, 4]}, scaled=False),
+    ]
+
+
+def name_steps(params: Mapping[str, Any]) -> dict[str, Any]:
+    """The classifier's parameters as the pipeline calls them."""
+    return {f"classify__{name}": value for name, value in params.items()}
+
+
+def read_params(classifier: BaseEstimator) -> dict[str, Any]:
+    """Those of its parameters that are plain values."""
+    params = classifier.get_params()
+    return {name: it for name, it in params.items() if isinstance(it, int | float | str | None)}
+
+
+def _prepare(dataset: Dataset, scaled: bool) -> list[tuple[str, BaseEstimator]]:
+    """The steps before the classifier: none that this table can do without."""
+    is_category = np.array([kind == "category" for kind in dataset.kinds.values()])
+    numbers = _prepare_numbers(dataset, scaled)
+    if not is_category.any():
+        return numbers
+    # By place, so that the pipeline takes arrays as well as data frames.
+    branches: list[tuple[str, BaseEstimator, Any]] = [
+        ("categories", _encoder(), np.flatnonzero(is_category))
+    ]
+    if not is_category.all():
+        steps = numbers or [("impute", SimpleImputer())]  # "passthrough" could call anything
+        branches.insert(0, ("numbers", Pipeline(steps), np.flatnonzero(~is_category)))
+    return [("prepare", ColumnTransformer(branches, sparse_threshold=0))]
+
+
+def _prepare_numbers(dataset: Dataset, scaled: bool) -> list[tuple[str, BaseEstimator]]:
+    numbers = [name for name, kind in dataset.kinds.items() if kind != "category"]
+    steps: list[tuple[str, BaseEstimator]] = []
+    if set(numbers) & set(dataset.nullable):
+        # That a value is missing may tell something too.
+        imputer = SimpleImputer(strategy="median", add_indicator=True, keep_empty_features=True)
+        steps.append(("impute", imputer))
+    if scaled:
+        steps.append(("scale", StandardScaler()))
+    return steps
+
+
+def _encoder() -> OneHotEncoder:
+    return OneHotEncoder(
+        handle_unknown="infrequent_if_exist", max_categories=MAX_CATEGORIES, sparse_output=False
+    )

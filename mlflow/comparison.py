@@ -1,59 +1,190 @@
-"""Compares candidates by cross-validation."""
+"""Compares candidates by nested cross-validation."""
 
+import itertools
+from collections import Counter
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
-from sklearn.model_selection import RepeatedStratifiedKFold, cross_validate
-from sklearn.pipeline import Pipeline
+from scipy.stats import t as student
+from sklearn.model_selection import RepeatedStratifiedKFold
 
+from candidates import Candidate
 from datasets import Dataset
+from evaluation import METRICS, Array, Fold, Score, score
+from workers import Failure, run
 
 FOLDS = 5
-REPEATS = 3
+REPEATS = 2
+TEST_SHARE = 1 / (FOLDS - 1)  # rows tested on over rows trained on
 
-_SCORERS = {
-    "log_loss": "neg_log_loss",
-    "accuracy": "accuracy",
-    "balanced_accuracy": "balanced_accuracy",
-    "f1_macro": "f1_macro",
-}
 
-Array = npt.NDArray[np.float64]
+class Task(NamedTuple):
+    """One candidate on one fold."""
+
+    candidate: Candidate
+    fold: int
+
+    @property
+    def name(self) -> str:
+        return self.candidate.name
+
+
+class Setting(NamedTuple):
+    """What every task needs."""
+
+    dataset: Dataset
+    folds: list[Fold]
+    seed: int
 
 
 @dataclass(frozen=True)
 class Result:
-    """Scores by metric and fit times in seconds, each of shape (folds * repeats,)."""
+    """A candidate's scores on every fold."""
 
-    name: str
-    pipeline: Pipeline
-    scores: dict[str, Array]
-    fit_seconds: Array
+    candidate: Candidate
+    scores: list[Score]
+
+    @property
+    def name(self) -> str:
+        return self.candidate.name
+
+    def by_fold(self, metric: str) -> Array:
+        return np.array([score.metrics[metric] for score in self.scores])
+
+    def mean(self, metric: str) -> float:
+        return float(self.by_fold(metric).mean())
 
     def summary(self) -> dict[str, dict[str, float]]:
-        """Mean and standard deviation over the folds, by metric."""
+        """Mean and standard error by metric."""
         return {
-            metric: {"mean": float(values.mean()), "std": float(values.std(ddof=1))}
-            for metric, values in self.scores.items()
+            metric: {
+                "mean": self.mean(metric),
+                "standard_error": corrected_error(self.by_fold(metric)),
+            }
+            for metric in METRICS
         }
 
+    def most_frequent_params(self) -> dict[str, Any]:
+        """What most of the folds' searches found, each parameter by itself."""
+        columns = zip(*(score.params.items() for score in self.scores), strict=True)
+        return dict(Counter(column).most_common(1)[0][0] for column in columns)
 
-def compare(candidates: dict[str, Pipeline], dataset: Dataset, seed: int) -> list[Result]:
-    """One result a candidate, all on the same repeated stratified folds."""
+    def seconds(self, what: str) -> float:
+        """Mean over the folds of `fit_seconds`, the search included, or `predict_seconds`."""
+        return float(np.mean([getattr(score, what) for score in self.scores]))
+
+
+class Outcome(NamedTuple):
+    """What became of the candidates: a result, from simple to complex, or a failure by name."""
+
+    results: list[Result]
+    failures: dict[str, Failure]
+
+
+Report = Callable[[Task, Score | Failure], None]
+
+
+def split(dataset: Dataset, seed: int) -> list[Fold]:
+    """The same repeated stratified folds for every candidate."""
     folds = RepeatedStratifiedKFold(n_splits=FOLDS, n_repeats=REPEATS, random_state=seed)
-    return [_evaluate(name, pipeline, dataset, folds) for name, pipeline in candidates.items()]
+    return [Fold(*rows) for rows in folds.split(dataset.X, dataset.y)]
+
+
+def compare(
+    candidates: list[Candidate],
+    setting: Setting,
+    report: Report = lambda *_: None,
+    deadline: float = float("inf"),
+) -> Outcome:
+    """Score each candidate on each fold; by the deadline, in monotonic time, as far as it got.
+
+    The simplest candidate has all the time it takes, so that there is something to choose.
+    """
+    found: dict[Task, Score] = {}
+    failures: dict[str, Failure] = {}
+    for task, outcome in _run(list_tasks(candidates, setting), setting, deadline):
+        if isinstance(outcome, Failure):
+            failures.setdefault(task.name, outcome)
+        else:
+            found[task] = outcome
+        report(task, outcome)
+    return _gather(candidates, found, failures, len(setting.folds))
+
+
+def list_tasks(candidates: list[Candidate], setting: Setting) -> list[Task]:
+    """One fold of each first, to know how long the others will take."""
+    first = [Task(candidate, 0) for candidate in candidates]
+    others = itertools.product(candidates, range(1, len(setting.folds)))
+    return first + [Task(candidate, fold) for candidate, fold in others]
 
 
 def choose(results: list[Result]) -> Result:
-    """The lowest mean log loss; the first, so the simplest, among equals."""
-    return min(results, key=lambda result: result.scores["log_loss"].mean())
+    """The simplest of those within one standard error of the lowest mean log loss.
+
+    `results` are from simple to complex. Breiman et al., Classification and Regression Trees,
+    1984, section 3.4.3; its error is the plain one, without the correction.
+    """
+    best = min(results, key=lambda result: result.mean("log_loss"))
+    losses = best.by_fold("log_loss")
+    bound = losses.mean() + losses.std(ddof=1) / np.sqrt(len(losses))
+    return next(result for result in results if result.mean("log_loss") <= bound)
 
 
-def _evaluate(
-    name: str, pipeline: Pipeline, dataset: Dataset, folds: RepeatedStratifiedKFold
-) -> Result:
-    fitted = cross_validate(pipeline, dataset.X, dataset.y, cv=folds, scoring=_SCORERS)
-    scores = {metric: fitted[f"test_{metric}"] for metric in _SCORERS}
-    scores["log_loss"] = -scores["log_loss"]
-    return Result(name, pipeline, scores, fitted["fit_time"])
+def find_runner_up(results: list[Result], winner: Result) -> list[Result]:
+    """The lowest mean log loss of the others, or none."""
+    others = [result for result in results if result is not winner]
+    return sorted(others, key=lambda result: result.mean("log_loss"))[:1]
+
+
+def p_value(new: Result, live: Result) -> float:
+    """The p-value of a one-sided test whether the new one's log loss is higher.
+
+    A t-test on the differences of the paired folds, with the corrected error.
+    """
+    differences = new.by_fold("log_loss") - live.by_fold("log_loss")
+    error = corrected_error(differences)
+    if error == 0:
+        return 0.0 if differences.mean() > 0 else 1.0
+    return float(student.sf(differences.mean() / error, df=len(differences) - 1))
+
+
+def corrected_error(values: Array) -> float:
+    """Standard error of the mean over folds: they share training rows, so s/√n is too small.
+
+    Nadeau and Bengio, Inference for the Generalization Error, Machine Learning 52, 2003; over
+    repeats as Bouckaert and Frank, PAKDD 2004.
+    """
+    return float(values.std(ddof=1) * np.sqrt(1 / len(values) + TEST_SHARE))
+
+
+def _run(
+    tasks: list[Task], setting: Setting, deadline: float
+) -> Iterator[tuple[Task, Score | Failure]]:
+    if deadline == float("inf"):
+        yield from run(_score, tasks, setting)
+        return
+    order = list(dict.fromkeys(task.candidate for task in tasks))
+    whole = sorted(tasks, key=lambda task: order.index(task.candidate))
+    simplest = len(setting.folds)
+    yield from run(_score, whole[:simplest], setting)
+    yield from run(_score, whole[simplest:], setting, deadline)
+
+
+def _score(setting: Setting, task: Task) -> Score:
+    return score(task.candidate, setting.dataset, setting.folds[task.fold], setting.seed)
+
+
+def _gather(
+    candidates: list[Candidate], found: dict[Task, Score], failures: dict[str, Failure], folds: int
+) -> Outcome:
+    results = []
+    for candidate in candidates:
+        scores = [found[task] for i in range(folds) if (task := Task(candidate, i)) in found]
+        if len(scores) == folds and candidate.name not in failures:
+            results.append(Result(candidate, scores))
+            continue
+        reason = f"the budget ended after {len(scores)} of its {folds} folds"
+        failures.setdefault(candidate.name, Failure(reason))
+    return Outcome(results, failures)

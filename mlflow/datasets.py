@@ -1,74 +1,174 @@
-"""Reads a table and describes its features."""
+"""Makes of a table what a classifier can be trained on."""
 
+import difflib
 import hashlib
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 from sklearn.datasets import load_iris
 
-HISTOGRAM_BINS = 20
-MAX_DECIMALS = 6
+from columns import Kind, LeftOut, quote, read_column, read_texts
+from tables import Table, UnusableTable
+
+MIN_ROWS = 20
+MIN_CLASS_ROWS = 5  # one for each fold of the comparison
+MAX_CLASSES = 100
+MAX_NUMERIC_CLASSES = 20  # different fractions; more are measurements
 
 
 @dataclass(frozen=True)
 class Dataset:
-    """Features X of shape (n, f) and labels y of shape (n,)."""
+    """Features X of shape (n, f) and labels y of shape (n,), strings all.
+
+    `kinds` says of each column what it is: numbers and booleans are floats, categories strings,
+    what is missing NaN; `nullable` are the columns in which something is. `remarks` say what of
+    the table was left out, and why.
+    """
 
     name: str
     target: str
     X: pd.DataFrame
     y: pd.Series
+    sha256: str
+    kinds: dict[str, Kind]
+    nullable: list[str]
+    source: str = ""
     units: dict[str, str] = field(default_factory=dict)
+    remarks: list[str] = field(default_factory=list)
 
     @property
-    def sha256(self) -> str:
-        """Of the table as CSV, target last."""
-        table = self.X.assign(**{self.target: self.y})
-        return hashlib.sha256(table.to_csv(index=False).encode()).hexdigest()
+    def classes(self) -> list[str]:
+        return sorted(self.y.unique())
+
+    def sample(self, rows: int, seed: int) -> "Dataset":
+        """At most so many rows, the classes in proportion, but of none fewer than two a fold."""
+        if len(self.X) <= rows:
+            return self
+        random = np.random.default_rng(seed)
+        share = rows / len(self.X)
+        chosen = np.sort(np.concatenate([_draw(p, share, random) for p in _positions(self.y)]))
+        return self.take(chosen)
+
+    def take(self, rows: npt.NDArray[np.intp]) -> "Dataset":
+        """Only the rows with these numbers."""
+        return replace(self, X=self.X.iloc[rows], y=self.y.iloc[rows])
 
 
 def read_iris() -> Dataset:
-    """Fisher's 150 flowers, with labels as strings."""
+    """Fisher's 150 flowers."""
     bunch = load_iris(as_frame=True)
-    X = bunch.data.rename(columns=lambda column: column.removesuffix(" (cm)").replace(" ", "_"))
-    y = pd.Series(bunch.target_names[bunch.target], name="species")
-    return Dataset("iris", "species", X, y, units=dict.fromkeys(X.columns, "cm"))
+    frame = bunch.data.rename(columns=lambda name: name.removesuffix(" (cm)").replace(" ", "_"))
+    units = dict.fromkeys(frame.columns, "cm")
+    frame["species"] = bunch.target_names[bunch.target]
+    sha256 = hashlib.sha256(frame.to_csv(index=False).encode()).hexdigest()
+    dataset = make_dataset(Table(frame, sha256), "iris", "species")
+    return replace(dataset, units=units, source="sklearn.datasets.load_iris")
 
 
-def describe_features(dataset: Dataset) -> list[dict[str, Any]]:
-    """The manifest's `features`, in the order of the columns."""
-    return [_describe(dataset, column) for column in dataset.X.columns]
+def make_dataset(
+    table: Table,
+    name: str,
+    target: str,
+    drop: list[str] | None = None,
+    categories: list[str] | None = None,
+) -> Dataset:
+    """Raises UnusableTable, naming the column, where a person has to decide what to do.
+
+    Columns in `drop` are left out; whole numbers in `categories` are codes, not quantities.
+    """
+    frame = table.frame
+    for column in (target, *(drop or []), *(categories or [])):
+        _require(column, frame)
+    labels, remarks = _read_labels(frame[target])
+    features = frame.loc[labels.index].drop(columns=[target, *(drop or [])])
+    X, kinds, left_out = _read_features(features, categories or [])
+    _refuse_leaks(X, kinds, labels)
+    nullable = [name for name in X.columns if X[name].isna().any()]
+    return Dataset(
+        name, target, X, labels, table.sha256, kinds, nullable, remarks=remarks + left_out
+    )
 
 
-def _describe(dataset: Dataset, column: str) -> dict[str, Any]:
-    values = dataset.X[column]
-    return {
-        "name": column,
-        "type": "number",
-        "unit": dataset.units.get(column),
-        "min": float(values.min()),
-        "max": float(values.max()),
-        "mean": float(values.mean()),
-        "median": float(values.median()),
-        "step": _step(values),
-        "histogram": _histogram(values, dataset.y),
-    }
+def _require(column: str, frame: pd.DataFrame) -> None:
+    if column in frame.columns:
+        return
+    near = difflib.get_close_matches(column, frame.columns, n=1)
+    meant = f" Did you mean {near[0]}?" if near else ""
+    names = ", ".join(frame.columns[:20])
+    raise UnusableTable(f"There is no column {column}.{meant} The columns are {names}.")
 
 
-def _step(values: pd.Series) -> float:
-    """The last decimal the table uses, at most the sixth."""
-    decimals = range(MAX_DECIMALS)
-    exact = (d for d in decimals if np.allclose(values, values.round(d), rtol=1e-12, atol=0))
-    used = next(exact, MAX_DECIMALS)
-    return float(10.0**-used)
+def _read_labels(values: pd.Series) -> tuple[pd.Series, list[str]]:
+    """The labels that are there, as strings, and a remark where some are missing."""
+    present = values.dropna()
+    _refuse_quantities(present)
+    labels = read_texts(present)
+    counts = labels.value_counts()
+    if len(labels) < MIN_ROWS:
+        message = f"{values.name} has {len(labels)} labels; a comparison needs {MIN_ROWS} at least"
+        raise UnusableTable(f"{message}. Add rows.")
+    if len(counts) < 2:  # noqa: PLR2004
+        message = f"Column {values.name} holds only {counts.index[0]!r}"
+        raise UnusableTable(f"{message}. A classifier needs two classes; add rows of another.")
+    if counts.min() < MIN_CLASS_ROWS:
+        message = f"Class {counts.index[-1]!r} of {values.name} has {counts.min()} row(s)"
+        advice = "Add rows, merge it with another class, or take its rows out"
+        raise UnusableTable(f"{message}; {MIN_CLASS_ROWS} are needed, one a fold. {advice}.")
+    missing = len(values) - len(present)
+    remarks = [f"{missing} rows without a {values.name} are left out."] if missing else []
+    return labels, remarks
 
 
-def _histogram(values: pd.Series, labels: pd.Series) -> dict[str, Any]:
-    edges = np.histogram_bin_edges(values, bins=HISTOGRAM_BINS)
-    counts = {
-        str(label): np.histogram(group, bins=edges)[0].tolist()
-        for label, group in values.groupby(labels)
-    }
-    return {"edges": edges.tolist(), "counts": counts}
+def _refuse_quantities(labels: pd.Series) -> None:
+    different = labels.nunique()
+    fractions = pd.api.types.is_float_dtype(labels) and (labels % 1 != 0).any()
+    if different > (MAX_NUMERIC_CLASSES if fractions else MAX_CLASSES):
+        what = "numbers" if pd.api.types.is_numeric_dtype(labels) else "labels"
+        message = f"Column {labels.name} holds {different} different {what}: too many for classes"
+        advice = "Group them into a few, or take another column as the target"
+        raise UnusableTable(f"{message}. {advice}.")
+
+
+def _read_features(
+    features: pd.DataFrame, codes: list[str]
+) -> tuple[pd.DataFrame, dict[str, Kind], list[str]]:
+    columns, remarks = {}, []
+    for name in features.columns:
+        try:
+            columns[name] = read_column(features[name], is_code=name in codes)
+        except LeftOut as reason:
+            remarks.append(f"Column {name} is left out: {reason}.")
+    if not columns:
+        raise UnusableTable(" ".join(["No column is left to learn from.", *remarks]))
+    X = pd.DataFrame({name: column.values for name, column in columns.items()})
+    return X, {name: column.kind for name, column in columns.items()}, remarks
+
+
+def _refuse_leaks(X: pd.DataFrame, kinds: dict[str, Kind], labels: pd.Series) -> None:
+    """A column with as many values as there are classes, one for each, is the target itself."""
+    classes = labels.nunique()
+    for name in X.columns:
+        values = X[name]
+        if values.isna().any() or values.nunique() != classes:
+            continue
+        if (values.groupby(labels).nunique() == 1).all():
+            what = "is" if kinds[name] == "category" else "tells"
+            message = f"Column {name} {what} {labels.name} under another name"
+            advice = f"Nothing is to be learnt from it: --drop {quote(name)}"
+            raise UnusableTable(f"{message}: each of its values goes with one class. {advice}.")
+
+
+def _positions(labels: pd.Series) -> Iterator[npt.NDArray[np.intp]]:
+    """Of the rows of each class."""
+    values = labels.to_numpy()
+    return (np.flatnonzero(values == label) for label in sorted(labels.unique()))
+
+
+def _draw(
+    positions: npt.NDArray[np.intp], share: float, random: np.random.Generator
+) -> npt.NDArray[np.intp]:
+    wanted = max(round(share * len(positions)), min(2 * MIN_CLASS_ROWS, len(positions)))
+    return random.choice(positions, wanted, replace=False)

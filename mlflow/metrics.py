@@ -2,23 +2,14 @@
 
 import argparse
 import os
+import re
 import sys
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-
-from candidates import list_candidates, read_params
-from comparison import FOLDS, REPEATS, Result, choose, compare
-from datasets import Dataset, describe_features, read_iris
+from errors import CommandFailed
 from ownership import become_owner
-from publishing import CannotRepublish, Publisher, library_versions
-from signing import read_signing_key
-from tracking import TrackedRun, Tracker, TrackingUnavailable
 
-SECONDS_TO_ANSWER = 2.0
-SECONDS_TO_START = 120.0  # the server and the first training start at the same time
+MAX_SEED = 2**32 - 1
 
 
 def main() -> None:
@@ -30,135 +21,99 @@ def main() -> None:
         become_owner(directory)
     if not os.access(directory, os.W_OK):
         sys.exit(f"{directory} cannot be written. Check its owner, its mode and its mount.")
-    publisher = Publisher(directory, _read_key(arguments.signing_key))
-    if arguments.republish:
-        _republish(publisher, arguments.republish)
-        return
-    if arguments.first and publisher.has_model():
-        print("A model is published already; no first training is needed.")
-        return
-    patience = SECONDS_TO_START if arguments.first else SECONDS_TO_ANSWER
-    tracker = Tracker(arguments.tracking_uri, arguments.ui_url, patience)
+    if arguments.data and not arguments.target:
+        sys.exit(f"Say which column of {arguments.data} is to be predicted: --target COLUMN.")
+    if not (arguments.republish or arguments.sync):
+        print(f"Training on {arguments.data or 'Iris'}.", flush=True)
     try:
-        train(read_iris(), tracker, publisher, arguments.seed)
+        sys.exit(_run(arguments))
     except KeyboardInterrupt:
         sys.exit("\nStopped; nothing was published.")
     except OSError as error:
         sys.exit(f"Nothing was published: {error}. Mend that and train again.")
 
 
-def train(dataset: Dataset, tracker: Tracker, publisher: Publisher, seed: int) -> None:
-    """Raises OSError when the model cannot be written; nothing of it is then published."""
-    print(_headline(dataset), flush=True)
-    results = compare(list_candidates(seed), dataset, seed)
-    winner = choose(results)
-    print(_table(results, winner), flush=True)
-    winner.pipeline.fit(dataset.X, dataset.y)
-    run = _track(tracker, dataset, results, winner)
-    manifest = _describe(dataset, winner, run)
+def _run(arguments: argparse.Namespace) -> int | str:
+    """The exit code, or a message where the command failed."""
+    # Its imports take seconds, and the first line is to be on the screen before that.
+    from commands import run  # noqa: PLC0415
+
     try:
-        path = publisher.publish(winner.pipeline, manifest, datetime.now(UTC))
-    except OSError:
-        tracker.close(run, model_file=None)
-        raise
-    tracker.close(run, model_file=path.name)
-    print(f"Published {path}")
+        return run(arguments)
+    except CommandFailed as error:
+        return str(error)
 
 
 def _parse_arguments() -> argparse.Namespace:
     environment = os.environ
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--seed", type=int, default=0, help="of folds and forests (default 0)")
-    parser.add_argument(
-        "--first", action="store_true", help="train only where no model is published yet"
+    add = parser.add_argument
+    add(
+        "--data",
+        metavar="FILE",
+        default=environment.get("DATASET") or None,
+        help="CSV, gzip of CSV or Parquet, a path or a URL; without it, Iris",
     )
-    parser.add_argument(
-        "--republish", metavar="VERSION", help="publish this older version again, untrained"
+    add(
+        "--target",
+        metavar="COLUMN",
+        default=environment.get("TARGET") or None,
+        help="the column to predict",
     )
+    add("--drop", metavar="COLUMN", action="append", default=[], help="leave this column out")
+    add(
+        "--category",
+        metavar="COLUMN",
+        action="append",
+        default=[],
+        help="this column's numbers are codes, not quantities",
+    )
+    add("--name", type=_name, help="of model and MLflow experiment; by default the file's")
+    add("--seed", type=_seed, default=0, help="of folds, searches and forests (default 0)")
+    add("--budget", type=_minutes, metavar="MINUTES", help="end the comparison after these")
+    add("--force", action="store_true", help="publish what is worse than the live model too")
+    add("--first", action="store_true", help="train only where no model is published yet")
+    add("--sync", action="store_true", help="send MLflow the trainings that it missed")
+    add("--republish", metavar="VERSION", help="publish this older version again, untrained")
     arguments = parser.parse_args()
+    arguments.name = arguments.name or _name_of(arguments.data or "iris")
     arguments.models_dir = Path(environment.get("MODELS_DIR", "/models"))
-    key = environment.get("MODEL_SIGNING_KEY", "/keys/model_signing_key.pem")
-    arguments.signing_key = Path(key)
+    arguments.signing_key = Path(
+        environment.get("MODEL_SIGNING_KEY", "/keys/model_signing_key.pem")
+    )
+    unsent = Path(__file__).parent / "mlruns/unsent"
+    arguments.unsent_dir = Path(environment.get("UNSENT_RUNS_DIR", unsent))
     arguments.tracking_uri = environment.get("MLFLOW_TRACKING_URI", "http://localhost:8003")
     arguments.ui_url = environment.get("MLFLOW_UI_URL", arguments.tracking_uri)
     return arguments
 
 
-def _read_key(path: Path) -> Ed25519PrivateKey | None:
+def _name(text: str) -> str:
+    if not re.fullmatch(r"\w[\w -]{0,99}", text):
+        raise argparse.ArgumentTypeError("use letters, digits, spaces, - and _, at most 100")
+    return text
+
+
+def _name_of(source: str) -> str:
+    """The file's name without its endings."""
+    stem = Path(source.partition("?")[0]).name.split(".")[0]
+    return re.sub(r"[^\w -]", "_", stem).strip(" -")[:100] or "table"
+
+
+def _seed(text: str) -> int:
+    if not text.isdecimal() or int(text) > MAX_SEED:
+        raise argparse.ArgumentTypeError(f"use a whole number from 0 to {MAX_SEED}")
+    return int(text)
+
+
+def _minutes(text: str) -> float:
     try:
-        return read_signing_key(path)
-    except (OSError, ValueError) as error:
-        sys.exit(f"Nothing can be signed with {path}: {error}.")
-
-
-def _republish(publisher: Publisher, version: str) -> None:
-    try:
-        path = publisher.republish(version, datetime.now(UTC))
-    except (CannotRepublish, OSError) as error:
-        sys.exit(f"Nothing was published. {error}")
-    print(f"Published {path}, a copy of {version}")
-
-
-def _track(
-    tracker: Tracker, dataset: Dataset, results: list[Result], winner: Result
-) -> TrackedRun | None:
-    try:
-        run = tracker.log(dataset, results, winner)
-    except TrackingUnavailable as error:
-        print(f"Not logged: {error} The model is published all the same.", file=sys.stderr)
-        return None
-    print(f"Logged {tracker.address(run)}", flush=True)
-    return run
-
-
-def _describe(dataset: Dataset, winner: Result, run: TrackedRun | None) -> dict[str, Any]:
-    """All of the manifest that the file itself does not tell."""
-    classes = winner.pipeline.classes_
-    return {
-        "name": dataset.name,
-        "features": describe_features(dataset),
-        "target": {"name": dataset.target, "classes": [str(label) for label in classes]},
-        "estimator": winner.name,
-        "params": read_params(winner.pipeline),
-        "metrics": winner.summary(),
-        "dataset": {"name": dataset.name, "rows": len(dataset.X), "sha256": dataset.sha256},
-        "libraries": library_versions(),
-        "mlflow": run._asdict() if run else None,
-        "examples": _examples(dataset, winner),
-    }
-
-
-def _examples(dataset: Dataset, winner: Result) -> list[dict[str, Any]]:
-    """The first row of each class and what the model says of it."""
-    rows = dataset.X[~dataset.y.duplicated()]
-    probabilities = winner.pipeline.predict_proba(rows)
-    return [
-        {"inputs": inputs, "probabilities": answer}
-        for inputs, answer in zip(rows.to_dict("records"), probabilities.tolist(), strict=True)
-    ]
-
-
-def _headline(dataset: Dataset) -> str:
-    rows, features = dataset.X.shape
-    return (
-        f"Comparing candidates on {dataset.name}: {rows} rows, {features} features, "
-        f"{dataset.y.nunique()} classes; {FOLDS} folds, repeated {REPEATS} times.\n"
-    )
-
-
-def _table(results: list[Result], winner: Result) -> str:
-    lines = [f"{'candidate':<28}{'log loss':>17}{'accuracy':>17}{'fit ms':>9}"]
-    for result in results:
-        summary = result.summary()
-        scores = "".join(
-            f"{summary[metric]['mean']:>9.3f} ± {summary[metric]['std']:.3f}"
-            for metric in ("log_loss", "accuracy")
-        )
-        lines.append(f"{result.name:<28}{scores}{result.fit_seconds.mean() * 1000:>9.1f}")
-    chosen = (
-        f"\nChosen {winner.name}: the lowest mean log loss (± is its deviation over the folds).\n"
-    )
-    return "\n".join(lines) + "\n" + chosen
+        minutes = float(text)
+    except ValueError:
+        minutes = 0.0
+    if not 0 < minutes < float("inf"):
+        raise argparse.ArgumentTypeError("use a number of minutes above 0")
+    return minutes
 
 
 if __name__ == "__main__":

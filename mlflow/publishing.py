@@ -16,12 +16,13 @@ from typing import Any
 import joblib
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from errors import CommandFailed
 from signing import is_signed_by, sign
 
 VERSION_FORMAT = "%Y_%m_%d_T%H_%M_%S"
 
 
-class CannotRepublish(Exception):
+class CannotRepublish(CommandFailed):
     """The version is not there, or does not verify."""
 
 
@@ -58,10 +59,21 @@ class Publisher:
             raise CannotRepublish(f"{path.name} is not signed with this key.")
         return self._write(pickled, {**manifest, "republished_from": version}, now)
 
-    def has_model(self) -> bool:
-        """Whether anything is published that a backend may serve."""
-        names = [path.stem.removeprefix("model_") for path in self._directory.glob("model_*.pkl")]
-        return any(map(_parse, names)) or (self._directory / "model.pkl").exists()
+    def has_model(self, name: str | None = None) -> bool:
+        """Whether anything is published that a backend may serve; with a name, under that."""
+        if name:
+            return any(_read_manifest(path).get("name") == name for path in self._find())
+        return bool(self._find()) or (self._directory / "model.pkl").exists()
+
+    def read_live_manifest(self) -> dict[str, Any] | None:
+        """The newest model's, or none where there is no model or no manifest with it."""
+        found = self._find()
+        return _read_manifest(found[-1]) or None if found else None
+
+    def _find(self) -> list[Path]:
+        """The published models, oldest first."""
+        paths = sorted(self._directory.glob("model_*.pkl"))
+        return [path for path in paths if _parse(path.stem.removeprefix("model_"))]
 
     def _write(self, pickled: bytes, manifest: dict[str, Any], now: datetime) -> Path:
         with _locked(self._directory):
@@ -91,6 +103,15 @@ class Publisher:
         }
         complete["signature"] = sign(complete, self._key) if self._key else None
         return {key: complete[key] for key in KEYS}
+
+
+def _read_manifest(path: Path) -> dict[str, Any]:
+    """Of a model's file; empty where it has none that can be read."""
+    try:
+        manifest = json.loads(path.with_suffix(".json").read_text())
+    except (OSError, ValueError):
+        return {}
+    return manifest if isinstance(manifest, dict) else {}
 
 
 # In the order a person reads them.

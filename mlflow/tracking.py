@@ -2,36 +2,40 @@
 
 import logging
 import os
+import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http import HTTPStatus
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import mlflow
 import skops.io
-from mlflow.entities import Metric, Param
+from mlflow.entities import Dataset, DatasetInput, Metric, Param, RunTag
 from mlflow.exceptions import MlflowException
-from mlflow.models import infer_signature
 from mlflow.tracking import MlflowClient
-from sklearn.pipeline import Pipeline
 
-from candidates import read_params
-from comparison import Result
-from datasets import Dataset
+from errors import CommandFailed
 from publishing import library_versions
+from records import CandidateRun, Model, Record
 
-# Without these a client retries for minutes when the server is away.
-os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
-os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "5")
+# Without these a client waits and retries for minutes when the server is away.
+os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "4")
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 os.environ.setdefault("GIT_PYTHON_REFRESH", "quiet")  # there is no git in the image
 os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
 
 # It says "waiting up to 300 seconds" of what takes none.
-logging.getLogger("mlflow").setLevel(logging.WARNING)
+logging.getLogger("mlflow").setLevel(logging.ERROR)
 
 POLL_SECONDS = 0.5
 
+_TABLES = '[{"path": "comparison.json", "type": "table"}]'
 
-class TrackingUnavailable(Exception):
+
+class TrackingUnavailable(CommandFailed):
     """The tracking server does not answer, or refuses."""
 
 
@@ -54,36 +58,50 @@ class Tracker:
         self._ui_url = ui_url.rstrip("/")
         self._patience = patience
 
-    def log(self, dataset: Dataset, results: list[Result], winner: Result) -> TrackedRun:
-        """Log a run for the training, one below it for each candidate, and the winner's model.
+    def log(self, record: Record) -> TrackedRun:
+        """Log a run for the training, one below it for each candidate, and the models.
 
-        Raises TrackingUnavailable when the server does not answer, or fails half-way.
+        Raises TrackingUnavailable when the server does not answer, or fails half-way; the run it
+        has begun is then the record's unfinished one, which the next attempt takes away.
         """
         self._wait()
-        try:
-            experiment = self._experiment_id(dataset.name)
-            parent = self._log_training(experiment, dataset, winner)
-            for result in results:
-                self._log_candidate(experiment, result, parent)
-            version = self._register(dataset, winner.pipeline, parent)
-        except MlflowException as error:
-            raise TrackingUnavailable(f"MLflow failed half-way: {_first_line(error)}.") from None
-        return TrackedRun(dataset.name, parent, version)
+        with _failing_as_unavailable():
+            experiment = self._experiment_id(record.name)
+            if record.unfinished_run_id:
+                self._client.delete_run(record.unfinished_run_id)
+            run_id = self._start(experiment, "training", record.started_at, {})
+            record.unfinished_run_id = run_id
+            self._log_training(run_id, record)
+            for candidate in record.candidates:
+                self._log_candidate(experiment, run_id, record.started_at, candidate)
+            record.versions = [self._register(run_id, record, it) for it in record.models]
+        record.run_id, record.unfinished_run_id = run_id, None
+        return TrackedRun(record.name, run_id, record.versions[0])
 
-    def close(self, run: TrackedRun | None, model_file: str | None) -> None:
-        """End the run; it has failed where no model file came of it."""
-        if run is None:
+    def close(self, record: Record) -> None:
+        """End the run with its tags, and give the models' versions their aliases.
+
+        Raises TrackingUnavailable.
+        """
+        if record.run_id is None:
             return
-        if model_file:
-            self._client.set_tag(run.run_id, "model_file", model_file)
-        self._client.set_terminated(run.run_id, "FINISHED" if model_file else "FAILED")
+        with _failing_as_unavailable():
+            for version in record.versions[:1]:
+                for name, value in record.tags.items():
+                    self._client.set_model_version_tag(record.name, version, name, value)
+            for alias, version in self._aliases(record).items():
+                with _where_supported():
+                    self._client.set_registered_model_alias(record.name, alias, version)
+            self._client.log_batch(record.run_id, tags=[RunTag(*it) for it in record.tags.items()])
+            self._client.set_terminated(record.run_id, "FINISHED" if record.tags else "FAILED")
 
-    def address(self, run: TrackedRun) -> str:
-        """Of the run's page, as a browser reaches it."""
-        experiment = self._experiment_id(run.experiment)
+    def address(self, record: Record) -> str:
+        """Of the run's page, as a browser reaches it; raises TrackingUnavailable."""
+        with _failing_as_unavailable():
+            experiment = self._experiment_id(record.name)
         # Without the parameter the UI opens in its view for language models, with no runs.
         query = "workflowType=machine_learning"
-        return f"{self._ui_url}/#/experiments/{experiment}/runs/{run.run_id}?{query}"
+        return f"{self._ui_url}/#/experiments/{experiment}/runs/{record.run_id}?{query}"
 
     def _wait(self) -> None:
         deadline = time.monotonic() + self._patience
@@ -101,59 +119,124 @@ class Tracker:
         found = self._client.get_experiment_by_name(name)
         return str(found.experiment_id if found else self._client.create_experiment(name))
 
-    def _log_training(self, experiment: str, dataset: Dataset, winner: Result) -> str:
-        run_id = self._start(experiment, "training", {})
-        facts = {"dataset": dataset.name, "rows": len(dataset.X), "estimator": winner.name}
-        self._client.log_batch(run_id, _metrics(winner), _params(facts))
-        return run_id
-
-    def _log_candidate(self, experiment: str, result: Result, parent: str) -> None:
-        run_id = self._start(experiment, result.name, {"mlflow.parentRunId": parent})
-        metrics = _metrics(result) + _fold_metrics(result)
-        self._client.log_batch(run_id, metrics, _params(read_params(result.pipeline)))
-        self._client.set_terminated(run_id)
-
-    def _start(self, experiment: str, name: str, tags: dict[str, str]) -> str:
+    def _start(self, experiment: str, name: str, started_at: int, tags: dict[str, str]) -> str:
         tags = {"mlflow.source.name": "metrics.py", "mlflow.source.type": "LOCAL", **tags}
-        run = self._client.create_run(experiment, tags=tags, run_name=name)
+        run = self._client.create_run(experiment, started_at, tags, run_name=name)
         return str(run.info.run_id)
 
-    def _register(self, dataset: Dataset, estimator: Pipeline, run_id: str) -> str:
-        """Log the fitted pipeline as a model of the run and return its registered version."""
-        libraries = library_versions().items()
-        with mlflow.start_run(run_id=run_id):
-            logged = mlflow.sklearn.log_model(
-                estimator,
-                name="model",
-                signature=infer_signature(dataset.X, estimator.predict(dataset.X)),
-                input_example=dataset.X.head(3),
-                # Given, or MLflow spends seconds on finding them out.
-                pip_requirements=[f"{name}=={v}" for name, v in libraries if name != "python"],
-                # We have just made it ourselves.
-                skops_trusted_types=skops.io.get_untrusted_types(data=skops.io.dumps(estimator)),
-            )
-        if not self._client.search_registered_models(f"name = '{dataset.name}'"):
-            self._client.create_registered_model(dataset.name)
+    def _log_training(self, run_id: str, record: Record) -> None:
+        tables = [RunTag("mlflow.loggedArtifacts", _TABLES)]
+        self._client.log_batch(run_id, _metrics(record.metrics), _params(record.params), tables)
+        with _where_supported():
+            self._client.log_inputs(run_id, [DatasetInput(Dataset(**record.dataset))])
+        with tempfile.TemporaryDirectory() as folder:
+            for name, content in record.files.items():
+                (Path(folder) / name).write_bytes(content)
+            self._client.log_artifacts(run_id, folder)
+
+    def _log_candidate(
+        self, experiment: str, parent: str, started_at: int, candidate: CandidateRun
+    ) -> None:
+        tags = {"mlflow.parentRunId": parent}
+        if candidate.failure:
+            tags["failure"] = candidate.failure
+        run_id = self._start(experiment, candidate.name, started_at, tags)
+        metrics = _metrics(candidate.metrics) + _fold_metrics(candidate)
+        self._client.log_batch(run_id, metrics, _params(candidate.params))
+        self._client.set_terminated(run_id, "FAILED" if candidate.failure else "FINISHED")
+
+    def _register(self, run_id: str, record: Record, model: Model) -> str:
+        """Log the pipeline as a model of the run and return its registered version."""
+        if not self._client.search_registered_models(f"name = '{record.name}'"):
+            self._client.create_registered_model(record.name)
+        source, model_id = self._upload(run_id, record, model)
+        tags = {"estimator": model.estimator}
         version = self._client.create_model_version(
-            dataset.name, logged.model_uri, run_id, model_id=logged.model_id
+            record.name, source, run_id, tags, model_id=model_id
         )
         return str(version.version)
 
+    def _upload(self, run_id: str, record: Record, model: Model) -> tuple[str, str | None]:
+        """Where the model is, and its id where the server has logged models.
 
-def _metrics(result: Result) -> list[Metric]:
-    """Mean and standard deviation over the folds."""
-    return [
-        _metric(name if statistic == "mean" else f"{name}_{statistic}", value, step=0)
-        for name, statistics in result.summary().items()
-        for statistic, value in statistics.items()
-    ] + [_metric("fit_seconds", float(result.fit_seconds.mean()), step=0)]
+        Azure Machine Learning has none: there it goes up as artifacts of the run.
+        """
+        options = _model_options(record, model)
+        try:
+            with mlflow.start_run(run_id=run_id):
+                logged = mlflow.sklearn.log_model(model.pipeline, name=model.estimator, **options)
+        except MlflowException as error:
+            if not _is_not_found(error):
+                raise
+        else:
+            return logged.model_uri, logged.model_id
+        with tempfile.TemporaryDirectory() as folder:
+            mlflow.sklearn.save_model(model.pipeline, f"{folder}/model", **options)
+            self._client.log_artifacts(run_id, f"{folder}/model", model.estimator)
+        return f"{self._client.get_run(run_id).info.artifact_uri}/{model.estimator}", None
+
+    def _aliases(self, record: Record) -> dict[str, str]:
+        """The winner is the champion once it is live, and a challenger where it is not."""
+        if not record.published:
+            return dict(zip(["challenger"], record.versions, strict=False))
+        if self._has_newer_champion(record):
+            return {}
+        return dict(zip(["champion", "challenger"], record.versions, strict=False))
+
+    def _has_newer_champion(self, record: Record) -> bool:
+        """As when a record is sent after a later training's."""
+        try:
+            champion = self._client.get_model_version_by_alias(record.name, "champion")
+        except MlflowException:
+            return False
+        return bool(champion.tags.get("model_file", "") > record.tags["model_file"])
 
 
-def _fold_metrics(result: Result) -> list[Metric]:
+def _model_options(record: Record, model: Model) -> dict[str, Any]:
+    libraries = library_versions().items()
+    return {
+        "signature": record.signature,
+        "input_example": record.example,
+        # Given, or MLflow spends seconds on finding them out.
+        "pip_requirements": [f"{name}=={v}" for name, v in libraries if name != "python"],
+        # We have just made it ourselves.
+        "skops_trusted_types": skops.io.get_untrusted_types(data=skops.io.dumps(model.pipeline)),
+    }
+
+
+@contextmanager
+def _failing_as_unavailable() -> Iterator[None]:
+    try:
+        yield
+    except MlflowException as error:
+        message = str(error).partition("\n")[0]
+        raise TrackingUnavailable(f"MLflow failed half-way: {message}.") from None
+
+
+@contextmanager
+def _where_supported() -> Iterator[None]:
+    """What a server without these routes can do without."""
+    try:
+        yield
+    except MlflowException as error:
+        if not _is_not_found(error):
+            raise
+
+
+def _is_not_found(error: MlflowException) -> bool:
+    status: int = error.get_http_status_code()  # type: ignore[no-untyped-call]
+    return status == HTTPStatus.NOT_FOUND or "error code 404" in str(error)
+
+
+def _metrics(metrics: dict[str, float]) -> list[Metric]:
+    return [_metric(name, value, step=0) for name, value in metrics.items()]
+
+
+def _fold_metrics(candidate: CandidateRun) -> list[Metric]:
     """Each fold is a step, so that MLflow draws a line over the folds."""
     return [
-        _metric(f"{name}_by_fold", float(value), step=fold)
-        for name, values in result.scores.items()
+        _metric(f"{name}_by_fold", value, step=fold)
+        for name, values in candidate.by_fold.items()
         for fold, value in enumerate(values)
     ]
 
@@ -164,7 +247,3 @@ def _metric(name: str, value: float, step: int) -> Metric:
 
 def _params(params: dict[str, Any]) -> list[Param]:
     return [Param(name, str(value)) for name, value in params.items()]
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).partition("\n")[0]

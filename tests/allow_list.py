@@ -15,6 +15,7 @@ import joblib
 from documentation import ROOT
 from estimators import fit_all
 from joblib.numpy_pickle import NumpyUnpickler
+from made_tables import TARGET, make_mixed
 
 FILE = ROOT / "backend/allow_list.txt"
 
@@ -22,12 +23,19 @@ FILE = ROOT / "backend/allow_list.txt"
 DUMP_CANDIDATES = """
 import sys, joblib
 from candidates import list_candidates
-from datasets import read_iris
+from datasets import make_dataset, read_iris
+from evaluation import fit, search
+from tables import read_table
 iris = read_iris()
-two = iris.y != "setosa"
-for name, pipeline in list_candidates(seed=0).items():
-    joblib.dump(pipeline.fit(iris.X, iris.y), f"{sys.argv[1]}/{name}_of_three")
-    joblib.dump(pipeline.fit(iris.X[two], iris.y[two]), f"{sys.argv[1]}/{name}_of_two")
+datasets = {
+    "three": iris,
+    "two": iris.take((iris.y != "setosa").to_numpy().nonzero()[0]),
+    "mixed": make_dataset(read_table(sys.argv[2]), "mixed", sys.argv[3]),
+}
+for candidate in list_candidates(seed=0):
+    for name, dataset in datasets.items():
+        pipeline = fit(candidate, search(candidate, dataset, seed=0), dataset)
+        joblib.dump(pipeline, f"{sys.argv[1]}/{candidate.name}_of_{name}")
 """
 
 
@@ -50,9 +58,11 @@ def record(pickled: bytes) -> set[tuple[str, str]]:
 
 
 def dump_candidates(folder: Path) -> list[Path]:
-    """Every candidate of the trainer, for three classes and for two, as files."""
-    command = [sys.executable, "-c", DUMP_CANDIDATES, folder]
+    """Every candidate of the trainer, for three classes, two, and columns of all kinds."""
+    table = make_mixed(folder)
+    command = [sys.executable, "-c", DUMP_CANDIDATES, folder, table, TARGET]
     subprocess.run(command, cwd=ROOT / "mlflow", check=True)
+    table.unlink()
     return sorted(folder.iterdir())
 
 

@@ -44,14 +44,21 @@ def find_free_port() -> int:
         return port
 
 
-def train(models_dir: Path, runs_dir: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+def train(models_dir: Path, runs_dir: Path, *arguments: object) -> subprocess.CompletedProcess[str]:
     """Run metrics.py as a user does, tracking in a database of its own without a server."""
-    command = [sys.executable, str(ROOT / "mlflow/metrics.py"), *arguments]
-    variables = environment(
-        MODELS_DIR=models_dir, MLFLOW_TRACKING_URI=f"sqlite:///{runs_dir}/mlflow.db"
-    )
+    command = [sys.executable, str(ROOT / "mlflow/metrics.py"), *map(str, arguments)]
+    variables = {
+        "MODELS_DIR": models_dir,
+        "MLFLOW_TRACKING_URI": f"sqlite:///{runs_dir}/mlflow.db",
+        "UNSENT_RUNS_DIR": runs_dir / "unsent",
+    }
     return subprocess.run(
-        command, env=variables, cwd=runs_dir, capture_output=True, text=True, timeout=120
+        command,
+        env=environment(**variables),
+        cwd=runs_dir,
+        capture_output=True,
+        text=True,
+        timeout=240,
     )
 
 
@@ -99,7 +106,7 @@ def running_frontend(backend_url: str) -> Iterator[str]:
 
 
 @contextmanager
-def running_mlflow(models_dir: Path, runs_dir: Path) -> Iterator[str]:
+def running_mlflow(models_dir: Path, runs_dir: Path, **settings: object) -> Iterator[str]:
     """The address of a real tracking server, once it answers."""
     port = find_free_port()
     url = f"http://127.0.0.1:{port}"
@@ -109,6 +116,7 @@ def running_mlflow(models_dir: Path, runs_dir: Path) -> Iterator[str]:
         "MLFLOW_BACKEND_STORE_URI": f"sqlite:///{runs_dir}/mlflow.db",
         "MLFLOW_ARTIFACTS_DESTINATION": runs_dir / "artifacts",
         "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+        **settings,
     }
     with running(["sh", "start.sh", "--port", str(port)], "mlflow", **variables):
         wait_until(lambda: requests.get(f"{url}/health", timeout=5).ok)

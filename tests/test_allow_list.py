@@ -21,7 +21,7 @@ for path in Path(sys.argv[1]).iterdir():
 def test_every_candidate_of_the_trainer_needs_only_what_is_allowed(tmp_path):
     candidates = dump_candidates(tmp_path)
 
-    assert len(candidates) >= 12
+    assert len(candidates) >= 30
     for path in candidates:
         assert record(path.read_bytes()) <= ALLOWED, path.name
 

@@ -1,22 +1,58 @@
-"""A real comparison, run once."""
+"""A real training, run once."""
 
 from types import SimpleNamespace
 
+import numpy as np
+import pandas as pd
 import pytest
 from processes import published  # noqa: F401  # a fixture
 
 from candidates import list_candidates
-from comparison import choose, compare
-from datasets import read_iris
+from comparison import Setting, compare, split
+from datasets import make_dataset, read_iris
+from evaluation import fit, search
+from records import Model, make_record
+from tables import Table
+
+
+def find_candidate(name):
+    return next(it for it in list_candidates(seed=0) if it.name == name)
+
+
+@pytest.fixture(scope="session")
+def mixed():
+    """Numbers, booleans and categories, with values missing in each."""
+    random = np.random.default_rng(0)
+    label = random.integers(0, 3, 150)
+    frame = pd.DataFrame(
+        {
+            "size": (label + random.normal(0, 0.7, 150)).round(2),
+            "whole": random.integers(0, 5, 150),
+            "member": (random.random(150) < 0.5).astype(object),
+            "island": random.choice(["Biscoe", "Dream", "Torgersen"], 150).astype(object),
+            "y": np.array(["a", "b", "c"])[label],
+        }
+    )
+    for name in ("size", "member", "island"):
+        frame.loc[random.random(150) < 0.1, name] = None
+    return make_dataset(Table(frame, "0" * 64), "mixed", "y")
 
 
 @pytest.fixture(scope="session")
 def training():
-    """Iris, two candidates compared on it, and the fitted winner."""
+    """Iris, two candidates compared on it, and the record of that."""
     dataset = read_iris()
-    simple = ("LogisticRegression", "GaussianNB")
-    candidates = {n: c for n, c in list_candidates(seed=0).items() if n in simple}
-    results = compare(candidates, dataset, seed=0)
-    winner = choose(results)
-    winner.pipeline.fit(dataset.X, dataset.y)
-    return SimpleNamespace(dataset=dataset, results=results, winner=winner)
+    candidates = [find_candidate(name) for name in ("GaussianNB", "LogisticRegression")]
+    setting = Setting(dataset, split(dataset, seed=0), seed=0)
+    outcome = compare(candidates, setting)
+    models = [
+        Model(it.name, fit(it, search(it, dataset, seed=0), dataset)) for it in reversed(candidates)
+    ]
+    winner = outcome.results[1]
+
+    def record():
+        return make_record(dataset, outcome, winner, models, {"seed": 0})
+
+    return SimpleNamespace(
+        dataset=dataset, setting=setting, outcome=outcome, winner=winner, record=record
+    )

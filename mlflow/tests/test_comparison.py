@@ -1,42 +1,149 @@
-import numpy as np
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
 
+import numpy as np
+import pytest
+from conftest import find_candidate
+from processes import ROOT, environment
+from sklearn.naive_bayes import GaussianNB
+
+from comparison import Result, Setting, choose, compare, corrected_error, find_runner_up, p_value
+from comparison import split as split_rows
+from evaluation import Score
+
+COMPARE = """
+import json
 from candidates import list_candidates
-from comparison import Result, choose, compare
+from comparison import Setting, compare, split
+from datasets import read_iris
+
+if __name__ == "__main__":
+    iris = read_iris()
+    outcome = compare(list_candidates(0)[1:5], Setting(iris, split(iris, 0), 0))
+    print(json.dumps({it.name: it.by_fold("log_loss").tolist() for it in outcome.results}))
+"""
+
+
+class Broken(GaussianNB):
+    """Cannot be fitted."""
+
+    def fit(self, *_):
+        raise ValueError("no room at the inn")
+
+
+class Deadly(GaussianNB):
+    """Takes its process with it."""
+
+    def fit(self, *_):
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+class Endless(GaussianNB):
+    """Is never done."""
+
+    def fit(self, *_):
+        time.sleep(3600)
 
 
 def result(name, log_losses):
-    scores = {"log_loss": np.array(log_losses)}
-    return Result(name, list_candidates(seed=0)["GaussianNB"], scores, np.zeros(len(log_losses)))
+    scores = [Score({"log_loss": value}, {}, 0.0, 0.0) for value in log_losses]
+    return Result(replace(find_candidate("GaussianNB"), name=name), scores)
 
 
-def test_the_lowest_mean_log_loss_is_chosen():
-    steady, lucky = result("steady", [0.2, 0.2]), result("lucky", [0.01, 0.9])
-
-    assert choose([lucky, steady]) is steady
-
-
-def test_among_equals_the_first_is_chosen():
-    first, second = result("first", [0.2, 0.2]), result("second", [0.2, 0.2])
-
-    assert choose([first, second]) is first
+def candidate(classifier):
+    name = type(classifier).__name__
+    return replace(find_candidate("GaussianNB"), name=name, classifier=classifier, grid={})
 
 
-def test_the_same_seed_gives_the_same_numbers(training):
-    candidates = {r.name: list_candidates(seed=0)[r.name] for r in training.results}
+def test_the_simplest_within_one_standard_error_of_the_best_is_chosen():
+    best = result("best", [0.1, 0.3, 0.1, 0.3])  # 0.2 ± 0.058
+    simple, simplest = result("simple", [0.25] * 4), result("simplest", [0.27] * 4)
 
-    again = compare(candidates, training.dataset, seed=0)
-
-    assert [r.summary() for r in again] == [r.summary() for r in training.results]
-
-
-def test_scores_are_a_value_for_each_fold(training):
-    for scored in training.results:
-        assert {values.shape for values in scored.scores.values()} == {(15,)}
-        assert (scored.scores["log_loss"] > 0).all()
-        assert scored.scores["accuracy"].mean() > 0.9
+    assert choose([simplest, simple, best]).name == "simple"
+    assert choose([simplest, best]).name == "best"
 
 
-def test_at_least_four_kinds_of_classifier_are_compared():
-    kinds = {type(pipeline["classify"]) for pipeline in list_candidates(seed=0).values()}
+def test_the_runner_up_is_the_lowest_of_the_others():
+    first, second, third = result("a", [0.1] * 2), result("b", [0.2] * 2), result("c", [0.3] * 2)
 
-    assert len(kinds) >= 4
+    assert find_runner_up([third, first, second], first) == [second]
+    assert find_runner_up([first], first) == []
+
+
+def test_the_corrected_error_is_nadeau_and_bengios():
+    values = np.array([0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0])
+
+    assert corrected_error(values) == pytest.approx(values.std(ddof=1) * np.sqrt(0.1 + 1 / 4))
+
+
+def test_chance_is_told_from_loss():
+    live = result("live", [0.20, 0.22, 0.18, 0.21, 0.19])
+    worse = result("worse", [0.40, 0.43, 0.37, 0.41, 0.40])
+    alike = result("alike", [0.21, 0.20, 0.19, 0.20, 0.20])
+
+    assert p_value(worse, live) < 0.001
+    assert p_value(live, worse) > 0.99
+    assert 0.3 < p_value(alike, live) < 0.7
+    assert p_value(live, live) == 1
+
+
+def test_folds_are_stratified_and_the_same_for_the_same_seed(training):
+    folds, again = training.setting.folds, split_rows(training.dataset, seed=0)
+
+    assert all((one.test == other.test).all() for one, other in zip(folds, again, strict=True))
+    assert len(folds) == 10
+    for fold in folds:
+        assert training.dataset.y.iloc[fold.test].value_counts().tolist() == [10, 10, 10]
+        assert not set(fold.train) & set(fold.test)
+
+
+def test_the_numbers_are_the_same_whatever_the_number_of_cores():
+    def run(cores):
+        command = [sys.executable, "-c", COMPARE]
+        variables = environment(LOKY_MAX_CPU_COUNT=cores, PYTHONPATH=ROOT / "mlflow")
+        done = subprocess.run(command, env=variables, capture_output=True, text=True, check=True)
+        return json.loads(done.stdout)
+
+    assert run(1) == run(3)
+
+
+def test_a_candidate_that_fails_is_reported_and_left_out(training):
+    outcome = compare([candidate(Broken()), find_candidate("GaussianNB")], training.setting)
+
+    assert [it.name for it in outcome.results] == ["GaussianNB"]
+    assert outcome.failures["Broken"].reason == "no room at the inn"
+
+
+def test_a_candidate_that_kills_its_process_is_left_out_alone(training):
+    others = [find_candidate("GaussianNB"), find_candidate("LinearDiscriminantAnalysis")]
+
+    outcome = compare([others[0], candidate(Deadly()), others[1]], training.setting)
+
+    assert [it.name for it in outcome.results] == [it.name for it in others]
+    assert "its process died" in outcome.failures["Deadly"].reason
+
+
+def test_a_budget_ends_the_search_and_leaves_no_process_behind(training):
+    candidates = [find_candidate("GaussianNB"), candidate(Endless())]
+
+    outcome = compare(candidates, training.setting, deadline=time.monotonic() + 1)
+
+    assert [it.name for it in outcome.results] == ["GaussianNB"]
+    assert "the budget ended after 0 of its 10 folds" in outcome.failures["Endless"].reason
+
+
+def test_every_task_is_reported_once(training):
+    done = []
+
+    compare(
+        [find_candidate("GaussianNB")],
+        Setting(training.dataset, training.setting.folds[:3], 0),
+        report=lambda task, _: done.append((task.name, task.fold)),
+    )
+
+    assert sorted(done) == [("GaussianNB", fold) for fold in range(3)]

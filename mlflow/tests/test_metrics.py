@@ -121,4 +121,4 @@ def test_republishing_what_is_not_there_fails_with_a_sentence(tmp_path):
     command = train(tmp_path, tmp_path, "--republish", "2020_01_01_T00_00_00")
 
     assert command.returncode == 1
-    assert "Nothing was published. There is no complete version 2020" in command.stderr
+    assert "There is no complete version 2020" in command.stderr

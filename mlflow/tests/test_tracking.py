@@ -1,10 +1,16 @@
+import time
+from types import SimpleNamespace
+
 import mlflow
 import numpy as np
 import pytest
 from mlflow.tracking import MlflowClient
 from processes import running_mlflow
+from servers import running_mute, running_postgresql, running_proxy
 
 from tracking import Tracker, TrackingUnavailable
+
+TAGS = {"model_file": "model_2026_11_21_T20_44_20.pkl", "sha256": "0" * 64}
 
 
 @pytest.fixture(scope="module")
@@ -13,82 +19,203 @@ def server(published, tmp_path_factory):
         yield url
 
 
-@pytest.fixture
-def tracked(training, server):
-    """A training logged to a real server."""
+@pytest.fixture(autouse=True)
+def ask_the_server(server):
+    """Whichever server a tracker has pointed MLflow to before."""
+    mlflow.set_tracking_uri(server)
+
+
+def log(record, server, tags=TAGS):
     tracker = Tracker(server, server, patience=0)
-    run = tracker.log(training.dataset, training.results, training.winner)
-    tracker.close(run, model_file="model_2026_11_21_T20_44_20.pkl")
+    run = tracker.log(record)
+    record.tags, record.published = dict(tags), True
+    tracker.close(record)
     return run
+
+
+@pytest.fixture(scope="module")
+def tracked(training, server):
+    """A training logged to a real server, with its run and its record."""
+    record = training.record()
+    record.files["comparison.png"] = b"an image"
+    return SimpleNamespace(run=log(record, server), record=record)
 
 
 def children(run):
     client = MlflowClient()
-    experiment = client.get_experiment_by_name("iris").experiment_id
+    experiment = client.get_experiment_by_name(run.experiment).experiment_id
     found = client.search_runs([experiment], f"tags.mlflow.parentRunId = '{run.run_id}'")
     return {child.info.run_name: child for child in found}
 
 
-def test_the_training_is_a_finished_run_that_names_its_file(tracked):
-    run = MlflowClient().get_run(tracked.run_id)
+def test_the_training_is_a_finished_run_that_names_its_file(tracked, training):
+    run = MlflowClient().get_run(tracked.run.run_id)
 
     assert run.info.status == "FINISHED"
-    assert run.data.tags["model_file"] == "model_2026_11_21_T20_44_20.pkl"
-    assert run.data.params["rows"] == "150"
+    assert TAGS.items() <= run.data.tags.items()
+    assert run.data.params["estimator"] == "LogisticRegression"
+    assert run.data.metrics["log_loss"] == pytest.approx(training.winner.mean("log_loss"))
+    assert run.data.metrics["brier_standard_error"] > 0
 
 
-def test_each_candidate_is_a_run_with_parameters_and_metrics(tracked, training):
-    runs = children(tracked)
+def test_the_run_has_the_dataset_with_digest_and_schema(tracked, training):
+    [given] = MlflowClient().get_run(tracked.run.run_id).inputs.dataset_inputs
+
+    assert given.dataset.name == "iris"
+    assert training.dataset.sha256.startswith(given.dataset.digest)
+    assert "sepal_length" in given.dataset.schema
+
+
+def test_the_comparison_is_a_table_of_the_run(tracked):
+    client, run_id = MlflowClient(), tracked.run.run_id
+    experiment = client.get_run(run_id).info.experiment_id
+    table = client.load_table(experiment, "comparison.json", run_ids=[run_id])
+
+    assert table["candidate"].tolist() == ["GaussianNB", "LogisticRegression"]
+    assert (table["log_loss_standard_error"] > 0).all()
+    names = {it.path for it in client.list_artifacts(run_id)}
+    assert {"comparison.json", "comparison.png"} <= names
+
+
+def test_each_candidate_is_a_run_with_parameters_metrics_and_a_step_for_each_fold(
+    tracked, training
+):
+    runs = children(tracked.run)
 
     assert set(runs) == {"LogisticRegression", "GaussianNB"}
-    logistic = runs["LogisticRegression"].data
-    assert logistic.params["max_iter"] == "1000"
-    [compared] = [r for r in training.results if r.name == "LogisticRegression"]
-    assert logistic.metrics["log_loss"] == pytest.approx(compared.scores["log_loss"].mean())
+    assert runs["LogisticRegression"].data.params["max_iter"] == "1000"
+    bayes = training.outcome.results[0]
+    run = runs["GaussianNB"]
+    assert run.data.metrics["log_loss"] == pytest.approx(bayes.mean("log_loss"))
+    assert run.data.metrics["fit_seconds"] > 0
+    history = MlflowClient().get_metric_history(run.info.run_id, "log_loss_by_fold")
+    assert [metric.step for metric in history] == list(range(10))
+    assert [it.value for it in history] == pytest.approx(list(bayes.by_fold("log_loss")))
 
 
-def test_each_fold_is_a_step(tracked, training):
-    run = children(tracked)["GaussianNB"]
+def test_a_candidate_that_failed_is_a_failed_run_that_says_why(training, server):
+    record = training.record()
+    record.candidates.append(record.candidates[0]._replace(name="Broken", failure="no room"))
 
-    history = MlflowClient().get_metric_history(run.info.run_id, "accuracy_by_fold")
+    run = children(log(record, server))["Broken"]
 
-    [compared] = [r for r in training.results if r.name == "GaussianNB"]
-    assert [metric.step for metric in history] == list(range(15))
-    assert [metric.value for metric in history] == pytest.approx(list(compared.scores["accuracy"]))
+    assert run.info.status == "FAILED"
+    assert run.data.tags["failure"] == "no room"
 
 
-def test_the_winner_is_a_registered_model_that_answers_alike(tracked, training):
-    model = mlflow.sklearn.load_model(f"models:/iris/{tracked.model_version}")
-
+def test_champion_and_challenger_are_registered_and_answer_alike(tracked, training):
     X = training.dataset.X
-    expected = training.winner.pipeline.predict_proba(X)
-    np.testing.assert_array_equal(model.predict_proba(X), expected)
+    models = zip(("champion", "challenger"), tracked.record.models, strict=True)
+
+    for alias, model in models:
+        loaded = mlflow.sklearn.load_model(f"models:/iris@{alias}")
+        np.testing.assert_array_equal(loaded.predict_proba(X), model.pipeline.predict_proba(X))
+
+
+def test_the_registered_version_leads_to_run_and_file(tracked):
+    version = MlflowClient().get_model_version("iris", tracked.run.model_version)
+
+    assert version.run_id == tracked.run.run_id
+    assert TAGS.items() <= version.tags.items()
 
 
 def test_the_model_has_a_signature_and_an_example(tracked, training):
-    info = mlflow.models.get_model_info(f"models:/iris/{tracked.model_version}")
+    info = mlflow.models.get_model_info(f"models:/iris/{tracked.run.model_version}")
 
     assert info.signature.inputs.input_names() == list(training.dataset.X.columns)
     assert info.saved_input_example_info is not None
 
 
-def test_a_second_training_is_the_next_version(tracked, training, server):
-    second = Tracker(server, server, patience=0).log(
-        training.dataset, training.results, training.winner
-    )
+def test_a_model_that_did_not_go_live_is_a_challenger(training, server):
+    record = training.record()
+    record.name = "other"
+    tracker = Tracker(server, server, patience=0)
+    run = tracker.log(record)
+    record.tags = {"not_published": "worse than the live model"}
 
-    assert int(second.model_version) == int(tracked.model_version) + 1
-    assert second.experiment == tracked.experiment
+    tracker.close(record)
+
+    aliases = MlflowClient().get_registered_model("other").aliases
+    assert aliases == {"challenger": run.model_version}
 
 
-def test_a_training_that_published_nothing_has_failed(tracked, server):
-    Tracker(server, server, patience=0).close(tracked, model_file=None)
+def test_a_training_sent_late_does_not_take_a_newer_champions_place(training, server):
+    newer, older = training.record(), training.record()
+    newer.name = older.name = "late"
+    champion = log(newer, server, {**TAGS, "model_file": "model_2026_11_22_T00_00_00.pkl"})
 
-    assert MlflowClient().get_run(tracked.run_id).info.status == "FAILED"
+    log(older, server)
+
+    aliases = MlflowClient().get_registered_model("late").aliases
+    assert aliases["champion"] == champion.model_version
+
+
+def test_a_training_that_published_nothing_has_failed(training, server):
+    record = training.record()
+    tracker = Tracker(server, server, patience=0)
+    tracker.log(record)
+
+    tracker.close(record)
+
+    assert MlflowClient().get_run(record.run_id).info.status == "FAILED"
+
+
+def test_what_failed_half_way_is_taken_away_when_it_is_sent_again(training, server):
+    record = training.record()
+    with (
+        running_proxy(server, refusing="/registered-models", status=500) as (url, refused),
+        pytest.raises(TrackingUnavailable, match="failed half-way"),
+    ):
+        Tracker(url, url, patience=0).log(record)
+    begun = record.unfinished_run_id
+
+    Tracker(server, server, patience=0).log(record)
+
+    assert refused
+    assert MlflowClient().get_run(begun).info.lifecycle_stage == "deleted"
+    assert MlflowClient().get_run(record.run_id).info.lifecycle_stage == "active"
 
 
 def test_a_server_that_is_away_is_said(training):
     tracker = Tracker("http://127.0.0.1:9", "", patience=0)
 
     with pytest.raises(TrackingUnavailable, match=r"MLflow does not answer at http://127.0.0.1:9"):
-        tracker.log(training.dataset, training.results, training.winner)
+        tracker.log(training.record())
+
+
+def test_a_server_that_hangs_is_given_up(training):
+    with running_mute() as url:
+        tracker = Tracker(url, "", patience=1)
+        started = time.monotonic()
+        with pytest.raises(TrackingUnavailable, match="does not answer"):
+            tracker.log(training.record())
+
+    assert time.monotonic() - started < 30  # a promise of 5 s, on a machine that is busy
+
+
+def test_a_server_without_logged_models_gets_them_as_artifacts(training, server):
+    """As Azure Machine Learning is."""
+    record = training.record()
+    record.name = "azure"
+    with running_proxy(server, refusing="/logged-models", status=404) as (url, refused):
+        run = log(record, url)
+        model = mlflow.sklearn.load_model("models:/azure@champion")
+
+    assert refused
+    X = training.dataset.X
+    expected = record.models[0].pipeline.predict_proba(X)
+    np.testing.assert_array_equal(model.predict_proba(X), expected)
+    version = MlflowClient(server).get_model_version("azure", run.model_version)
+    assert version.run_id == run.run_id
+
+
+def test_a_server_on_postgresql_keeps_it_all(training, published, tmp_path):
+    with (
+        running_postgresql() as database,
+        running_mlflow(published.models_dir, tmp_path, MLFLOW_BACKEND_STORE_URI=database) as url,
+    ):
+        run = log(training.record(), url)
+
+        assert set(children(run)) == {"LogisticRegression", "GaussianNB"}
+        model = mlflow.sklearn.load_model("models:/iris@champion")
+        assert len(model.predict(training.dataset.X)) == 150

@@ -1,0 +1,86 @@
+"""Describes the features of a dataset for the manifest."""
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from candidates import MAX_CATEGORIES
+from datasets import Dataset
+
+HISTOGRAM_BINS = 20
+MAX_DECIMALS = 6
+
+
+def describe_features(dataset: Dataset) -> list[dict[str, Any]]:
+    """The manifest's `features`, in the order of the columns."""
+    return [_describe(dataset, name) for name in dataset.X.columns]
+
+
+def _describe(dataset: Dataset, name: str) -> dict[str, Any]:
+    values, labels = dataset.X[name], dataset.y
+    kind = dataset.kinds[name]
+    described: dict[str, Any] = {"name": name, "type": kind}
+    if kind == "number":
+        described["unit"] = dataset.units.get(name)
+    described["nullable"] = name in dataset.nullable
+    described |= _DESCRIBE[kind](values, labels)
+    missing = values.isna().groupby(labels).sum()
+    described["histogram"]["missing"] = {str(label): int(n) for label, n in missing.items()}
+    return described
+
+
+def _describe_number(values: pd.Series, labels: pd.Series) -> dict[str, Any]:
+    present = values.dropna()
+    return {
+        "min": float(present.min()),
+        "max": float(present.max()),
+        "mean": float(present.mean()),
+        "median": float(present.median()),
+        "step": _step(present),
+        "histogram": _histogram(present, labels.loc[present.index]),
+    }
+
+
+def _describe_boolean(values: pd.Series, labels: pd.Series) -> dict[str, Any]:
+    mode = bool(values.mean() > 0.5)  # noqa: PLR2004  # the majority
+    return {"mode": mode, "histogram": {"counts": _count(values, [0.0, 1.0], labels)}}
+
+
+def _describe_category(values: pd.Series, labels: pd.Series) -> dict[str, Any]:
+    frequencies = values.value_counts()
+    kept = len(frequencies) if len(frequencies) <= MAX_CATEGORIES else MAX_CATEGORIES - 1
+    known = sorted(frequencies.index[:kept])
+    counts = _count(values, known, labels)
+    return {"values": known, "mode": str(frequencies.index[0]), "histogram": {"counts": counts}}
+
+
+_DESCRIBE = {
+    "number": _describe_number,
+    "boolean": _describe_boolean,
+    "category": _describe_category,
+}
+
+
+def _count(values: pd.Series, bins: list[Any], labels: pd.Series) -> dict[str, list[int]]:
+    """How often each value goes with each class."""
+    table = pd.crosstab(labels, values).reindex(index=sorted(labels.unique()), columns=bins)
+    return {str(label): row.fillna(0).astype(int).tolist() for label, row in table.iterrows()}
+
+
+def _step(values: pd.Series) -> float:
+    """The last decimal the table uses, at most the sixth."""
+    decimals = range(MAX_DECIMALS)
+    exact = (d for d in decimals if np.allclose(values, values.round(d), rtol=1e-12, atol=0))
+    used = next(exact, MAX_DECIMALS)
+    return float(10.0**-used)
+
+
+def _histogram(values: pd.Series, labels: pd.Series) -> dict[str, Any]:
+    edges = np.histogram_bin_edges(values, bins=HISTOGRAM_BINS)
+    groups = dict(list(values.groupby(labels)))
+    counts = {
+        str(label): np.histogram(groups.get(label, []), bins=edges)[0].tolist()
+        for label in sorted(labels.unique())
+    }
+    return {"edges": edges.tolist(), "counts": counts}

@@ -1,0 +1,177 @@
+"""Reads a file that holds a table."""
+
+import csv
+import gzip
+import hashlib
+import importlib
+import io
+import warnings
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pandas as pd
+import requests
+from charset_normalizer import from_bytes
+
+from errors import CommandFailed
+
+SAMPLE_BYTES = 1_000_000  # to find the encoding from
+SAMPLE_CHARACTERS = 100_000  # to find the delimiter from
+TIMEOUTS = (3.05, 60.0)  # seconds to connect, and between two pieces of the answer
+
+_DELIMITERS = ",;\t|"
+_UTF_16 = (b"\xff\xfe", b"\xfe\xff")
+
+
+class UnusableTable(CommandFailed):
+    """The table cannot be trained on; the message names the place and says what to do."""
+
+
+class Table(NamedTuple):
+    """What a file holds; `sha256` is that of the file's bytes."""
+
+    frame: pd.DataFrame
+    sha256: str
+
+
+def read_table(source: str) -> Table:
+    """The table in a local file or at a URL; raises UnusableTable."""
+    raw = _fetch(source)
+    frame = _parse(raw)
+    if frame.empty:
+        raise UnusableTable(f"{source} holds no rows. Give it a header line and rows below.")
+    return Table(frame, hashlib.sha256(raw).hexdigest())
+
+
+def _fetch(source: str) -> bytes:
+    try:
+        if "://" not in source:
+            return Path(source).read_bytes()
+        if not source.startswith(("http://", "https://")):
+            return _fetch_by_fsspec(source)
+        answer = requests.get(source, timeout=TIMEOUTS)
+        answer.raise_for_status()
+    except (OSError, ValueError) as error:  # those of requests are OSErrors too
+        raise UnusableTable(f"{source} cannot be read: {error}.") from None
+    return answer.content
+
+
+def _fetch_by_fsspec(source: str) -> bytes:
+    try:
+        fsspec = importlib.import_module("fsspec")  # not bundled
+
+        with fsspec.open(source, "rb") as file:
+            content: bytes = file.read()
+    except ImportError as missing:
+        scheme = source.partition("://")[0]
+        message = f"{scheme}:// needs fsspec and its package for {scheme}, to be installed with pip"
+        raise UnusableTable(f"{source} cannot be read: {message} ({missing}).") from None
+    return content
+
+
+def _parse(raw: bytes) -> pd.DataFrame:
+    """By what the bytes are, as names of files promise anything."""
+    if raw.startswith(b"\x1f\x8b"):
+        try:
+            raw = gzip.decompress(raw)
+        except (OSError, EOFError) as error:
+            raise UnusableTable(f"The gzip file is damaged: {error}. Copy it again.") from None
+    if raw.startswith(b"PAR1"):
+        return _parse_parquet(raw)
+    return _parse_csv(raw)
+
+
+def _parse_parquet(raw: bytes) -> pd.DataFrame:
+    try:
+        frame = pd.read_parquet(io.BytesIO(raw))
+    except (OSError, ValueError) as error:  # pyarrow's are one or the other
+        raise UnusableTable(f"The Parquet file is damaged: {error}. Copy it again.") from None
+    if any(frame.index.names):
+        frame = frame.reset_index()
+    return frame.set_axis(_check_names([str(name) for name in frame.columns]), axis="columns")
+
+
+def _parse_csv(raw: bytes) -> pd.DataFrame:
+    text = _decode(raw)
+    if not text.strip():
+        raise UnusableTable("The file is empty. Give it a header line and rows below.")
+    delimiter, header = _read_header(text[:SAMPLE_CHARACTERS])
+    options: dict[str, Any] = {
+        "sep": delimiter,
+        "header": 0,
+        "names": _check_names(header),
+        "index_col": False,
+        "skipinitialspace": True,
+        "na_values": ["?"],
+        "low_memory": False,
+    }
+    frame = _read_csv(text, options)
+    # Where semicolons part the fields, commas may part the decimals.
+    if delimiter == ";" and any(_has_decimal_commas(frame[name]) for name in frame):
+        return _read_csv(text, {**options, "decimal": ","})
+    return frame
+
+
+def _read_csv(text: str, options: dict[str, Any]) -> pd.DataFrame:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", pd.errors.ParserWarning)
+        try:
+            frame: pd.DataFrame = pd.read_csv(io.StringIO(text), **options)
+        except (pd.errors.ParserError, pd.errors.ParserWarning, ValueError) as error:
+            message = f"The file is no table: {error}".strip().rstrip(".")
+            advice = "Each line needs as many fields as the header; quote those with delimiters"
+            raise UnusableTable(f"{message}. {advice}.") from None
+    return frame
+
+
+def _decode(raw: bytes) -> str:
+    if raw.startswith(_UTF_16):
+        return raw.decode("utf-16", errors="replace")
+    try:
+        text = raw.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        found = from_bytes(raw[:SAMPLE_BYTES]).best()
+        text = raw.decode(found.encoding if found else "latin-1", errors="replace")
+    if "\0" in text:
+        raise UnusableTable("The file is neither CSV, gzip of CSV nor Parquet. Give one of these.")
+    return text
+
+
+def _read_header(sample: str) -> tuple[str, list[str]]:
+    """The delimiter that gives the most columns, and their names."""
+    headers = {}
+    for delimiter in _DELIMITERS:
+        rows = csv.reader(io.StringIO(sample), delimiter=delimiter, skipinitialspace=True)
+        try:
+            headers[delimiter] = next(row for row in rows if row)
+        except csv.Error as error:
+            raise UnusableTable(f"The header cannot be read: {error}.") from None
+    return max(headers.items(), key=lambda item: len(item[1]))
+
+
+def _check_names(names: list[str]) -> list[str]:
+    names = [name.strip() for name in names]
+    if all(map(_is_number, names)):
+        raise UnusableTable("The first line holds numbers. Put a line of column names above it.")
+    if twice := sorted({name for name in names if name and names.count(name) > 1}):
+        raise UnusableTable(f"Two columns are named {twice[0]}. Rename one of them.")
+    if names.count("") > 1 or "" in names[1:]:
+        place = len(names) - names[::-1].index("")
+        raise UnusableTable(f"Column {place} has no name. Give it one in the header line.")
+    # pandas and R write the number of each row into a first column without a name.
+    return [name or "row" for name in names]
+
+
+def _is_number(name: str) -> bool:
+    try:
+        float(name)
+    except ValueError:
+        return False
+    return True
+
+
+def _has_decimal_commas(values: pd.Series) -> bool:
+    if not pd.api.types.is_string_dtype(values):
+        return False
+    present = values.dropna().astype(str)
+    return bool(len(present) and present.str.fullmatch(r"-?\d+,\d+").all())

@@ -1,0 +1,149 @@
+import joblib
+import mlflow
+import pytest
+from mlflow.tracking import MlflowClient
+from processes import running_mlflow
+from servers import running_proxy
+
+from delivery import Services, deliver, send_kept
+from publishing import Publisher
+from records import RecordFolder
+from tracking import Tracker, TrackingUnavailable
+
+MANIFEST = {
+    "name": "iris",
+    "features": [],
+    "target": {},
+    "estimator": "",
+    "params": {},
+    "metrics": {},
+    "dataset": {},
+    "libraries": {},
+    "examples": [],
+}
+
+
+@pytest.fixture(scope="module")
+def server(published, tmp_path_factory):
+    with running_mlflow(published.models_dir, tmp_path_factory.mktemp("server")) as url:
+        yield url
+
+
+@pytest.fixture
+def services(tmp_path):
+    def at(url):
+        tracker = Tracker(url, url, patience=0)
+        return Services(tracker, RecordFolder(tmp_path / "unsent"), Publisher(tmp_path))
+
+    return at
+
+
+def read_manifest(folder):
+    [path] = folder.glob("model_*.json")
+    return Publisher(folder).read_live_manifest(), path.with_suffix(".pkl")
+
+
+def runs(server, path):
+    """Of this test's experiment, those that name the file."""
+    client = MlflowClient(server)
+    experiment = client.get_experiment_by_name(path.parent.name)
+    return client.search_runs([experiment.experiment_id], f"tags.model_file = '{path.name}'")
+
+
+@pytest.fixture
+def record(training, tmp_path):
+    """A training under a name of its own."""
+    made = training.record()
+    made.name = tmp_path.name
+    return made
+
+
+def test_run_and_file_lead_to_each_other(record, server, services, tmp_path):
+    deliver(record, dict(MANIFEST), services(server))
+
+    manifest, path = read_manifest(tmp_path)
+    [run] = runs(server, path)
+    assert manifest["mlflow"]["run_id"] == run.info.run_id
+    assert run.data.tags["sha256"] == manifest["sha256"]
+    version = MlflowClient(server).get_model_version(
+        record.name, manifest["mlflow"]["model_version"]
+    )
+    assert version.tags["sha256"] == manifest["sha256"]
+    assert version.run_id == run.info.run_id
+
+
+def test_champion_and_file_give_the_same_probabilities(
+    training, record, server, services, tmp_path
+):
+    deliver(record, dict(MANIFEST), services(server))
+
+    _, path = read_manifest(tmp_path)
+    champion = mlflow.sklearn.load_model(f"models:/{record.name}@champion")
+    X = training.dataset.X
+    assert (champion.predict_proba(X) == joblib.load(path).predict_proba(X)).all()
+
+
+def test_without_mlflow_the_model_is_published_and_the_run_is_sent_later(
+    record, server, services, tmp_path, capsys
+):
+    deliver(record, dict(MANIFEST), services("http://127.0.0.1:9"))
+
+    manifest, path = read_manifest(tmp_path)
+    assert manifest["mlflow"] is None
+    assert "--sync sends it" in capsys.readouterr().err
+    with pytest.raises(TrackingUnavailable):
+        send_kept(services("http://127.0.0.1:9"))
+
+    send_kept(services(server))
+
+    assert len(runs(server, path)) == 1
+    assert not list((tmp_path / "unsent").iterdir())
+    send_kept(services(server))
+    assert "Nothing was kept" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("route", ["/runs/log-inputs", "/registered-models", "/model-versions/set"])
+def test_an_mlflow_that_fails_half_way_gets_one_whole_run_in_the_end(
+    record, server, services, tmp_path, route
+):
+    with running_proxy(server, refusing=route, status=500) as (url, refused):
+        deliver(record, dict(MANIFEST), services(url))
+
+    _, path = read_manifest(tmp_path)
+    assert refused
+    send_kept(services(server))
+
+    [run] = runs(server, path)
+    assert run.info.status == "FINISHED"
+    assert run.inputs.dataset_inputs
+
+
+def test_what_is_worse_than_the_live_model_is_logged_and_not_published(
+    record, server, services, tmp_path
+):
+    deliver(record, None, services(server))
+
+    assert not list(tmp_path.glob("model_*"))
+    run = MlflowClient(server).get_run(record.run_id)
+    assert run.data.tags["not_published"] == "worse than the live model"
+    assert run.info.status == "FINISHED"
+
+
+def test_a_model_that_cannot_be_written_leaves_a_failed_run(record, server, services, tmp_path):
+    folder = tmp_path / "gone"
+
+    with pytest.raises(OSError, match="gone"):
+        deliver(record, dict(MANIFEST), services(server)._replace(publisher=Publisher(folder)))
+
+    assert MlflowClient(server).get_run(record.run_id).info.status == "FAILED"
+
+
+def test_a_record_is_kept_whole_or_not_at_all(record, tmp_path):
+    folder = RecordFolder(tmp_path / "unsent")
+    record.params["x"] = lambda: None  # which cannot be pickled
+
+    with pytest.raises(Exception, match="pickle"):
+        folder.keep(record)
+
+    assert folder.find() == []
+    assert list((tmp_path / "unsent").iterdir()) == []

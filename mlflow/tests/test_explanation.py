@@ -1,0 +1,58 @@
+import struct
+
+import numpy as np
+import pytest
+from conftest import find_candidate
+
+from comparison import Setting, compare, split
+from explanation import explain
+from figures import draw
+
+
+@pytest.fixture(scope="module")
+def explanation(training):
+    return explain(training.winner, training.setting)
+
+
+def test_each_row_is_explained_by_a_model_that_has_not_seen_it(explanation, training):
+    assert explanation.labels.shape == (150,)
+    assert explanation.probabilities.shape == (150, 3)
+    predicted = np.array(explanation.classes)[explanation.probabilities.argmax(axis=1)]
+    accuracy = training.winner.by_fold("accuracy")[:5].mean()
+    assert (predicted == explanation.labels).mean() == pytest.approx(accuracy)
+
+
+def test_the_petals_tell_more_than_the_sepals(explanation):
+    means = dict(zip(explanation.features, explanation.importances.mean(axis=0), strict=True))
+
+    assert min(means["petal_length"], means["petal_width"]) > max(
+        means["sepal_length"], means["sepal_width"]
+    )
+
+
+def test_everything_is_drawn(explanation, training):
+    images = draw(training.outcome.results, training.winner, explanation)
+
+    assert set(images) == {
+        "comparison.png",
+        "confusion_matrix.png",
+        "roc.png",
+        "calibration.png",
+        "permutation_importance.png",
+    }
+    for image in images.values():
+        width, height = struct.unpack(">II", image[16:24])
+        assert min(width, height) > 100
+
+
+def test_names_that_look_like_formulas_are_drawn_too(mixed):
+    named = mixed.X.rename(columns={"size": "$x^$ größe 大きさ", "whole": "_{\\broken$"})
+    kinds = dict(zip(named.columns, mixed.kinds.values(), strict=True))
+    labels = mixed.y.replace({"a": "$\\frac$", "b": "_b"})
+    dataset = type(mixed)("t", "y", named, labels, "", kinds, ["member", "island"])
+    setting = Setting(dataset, split(dataset, 0), 0)
+    outcome = compare([find_candidate("GaussianNB")], setting)
+
+    explained = explain(outcome.results[0], setting)
+
+    assert len(draw(outcome.results, outcome.results[0], explained)) == 5

@@ -1,0 +1,83 @@
+import numpy as np
+import pandas as pd
+import pytest
+
+from datasets import make_dataset, read_iris
+from features import describe_features
+from tables import Table
+
+
+def describe(values):
+    frame = pd.DataFrame({"x": values, "y": ["a", "b"] * (len(values) // 2)})
+    [feature] = describe_features(make_dataset(Table(frame, ""), "table", "y"))
+    return feature
+
+
+def test_a_number_tells_its_range_and_unit():
+    sepal_length = describe_features(read_iris())[0]
+
+    assert (sepal_length["type"], sepal_length["unit"]) == ("number", "cm")
+    assert (sepal_length["min"], sepal_length["max"]) == (4.3, 7.9)
+    assert sepal_length["mean"] == pytest.approx(5.843, abs=1e-3)
+    assert sepal_length["median"] == 5.8
+    assert not sepal_length["nullable"]
+
+
+def test_a_histogram_counts_every_row_of_every_class():
+    histogram = describe_features(read_iris())[0]["histogram"]
+
+    assert {label: sum(counts) for label, counts in histogram["counts"].items()} == {
+        "setosa": 50,
+        "versicolor": 50,
+        "virginica": 50,
+    }
+    assert (histogram["edges"][0], histogram["edges"][-1]) == (4.3, 7.9)
+    assert histogram["missing"] == {"setosa": 0, "versicolor": 0, "virginica": 0}
+
+
+def test_missing_values_are_counted_apart():
+    feature = describe([None, None, 1.5, None, 2.5, 4.5] * 5)
+
+    assert feature["nullable"]
+    assert (feature["min"], feature["max"]) == (1.5, 4.5)
+    assert feature["histogram"]["missing"] == {"a": 5, "b": 10}
+    assert {k: sum(v) for k, v in feature["histogram"]["counts"].items()} == {"a": 10, "b": 5}
+
+
+def test_a_boolean_tells_its_mode_and_counts():
+    feature = describe([True, True, False, True] * 10)
+
+    assert feature["type"] == "boolean"
+    assert feature["mode"] is True
+    assert feature["histogram"]["counts"] == {"a": [10, 10], "b": [0, 20]}
+
+
+def test_a_category_tells_its_values_in_order_and_the_most_frequent():
+    feature = describe(["y", "x", "y", "z"] * 10)
+
+    assert feature["values"] == ["x", "y", "z"]
+    assert feature["mode"] == "y"
+    assert feature["histogram"]["counts"] == {"a": [0, 20, 0], "b": [10, 0, 10]}
+
+
+def test_of_many_values_the_most_frequent_are_known():
+    texts = [f"v{i:03}" for i in range(150)]
+    feature = describe([*(texts[:50] * 20), *(texts * 2), *(texts[:50] * 8)])
+
+    assert len(feature["values"]) == 99
+    assert set(texts[:50]) <= set(feature["values"])
+
+
+@pytest.mark.parametrize(
+    ("values", "step"),
+    [
+        ([1, 20], 1),
+        ([0.5, 3.0], 0.1),
+        ([1234567.25, 2.0], 0.01),
+        ([1 / 3, 2 / 3], 1e-6),
+    ],
+)
+def test_a_step_is_the_last_decimal_of_the_table(values, step):
+    mixed = np.random.default_rng(0).choice(values, 40)  # not one value for each class
+
+    assert describe(mixed)["step"] == pytest.approx(step)

@@ -1,0 +1,122 @@
+import gzip
+import http.server
+import threading
+from functools import partial
+
+import pandas as pd
+import pytest
+
+from tables import UnusableTable, read_table
+
+PLAIN = "größe,art\n1.5,Löwe\n2.5,Bär\n"
+FRAME = pd.DataFrame({"größe": [1.5, 2.5], "art": ["Löwe", "Bär"]})
+
+
+@pytest.fixture
+def write(tmp_path):
+    def to_file(content, name="table.csv"):
+        raw = content.encode() if isinstance(content, str) else content
+        (tmp_path / name).write_bytes(raw)
+        return str(tmp_path / name)
+
+    return to_file
+
+
+def read(source):
+    return read_table(source).frame
+
+
+@pytest.mark.parametrize("delimiter", [",", ";", "\t", "|"])
+def test_the_delimiter_is_found(write, delimiter):
+    pd.testing.assert_frame_equal(read(write(PLAIN.replace(",", delimiter))), FRAME)
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "latin-1", "cp1252", "utf-16"])
+def test_the_encoding_is_found(write, encoding):
+    pd.testing.assert_frame_equal(read(write(PLAIN.encode(encoding))), FRAME)
+
+
+def test_quoted_fields_hold_delimiters_quotes_and_lines(write):
+    frame = read(write('"a, b",c\n"x\ny","say ""no"""\n1,2\n'))
+
+    assert list(frame.columns) == ["a, b", "c"]
+    assert frame.iloc[0].tolist() == ["x\ny", 'say "no"']
+
+
+def test_decimal_commas_are_decimals(write):
+    frame = read(write("a;b\n1,5;x\n2,25;y\n"))
+
+    assert frame["a"].tolist() == [1.5, 2.25]
+
+
+@pytest.mark.parametrize("word", ["", "NA", "NaN", "null", "?"])
+def test_what_is_missing_is_missing(write, word):
+    frame = read(write(f"a,b\n1,x\n{word},y\n"))
+
+    assert frame["a"].isna().tolist() == [False, True]
+
+
+def test_gzip_and_parquet_are_known_by_what_they_hold(write, tmp_path):
+    FRAME.to_parquet(tmp_path / "strange.csv")
+
+    pd.testing.assert_frame_equal(read(write(gzip.compress(PLAIN.encode()), "table")), FRAME)
+    pd.testing.assert_frame_equal(read(str(tmp_path / "strange.csv")), FRAME)
+
+
+def test_an_index_of_a_parquet_file_is_a_column(tmp_path):
+    FRAME.set_index("art").to_parquet(tmp_path / "t.parquet")
+
+    assert list(read(str(tmp_path / "t.parquet")).columns) == ["art", "größe"]
+
+
+def test_a_table_at_a_url_is_read(write, tmp_path):
+    write(PLAIN)
+    handler = partial(http.server.SimpleHTTPRequestHandler, directory=tmp_path)
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        address = f"http://127.0.0.1:{server.server_port}"
+
+        pd.testing.assert_frame_equal(read(f"{address}/table.csv"), FRAME)
+        with pytest.raises(UnusableTable, match="404"):
+            read(f"{address}/other.csv")
+        server.shutdown()
+
+
+def test_the_hash_is_that_of_the_file(write):
+    one, other = read_table(write("a,b\n1,2\n")), read_table(write("a,b\n1,3\n"))
+
+    assert len(one.sha256) == 64
+    assert one.sha256 != other.sha256
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("", "is empty"),
+        ("a,b\n", "holds no rows"),
+        ("1,2\n3,4\n", "first line holds numbers"),
+        ("a,b,a\n1,2,3\n", "Two columns are named a. Rename one"),
+        ("a,,b\n1,2,3\n", "Column 2 has no name"),
+        ("a,b\n1,2\n1,2,3\n", "Expected 2 fields in line 3, saw 3"),
+        (b"\x89PNG\r\n\x1a\n\0\0\0", "neither CSV, gzip of CSV nor Parquet"),
+        (gzip.compress(b"a,b\n1,2\n" * 999)[:40], "gzip file is damaged"),
+        (b"PAR1 and no more", "Parquet file is damaged"),
+    ],
+)
+def test_what_is_no_table_is_said(write, content, message):
+    with pytest.raises(UnusableTable, match=message):
+        read(write(content))
+
+
+def test_a_missing_file_is_named(tmp_path):
+    with pytest.raises(UnusableTable, match=r"nowhere.csv cannot be read: .*No such file"):
+        read(str(tmp_path / "nowhere.csv"))
+
+
+def test_a_scheme_that_needs_more_is_told_what():
+    with pytest.raises(UnusableTable, match="s3:// needs fsspec and its package for s3"):
+        read("s3://bucket/table.csv")
+
+
+def test_row_numbers_without_a_name_get_one(write):
+    assert list(read(write(",a\n0,1\n1,2\n")).columns) == ["row", "a"]

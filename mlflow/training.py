@@ -1,0 +1,122 @@
+"""One training, from the table to what is to be logged and published."""
+
+import sys
+import time
+from typing import NamedTuple
+
+import joblib
+
+import report
+from candidates import Candidate, list_candidates
+from comparison import Outcome, Result, Setting, choose, compare, find_runner_up, list_tasks, split
+from datasets import Dataset
+from errors import CommandFailed
+from evaluation import fit, search
+from explanation import explain
+from figures import draw
+from progress import Progress
+from records import Model, Record, make_record
+from rival import NotComparable, is_worse, make_rival
+from workers import Failure, run
+
+SEARCH_ROWS = 20_000  # more tell candidates no further apart
+
+
+class TrainingFailed(CommandFailed):
+    """Not one candidate could be trained."""
+
+
+class Options(NamedTuple):
+    """`budget` is in minutes and ends the comparison."""
+
+    seed: int
+    budget: float | None = None
+
+
+class Training(NamedTuple):
+    """`is_worse` says that the winner loses to the live model, by more than chance."""
+
+    winner: Result
+    record: Record
+    is_worse: bool
+
+
+def train(dataset: Dataset, live: dict[str, object] | None, options: Options) -> Training:
+    """Compare the candidates, and the live model of this manifest where that is possible.
+
+    Raises TrainingFailed.
+    """
+    candidates = _leave_out_slow(list_candidates(options.seed), dataset)
+    rivals = _find_rival(live, candidates, dataset)
+    sample = dataset.sample(SEARCH_ROWS, options.seed)
+    setting = Setting(sample, split(sample, options.seed), options.seed)
+    print(report.headline(dataset, sample), flush=True)
+    outcome = _compare([*candidates, *rivals], setting, options.budget)
+    results = [result for result in outcome.results if result.candidate not in rivals]
+    if not results:
+        raise TrainingFailed(report.list_failures(outcome))
+    winner = choose(results)
+    print(report.tabulate(outcome, winner), flush=True)
+    models = _fit(dataset, setting, [winner, *find_runner_up(results, winner)])
+    record = make_record(dataset, outcome, winner, models, options._asdict())
+    record.files |= draw(results, winner, explain(winner, setting))
+    rival = [result for result in outcome.results if result.candidate in rivals]
+    return Training(winner, record, any(is_worse(winner, result) for result in rival))
+
+
+def _leave_out_slow(candidates: list[Candidate], dataset: Dataset) -> list[Candidate]:
+    rows = len(dataset.X)
+    slow = [it for it in candidates if it.max_rows and it.max_rows < rows]
+    for candidate in slow:
+        print(f"{candidate.name} is left out: it is for up to {candidate.max_rows:,} rows.")
+    return [it for it in candidates if it not in slow]
+
+
+def _find_rival(
+    live: dict[str, object] | None, candidates: list[Candidate], dataset: Dataset
+) -> list[Candidate]:
+    """The live model as a candidate, or none."""
+    if live is None:
+        return []
+    try:
+        return [make_rival(live, candidates, dataset)]
+    except NotComparable as reason:
+        print(f"{reason}, so it is not compared.")
+        return []
+
+
+def _compare(candidates: list[Candidate], setting: Setting, budget: float | None) -> Outcome:
+    progress = Progress(list_tasks(candidates, setting), joblib.cpu_count(), sys.stdout)
+    deadline = float("inf") if budget is None else time.monotonic() + 60 * budget
+    try:
+        return compare(candidates, setting, progress.report, deadline)
+    finally:
+        progress.clear()
+
+
+class _Fit(NamedTuple):
+    """A candidate to be fitted on all rows."""
+
+    candidate: Candidate
+    sample: Dataset
+    seed: int
+
+    @property
+    def name(self) -> str:
+        return self.candidate.name
+
+
+def _fit(dataset: Dataset, setting: Setting, results: list[Result]) -> list[Model]:
+    """Raises TrainingFailed where the first cannot be fitted; the others may be missing."""
+    tasks = [_Fit(it.candidate, setting.dataset, setting.seed) for it in results]
+    found = {task.name: model for task, model in run(_fit_one, tasks, dataset)}
+    first = found[tasks[0].name]
+    if isinstance(first, Failure):
+        raise TrainingFailed(f"{tasks[0].name} failed on all rows: {first.reason}.")
+    models = (found[task.name] for task in tasks)
+    return [model for model in models if not isinstance(model, Failure)]
+
+
+def _fit_one(dataset: Dataset, task: _Fit) -> Model:
+    params = search(task.candidate, task.sample, task.seed)
+    return Model(task.name, fit(task.candidate, params, dataset))

@@ -1,0 +1,106 @@
+"""Runs independent tasks on all cores."""
+
+import multiprocessing
+import signal
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
+from typing import Any, NamedTuple, Protocol, TypeVar
+
+import joblib
+from threadpoolctl import threadpool_limits
+
+# Forked from a process that has imported these and done nothing else: as safe as a new one, and
+# there at once.
+_context = multiprocessing.get_context("forkserver")
+_context.set_forkserver_preload(["pandas", "scipy.stats", "sklearn.ensemble", "sklearn.svm"])
+
+
+class Task(Protocol):
+    """Anything that says by its name whose task it is."""
+
+    @property
+    def name(self) -> str: ...
+
+
+class Failure(NamedTuple):
+    """Why there is no result."""
+
+    reason: str
+
+
+T = TypeVar("T", bound=Task)
+S = TypeVar("S")
+R = TypeVar("R")
+
+
+def run(
+    function: Callable[[S, T], R], tasks: list[T], setting: S, deadline: float = float("inf")
+) -> Iterator[tuple[T, R | Failure]]:
+    """Each task with `function(setting, task)`, as they finish, until the deadline.
+
+    The setting is sent to each process once. The deadline is in monotonic time.
+    """
+    waiting = list(tasks)
+    try:
+        with _pool(function, setting) as pool:
+            futures = {pool.submit(_call, task): task for task in tasks}
+            for future in as_completed(futures, _seconds_until(deadline)):
+                outcome = future.result()
+                waiting.remove(futures[future])
+                yield futures[future], outcome
+    except TimeoutError:
+        return
+    except BrokenProcessPool:
+        yield from _run_apart(function, waiting, setting, deadline)
+
+
+def _run_apart(
+    function: Callable[[S, T], R], tasks: list[T], setting: S, deadline: float
+) -> Iterator[tuple[T, R | Failure]]:
+    """A process died. Whose task it was shows when those of each name run alone."""
+    names = list(dict.fromkeys(task.name for task in tasks))
+    if len(names) == 1:
+        yield tasks[0], Failure("its process died; perhaps it ran out of memory")
+        return
+    for name in names:
+        alone = [task for task in tasks if task.name == name]
+        yield from run(function, alone, setting, deadline)
+
+
+@contextmanager
+def _pool(function: Callable[..., Any], setting: Any) -> Iterator[ProcessPoolExecutor]:
+    """A process for each core; none outlives the block, whatever it is doing."""
+    arguments = (function, setting)
+    pool = ProcessPoolExecutor(joblib.cpu_count(), _context, _prepare, arguments)
+    try:
+        yield pool
+    finally:
+        for process in multiprocessing.active_children():
+            process.kill()
+        pool.shutdown(cancel_futures=True)
+
+
+def _seconds_until(deadline: float) -> float | None:
+    return None if deadline == float("inf") else max(0.0, deadline - time.monotonic())
+
+
+_prepared: list[tuple[Callable[..., Any], Any]] = []  # in a worker: the one function it runs
+
+
+def _prepare(function: Callable[..., Any], setting: Any) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to answer
+    # The processes take the cores: threads of BLAS and OpenMP would only get in their way, and
+    # their number changes the last digits.
+    threadpool_limits(1)
+    _prepared.append((function, setting))
+
+
+def _call(task: Any) -> Any:
+    [(function, setting)] = _prepared
+    try:
+        return function(setting, task)
+    except Exception as error:  # an estimator can raise anything
+        return Failure(str(error).partition("\n")[0] or repr(error))

@@ -1,0 +1,28 @@
+"""From a file to an answer, for tables unlike Iris."""
+
+import json
+
+import pytest
+import requests
+from made_tables import TABLES, TARGET
+from processes import find_free_port, running_backend, train, wait_until
+
+
+@pytest.mark.parametrize("make", TABLES, ids=lambda make: make.__name__.removeprefix("make_"))
+def test_a_table_is_trained_on_and_served(make, tmp_path):
+    models_dir = tmp_path / "models"
+    models_dir.mkdir()
+    path = make(tmp_path)
+
+    command = train(models_dir, tmp_path, "--data", path, "--target", TARGET, "--budget", "0.1")
+
+    assert command.returncode == 0, command.stderr
+    manifest = json.loads(next(models_dir.glob("*.json")).read_text())
+    assert manifest["name"] == path.name.partition(".")[0]
+    assert manifest["mlflow"]["experiment"] == manifest["name"]
+    with running_backend(models_dir, find_free_port()) as url:
+        wait_until(lambda: requests.get(f"{url}/health/ready").ok)
+        for example in manifest["examples"]:
+            answer = requests.post(f"{url}/predict", json=example["inputs"]).json()
+            said = list(answer["probabilities"].values())
+            assert said == pytest.approx(example["probabilities"], abs=1e-9)
