@@ -63,7 +63,9 @@ e2e: $(VENV)/installed ## Build, start and test the stack in Docker
 	$(BIN)/python -m pytest tests/e2e
 
 .PHONY: bench
-bench: $(VENV)/installed ## Measure what a change of models costs; needs wrk
+bench: $(VENV)/installed ## Measure trainings, and what a change of models costs; needs wrk
+	$(BIN)/python bench/training_quality.py
+	$(BIN)/python bench/training_speed.py
 	$(BIN)/python bench/going_live.py
 
 .PHONY: lint

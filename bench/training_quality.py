@@ -96,7 +96,9 @@ def report(name: str, rounds: list[Round]) -> None:
         print(f"{candidate:<32}{estimate:>10.3f}{loss:>10.3f}{chosen or '':>8}")
     published = statistics.mean(it.losses[it.chosen].mean() for it in rounds)
     seconds = max(it.seconds for it in rounds)
-    print(f"published {published:.4f}, goal {GOALS[name]}; a comparison took {seconds:.0f} s at most")
+    print(
+        f"published {published:.4f}, goal {GOALS[name]}; a comparison took {seconds:.0f} s at most"
+    )
 
 
 def main() -> None:

@@ -31,6 +31,7 @@ from datasets import Dataset
 
 MAX_CATEGORIES = 100  # of one column; rarer ones are taken together
 KERNEL_POINTS = 500
+MAX_LEAVES = 2_000  # of a tree, so that a forest on a large table is megabytes and not gigabytes
 
 
 @dataclass(frozen=True, eq=False)
@@ -100,7 +101,10 @@ def list_candidates(seed: int) -> list[Candidate]:
 
 def _list_trees(seed: int) -> list[Candidate]:
     leaves = {"min_samples_leaf": [1, 4]}
-    forests = [ExtraTreesClassifier(random_state=seed), RandomForestClassifier(random_state=seed)]
+    forests = [
+        kind(max_leaf_nodes=MAX_LEAVES, random_state=seed)
+        for kind in (ExtraTreesClassifier, RandomForestClassifier)
+    ]
     boosting = HistGradientBoostingClassifier(
         early_stopping=False, l2_regularization=1.0, random_state=seed
     )

@@ -97,14 +97,15 @@ def compare(
     setting: Setting,
     report: Report = lambda *_: None,
     deadline: float = float("inf"),
+    vital: int = 1,
 ) -> Outcome:
     """Score each candidate on each fold; by the deadline, in monotonic time, as far as it got.
 
-    The simplest candidate has all the time it takes, so that there is something to choose.
+    The first candidates, as many as are vital, have all the time they take.
     """
     found: dict[Task, Score] = {}
     failures: dict[str, Failure] = {}
-    for task, outcome in _run(list_tasks(candidates, setting), setting, deadline):
+    for task, outcome in _run(list_tasks(candidates, setting), setting, deadline, vital):
         if isinstance(outcome, Failure):
             failures.setdefault(task.name, outcome)
         else:
@@ -160,16 +161,16 @@ def corrected_error(values: Array) -> float:
 
 
 def _run(
-    tasks: list[Task], setting: Setting, deadline: float
+    tasks: list[Task], setting: Setting, deadline: float, vital: int
 ) -> Iterator[tuple[Task, Score | Failure]]:
     if deadline == float("inf"):
         yield from run(_score, tasks, setting)
         return
     order = list(dict.fromkeys(task.candidate for task in tasks))
     whole = sorted(tasks, key=lambda task: order.index(task.candidate))
-    simplest = len(setting.folds)
-    yield from run(_score, whole[:simplest], setting)
-    yield from run(_score, whole[simplest:], setting, deadline)
+    end = vital * len(setting.folds)
+    yield from run(_score, whole[:end], setting)
+    yield from run(_score, whole[end:], setting, deadline)
 
 
 def _score(setting: Setting, task: Task) -> Score:

@@ -79,6 +79,7 @@ def _draw_roc(explanation: Explanation) -> Figure:
         scores = explanation.probabilities[:, index]
         RocCurveDisplay.from_predictions(is_label, scores, ax=axes, name=label, pos_label=True)
     axes.set_title("ROC, one class against the rest, of rows held out")
+    axes.set(xlabel="False positive rate", ylabel="True positive rate")
     return figure
 
 
@@ -92,6 +93,7 @@ def _draw_calibration(explanation: Explanation) -> Figure:
             is_label, scores, ax=axes, name=label, strategy="quantile", pos_label=True
         )
     axes.set_title("Calibration: what is said, and how often it comes true")
+    axes.set(xlabel="Mean predicted probability", ylabel="Fraction of rows of the class")
     return figure
 
 

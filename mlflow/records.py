@@ -19,6 +19,7 @@ from datasets import Dataset
 from evaluation import METRICS
 
 EXAMPLE_ROWS = 3
+SIGNATURE_ROWS = 10_000
 DIGEST_LENGTH = 36  # MLflow's column holds no more
 
 
@@ -65,7 +66,7 @@ class Record:
 def make_record(
     dataset: Dataset, outcome: Outcome, winner: Result, models: list[Model], params: dict[str, Any]
 ) -> Record:
-    pipeline = models[0].pipeline
+    pipeline, rows = models[0].pipeline, dataset.X.head(SIGNATURE_ROWS)
     return Record(
         name=dataset.name,
         params={
@@ -81,7 +82,7 @@ def make_record(
             for name, failure in outcome.failures.items()
         ],
         dataset=_describe_dataset(dataset),
-        signature=infer_signature(dataset.X, pipeline.predict(dataset.X)),
+        signature=infer_signature(rows, pipeline.predict(rows)),
         example=dataset.X.head(EXAMPLE_ROWS),
         models=models,
         files={"comparison.json": _tabulate(outcome.results)},

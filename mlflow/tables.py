@@ -15,8 +15,7 @@ from charset_normalizer import from_bytes
 
 from errors import CommandFailed
 
-SAMPLE_BYTES = 1_000_000  # to find the encoding from
-SAMPLE_CHARACTERS = 100_000  # to find the delimiter from
+SAMPLE_BYTES = 1_000_000  # to find encoding and delimiter from
 TIMEOUTS = (3.05, 60.0)  # seconds to connect, and between two pieces of the answer
 
 _DELIMITERS = ",;\t|"
@@ -92,12 +91,14 @@ def _parse_parquet(raw: bytes) -> pd.DataFrame:
 
 
 def _parse_csv(raw: bytes) -> pd.DataFrame:
-    text = _decode(raw)
-    if not text.strip():
+    if not raw.strip():
         raise UnusableTable("The file is empty. Give it a header line and rows below.")
-    delimiter, header = _read_header(text[:SAMPLE_CHARACTERS])
+    encoding = _find_encoding(raw)
+    delimiter, header = _read_header(raw[:SAMPLE_BYTES].decode(encoding, errors="replace"))
     options: dict[str, Any] = {
         "sep": delimiter,
+        "encoding": encoding,
+        "encoding_errors": "replace",
         "header": 0,
         "names": _check_names(header),
         "index_col": False,
@@ -105,18 +106,18 @@ def _parse_csv(raw: bytes) -> pd.DataFrame:
         "na_values": ["?"],
         "low_memory": False,
     }
-    frame = _read_csv(text, options)
+    frame = _read_csv(raw, options)
     # Where semicolons part the fields, commas may part the decimals.
     if delimiter == ";" and any(_has_decimal_commas(frame[name]) for name in frame):
-        return _read_csv(text, {**options, "decimal": ","})
+        return _read_csv(raw, {**options, "decimal": ","})
     return frame
 
 
-def _read_csv(text: str, options: dict[str, Any]) -> pd.DataFrame:
+def _read_csv(raw: bytes, options: dict[str, Any]) -> pd.DataFrame:
     with warnings.catch_warnings():
         warnings.simplefilter("error", pd.errors.ParserWarning)
         try:
-            frame: pd.DataFrame = pd.read_csv(io.StringIO(text), **options)
+            frame: pd.DataFrame = pd.read_csv(io.BytesIO(raw), **options)
         except (pd.errors.ParserError, pd.errors.ParserWarning, ValueError) as error:
             message = f"The file is no table: {error}".strip().rstrip(".")
             advice = "Each line needs as many fields as the header; quote those with delimiters"
@@ -124,17 +125,17 @@ def _read_csv(text: str, options: dict[str, Any]) -> pd.DataFrame:
     return frame
 
 
-def _decode(raw: bytes) -> str:
+def _find_encoding(raw: bytes) -> str:
     if raw.startswith(_UTF_16):
-        return raw.decode("utf-16", errors="replace")
+        return "utf-16"
+    if b"\0" in raw:
+        raise UnusableTable("The file is neither CSV, gzip of CSV nor Parquet. Give one of these.")
     try:
-        text = raw.decode("utf-8-sig")
+        raw.decode("utf-8-sig")
     except UnicodeDecodeError:
         found = from_bytes(raw[:SAMPLE_BYTES]).best()
-        text = raw.decode(found.encoding if found else "latin-1", errors="replace")
-    if "\0" in text:
-        raise UnusableTable("The file is neither CSV, gzip of CSV nor Parquet. Give one of these.")
-    return text
+        return found.encoding if found else "latin-1"
+    return "utf-8-sig"
 
 
 def _read_header(sample: str) -> tuple[str, list[str]]:

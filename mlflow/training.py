@@ -51,7 +51,7 @@ def train(dataset: Dataset, live: dict[str, object] | None, options: Options) ->
     sample = dataset.sample(SEARCH_ROWS, options.seed)
     setting = Setting(sample, split(sample, options.seed), options.seed)
     print(report.headline(dataset, sample), flush=True)
-    outcome = _compare([*candidates, *rivals], setting, options.budget)
+    outcome = _compare(candidates, rivals, setting, options.budget)
     results = [result for result in outcome.results if result.candidate not in rivals]
     if not results:
         raise TrainingFailed(report.list_failures(outcome))
@@ -85,11 +85,15 @@ def _find_rival(
         return []
 
 
-def _compare(candidates: list[Candidate], setting: Setting, budget: float | None) -> Outcome:
-    progress = Progress(list_tasks(candidates, setting), joblib.cpu_count(), sys.stdout)
+def _compare(
+    candidates: list[Candidate], rivals: list[Candidate], setting: Setting, budget: float | None
+) -> Outcome:
+    """However short the budget, there is the simplest candidate, and the live model beside it."""
+    everyone = [*rivals, *candidates]
+    progress = Progress(list_tasks(everyone, setting), joblib.cpu_count(), sys.stdout)
     deadline = float("inf") if budget is None else time.monotonic() + 60 * budget
     try:
-        return compare(candidates, setting, progress.report, deadline)
+        return compare(everyone, setting, progress.report, deadline, vital=len(rivals) + 1)
     finally:
         progress.clear()
 

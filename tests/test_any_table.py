@@ -26,3 +26,16 @@ def test_a_table_is_trained_on_and_served(make, tmp_path):
             answer = requests.post(f"{url}/predict", json=example["inputs"]).json()
             said = list(answer["probabilities"].values())
             assert said == pytest.approx(example["probabilities"], abs=1e-9)
+        for feature in manifest["features"][:10]:
+            expect_answers_to_the_strange(f"{url}/predict", example["inputs"], feature)
+
+
+def expect_answers_to_the_strange(address, inputs, feature):
+    """With a warning where training had missing values; and to categories it has not seen."""
+    missing = requests.post(address, json=inputs | {feature["name"]: None})
+    assert missing.status_code == (200 if feature["nullable"] else 422)
+    if feature["nullable"]:
+        assert feature["name"] in [it["feature"] for it in missing.json()["warnings"]]
+    if feature["type"] == "category":
+        unknown = requests.post(address, json=inputs | {feature["name"]: "Atlantis"})
+        assert feature["name"] in [it["feature"] for it in unknown.json()["warnings"]]

@@ -9,7 +9,8 @@ from types import SimpleNamespace
 
 import pytest
 import requests
-from documentation import ROOT, find_command
+from documentation import ROOT, find_command, read_commands
+from made_tables import make_penguins
 from page import SETOSA, expect_answer, fill
 from playwright.sync_api import expect
 from processes import environment, find_free_port, running, wait_until
@@ -207,7 +208,7 @@ def test_containers_may_do_no_more_than_they_need(stack, service):
     assert host["CapDrop"] == ["ALL"]
     assert set(host["CapAdd"] or []) <= {"SETUID", "SETGID", "CAP_SETUID", "CAP_SETGID"}
     assert host["Init"]
-    assert 0 < host["Memory"] <= 2 * 1024**3
+    assert 0 < host["Memory"] <= 6 * 1024**3
     assert host["LogConfig"]["Config"]["max-size"]
     [[binding]] = host["PortBindings"].values()
     assert binding["HostIp"] == "127.0.0.1"
@@ -280,3 +281,24 @@ def test_with_keys_only_signed_models_are_served(stack):
         for it in requests.get(f"{stack.backend}/models").json()["models"]
     }
     assert states[unsigned] == "refused"
+
+
+def test_another_table_takes_iris_place(stack, tab):
+    table = make_penguins(stack.clone / "data")
+    if os.geteuid() == 0:
+        os.chown(table, OWNER, OWNER)
+    name = stack.variables["MLFLOW_CONTAINER"]
+    commands = [it for it in read_commands("docs/training.md") if it.startswith("docker exec")]
+    before = live_version(stack)
+
+    done = run(stack, "sh", "-c", commands[0].replace(" mlflow ", f" {name} "))
+
+    assert done.returncode == 0, done.stderr
+    assert "Column id is left out" in done.stdout
+    wait_until(lambda: live_version(stack) > before)
+    tab.goto(stack.frontend)
+    tab.get_by_role("button", name="Predict").click()
+    expect(tab.get_by_text("Which species is it?")).to_be_visible()
+    expect(tab.get_by_role("combobox", name="Island")).to_be_visible()
+    expect(tab.get_by_test_id("stMetricValue")).to_have_text(re.compile("class"))
+    assert tab.faults == []
