@@ -86,7 +86,8 @@ format: $(VENV)/installed ## Format the code
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-# One resolution for all: the services' locks are parts of the development lock.
+# One resolution for all: the services' locks are parts of the development lock. Only Azure's plug-in
+# wants an older MLflow; what is trained with it has to load in the backend all the same.
 LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
   --custom-compile-command "make lock"
 .PHONY: lock
@@ -96,6 +97,8 @@ lock: $(VENV)/installed ## Lock the dependencies with hashes; ARGS=--upgrade for
 	  rm -f $$service/requirements.txt && \
 	  $(LOCK) --group $$service --constraint requirements-dev.txt --output-file $$service/requirements.txt; \
 	done
+	$(LOCK) $(ARGS) --group azure --constraint backend/requirements.txt \
+	  --output-file mlflow/requirements-azure.txt
 
 .PHONY: down
 down: ## Stop the stack in Docker; models and runs stay

@@ -23,7 +23,7 @@ def main() -> None:
         sys.exit(f"{directory} cannot be written. Check its owner, its mode and its mount.")
     if arguments.data and not arguments.target:
         sys.exit(f"Say which column of {arguments.data} is to be predicted: --target COLUMN.")
-    if not (arguments.republish or arguments.sync):
+    if not (arguments.republish or arguments.sync or arguments.first):
         print(f"Training on {arguments.data or 'Iris'}.", flush=True)
     try:
         sys.exit(_run(arguments))

@@ -1,4 +1,4 @@
-"""Everything that speaks to MLflow."""
+"""Tells MLflow of trainings."""
 
 import logging
 import os
@@ -6,19 +6,17 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from http import HTTPStatus
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import mlflow
-import skops.io
 from mlflow.entities import Dataset, DatasetInput, Metric, Param, RunTag
 from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 
 from errors import CommandFailed
-from publishing import library_versions
-from records import CandidateRun, Model, Record
+from records import CandidateRun, Record
+from registry import Registry, where_supported
 
 # Without these a client waits and retries for minutes when the server is away.
 os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
@@ -54,6 +52,7 @@ class Tracker:
         """`patience` is how many seconds to wait for the server to answer."""
         mlflow.set_tracking_uri(tracking_uri)
         self._client = MlflowClient(tracking_uri)
+        self._registry = Registry(self._client)
         self._uri = tracking_uri
         self._ui_url = ui_url.rstrip("/")
         self._patience = patience
@@ -74,24 +73,17 @@ class Tracker:
             self._log_training(run_id, record)
             for candidate in record.candidates:
                 self._log_candidate(experiment, run_id, record.started_at, candidate)
-            record.versions = [self._register(run_id, record, it) for it in record.models]
+            record.versions = self._registry.register(run_id, record)
         record.run_id, record.unfinished_run_id = run_id, None
         return TrackedRun(record.name, run_id, record.versions[0])
 
     def close(self, record: Record) -> None:
-        """End the run with its tags, and give the models' versions their aliases.
-
-        Raises TrackingUnavailable.
-        """
+        """End the run with its tags, and label its models; raises TrackingUnavailable."""
         if record.run_id is None:
             return
         with _failing_as_unavailable():
-            for version in record.versions[:1]:
-                for name, value in record.tags.items():
-                    self._client.set_model_version_tag(record.name, version, name, value)
-            for alias, version in self._aliases(record).items():
-                with _where_supported():
-                    self._client.set_registered_model_alias(record.name, alias, version)
+            if record.tags:
+                self._registry.label(record)
             self._client.log_batch(record.run_id, tags=[RunTag(*it) for it in record.tags.items()])
             self._client.set_terminated(record.run_id, "FINISHED" if record.tags else "FAILED")
 
@@ -127,7 +119,7 @@ class Tracker:
     def _log_training(self, run_id: str, record: Record) -> None:
         tables = [RunTag("mlflow.loggedArtifacts", _TABLES)]
         self._client.log_batch(run_id, _metrics(record.metrics), _params(record.params), tables)
-        with _where_supported():
+        with where_supported():
             self._client.log_inputs(run_id, [DatasetInput(Dataset(**record.dataset))])
         with tempfile.TemporaryDirectory() as folder:
             for name, content in record.files.items():
@@ -145,64 +137,6 @@ class Tracker:
         self._client.log_batch(run_id, metrics, _params(candidate.params))
         self._client.set_terminated(run_id, "FAILED" if candidate.failure else "FINISHED")
 
-    def _register(self, run_id: str, record: Record, model: Model) -> str:
-        """Log the pipeline as a model of the run and return its registered version."""
-        if not self._client.search_registered_models(f"name = '{record.name}'"):
-            self._client.create_registered_model(record.name)
-        source, model_id = self._upload(run_id, record, model)
-        tags = {"estimator": model.estimator}
-        version = self._client.create_model_version(
-            record.name, source, run_id, tags, model_id=model_id
-        )
-        return str(version.version)
-
-    def _upload(self, run_id: str, record: Record, model: Model) -> tuple[str, str | None]:
-        """Where the model is, and its id where the server has logged models.
-
-        Azure Machine Learning has none: there it goes up as artifacts of the run.
-        """
-        options = _model_options(record, model)
-        try:
-            with mlflow.start_run(run_id=run_id):
-                logged = mlflow.sklearn.log_model(model.pipeline, name=model.estimator, **options)
-        except MlflowException as error:
-            if not _is_not_found(error):
-                raise
-        else:
-            return logged.model_uri, logged.model_id
-        with tempfile.TemporaryDirectory() as folder:
-            mlflow.sklearn.save_model(model.pipeline, f"{folder}/model", **options)
-            self._client.log_artifacts(run_id, f"{folder}/model", model.estimator)
-        return f"{self._client.get_run(run_id).info.artifact_uri}/{model.estimator}", None
-
-    def _aliases(self, record: Record) -> dict[str, str]:
-        """The winner is the champion once it is live, and a challenger where it is not."""
-        if not record.published:
-            return dict(zip(["challenger"], record.versions, strict=False))
-        if self._has_newer_champion(record):
-            return {}
-        return dict(zip(["champion", "challenger"], record.versions, strict=False))
-
-    def _has_newer_champion(self, record: Record) -> bool:
-        """As when a record is sent after a later training's."""
-        try:
-            champion = self._client.get_model_version_by_alias(record.name, "champion")
-        except MlflowException:
-            return False
-        return bool(champion.tags.get("model_file", "") > record.tags["model_file"])
-
-
-def _model_options(record: Record, model: Model) -> dict[str, Any]:
-    libraries = library_versions().items()
-    return {
-        "signature": record.signature,
-        "input_example": record.example,
-        # Given, or MLflow spends seconds on finding them out.
-        "pip_requirements": [f"{name}=={v}" for name, v in libraries if name != "python"],
-        # We have just made it ourselves.
-        "skops_trusted_types": skops.io.get_untrusted_types(data=skops.io.dumps(model.pipeline)),
-    }
-
 
 @contextmanager
 def _failing_as_unavailable() -> Iterator[None]:
@@ -211,21 +145,6 @@ def _failing_as_unavailable() -> Iterator[None]:
     except MlflowException as error:
         message = str(error).partition("\n")[0]
         raise TrackingUnavailable(f"MLflow failed half-way: {message}.") from None
-
-
-@contextmanager
-def _where_supported() -> Iterator[None]:
-    """What a server without these routes can do without."""
-    try:
-        yield
-    except MlflowException as error:
-        if not _is_not_found(error):
-            raise
-
-
-def _is_not_found(error: MlflowException) -> bool:
-    status: int = error.get_http_status_code()  # type: ignore[no-untyped-call]
-    return status == HTTPStatus.NOT_FOUND or "error code 404" in str(error)
 
 
 def _metrics(metrics: dict[str, float]) -> list[Metric]:

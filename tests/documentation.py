@@ -1,6 +1,8 @@
-"""Reads the documentation as a reader would."""
+"""Reads the documentation as a reader would, and what it is to say."""
 
+import ast
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
@@ -13,6 +15,35 @@ def read_commands(name: str) -> list[str]:
 
 
 def find_command(name: str, start: str) -> str:
-    """The one command of a page that starts like this."""
-    [command] = [command for command in read_commands(name) if command.startswith(start)]
-    return command
+    """The first command of a page that starts like this."""
+    return next(command for command in read_commands(name) if command.startswith(start))
+
+
+def find_refusals(name: str) -> Iterator[str]:
+    """Of each refusal in a module of the trainer the first sentence, as a regular expression."""
+    module = ast.parse((ROOT / "mlflow" / name).read_text())
+    statements = [node for node in ast.walk(module) if isinstance(node, ast.stmt)]
+    known: dict[str, ast.expr] = {}  # the constants, and what was last given each name
+    for node in [*module.body, *sorted(statements, key=lambda it: it.lineno)]:
+        match node:
+            case ast.Assign([ast.Name(variable)], value):
+                known[variable] = value
+            case ast.Raise(ast.Call(ast.Name("UnusableTable" | "LeftOut"), [said])):
+                sentence = re.split(r"\. |\.$", _text(said, known))[0]
+                yield ".+".join(map(re.escape, sentence.split("…")))
+
+
+def _text(node: ast.AST, known: dict[str, ast.expr]) -> str:
+    """What an expression says, with … for what only the run knows."""
+    match node:
+        case ast.Constant(value):
+            return str(value)
+        case ast.JoinedStr(parts):
+            return "".join(_text(part, known) for part in parts)
+        case ast.FormattedValue(ast.Name(name)) | ast.Name(name) if name in known:
+            return _text(known[name], known)
+        case ast.Call(ast.Attribute(), [ast.List([first, *_])]):  # " ".join([…])
+            return _text(first, known)
+        case ast.Call(ast.Attribute(ast.Call() | ast.JoinedStr() as text)):  # f"…".strip()
+            return _text(text, known)
+    return "…"

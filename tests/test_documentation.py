@@ -3,11 +3,14 @@
 import json
 import re
 import subprocess
+import sys
 
 import pytest
-from documentation import ROOT, read_commands
+from documentation import ROOT, find_refusals, read_commands
+from made_tables import TARGET, make_mixed
+from processes import train
 
-FILES = [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")]
+FILES = [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")]
 PAGES = [file.relative_to(ROOT).as_posix() for file in FILES]
 
 # Where each command of the documentation is run.
@@ -15,7 +18,7 @@ RUN_BY = {
     "make run": "tests/e2e/test_stack.py",
     "make test": ".ci/run",
     "curl": "tests/test_local.py",
-    "docker exec": "tests/e2e/test_stack.py",  # with and without --republish
+    "docker exec": "tests/e2e/test_stack.py",  # plain, with --data, with --republish
     "cd ": "tests/test_local.py",
 }
 
@@ -41,20 +44,52 @@ def settings():
     return variables - {"DROP_ROOT"}  # the image's own
 
 
-def keys(manifest):
-    """The manifest's keys, and those of a feature."""
-    return set(manifest) | {f"features[].{key}" for key in manifest["features"][0]}
+@pytest.fixture(scope="module")
+def mixed(tmp_path_factory):
+    """The folder of models of a table that has a column of each kind."""
+    models_dir, runs_dir = tmp_path_factory.mktemp("models"), tmp_path_factory.mktemp("runs")
+    table = make_mixed(runs_dir)
+    command = train(models_dir, runs_dir, "--data", table, "--target", TARGET, "--budget", "0.1")
+    assert command.returncode == 0, command.stderr
+    return models_dir
+
+
+def keys(models_dir):
+    """Those of a manifest, and of all its features."""
+    [path] = models_dir.glob("*.json")
+    manifest = json.loads(path.read_text())
+    features = {f"features[].{key}" for feature in manifest["features"] for key in feature}
+    return set(manifest) | features
 
 
 def test_every_setting_is_documented_and_no_other():
     assert documented("docs/configuration.md") == settings()
 
 
-def test_every_manifest_key_is_documented_and_no_other(published):
-    [path] = published.models_dir.glob("*.json")
-    manifest = json.loads(path.read_text())
+def test_every_manifest_key_is_documented_and_no_other(published, mixed):
+    written = keys(published.models_dir) | keys(mixed)
 
-    assert documented("docs/models.md", "## The manifest") == keys(manifest)
+    assert documented("docs/models.md", "## The manifest") == written
+
+
+def test_every_option_of_a_training_is_documented_and_no_other():
+    command = [sys.executable, str(ROOT / "mlflow/metrics.py"), "--help"]
+    said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+
+    options = {row.split()[0] for row in documented("docs/training.md", "## Options")}
+    assert options == set(re.findall(r"^  (--\w+)", said, re.MULTILINE))
+
+
+def test_every_refusal_of_a_table_is_documented_and_no_other():
+    headings = ("## What is left out", "## What is refused")
+    said = set.union(*(documented("docs/training.md", heading) for heading in headings))
+    modules = ("tables.py", "columns.py", "datasets.py")
+    refusals = [refusal for module in modules for refusal in find_refusals(module)]
+
+    for sentence in said:
+        assert any(re.fullmatch(refusal, sentence) for refusal in refusals), sentence
+    for refusal in refusals:
+        assert any(re.fullmatch(refusal, sentence) for sentence in said), refusal
 
 
 def test_every_reason_of_a_refusal_is_documented_and_no_other():
@@ -87,7 +122,7 @@ def test_every_make_target_in_the_text_exists():
 
 @pytest.mark.parametrize("page", PAGES)
 def test_every_link_to_a_file_leads_to_one(page):
-    links = re.findall(r"\]\(([^)#]+)\)", (ROOT / page).read_text())
+    links = re.findall(r"\]\(([^)#]+)[)#]", (ROOT / page).read_text())
 
     for link in links:
         assert link.startswith("http") or ((ROOT / page).parent / link).exists(), link

@@ -1,0 +1,210 @@
+import ipaddress
+import json
+import os
+import re
+import ssl
+import subprocess
+import sys
+import tempfile
+import threading
+from datetime import UTC, datetime, timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import joblib
+import mlflow
+import numpy as np
+import pytest
+import requests
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from mlflow.tracking import MlflowClient
+from processes import ROOT, environment, running_mlflow
+
+from datasets import read_iris
+
+LOCK = ROOT / "mlflow/requirements-azure.txt"
+SCOPE = "/subscriptions/s/resourceGroups/r/providers/Microsoft.MachineLearningServices/workspaces/w"
+# What the service is known not to have, or not documented to have.
+MISSING = ("/logged-models", "/registered-models/alias", "/runs/log-inputs", "/mlflow/server-info")
+TOKEN = "of az login"
+
+
+class Workspace(ThreadingHTTPServer):
+    """What azureml-mlflow can tell of Azure Machine Learning, before a real MLflow server."""
+
+    def __init__(self, upstream, folder):
+        super().__init__(("127.0.0.1", 0), Request)
+        self.certificate = make_certificate(folder)
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(self.certificate)
+        self.socket = context.wrap_socket(self.socket, server_side=True)
+        self.upstream = upstream
+        self.address = f"127.0.0.1:{self.server_port}"
+        self.runs = f"azureml://{self.address}/mlflow/v2.0{SCOPE}/experiments/"
+        self.missing, self.credentials, self.stores = set(), set(), True
+
+    def ask(self, method, path, body):
+        """The server's answer, in which artifacts are where the service has them."""
+        body = re.sub(rf"{re.escape(self.runs)}(\w+)/runs/", r"mlflow-artifacts:/\1/", body.decode())
+        headers = {"Content-Type": "application/json"}
+        answer = requests.request(method, self.upstream + path, data=body, headers=headers)
+        text = re.sub(r"mlflow-artifacts:/(\w+)/(\w+)", rf"{self.runs}\1/runs/\2", answer.text)
+        return answer.status_code, text
+
+    def place(self, run, body):
+        """Where each of a run's files is to be put."""
+        paths = [it["path"] for it in json.loads(body)["paths"]]
+        place = f"https://{self.address}/blob/{run}/artifacts"
+        places = {path: {"contentUri": f"{place}/{path}?sig=s"} for path in paths}
+        return 200, json.dumps({"artifactContentInformation": places})
+
+    def store(self, path, body):
+        if not self.stores:
+            return 403, ""
+        url = f"{self.upstream}/api/2.0/mlflow-artifacts/artifacts/{path.partition('?')[0]}"
+        requests.put(url, data=body).raise_for_status()
+        return 201, ""
+
+
+class Request(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def answer(self):
+        body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        status, text = self.find_answer(body)
+        self.send_response(status)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(text.encode())))
+        self.end_headers()
+        self.wfile.write(text.encode())
+
+    do_GET = do_POST = do_PUT = do_PATCH = answer  # noqa: N815
+
+    def find_answer(self, body):
+        workspace = self.server
+        if self.path.startswith("/blob/"):
+            return workspace.store(self.path.removeprefix("/blob/"), body)
+        workspace.credentials.add(self.headers["Authorization"])
+        if missing := [route for route in MISSING if route in self.path]:
+            workspace.missing.update(missing)
+            return 404, ""
+        if "mlflow.prompt" in self.path:  # which MLflow 3 adds to filters on models
+            return 400, '{"error_code": "INVALID_PARAMETER_VALUE"}'
+        history = rf"/history/v1.0{SCOPE}/experiments/(\w+)/runs/(\w+)/artifacts/batch/metadata"
+        if uploaded := re.match(history, self.path):
+            return workspace.place("/".join(uploaded.groups()), body)
+        path = self.path.removeprefix(f"/mlflow/v2.0{SCOPE}")
+        return workspace.ask(self.command, path, body)
+
+    def log_message(self, *_):
+        pass
+
+
+def make_certificate(folder):
+    """A file with a certificate for this machine, and its key."""
+    key, now = ec.generate_private_key(ec.SECP256R1()), datetime.now(UTC)
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "localhost")])
+    names = x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))])
+    certificate = (
+        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
+        .not_valid_before(now - timedelta(days=1))
+        .not_valid_after(now + timedelta(days=1))
+        .add_extension(names, critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    private = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    (folder / "certificate.pem").write_bytes(certificate.public_bytes(Encoding.PEM) + private)
+    return folder / "certificate.pem"
+
+
+@pytest.fixture(scope="module")
+def python():
+    """Of an environment with what the lock says, and nothing else."""
+    with tempfile.TemporaryDirectory() as folder:
+        subprocess.run([sys.executable, "-m", "venv", folder], check=True)
+        install = [f"{folder}/bin/pip", "install", "--quiet", "--disable-pip-version-check"]
+        # Compiled when imported: most of it never is.
+        command = [*install, "--no-compile", "--require-hashes", "-r", LOCK]
+        subprocess.run(command, check=True)
+        yield f"{folder}/bin/python"
+
+
+@pytest.fixture(scope="module")
+def workspace(published, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("workspace")
+    with running_mlflow(published.models_dir, folder) as url, Workspace(url, folder) as it:
+        threading.Thread(target=it.serve_forever, daemon=True).start()
+        yield it
+        it.shutdown()
+
+
+@pytest.fixture
+def train(python, workspace, tmp_path):
+    """Runs metrics.py as a user who has logged in."""
+    az = tmp_path / "az"
+    login = {"accessToken": TOKEN, "expires_on": int(datetime.now(UTC).timestamp()) + 3600}
+    az.write_text(f"#!/bin/sh\necho '{json.dumps(login)}'\n")
+    az.chmod(0o755)
+    variables = environment(
+        MODELS_DIR=tmp_path,
+        UNSENT_RUNS_DIR=tmp_path / "unsent",
+        MLFLOW_TRACKING_URI=f"azureml://{workspace.address}/mlflow/v1.0{SCOPE}",
+        REQUESTS_CA_BUNDLE=workspace.certificate,
+        PATH=f"{tmp_path}:{os.environ['PATH']}",
+        # Or others are looked for in the network, as is the cloud.
+        AZURE_TOKEN_CREDENTIALS="AzureCliCredential",
+        AZUREML_CURRENT_CLOUD="AzureCloud",
+    )
+    command = [python, ROOT / "mlflow/metrics.py", "--budget", "0.05"]
+    return lambda: subprocess.run(
+        command, env=variables, capture_output=True, text=True, timeout=240
+    )
+
+
+def read_locked(lock: Path) -> list[str]:
+    """What a published pickle needs, with the versions."""
+    pattern = r"^(?:scikit-learn|joblib|numpy|scipy|threadpoolctl)==.*?(?= \\$)"
+    return re.findall(pattern, lock.read_text(), re.MULTILINE)
+
+
+def test_what_is_trained_for_azure_has_the_backends_versions():
+    locked = read_locked(LOCK)
+
+    assert len(locked) >= 5
+    assert locked == read_locked(ROOT / "backend/requirements.txt")
+
+
+def test_the_same_command_logs_to_a_workspace_and_registers_the_model(train, workspace, tmp_path):
+    command = train()
+
+    assert command.returncode == 0, command.stderr
+    assert command.stderr == ""
+    assert workspace.credentials == {f"Bearer {TOKEN}"}
+    mlflow.set_tracking_uri(workspace.upstream)
+    version = MlflowClient().get_model_version("iris", "1")
+    published = next(tmp_path.glob("model_*.pkl"))
+    assert version.tags["model_file"] == published.name
+    run = MlflowClient().get_run(version.run_id)
+    assert (run.info.status, run.info.run_name) == ("FINISHED", "training")
+    assert f"Logged https://ml.azure.com/runs/{version.run_id}?wsid=/sub" in command.stdout
+    assert {it.path for it in MlflowClient().list_artifacts(version.run_id)} > {"comparison.json"}
+    assert "/logged-models" in workspace.missing
+    X, model = read_iris().X, mlflow.sklearn.load_model("models:/iris/1")
+    expected = joblib.load(published).predict_proba(X)
+    np.testing.assert_array_equal(model.predict_proba(X), expected)
+
+
+def test_what_a_workspace_does_not_take_is_kept_and_the_model_published(
+    train, workspace, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(workspace, "stores", False)
+
+    command = train()
+
+    assert command.returncode == 0, command.stderr
+    assert "Not logged: MLflow failed half-way: " in command.stderr
+    assert len(list(tmp_path.glob("model_*.pkl"))) == 1
+    assert len(list((tmp_path / "unsent").iterdir())) == 1
