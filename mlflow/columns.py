@@ -122,7 +122,7 @@ def _refuse_dirty_numbers(texts: pd.Series) -> None:
     row, name = strange.index[0], quote(texts.name)
     message = (
         f"Column {texts.name} holds numbers, but for {len(strange)} of {len(texts)} values: "
-        f"{strange.iloc[0]!r} in row {row + 1}"
+        f"{strange.iloc[0]!r} in row {row + 1} below the header"
     )
     advice = f"Correct them or leave them empty; if they are codes, --category {name}"
     raise UnusableTable(f"{message}. {advice}; else --drop {name}.")

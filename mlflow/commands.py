@@ -1,7 +1,9 @@
 """Runs what the command line asks for."""
 
 import argparse
+from dataclasses import replace
 from datetime import UTC, datetime
+from urllib.parse import urlsplit, urlunsplit
 
 from datasets import Dataset, make_dataset, read_iris
 from delivery import Services, deliver, send_kept
@@ -63,9 +65,18 @@ def _is_published(arguments: argparse.Namespace, publisher: Publisher) -> bool:
 def _read(arguments: argparse.Namespace) -> Dataset:
     if not arguments.data:
         return read_iris()
-    table = read_table(arguments.data)
+    table = read_table(arguments.data, texts=arguments.category)
     name, target = arguments.name, arguments.target
-    return make_dataset(table, name, target, arguments.drop, arguments.category)
+    dataset = make_dataset(table, name, target, arguments.drop, arguments.category)
+    return replace(dataset, source=_public(arguments.data))
+
+
+def _public(source: str) -> str:
+    """Without what gives access to it: of a URL, user and query."""
+    parts = urlsplit(source)
+    if not parts.netloc:
+        return source
+    return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
 
 
 def _connect(arguments: argparse.Namespace) -> Services:

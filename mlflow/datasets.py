@@ -95,8 +95,9 @@ def make_dataset(
 def _require(column: str, frame: pd.DataFrame) -> None:
     if column in frame.columns:
         return
-    near = difflib.get_close_matches(column, frame.columns, n=1)
-    meant = f" Did you mean {near[0]}?" if near else ""
+    folded = {name.casefold(): name for name in frame.columns}
+    near = difflib.get_close_matches(column.casefold(), folded, n=1)
+    meant = f" Did you mean {folded[near[0]]}?" if near else ""
     names = ", ".join(frame.columns[:20])
     raise UnusableTable(f"There is no column {column}.{meant} The columns are {names}.")
 
@@ -108,8 +109,8 @@ def _read_labels(values: pd.Series) -> tuple[pd.Series, list[str]]:
     labels = read_texts(present)
     counts = labels.value_counts()
     if len(labels) < MIN_ROWS:
-        message = f"{values.name} has {len(labels)} labels; a comparison needs {MIN_ROWS} at least"
-        raise UnusableTable(f"{message}. Add rows.")
+        message = f"Column {values.name} has labels in {len(labels)} row(s)"
+        raise UnusableTable(f"{message}; a comparison needs {MIN_ROWS} at least. Add rows.")
     if len(counts) < 2:  # noqa: PLR2004
         message = f"Column {values.name} holds only {counts.index[0]!r}"
         raise UnusableTable(f"{message}. A classifier needs two classes; add rows of another.")
@@ -123,7 +124,11 @@ def _read_labels(values: pd.Series) -> tuple[pd.Series, list[str]]:
 
 
 def _refuse_quantities(labels: pd.Series) -> None:
-    different = labels.nunique()
+    try:
+        different = labels.nunique()
+    except TypeError:
+        message = f"Column {labels.name} holds lists or the like, not labels"
+        raise UnusableTable(f"{message}. Take another column as the target.") from None
     fractions = pd.api.types.is_float_dtype(labels) and (labels % 1 != 0).any()
     if different > (MAX_NUMERIC_CLASSES if fractions else MAX_CLASSES):
         what = "numbers" if pd.api.types.is_numeric_dtype(labels) else "labels"
@@ -157,7 +162,7 @@ def _refuse_leaks(X: pd.DataFrame, kinds: dict[str, Kind], labels: pd.Series) ->
         if (values.groupby(labels).nunique() == 1).all():
             what = "is" if kinds[name] == "category" else "tells"
             message = f"Column {name} {what} {labels.name} under another name"
-            advice = f"Nothing is to be learnt from it: --drop {quote(name)}"
+            advice = f"It is the answer itself: --drop {quote(name)}"
             raise UnusableTable(f"{message}: each of its values goes with one class. {advice}.")
 
 

@@ -28,7 +28,7 @@ def main() -> None:
     try:
         sys.exit(_run(arguments))
     except KeyboardInterrupt:
-        sys.exit("\nStopped; nothing was published.")
+        sys.exit("\nStopped.")
     except OSError as error:
         sys.exit(f"Nothing was published: {error}. Mend that and train again.")
 
@@ -76,6 +76,8 @@ def _parse_arguments() -> argparse.Namespace:
     add("--sync", action="store_true", help="send MLflow the trainings that it missed")
     add("--republish", metavar="VERSION", help="publish this older version again, untrained")
     arguments = parser.parse_args()
+    if not arguments.data and (arguments.target or arguments.drop or arguments.category):
+        parser.error("--target, --drop and --category are for a table: name it with --data")
     arguments.name = arguments.name or _name_of(arguments.data or "iris")
     arguments.models_dir = Path(environment.get("MODELS_DIR", "/models"))
     arguments.signing_key = Path(

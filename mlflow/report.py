@@ -22,14 +22,14 @@ def headline(dataset: Dataset, sample: Dataset) -> str:
     return "\n".join(lines)
 
 
-def tabulate(outcome: Outcome, winner: Result) -> str:
+def tabulate(outcome: Outcome, candidates: list[Result], winner: Result) -> str:
     """Mean ± standard error of every metric by candidate, failures, and the choice."""
     heads = "".join(f"{head:>{_CELL_WIDTH}}" for head in _HEADS)
     lines = [f"{'':<{_NAME_WIDTH}}{heads}{'fit ms':>9}{'predict ms':>12}"]
     lines += [_row(result) for result in outcome.results]
     if outcome.failures:
         lines += ["", list_failures(outcome)]
-    best = min(outcome.results, key=lambda result: result.mean("log_loss"))
+    best = min(candidates, key=lambda result: result.mean("log_loss"))
     why = "the lowest log loss"
     if best is not winner:
         why = f"the simplest within one standard error of the lowest log loss, {best.name}'s"

@@ -6,6 +6,7 @@ import hashlib
 import importlib
 import io
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -33,10 +34,13 @@ class Table(NamedTuple):
     sha256: str
 
 
-def read_table(source: str) -> Table:
-    """The table in a local file or at a URL; raises UnusableTable."""
+def read_table(source: str, texts: Sequence[str] = ()) -> Table:
+    """The table in a local file or at a URL; raises UnusableTable.
+
+    Of CSV the columns in `texts` are taken letter by letter, zeros in front and all.
+    """
     raw = _fetch(source)
-    frame = _parse(raw)
+    frame = _parse(raw, texts)
     if frame.empty:
         raise UnusableTable(f"{source} holds no rows. Give it a header line and rows below.")
     return Table(frame, hashlib.sha256(raw).hexdigest())
@@ -50,8 +54,13 @@ def _fetch(source: str) -> bytes:
             return _fetch_by_fsspec(source)
         answer = requests.get(source, timeout=TIMEOUTS)
         answer.raise_for_status()
-    except (OSError, ValueError) as error:  # those of requests are OSErrors too
-        raise UnusableTable(f"{source} cannot be read: {error}.") from None
+    except FileNotFoundError:
+        advice = "In the container, the files of the folder data/ are data/…"
+        raise UnusableTable(f"There is no file {source}. {advice}.") from None
+    except (requests.ConnectionError, requests.Timeout):
+        raise UnusableTable(f"{source} does not answer. Check the address.") from None
+    except (OSError, ValueError) as error:  # other ones of requests are OSErrors too
+        raise UnusableTable(f"{source} cannot be read: {_strip(error)}.") from None
     return answer.content
 
 
@@ -68,31 +77,32 @@ def _fetch_by_fsspec(source: str) -> bytes:
     return content
 
 
-def _parse(raw: bytes) -> pd.DataFrame:
+def _parse(raw: bytes, texts: Sequence[str]) -> pd.DataFrame:
     """By what the bytes are, as names of files promise anything."""
     if raw.startswith(b"\x1f\x8b"):
         try:
             raw = gzip.decompress(raw)
         except (OSError, EOFError) as error:
-            raise UnusableTable(f"The gzip file is damaged: {error}. Copy it again.") from None
+            raise UnusableTable(
+                f"The gzip file is damaged: {_strip(error)}. Copy it again."
+            ) from None
     if raw.startswith(b"PAR1"):
         return _parse_parquet(raw)
-    return _parse_csv(raw)
+    return _parse_csv(raw, texts)
 
 
 def _parse_parquet(raw: bytes) -> pd.DataFrame:
     try:
         frame = pd.read_parquet(io.BytesIO(raw))
     except (OSError, ValueError) as error:  # pyarrow's are one or the other
-        raise UnusableTable(f"The Parquet file is damaged: {error}. Copy it again.") from None
+        message = f"The Parquet file is damaged: {_strip(error)}"
+        raise UnusableTable(f"{message}. Copy it again.") from None
     if any(frame.index.names):
         frame = frame.reset_index()
     return frame.set_axis(_check_names([str(name) for name in frame.columns]), axis="columns")
 
 
-def _parse_csv(raw: bytes) -> pd.DataFrame:
-    if not raw.strip():
-        raise UnusableTable("The file is empty. Give it a header line and rows below.")
+def _parse_csv(raw: bytes, texts: Sequence[str]) -> pd.DataFrame:
     encoding = _find_encoding(raw)
     delimiter, header = _read_header(raw[:SAMPLE_BYTES].decode(encoding, errors="replace"))
     options: dict[str, Any] = {
@@ -105,6 +115,7 @@ def _parse_csv(raw: bytes) -> pd.DataFrame:
         "skipinitialspace": True,
         "na_values": ["?"],
         "low_memory": False,
+        "dtype": dict.fromkeys(texts, "str"),
     }
     frame = _read_csv(raw, options)
     # Where semicolons part the fields, commas may part the decimals.
@@ -119,7 +130,7 @@ def _read_csv(raw: bytes, options: dict[str, Any]) -> pd.DataFrame:
         try:
             frame: pd.DataFrame = pd.read_csv(io.BytesIO(raw), **options)
         except (pd.errors.ParserError, pd.errors.ParserWarning, ValueError) as error:
-            message = f"The file is no table: {error}".strip().rstrip(".")
+            message = f"The file is no table: {_strip(error)}"
             advice = "Each line needs as many fields as the header; quote those with delimiters"
             raise UnusableTable(f"{message}. {advice}.") from None
     return frame
@@ -144,9 +155,11 @@ def _read_header(sample: str) -> tuple[str, list[str]]:
     for delimiter in _DELIMITERS:
         rows = csv.reader(io.StringIO(sample), delimiter=delimiter, skipinitialspace=True)
         try:
-            headers[delimiter] = next(row for row in rows if row)
+            headers[delimiter] = next((row for row in rows if row), [])
         except csv.Error as error:
-            raise UnusableTable(f"The header cannot be read: {error}.") from None
+            raise UnusableTable(f"The header cannot be read: {_strip(error)}.") from None
+    if not any(headers.values()):
+        raise UnusableTable("The file is empty. Give it a header line and rows below.")
     return max(headers.items(), key=lambda item: len(item[1]))
 
 
@@ -158,9 +171,15 @@ def _check_names(names: list[str]) -> list[str]:
         raise UnusableTable(f"Two columns are named {twice[0]}. Rename one of them.")
     if names.count("") > 1 or "" in names[1:]:
         place = len(names) - names[::-1].index("")
-        raise UnusableTable(f"Column {place} has no name. Give it one in the header line.")
+        advice = "Give it one, or take the delimiter from the end of each line"
+        raise UnusableTable(f"Column {place} has no name. {advice}.")
     # pandas and R write the number of each row into a first column without a name.
     return [name or "row" for name in names]
+
+
+def _strip(error: Exception) -> str:
+    """Its message without the full stop, as we set our own."""
+    return str(error).strip().rstrip(".")
 
 
 def _is_number(name: str) -> bool:

@@ -89,6 +89,8 @@ class Tracker:
 
     def address(self, record: Record) -> str:
         """Of the run's page, as a browser reaches it; raises TrackingUnavailable."""
+        if not self._ui_url.startswith("http"):
+            return f"run {record.run_id} of experiment {record.name}"
         with _failing_as_unavailable():
             experiment = self._experiment_id(record.name)
         # Without the parameter the UI opens in its view for language models, with no runs.

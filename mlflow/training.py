@@ -56,7 +56,7 @@ def train(dataset: Dataset, live: dict[str, object] | None, options: Options) ->
     if not results:
         raise TrainingFailed(report.list_failures(outcome))
     winner = choose(results)
-    print(report.tabulate(outcome, winner), flush=True)
+    print(report.tabulate(outcome, results, winner), flush=True)
     models = _fit(dataset, setting, [winner, *find_runner_up(results, winner)])
     record = make_record(dataset, outcome, winner, models, options._asdict())
     record.files |= draw(results, winner, explain(winner, setting))

@@ -121,7 +121,8 @@ def test_a_dropped_column_is_not_looked_at():
     [
         (["a"] * ROWS, "Column y holds only 'a'"),
         (["a"] * (ROWS - 3) + ["b"] * 3, r"Class 'b' of y has 3 row\(s\); 5 are needed"),
-        (["a", "b"] * 9 + [None] * (ROWS - 18), "y has 18 labels; a comparison needs 20"),
+        (["a", "b"] * 9 + [None] * (ROWS - 18), r"y has labels in 18 row\(s\); .* needs 20"),
+        ([[1]] * ROWS, "Column y holds lists or the like, not labels"),
         (list(np.linspace(0, 1, ROWS)), "Column y holds 40 different numbers: too many"),
     ],
 )
@@ -153,8 +154,8 @@ def test_labels_are_text(labels, classes):
 def test_a_column_that_is_not_there_is_named_with_the_nearest():
     table = Table(pd.DataFrame({"species": ["a"], "x": [1]}), "")
 
-    with pytest.raises(UnusableTable, match=r"no column Species\. Did you mean species"):
-        make_dataset(table, "table", "Species")
+    with pytest.raises(UnusableTable, match=r"no column SPECIES\. Did you mean species"):
+        make_dataset(table, "table", "SPECIES")
     with pytest.raises(UnusableTable, match="no column w"):
         make_dataset(table, "table", "species", drop=["w"])
 

@@ -150,14 +150,15 @@ def test_the_first_training_of_another_table_is_not_skipped(models_dir, tmp_path
     command = run("--first", **other)
 
     assert "published already" not in command.stdout
-    assert "y has 1 labels; a comparison needs 20" in command.stderr
+    assert "Column y has labels in 1 row(s); a comparison needs 20" in command.stderr
 
 
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [
-        (["--data", "nowhere.csv", "--target", "y"], 1, "nowhere.csv cannot be read"),
+        (["--data", "nowhere.csv", "--target", "y"], 1, "There is no file nowhere.csv"),
         (["--data", "nowhere.csv"], 1, "Say which column of nowhere.csv is to be predicted"),
+        (["--target", "y"], 2, "name it with --data"),
         (["--name", "a/b"], 2, "use letters, digits, spaces"),
         (["--seed", "-1"], 2, "use a whole number from 0"),
         (["--budget", "nan"], 2, "use a number of minutes above 0"),

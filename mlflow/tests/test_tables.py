@@ -93,10 +93,12 @@ def test_the_hash_is_that_of_the_file(write):
     ("content", "message"),
     [
         ("", "is empty"),
+        ("\ufeff\n", "is empty"),
         ("a,b\n", "holds no rows"),
         ("1,2\n3,4\n", "first line holds numbers"),
         ("a,b,a\n1,2,3\n", "Two columns are named a. Rename one"),
         ("a,,b\n1,2,3\n", "Column 2 has no name"),
+        ("a,b,\n1,2,\n", "Column 3 has no name.*take the delimiter from the end"),
         ("a,b\n1,2\n1,2,3\n", "Expected 2 fields in line 3, saw 3"),
         (b"\x89PNG\r\n\x1a\n\0\0\0", "neither CSV, gzip of CSV nor Parquet"),
         (gzip.compress(b"a,b\n1,2\n" * 999)[:40], "gzip file is damaged"),
@@ -109,8 +111,20 @@ def test_what_is_no_table_is_said(write, content, message):
 
 
 def test_a_missing_file_is_named(tmp_path):
-    with pytest.raises(UnusableTable, match=r"nowhere.csv cannot be read: .*No such file"):
+    with pytest.raises(UnusableTable, match=r"There is no file .*nowhere.csv"):
         read(str(tmp_path / "nowhere.csv"))
+
+
+def test_an_address_that_does_not_answer_is_said():
+    with pytest.raises(UnusableTable, match=r"http://127.0.0.1:9/t.csv does not answer"):
+        read("http://127.0.0.1:9/t.csv")
+
+
+def test_codes_are_read_letter_by_letter(write):
+    frame = read_table(write("a,b\n01,1\n10,2\n"), texts=["a"]).frame
+
+    assert frame["a"].tolist() == ["01", "10"]
+    assert frame["b"].tolist() == [1, 2]
 
 
 def test_a_scheme_that_needs_more_is_told_what():

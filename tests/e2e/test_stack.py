@@ -133,7 +133,7 @@ def test_the_form_predicts_in_a_browser(stack, tab):
 def test_mlflow_shows_the_training_in_a_browser(stack, tab):
     tab.goto(f"{stack.mlflow}/#/experiments/1/runs/{trainings(stack)[0]}")
 
-    expect(tab.get_by_role("link", name="LinearDiscriminantAnalysis")).to_be_visible()
+    expect(tab.get_by_role("link", name="LinearDiscriminantAnalysis").first).to_be_visible()
     expect(tab.get_by_text("model_file")).to_be_visible()
 
 
