@@ -3,8 +3,8 @@
 import argparse
 from dataclasses import replace
 from datetime import UTC, datetime
-from urllib.parse import urlsplit, urlunsplit
 
+from addresses import hide_secrets
 from datasets import Dataset, make_dataset, read_iris
 from delivery import Services, deliver, send_kept
 from errors import CommandFailed
@@ -68,15 +68,7 @@ def _read(arguments: argparse.Namespace) -> Dataset:
     table = read_table(arguments.data, texts=arguments.category)
     name, target = arguments.name, arguments.target
     dataset = make_dataset(table, name, target, arguments.drop, arguments.category)
-    return replace(dataset, source=_public(arguments.data))
-
-
-def _public(source: str) -> str:
-    """Without what gives access to it: of a URL, user and query."""
-    parts = urlsplit(source)
-    if not parts.netloc:
-        return source
-    return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
+    return replace(dataset, source=hide_secrets(arguments.data))
 
 
 def _connect(arguments: argparse.Namespace) -> Services:

@@ -4,15 +4,23 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http import HTTPStatus
-from typing import Any
+from typing import Any, NamedTuple
 
 import mlflow
 import skops.io
+from mlflow.entities import RunInfo
 from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 
 from publishing import library_versions
 from records import Model, Record
+
+
+class Uploaded(NamedTuple):
+    """Where a model is, with its id where it is one of the server's logged models."""
+
+    source: str
+    model_id: str | None
 
 
 class Registry:
@@ -23,9 +31,10 @@ class Registry:
 
     def register(self, run_id: str, record: Record) -> list[str]:
         """Log the record's models to the run and return their versions."""
-        if not self._client.search_registered_models(f"name = '{record.name}'"):
-            self._client.create_registered_model(record.name)
-        return [self._register(run_id, record, model) for model in record.models]
+        self._create(record.name)
+        run = self._client.get_run(run_id).info
+        upload = self._log if self._has_logged_models(run.experiment_id) else self._copy
+        return [self._register(upload(run, record, it), run_id, record, it) for it in record.models]
 
     def label(self, record: Record) -> None:
         """Tag the winner's version with its file, and give the versions their aliases."""
@@ -35,32 +44,44 @@ class Registry:
             with where_supported():
                 self._client.set_registered_model_alias(record.name, alias, version)
 
-    def _register(self, run_id: str, record: Record, model: Model) -> str:
-        source, model_id = self._upload(run_id, record, model)
-        tags = {"estimator": model.estimator}
-        version = self._client.create_model_version(
-            record.name, source, run_id, tags, model_id=model_id
-        )
-        return str(version.version)
-
-    def _upload(self, run_id: str, record: Record, model: Model) -> tuple[str, str | None]:
-        """Where the model is, and its id where the server has logged models.
-
-        Azure Machine Learning has none: there it goes up as artifacts of the run.
-        """
-        options = _describe(record, model)
+    def _create(self, name: str) -> None:
+        """Not looked for before: Azure Machine Learning refuses how MLflow 3 asks."""
         try:
-            with mlflow.start_run(run_id=run_id):
-                logged = mlflow.sklearn.log_model(model.pipeline, name=model.estimator, **options)
+            self._client.create_registered_model(name)
+        except MlflowException as error:
+            if error.error_code not in ("RESOURCE_ALREADY_EXISTS", "ALREADY_EXISTS"):
+                raise
+
+    def _has_logged_models(self, experiment: str) -> bool:
+        """Azure Machine Learning has none; a model logged there would end its run as failed."""
+        try:
+            self._client.search_logged_models([experiment], max_results=1)
         except MlflowException as error:
             if not _is_not_found(error):
                 raise
-        else:
-            return logged.model_uri, logged.model_id
+            return False
+        return True
+
+    def _register(self, uploaded: Uploaded, run_id: str, record: Record, model: Model) -> str:
+        tags = {"estimator": model.estimator}
+        version = self._client.create_model_version(
+            record.name, uploaded.source, run_id, tags, model_id=uploaded.model_id
+        )
+        return str(version.version)
+
+    def _log(self, run: RunInfo, record: Record, model: Model) -> Uploaded:
+        options = _describe(record, model)
+        with mlflow.start_run(run_id=run.run_id):
+            logged = mlflow.sklearn.log_model(model.pipeline, name=model.estimator, **options)
+        return Uploaded(logged.model_uri, logged.model_id)
+
+    def _copy(self, run: RunInfo, record: Record, model: Model) -> Uploaded:
+        """As artifacts of the run."""
         with tempfile.TemporaryDirectory() as folder:
-            mlflow.sklearn.save_model(model.pipeline, f"{folder}/model", **options)
-            self._client.log_artifacts(run_id, f"{folder}/model", model.estimator)
-        return f"{self._client.get_run(run_id).info.artifact_uri}/{model.estimator}", None
+            path = f"{folder}/model"
+            mlflow.sklearn.save_model(model.pipeline, path, **_describe(record, model))
+            self._client.log_artifacts(run.run_id, path, model.estimator)
+        return Uploaded(f"{run.artifact_uri}/{model.estimator}", None)
 
     def _aliases(self, record: Record) -> dict[str, str]:
         """The winner is the champion once it is live, and a challenger where it is not."""

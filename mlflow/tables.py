@@ -14,6 +14,7 @@ import pandas as pd
 import requests
 from charset_normalizer import from_bytes
 
+from addresses import hide_secrets
 from errors import CommandFailed
 
 SAMPLE_BYTES = 1_000_000  # to find encoding and delimiter from
@@ -42,38 +43,41 @@ def read_table(source: str, texts: Sequence[str] = ()) -> Table:
     raw = _fetch(source)
     frame = _parse(raw, texts)
     if frame.empty:
-        raise UnusableTable(f"{source} holds no rows. Give it a header line and rows below.")
+        raise UnusableTable(
+            f"{hide_secrets(source)} holds no rows. Give it a header line and rows below."
+        )
     return Table(frame, hashlib.sha256(raw).hexdigest())
 
 
 def _fetch(source: str) -> bytes:
+    shown = hide_secrets(source)
     try:
         if "://" not in source:
             return Path(source).read_bytes()
         if not source.startswith(("http://", "https://")):
             return _fetch_by_fsspec(source)
         answer = requests.get(source, timeout=TIMEOUTS)
-        answer.raise_for_status()
     except FileNotFoundError:
         advice = "In the container, the files of the folder data/ are data/…"
-        raise UnusableTable(f"There is no file {source}. {advice}.") from None
+        raise UnusableTable(f"There is no file {shown}. {advice}.") from None
     except (requests.ConnectionError, requests.Timeout):
-        raise UnusableTable(f"{source} does not answer. Check the address.") from None
+        raise UnusableTable(f"{shown} does not answer. Check the address.") from None
     except (OSError, ValueError) as error:  # other ones of requests are OSErrors too
-        raise UnusableTable(f"{source} cannot be read: {_strip(error)}.") from None
+        raise UnusableTable(f"{shown} cannot be read: {_strip(error)}.") from None
+    if not answer.ok:
+        raise UnusableTable(f"{shown} answers {answer.status_code}. Check the address.")
     return answer.content
 
 
 def _fetch_by_fsspec(source: str) -> bytes:
+    scheme = source.partition("://")[0]
     try:
         fsspec = importlib.import_module("fsspec")  # not bundled
-
         with fsspec.open(source, "rb") as file:
             content: bytes = file.read()
-    except ImportError as missing:
-        scheme = source.partition("://")[0]
-        message = f"{scheme}:// needs fsspec and its package for {scheme}, to be installed with pip"
-        raise UnusableTable(f"{source} cannot be read: {message} ({missing}).") from None
+    except ImportError:
+        message = f"{scheme}:// needs fsspec and its package for {scheme}; install both with pip"
+        raise UnusableTable(f"{hide_secrets(source)} cannot be read: {message}.") from None
     return content
 
 
@@ -83,9 +87,8 @@ def _parse(raw: bytes, texts: Sequence[str]) -> pd.DataFrame:
         try:
             raw = gzip.decompress(raw)
         except (OSError, EOFError) as error:
-            raise UnusableTable(
-                f"The gzip file is damaged: {_strip(error)}. Copy it again."
-            ) from None
+            message = f"The gzip file is damaged: {_strip(error)}"
+            raise UnusableTable(f"{message}. Copy it again.") from None
     if raw.startswith(b"PAR1"):
         return _parse_parquet(raw)
     return _parse_csv(raw, texts)

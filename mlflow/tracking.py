@@ -14,6 +14,7 @@ from mlflow.entities import Dataset, DatasetInput, Metric, Param, RunTag
 from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 
+from addresses import hide_secrets
 from errors import CommandFailed
 from records import CandidateRun, Record
 from registry import Registry, where_supported
@@ -29,6 +30,7 @@ os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
 logging.getLogger("mlflow").setLevel(logging.ERROR)
 
 POLL_SECONDS = 0.5
+MAX_TAG = 1000  # characters, the least that a service takes
 
 _TABLES = '[{"path": "comparison.json", "type": "table"}]'
 
@@ -49,11 +51,19 @@ class Tracker:
     """Logs trainings, each to the experiment named like its dataset."""
 
     def __init__(self, tracking_uri: str, ui_url: str, patience: float) -> None:
-        """`patience` is how many seconds to wait for the server to answer."""
+        """`patience` is how many seconds to wait for the server to answer.
+
+        Raises TrackingUnavailable where nothing that is installed takes the address.
+        """
         mlflow.set_tracking_uri(tracking_uri)
-        self._client = MlflowClient(tracking_uri)
+        self._uri = hide_secrets(tracking_uri)
+        try:
+            self._client = MlflowClient(tracking_uri)
+        except Exception:  # a plug-in can raise anything
+            advice = "azureml:// needs mlflow/requirements-azure.txt and the whole address"
+            message = f"MLFLOW_TRACKING_URI {self._uri} cannot be used; {advice}."
+            raise TrackingUnavailable(message) from None
         self._registry = Registry(self._client)
-        self._uri = tracking_uri
         self._ui_url = ui_url.rstrip("/")
         self._patience = patience
 
@@ -67,7 +77,8 @@ class Tracker:
         with _failing_as_unavailable():
             experiment = self._experiment_id(record.name)
             if record.unfinished_run_id:
-                self._client.delete_run(record.unfinished_run_id)
+                with where_supported():  # or it is gone
+                    self._client.delete_run(record.unfinished_run_id)
             run_id = self._start(experiment, "training", record.started_at, {})
             record.unfinished_run_id = run_id
             self._log_training(run_id, record)
@@ -108,6 +119,9 @@ class Tracker:
                     message = f"MLflow does not answer at {self._uri}; is the stack running?"
                     raise TrackingUnavailable(message) from None
                 time.sleep(POLL_SECONDS)
+            except Exception as error:  # a plug-in can raise anything
+                message = f"MLflow at {self._uri} cannot be used: {_first_line(error)}"
+                raise TrackingUnavailable(message) from None
 
     def _experiment_id(self, name: str) -> str:
         found = self._client.get_experiment_by_name(name)
@@ -133,7 +147,7 @@ class Tracker:
     ) -> None:
         tags = {"mlflow.parentRunId": parent}
         if candidate.failure:
-            tags["failure"] = candidate.failure
+            tags["failure"] = candidate.failure[:MAX_TAG]
         run_id = self._start(experiment, candidate.name, started_at, tags)
         metrics = _metrics(candidate.metrics) + _fold_metrics(candidate)
         self._client.log_batch(run_id, metrics, _params(candidate.params))
@@ -144,9 +158,12 @@ class Tracker:
 def _failing_as_unavailable() -> Iterator[None]:
     try:
         yield
-    except MlflowException as error:
-        message = str(error).partition("\n")[0]
-        raise TrackingUnavailable(f"MLflow failed half-way: {message}.") from None
+    except Exception as error:  # a plug-in can raise anything, and no training is lost for it
+        raise TrackingUnavailable(f"MLflow failed half-way: {_first_line(error)}") from None
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).partition("\n")[0].rstrip(".") + "."
 
 
 def _metrics(metrics: dict[str, float]) -> list[Metric]:

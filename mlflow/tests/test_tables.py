@@ -77,7 +77,7 @@ def test_a_table_at_a_url_is_read(write, tmp_path):
         address = f"http://127.0.0.1:{server.server_port}"
 
         pd.testing.assert_frame_equal(read(f"{address}/table.csv"), FRAME)
-        with pytest.raises(UnusableTable, match="404"):
+        with pytest.raises(UnusableTable, match=r"other.csv answers 404"):
             read(f"{address}/other.csv")
         server.shutdown()
 
@@ -118,6 +118,13 @@ def test_a_missing_file_is_named(tmp_path):
 def test_an_address_that_does_not_answer_is_said():
     with pytest.raises(UnusableTable, match=r"http://127.0.0.1:9/t.csv does not answer"):
         read("http://127.0.0.1:9/t.csv")
+
+
+def test_no_secret_of_an_address_is_said():
+    with pytest.raises(UnusableTable) as refusal:
+        read("http://ann:secret@127.0.0.1:9/t.csv?token=secret")
+
+    assert str(refusal.value).startswith("http://127.0.0.1:9/t.csv does not answer")
 
 
 def test_codes_are_read_letter_by_letter(write):
