@@ -82,7 +82,7 @@ def test_the_readmes_curl_line_answers_a_prediction(stack):
 def test_one_first_model_is_trained_and_tracked(stack):
     assert len(list(stack.models_dir.glob("*.pkl"))) == 1
     assert run_names(stack).count("training") == 1
-    assert len(run_names(stack)) == 7
+    assert len(run_names(stack)) >= 10  # one for each candidate too
 
 
 def test_the_form_predicts_by_button_and_by_enter(stack, tab, request):
