@@ -41,13 +41,13 @@ def send_kept(services: Services) -> None:
         print("Nothing was kept: MLflow has all trainings.")
     for path in kept:
         record = read_record(path)
-        if record.run_id is None:
-            try:
+        try:
+            if record.run_id is None:
                 services.tracker.log(record)
-            except TrackingUnavailable:
-                services.records.keep(record)  # with the run that was begun
-                raise
-        services.tracker.close(record)
+            services.tracker.close(record)
+        except TrackingUnavailable:
+            services.records.keep(record)  # with what has been begun
+            raise
         path.unlink()
         print(f"Logged {services.tracker.address(record)}", flush=True)
 

@@ -8,7 +8,7 @@ from sklearn.inspection import permutation_importance
 
 from comparison import FOLDS, Result, Setting
 from evaluation import Array, fit, negative_log_loss
-from workers import Failure, run
+from workers import run
 
 SHUFFLES = 100  # columns shuffled a fold: each column once at least, ten times at most
 MAX_ROWS = 1000  # of a fold, to shuffle columns in
@@ -30,10 +30,10 @@ def explain(result: Result, setting: Setting) -> Explanation | None:
     """From the first repeat's folds, each with the parameters found there; None where one fails."""
     tasks = [_Task(result, fold) for fold in range(FOLDS)]
     found = {task.fold: outcome for task, outcome in run(_explain, tasks, setting)}
-    parts = [found[fold] for fold in range(FOLDS)]
+    parts = [found.get(fold) for fold in range(FOLDS)]
     dataset = setting.dataset
     labels = [dataset.y.iloc[fold.test].to_numpy(dtype=object) for fold in setting.folds[:FOLDS]]
-    whole = [part for part in parts if not isinstance(part, Failure)]
+    whole = [part for part in parts if isinstance(part, _Part)]
     if len(whole) < FOLDS:
         return None
     return Explanation(

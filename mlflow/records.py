@@ -1,11 +1,11 @@
 """Gathers what MLflow is told of a training, and keeps it where MLflow cannot take it."""
 
 import json
-import os
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
+from uuid import uuid4
 
 import joblib
 import pandas as pd
@@ -57,10 +57,12 @@ class Record:
     files: dict[str, bytes] = field(default_factory=dict)
     published: bool = False
     tags: dict[str, str] = field(default_factory=dict)
+    experiment_id: str | None = None
     run_id: str | None = None
     versions: list[str] = field(default_factory=list)
     unfinished_run_id: str | None = None
     started_at: int = field(default_factory=lambda: time.time_ns() // 10**6)  # milliseconds
+    key: str = field(default_factory=lambda: uuid4().hex)
 
 
 def make_record(
@@ -99,9 +101,9 @@ class RecordFolder:
         self._directory = directory
 
     def keep(self, record: Record) -> Path:
-        """Raises OSError where the folder cannot be written."""
+        """In place of what was kept of it before; raises OSError where that cannot be written."""
         self._directory.mkdir(parents=True, exist_ok=True)
-        path = self._directory / f"run_{record.started_at}_{os.getpid()}.joblib"
+        path = self._directory / f"run_{record.started_at}_{record.key}.joblib"
         hidden = path.with_name(f".{path.name}.tmp")
         try:
             joblib.dump(record, hidden)

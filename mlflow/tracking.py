@@ -75,7 +75,7 @@ class Tracker:
         """
         self._wait()
         with _failing_as_unavailable():
-            experiment = self._experiment_id(record.name)
+            experiment = record.experiment_id = self._experiment_id(record.name)
             if record.unfinished_run_id:
                 with where_supported():  # or it is gone
                     self._client.delete_run(record.unfinished_run_id)
@@ -99,14 +99,12 @@ class Tracker:
             self._client.set_terminated(record.run_id, "FINISHED" if record.tags else "FAILED")
 
     def address(self, record: Record) -> str:
-        """Of the run's page, as a browser reaches it; raises TrackingUnavailable."""
+        """Of the run's page, as a browser reaches it."""
         if not self._ui_url.startswith("http"):
             return f"run {record.run_id} of experiment {record.name}"
-        with _failing_as_unavailable():
-            experiment = self._experiment_id(record.name)
         # Without the parameter the UI opens in its view for language models, with no runs.
-        query = "workflowType=machine_learning"
-        return f"{self._ui_url}/#/experiments/{experiment}/runs/{record.run_id}?{query}"
+        page = f"runs/{record.run_id}?workflowType=machine_learning"
+        return f"{self._ui_url}/#/experiments/{record.experiment_id}/{page}"
 
     def _wait(self) -> None:
         deadline = time.monotonic() + self._patience

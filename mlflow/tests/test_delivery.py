@@ -102,6 +102,23 @@ def test_without_mlflow_the_model_is_published_and_the_run_is_sent_later(
     assert "Nothing was kept" in capsys.readouterr().out
 
 
+def test_a_sync_that_fails_at_the_end_makes_no_second_run(record, server, services):
+    deliver(record, dict(MANIFEST), services("http://127.0.0.1:9"))
+    with (
+        running_proxy(server, refusing="/model-versions/set", status=500) as (url, _),
+        pytest.raises(TrackingUnavailable),
+    ):
+        send_kept(services(url))
+
+    send_kept(services(server))
+
+    experiment = MlflowClient(server).get_experiment_by_name(record.name)
+    names = [
+        it.info.run_name for it in MlflowClient(server).search_runs([experiment.experiment_id])
+    ]
+    assert names.count("training") == 1
+
+
 @pytest.mark.parametrize("route", ["/runs/log-inputs", "/registered-models", "/model-versions/set"])
 def test_an_mlflow_that_fails_half_way_gets_one_whole_run_in_the_end(
     record, server, services, tmp_path, route

@@ -1,12 +1,23 @@
+import os
+import signal
 import struct
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from conftest import find_candidate
+from sklearn.naive_bayes import GaussianNB
 
-from comparison import Setting, compare, split
+from comparison import Result, Setting, compare, split
 from explanation import explain
 from figures import draw
+
+
+class Deadly(GaussianNB):
+    """Takes its process with it."""
+
+    def fit(self, *_):
+        os.kill(os.getpid(), signal.SIGKILL)
 
 
 @pytest.fixture(scope="module")
@@ -28,6 +39,13 @@ def test_the_petals_tell_more_than_the_sepals(explanation):
     assert min(means["petal_length"], means["petal_width"]) > max(
         means["sepal_length"], means["sepal_width"]
     )
+
+
+def test_without_a_whole_explanation_there_is_none(training):
+    broken = replace(training.winner.candidate, classifier=Deadly(), grid={})
+    scores = [score._replace(params={}) for score in training.winner.scores]
+
+    assert explain(Result(broken, scores), training.setting) is None
 
 
 def test_everything_is_drawn(explanation, training):

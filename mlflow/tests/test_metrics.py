@@ -98,6 +98,7 @@ def test_without_mlflow_the_model_is_published_and_the_command_says_so(tmp_path)
     [kept] = unsent.iterdir()
     assert f"The run is kept in {kept}; metrics.py --sync sends it." in command.stderr
     assert run("--sync", **variables, **away).returncode == 1
+    assert list(unsent.iterdir()) == [kept]
 
 
 @pytest.fixture
