@@ -124,9 +124,11 @@ def _test(model: Model, example: Example) -> None:
     """Ask the model an example; this warms it too."""
     try:
         values = model.read_instance(json.dumps(example.inputs).encode())
-        _, probabilities = model.answer(model.to_array([values]))
+        [index], probabilities = model.answer(model.to_array([values]))
     except Exception as error:  # an estimator can raise anything
         raise ModelRefused("self_test", f"It does not answer an example: {error!r}.") from None
+    if index < 0:
+        raise ModelRefused("self_test", "It does not answer an example with finite probabilities.")
     if example.probabilities and not _agree(probabilities, [example.probabilities]):
         message = "It answers an example of its manifest with other probabilities."
         raise ModelRefused("self_test", message)

@@ -52,15 +52,14 @@ class Model:
 
     def predict(self, values: list[Value]) -> Prediction:
         """The answer to one instance, its values in the order of the features."""
-        try:
-            [prediction], matrix = self.answer(self.to_array([values]))
-        except InvalidInstance as error:
-            raise self._unanswered(values, error.faults) from None
+        [prediction], matrix = self.answer(self.to_array([values]))
+        if prediction < 0:
+            raise self._unanswered(values)
         probabilities = None
         if matrix is not None:
             probabilities = dict(zip(self.classes, matrix[0].tolist(), strict=True))
         return Prediction(
-            prediction=prediction,
+            prediction=int(prediction),
             prediction_class=self.classes[prediction],
             probabilities=probabilities,
             model_version=self.version,
@@ -74,21 +73,29 @@ class Model:
             return np.array([list(map(_fit, values)) for values in instances], dtype=object)
         return np.array(instances, dtype=np.float64)  # which makes None nan
 
-    def answer(self, X: Array) -> tuple[list[int], Array | None]:
+    def answer(self, X: Array) -> tuple[Array, Array | None]:
         """Class indices, shape (n,), and probabilities, shape (n, k), for X of shape (n, f).
 
-        Probabilities are None where the estimator has none. Raises InvalidInstance where finite
-        values overflow inside the model, or where it takes no missing or unknown ones.
+        Probabilities are None where the estimator has none. A row without an answer, because its
+        finite values overflow inside the model or because it takes no missing or unknown ones, has
+        the index -1 and nan for probabilities.
         """
-        with np.errstate(all="ignore"), suppress(ValueError):  # scikit-learn's for such values
+        with suppress(ValueError):  # scikit-learn's, of one row, for all of them
+            return self._ask(X)
+        if len(X) == 1:
+            return np.array([-1]), np.full((1, len(self.classes)), nan)
+        indices, probabilities = zip(*(self.answer(row) for row in X[:, np.newaxis]), strict=True)
+        has_none = any(matrix is None for matrix in probabilities)
+        return np.concatenate(indices), None if has_none else np.concatenate(probabilities)
+
+    def _ask(self, X: Array) -> tuple[Array, Array | None]:
+        with np.errstate(all="ignore"):
             if not hasattr(self._estimator, "predict_proba"):
-                return [self._labels.index(label) for label in self._estimator.predict(X)], None
+                labels = self._estimator.predict(X)
+                return np.array([self._labels.index(label) for label in labels]), None
             probabilities: Array = self._estimator.predict_proba(X)
-            if np.isfinite(probabilities).all():
-                return probabilities.argmax(axis=1).tolist(), probabilities
-        raise InvalidInstance(
-            [Fault("#", "The model has no answer to values this large or this unusual.")]
-        )
+        answered = np.isfinite(probabilities).all(axis=1)
+        return np.where(answered, probabilities.argmax(axis=1), -1), probabilities
 
     def _warn_of(self, values: list[Value]) -> list[FeatureWarning]:
         return [
@@ -96,9 +103,9 @@ class Model:
             for name, (found, consequence) in self._find_unusual(values)
         ]
 
-    def _unanswered(self, values: list[Value], faults: list[Fault]) -> InvalidInstance:
+    def _unanswered(self, values: list[Value]) -> InvalidInstance:
         """What is unusual about the values may be why there is no answer."""
-        faults = faults + [
+        faults = [Fault("#", "The model has no answer to values this large or this unusual.")] + [
             Fault(point_to(name), f"{name} {found}.")
             for name, (found, _) in self._find_unusual(values)
         ]
