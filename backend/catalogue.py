@@ -20,10 +20,14 @@ class Catalogue:
 
     def list_all(self) -> list[Published]:
         """Newest first, the live one included when only memory still has it."""
+        return [Published.model_validate(entry.model_dump()) for entry in self.list_in_full()]
+
+    def list_in_full(self) -> list[PublishedModel]:
+        """As list_all, with all that is known of each."""
         entries = [self._tell(file) for file in find_published(self._settings.models_dir)]
         if self._live.gone:
             entries.append(self.show_live())
-        return [Published.model_validate(entry.model_dump()) for entry in entries]
+        return entries
 
     def show(self, version: str) -> PublishedModel:
         """Raises UnknownVersion where the folder has none of that name."""
@@ -62,6 +66,7 @@ def _show_loaded(model: Model, path: Path) -> PublishedModel:
         state="live",
         signature=model.signature,
         remarks=model.remarks,
+        engine=model.serving,
     )
     return entry.model_copy(update=_summarise(model.description))
 

@@ -4,12 +4,14 @@ from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
 from math import nan
+from os import urandom
 from typing import Any
-from uuid import uuid4
 
 import numpy as np
 import numpy.typing as npt
 
+from engines.engine import Engine, Probabilities
+from engines.sharing import SharedCall
 from errors import Fault, InvalidInstance, shorten
 from instances import MAX_FAULTS, InstanceReader, describe_range, point_to
 from schemas import (
@@ -19,12 +21,14 @@ from schemas import (
     Feature,
     FeatureWarning,
     Prediction,
+    Serving,
     SignatureState,
     Value,
 )
 
 Array = npt.NDArray[Any]
 
+Answer = tuple[int, list[float] | None]  # class index, -1 where there is none, and probabilities
 Unusual = tuple[str, str]  # what a value is, and what the model makes of it
 MISSING = ("is missing", "; the model fills it in as it learned to")
 
@@ -39,33 +43,71 @@ class Model:
         self.names = [feature.name for feature in description.features]
         self.signature: SignatureState = "none"
         self.remarks: list[str] = []
+        self.estimator = estimator
         self._reader = InstanceReader(description.features)
         self.instance_type = self._reader.type
         self.max_body_bytes = self._reader.max_bytes
         self.read_instance = self._reader.read
         self._has_text = any(isinstance(feature, Category) for feature in description.features)
         self._checks = [(feature.name, _check(feature)) for feature in description.features]
-        self._estimator = estimator
         self._labels = list(estimator.classes_)
-        if not hasattr(estimator, "predict_proba"):
+        self.has_probabilities = hasattr(estimator, "predict_proba")
+        if not self.has_probabilities:
             self.remarks.append("It has no predict_proba: probabilities are null.")
+        self.serving = Serving(name="scikit-learn", detail="It has not been compiled.")
+        self._predict_one: Callable[[list[Value]], Probabilities] | None = None
+        self._predict_many: Callable[[list[list[Value]]], list[Probabilities]] | None = None
+        self._shared = SharedCall(self.answer_many)
 
-    def predict(self, values: list[Value]) -> Prediction:
-        """The answer to one instance, its values in the order of the features."""
-        [prediction], matrix = self.answer(self.to_array([values]))
-        if prediction < 0:
+    def serve_by(self, engine: Engine) -> None:
+        """From now on; the estimator answers arrays, and what the engine leaves to it."""
+        self.serving = Serving(name=engine.name, detail=engine.detail)
+        self._predict_one = getattr(engine, "predict_one", None)
+        self._predict_many = getattr(engine, "predict_many", None)
+
+    async def predict(self, values: list[Value]) -> Prediction:
+        """The answer to one instance, its values in the order of the features.
+
+        Raises InvalidInstance where the model has none.
+        """
+        if self._predict_one is None:
+            return self.describe(values, await self._shared.ask(values))
+        probabilities = self._predict_one(values)
+        if probabilities is None:
+            return self.describe(values, *self.answer_many([values]))
+        return self.describe(values, (probabilities.index(max(probabilities)), probabilities))
+
+    def answer_many(self, instances: list[list[Value]]) -> list[Answer]:
+        """The answers to a handful of instances, by as few calls as can be."""
+        found = self._ask_engine(instances)
+        left = [values for values, it in zip(instances, found, strict=True) if it is None]
+        rest = iter(self._ask_estimator(left) if left else ())
+        return [next(rest) if it is None else (it.index(max(it)), it) for it in found]
+
+    def describe(self, values: list[Value], answer: Answer) -> Prediction:
+        """The answer as it is sent; raises InvalidInstance where there is none."""
+        index, probabilities = answer
+        if index < 0:
             raise self._unanswered(values)
-        probabilities = None
-        if matrix is not None:
-            probabilities = dict(zip(self.classes, matrix[0].tolist(), strict=True))
-        return Prediction(
-            prediction=int(prediction),
-            prediction_class=self.classes[prediction],
-            probabilities=probabilities,
-            model_version=self.version,
-            prediction_id=str(uuid4()),
-            warnings=self._warn_of(values),
-        )
+        named = probabilities and dict(zip(self.classes, probabilities, strict=True))
+        return {
+            "prediction": index,
+            "prediction_class": self.classes[index],
+            "probabilities": named or None,
+            "model_version": self.version,
+            "prediction_id": urandom(16).hex(),
+            "warnings": self._warn_of(values),
+        }
+
+    def _ask_engine(self, instances: list[list[Value]]) -> list[Probabilities]:
+        if self._predict_many:
+            return self._predict_many(instances)
+        return [self._predict_one(it) if self._predict_one else None for it in instances]
+
+    def _ask_estimator(self, instances: list[list[Value]]) -> list[Answer]:
+        indices, probabilities = self.answer(self.to_array(instances))
+        rows = [None] * len(instances) if probabilities is None else probabilities.tolist()
+        return list(zip(indices.tolist(), rows, strict=True))
 
     def to_array(self, instances: list[list[Value]]) -> Array:
         """Shape (n, f), as pipelines are fitted: booleans are 0 and 1, and what is missing nan."""
@@ -84,16 +126,16 @@ class Model:
             return self._ask(X)
         if len(X) == 1:
             return np.array([-1]), np.full((1, len(self.classes)), nan)
-        indices, probabilities = zip(*(self.answer(row) for row in X[:, np.newaxis]), strict=True)
+        indices, probabilities = zip(*map(self.answer, np.array_split(X, 2)), strict=True)
         has_none = any(matrix is None for matrix in probabilities)
         return np.concatenate(indices), None if has_none else np.concatenate(probabilities)
 
     def _ask(self, X: Array) -> tuple[Array, Array | None]:
         with np.errstate(all="ignore"):
-            if not hasattr(self._estimator, "predict_proba"):
-                labels = self._estimator.predict(X)
+            if not self.has_probabilities:
+                labels = self.estimator.predict(X)
                 return np.array([self._labels.index(label) for label in labels]), None
-            probabilities: Array = self._estimator.predict_proba(X)
+            probabilities: Array = self.estimator.predict_proba(X)
         answered = np.isfinite(probabilities).all(axis=1)
         return np.where(answered, probabilities.argmax(axis=1), -1), probabilities
 

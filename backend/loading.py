@@ -9,12 +9,17 @@ from sklearn import __version__ as sklearn_version
 
 import sandbox
 from assembly import assemble, find_other_version, is_other
+from engines.engine import Engine
+from engines.preparation import NotCompiled
 from errors import ModelRefused
 from inference import Model
 from repository import PublishedFile, read_manifest, read_pickle
-from schemas import Manifest, SignatureState
+from schemas import Description, Manifest, SignatureState
 from settings import Settings
 from signatures import check_signature, read_public_key
+from unpickling import unpickle
+
+COMPILE_SECONDS = 10  # rarely more than one
 
 
 def load(file: PublishedFile, settings: Settings) -> Model:
@@ -27,6 +32,7 @@ def load(file: PublishedFile, settings: Settings) -> Model:
     model = assemble(pickled, file, manifest)
     model.signature = signature
     model.remarks += remarks
+    _compile(model, pickled)
     return model
 
 
@@ -96,6 +102,30 @@ def _try_out(
     except sandbox.Crashed:
         raise ModelRefused("crash", "It crashed, or ran out of memory, when tried out.") from None
     return _versions(found or said)
+
+
+def _compile(model: Model, pickled: bytes) -> None:
+    """Serve by what the model can be compiled to, or say why there is no such thing."""
+    try:
+        engine = sandbox.call(compile_pickle, pickled, model.description, seconds=COMPILE_SECONDS)
+    except NotCompiled as reason:
+        model.serving.detail = str(reason)
+    except sandbox.TimedOut:
+        model.serving.detail = f"It was not compiled within {COMPILE_SECONDS} seconds."
+    except sandbox.Crashed:
+        model.serving.detail = "Compiling it crashed, or ran out of memory."
+    except Exception as error:  # a converter can raise anything, and the pickle is fit to serve
+        model.serving.detail = f"It could not be compiled: {error!r}."
+    else:
+        model.serve_by(engine)
+
+
+def compile_pickle(pickled: bytes, description: Description) -> Engine:
+    """For a sandbox, as it takes time and memory."""
+    # All kinds of estimators that are compiled: megabytes that no worker needs to keep.
+    from engines.compilation import compile_model  # noqa: PLC0415
+
+    return compile_model(Model(unpickle(pickled), description))
 
 
 def _versions(made_with: str) -> list[str]:

@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import Base64Bytes, BaseModel, ConfigDict, Field, model_validator
+from typing_extensions import TypedDict  # typing's, which pydantic takes from Python 3.12 on
 
 
 class Finite(BaseModel):
@@ -183,6 +184,16 @@ class Manifest(Description):
 SignatureState = Literal["valid", "unchecked", "none"]
 
 
+EngineName = Literal["linear", "trees", "onnx", "scikit-learn"]
+
+
+class Serving(BaseModel):
+    """What answers single instances: scikit-learn itself, or what it was compiled to, and why."""
+
+    name: EngineName
+    detail: str
+
+
 class Published(BaseModel):
     """A version in the models folder; `reason` says why it is refused."""
 
@@ -192,6 +203,7 @@ class Published(BaseModel):
     reason: str | None = None
     signature: SignatureState | None = None
     remarks: list[str] = []
+    engine: Serving | None = None
     created_at: datetime | None = None
     estimator: str | None = None
     metrics: dict[str, Metric] = {}
@@ -211,20 +223,18 @@ class PublishedModels(BaseModel):
     models: list[Published]
 
 
-class FeatureWarning(BaseModel):
+class FeatureWarning(TypedDict):
     """A feature that is missing, or whose value the model has not been trained for."""
 
     feature: str
     detail: str
 
 
-class Prediction(BaseModel):
+class Prediction(TypedDict):
     """`prediction` is the index of `prediction_class` in the model's classes.
 
     `probabilities` are null where the estimator has none.
     """
-
-    model_config = ConfigDict(protected_namespaces=())
 
     prediction: int
     prediction_class: str
@@ -232,6 +242,31 @@ class Prediction(BaseModel):
     model_version: str
     prediction_id: str
     warnings: list[FeatureWarning]
+
+
+class RowPrediction(BaseModel):
+    """Null where the model has no answer to the row; probabilities also where it gives none."""
+
+    prediction_class: str | None
+    probabilities: dict[str, float] | None
+
+
+class RowPredictions(BaseModel):
+    """In the order of the instances."""
+
+    model_config = ConfigDict(protected_namespaces=())
+
+    model_version: str
+    predictions: list[RowPrediction]
+
+
+class PredictionColumns(BaseModel):
+    """`prediction_class` and a `probability_…` for each class, in the order of the rows."""
+
+    model_config = ConfigDict(protected_namespaces=())
+
+    model_version: str
+    columns: dict[str, list[str | float | None]]
 
 
 class Status(BaseModel):
@@ -252,4 +287,4 @@ class Problem(BaseModel):
     title: str
     status: int
     detail: str
-    errors: list[dict[str, str]] | None = None
+    errors: list[dict[str, str | int]] | None = None

@@ -21,4 +21,4 @@ async def predict(request: Request, live: Live, version: Version = None) -> Pred
     """Class and class probabilities for one instance of the model's features."""
     model = await live.version(version) if version else live.model()
     limit = min(model.max_body_bytes, request.app.state.settings.max_body_bytes)
-    return model.predict(model.read_instance(await read_json_body(request, limit)))
+    return await model.predict(model.read_instance(await read_json_body(request, limit)))

@@ -87,11 +87,11 @@ def test_only_a_few_versions_are_kept(publish, start):
     for version in versions:
         assert ask(client, version).json()["model_version"] == version
 
-    assert len(client.app.state.live._kept) == 4
+    assert len(client.app.live._kept) == 4
 
 
 def test_a_version_asked_for_many_times_at_once_is_loaded_once(three, monkeypatch):
-    live = three.app.state.live
+    live = three.app.live
     loads = []
     load = live._load
     monkeypatch.setattr(live, "_load", lambda file: loads.append(file.version) or load(file))

@@ -1,0 +1,97 @@
+"""Compares a compiled model with the estimator it was made from, where they would differ first."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from engines.engine import Engine, Probabilities
+from engines.leaf_bits import LeafBits
+from engines.preparation import UNKNOWN, NotCompiled
+from schemas import Boolean, Description, Feature, Number, Value
+
+Array = npt.NDArray[Any]
+
+ROWS = 1_000
+TOLERANCE = 1e-6
+UNKNOWN_SPAN = 10.0  # where nothing is known of a number's range
+LARGEST = 1e38  # beyond single precision the engine answers nothing, nor does the estimator
+RARE = 0.1  # of the values tried, how many are missing or unknown
+
+
+def draw_probes(description: Description, engine: Engine) -> list[list[Value]]:
+    """The examples; values as people type them; numbers beside the thresholds of trees."""
+    random = np.random.default_rng(0)
+    columns = [_draw(feature, random) for feature in description.features]
+    rows = [list(values) for values in zip(*columns, strict=True)]
+    names = [feature.name for feature in description.features]
+    examples = [[it.inputs.get(name) for name in names] for it in description.examples]
+    edges = _list_edges(engine, random)
+    near = [[*rows[i % ROWS][:at], edge, *rows[i % ROWS][at + 1 :]] for i, (at, edge) in edges]
+    return [*examples, *rows, *near]
+
+
+def ask(engine: Any, instances: Sequence[list[Value]]) -> list[Probabilities]:
+    """What an engine of either kind answers to many instances."""
+    if hasattr(engine, "predict_many"):
+        answers: list[Probabilities] = engine.predict_many(instances)
+        return answers
+    return [engine.predict_one(values) for values in instances]
+
+
+def require_parity(answered: list[Probabilities], expected: Array) -> None:
+    """Raises NotCompiled unless each has the same class and probabilities; None is no answer."""
+    given = [index for index, it in enumerate(answered) if it is not None]
+    ours, theirs = np.array([answered[index] for index in given]), expected[given]
+    if not given:
+        raise NotCompiled("The compiled form answers nothing.")
+    if not np.allclose(ours, theirs, rtol=0, atol=TOLERANCE):
+        farthest = np.nanmax(np.abs(ours - theirs))
+        raise NotCompiled(f"The compiled form's probabilities differ by up to {farthest:.1g}.")
+    if (ours.argmax(axis=1) != theirs.argmax(axis=1)).any():
+        raise NotCompiled("The compiled form chooses another class where two are as likely.")
+
+
+def _draw(feature: Feature, random: np.random.Generator) -> list[Value]:
+    """Numbers with up to three decimals from a little below to a little above their range."""
+    if isinstance(feature, Number):
+        low = -UNKNOWN_SPAN if feature.min is None else feature.min
+        high = UNKNOWN_SPAN if feature.max is None else feature.max
+        margin = (high - low) / 10
+        numbers = random.uniform(low - margin, high + margin, ROWS)
+        magnitude = 10.0 ** np.floor(np.log10(max(high - low, 1e-300)))
+        steps = magnitude / 10.0 ** random.integers(0, 4, ROWS)
+        values: list[Value] = (np.round(numbers / steps) * steps).round(12).tolist()
+    elif isinstance(feature, Boolean):
+        values = (random.random(ROWS) < 1 / 2).tolist()
+    else:
+        known = np.array([*feature.values, UNKNOWN], dtype=object)
+        values = known[random.integers(0, len(known), ROWS)].tolist()
+    if not feature.nullable:
+        return values
+    is_missing = random.random(ROWS) < RARE
+    return [None if missing else it for it, missing in zip(values, is_missing, strict=True)]
+
+
+def _list_edges(engine: Engine, random: np.random.Generator) -> list[tuple[int, tuple[int, float]]]:
+    """A place among the features and a number: thresholds and their neighbours, drawn from all."""
+    if not isinstance(engine, LeafBits):
+        return []
+    edges = [
+        (at, edge)
+        for at, thresholds in enumerate(engine.thresholds)
+        for threshold in thresholds
+        for edge in _surround(threshold)
+    ]
+    chosen = random.choice(len(edges), min(len(edges), ROWS), replace=False)
+    return list(enumerate(edges[index] for index in chosen.tolist()))
+
+
+def _surround(threshold: float) -> list[float]:
+    """It and the doubles and floats on both sides."""
+    rounded = np.float32(threshold)
+    floats = [np.nextafter(rounded, np.float32(to)) for to in (-np.inf, np.inf)]
+    doubles = [float(np.nextafter(threshold, to)) for to in (-np.inf, np.inf)]
+    around = [threshold, float(rounded), *doubles, *map(float, floats)]
+    return [it for it in around if abs(it) < LARGEST]

@@ -1,0 +1,232 @@
+import asyncio
+from datetime import UTC, datetime
+
+import numpy as np
+import pytest
+from conftest import NAMES, VERSION, wait_for_version
+from mixed import FEATURES, INSTANCE, fit_mixed
+from sklearn.compose import ColumnTransformer
+from sklearn.datasets import load_breast_cancer, load_iris
+from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
+from sklearn.linear_model import LogisticRegression
+from sklearn.neighbors import KNeighborsClassifier
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import OneHotEncoder, PolynomialFeatures, StandardScaler
+from sklearn.svm import SVC
+
+from engines import leaf_bits, parity
+from engines.compilation import compile_estimator, compile_model
+from engines.parity import ask, require_parity
+from engines.preparation import NotCompiled
+from engines.sharing import SharedCall
+from inference import Model
+from schemas import Description
+
+X, y = load_iris(return_X_y=True)
+NUMBERS = [
+    {"name": name, "type": "number", "min": low, "max": high}
+    for name, low, high in zip(NAMES, X.min(axis=0).tolist(), X.max(axis=0).tolist(), strict=True)
+]
+
+
+def make_model(estimator, features=NUMBERS):
+    description = Description(
+        name="iris",
+        version="2026_11_21_T20_44_20",
+        created_at=datetime.now(UTC),
+        sha256="",
+        size=1,
+        features=features,
+        target={"name": "y", "classes": estimator.classes_.astype(str).tolist()},
+        estimator="",
+    )
+    return Model(estimator, description)
+
+
+def draw_rows(model, count=3000):
+    parity_rows, parity.ROWS = parity.ROWS, count
+    try:
+        return parity.draw_probes(model.description, None)
+    finally:
+        parity.ROWS = parity_rows
+
+
+def find_difference(model, engine, rows):
+    answers = ask(engine, rows)
+    _, expected = model.answer(model.to_array(rows))
+    assert None not in answers
+    assert (np.argmax(answers, axis=1) == expected.argmax(axis=1)).all()
+    return np.abs(answers - expected).max()
+
+
+def compile_trees(classifier, *steps):
+    model = make_model(make_pipeline(*steps, classifier).fit(X, y))
+    return model, compile_estimator(model.estimator, model.description.features)
+
+
+@pytest.mark.parametrize("leaves", [1, 4])
+@pytest.mark.parametrize("steps", [[], [StandardScaler()]])
+def test_a_compiled_forest_answers_to_the_last_bit(steps, leaves):
+    model, engine = compile_trees(RandomForestClassifier(50, min_samples_leaf=leaves), *steps)
+
+    assert engine.name == "trees"
+    assert find_difference(model, engine, draw_rows(model)) == 0
+
+
+def test_a_compiled_forest_goes_the_right_way_one_bit_beside_each_threshold():
+    model, engine = compile_trees(RandomForestClassifier(20, random_state=0), StandardScaler())
+    edges = [
+        [*X[0, :at], edge, *X[0, at + 1 :]]
+        for at, thresholds in enumerate(engine.thresholds)
+        for threshold in thresholds
+        for edge in (threshold, np.nextafter(threshold, np.inf), np.nextafter(threshold, -np.inf))
+        if abs(edge) < 1e30
+    ]
+
+    assert len(edges) > 100
+    assert find_difference(model, engine, edges) == 0
+
+
+def test_a_forest_leaves_numbers_beyond_single_precision_to_the_estimator():
+    _, engine = compile_trees(RandomForestClassifier(5))
+
+    assert engine.predict_one([3.5e38, 3.5, 1.4, 0.2]) is None
+    assert engine.predict_one([-3.5e38, 3.5, 1.4, 0.2]) is None
+    assert engine.predict_one([3.4e38, 3.5, 1.4, 0.2]) is not None
+
+
+def test_trees_too_large_for_masks_are_walked_to_the_same_answer(monkeypatch):
+    monkeypatch.setattr(leaf_bits, "MAX_MASK_BYTES", 0)
+    model, engine = compile_trees(RandomForestClassifier(50))
+
+    assert "step" in engine.detail
+    assert find_difference(model, engine, draw_rows(model)) == 0
+    assert engine.predict_many([[3.5e38, 3.5, 1.4, 0.2]]) == [None]
+
+
+def test_boosting_is_compiled_for_two_classes_and_for_more():
+    three, engine = compile_trees(HistGradientBoostingClassifier(max_iter=20))
+    cancer, labels = load_breast_cancer(return_X_y=True)
+    two = make_model(HistGradientBoostingClassifier(max_iter=20).fit(cancer[:, :4], labels))
+
+    assert find_difference(three, engine, draw_rows(three)) < 1e-12
+    assert find_difference(two, compile_model(two), draw_rows(two)) < 1e-12
+
+
+def test_a_linear_model_leaves_a_tie_to_the_estimator():
+    estimator = LogisticRegression().fit([[0.0], [1.0]], ["a", "b"])
+    model = make_model(estimator, NUMBERS[:1])
+    engine = compile_model(model)
+    tie = -float(estimator.intercept_[0] / estimator.coef_[0, 0])
+
+    assert engine.predict_one([tie]) is None
+    assert sum(engine.predict_one([tie + 0.1])) == pytest.approx(1)
+
+
+@pytest.mark.parametrize("huge", [1e308, -1e308])
+def test_a_linear_model_leaves_what_overflows_to_the_estimator(huge):
+    model = make_model(make_pipeline(StandardScaler(), LogisticRegression()).fit(X, y))
+
+    assert compile_model(model).predict_one([huge] * 4) is None
+
+
+def test_missing_and_unknown_values_are_answered_as_the_estimator_does():
+    model = make_model(fit_mixed(), FEATURES)
+    rows = draw_rows(model)
+
+    assert any(None in row for row in rows)
+    assert find_difference(model, compile_model(model), rows) < 1e-12
+
+
+def test_values_that_the_steps_refuse_are_left_to_the_estimator():
+    model = make_model(fit_mixed(unknown="error"), FEATURES)
+    engine = compile_estimator(model.estimator, model.description.features)
+
+    assert engine.predict_one(list(INSTANCE.values())) is not None
+    assert engine.predict_one([*list(INSTANCE.values())[:-1], "other"]) is None
+
+
+@pytest.mark.parametrize(
+    ("estimator", "reason"),
+    [
+        (KNeighborsClassifier(), "KNeighborsClassifier has no other form"),
+        (
+            make_pipeline(PolynomialFeatures(), LogisticRegression(max_iter=5000)),
+            "PolynomialFeatures",
+        ),
+        (SVC(), "SVC has no other form"),
+    ],
+)
+def test_what_is_not_known_to_be_exact_is_not_compiled(estimator, reason):
+    with pytest.raises(NotCompiled, match=reason):
+        compile_model(make_model(estimator.fit(X, y)))
+
+
+def test_a_compiled_form_that_differs_is_not_taken():
+    # A number that is encoded as a category is no line.
+    encode = ColumnTransformer([("x", OneHotEncoder(handle_unknown="ignore"), [0])])
+    model = make_model(make_pipeline(encode, LogisticRegression()).fit(X.round(), y))
+
+    with pytest.raises(NotCompiled, match=r"differ|another class"):
+        compile_model(model)
+
+
+def test_parity_looks_at_labels_as_well_as_probabilities():
+    with pytest.raises(NotCompiled, match="another class"):
+        require_parity([[0.5 + 1e-8, 0.5 - 1e-8]], np.array([[0.5 - 1e-8, 0.5 + 1e-8]]))
+
+
+def test_waiting_instances_share_one_call():
+    calls = []
+
+    def double(instances):
+        calls.append(instances)
+        return [2 * it for it in instances]
+
+    async def ask_all():
+        shared = SharedCall(double)
+        return await asyncio.gather(*map(shared.ask, range(5))), await shared.ask(7)
+
+    assert asyncio.run(ask_all()) == ([0, 2, 4, 6, 8], 14)
+    assert calls == [[0, 1, 2, 3, 4], [7]]
+
+
+def test_a_failure_of_a_shared_call_reaches_all_who_wait():
+    def fail(_):
+        raise ArithmeticError
+
+    async def ask_all():
+        shared = SharedCall(fail)
+        return await asyncio.gather(*map(shared.ask, range(3)), return_exceptions=True)
+
+    assert [type(it) for it in asyncio.run(ask_all())] == [ArithmeticError] * 3
+
+
+def test_one_who_has_gone_does_not_keep_the_answer_from_the_others():
+    async def ask_two():
+        shared = SharedCall(lambda instances: instances)
+        gone, stays = (asyncio.ensure_future(shared.ask(it)) for it in (1, 2))
+        await asyncio.sleep(0)
+        gone.cancel()
+        return await stays
+
+    assert asyncio.run(ask_two()) == 2
+
+
+@pytest.mark.parametrize(
+    ("estimator", "name"),
+    [
+        (LogisticRegression(max_iter=1000), "linear"),
+        (RandomForestClassifier(5), "trees"),
+        (KNeighborsClassifier(), "scikit-learn"),
+    ],
+)
+def test_the_live_version_says_which_engine_serves_and_why(publish, start, estimator, name):
+    publish(estimator=estimator.fit(X, load_iris().target_names[y]))
+    client = start()
+    wait_for_version(client, VERSION)
+
+    entry = client.get("/models/live").json()
+
+    assert entry["engine"]["name"] == name
+    assert entry["engine"]["detail"]
