@@ -1,9 +1,16 @@
 """Counts what the service does, for Prometheus."""
 
-from prometheus_client import CollectorRegistry, Counter, Gauge
+from time import perf_counter
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from errors import Reason
 from inference import Model
+
+# Seconds: a prediction takes a tenth of a millisecond, a batch seconds.
+BUCKETS = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 1, 5, 10)
+METHODS = frozenset({"DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT"})
 
 
 class Instruments:
@@ -23,6 +30,30 @@ class Instruments:
         self._info = Gauge(
             "model_info", "1 for the live model.", ["version", "sha256"], registry=self.registry
         )
+        self._requests = Counter(
+            "http_requests_total",
+            "Requests answered.",
+            ["method", "route", "status"],
+            registry=self.registry,
+        )
+        self._durations = Histogram(
+            "http_request_duration_seconds",
+            "From a request's headers to the last of its answer.",
+            ["route"],
+            buckets=BUCKETS,
+            registry=self.registry,
+        )
+        self._predicted = self._requests.labels("POST", "/predict", "200")
+        self._predicting = self._durations.labels("/predict")
+
+    def count_prediction(self, seconds: float) -> None:
+        """As count, for the one that has to be quick."""
+        self._predicted.inc()
+        self._predicting.observe(seconds)
+
+    def count(self, method: str, route: str, status: int, seconds: float) -> None:
+        self._requests.labels(method if method in METHODS else "other", route, status).inc()
+        self._durations.labels(route).observe(seconds)
 
     def live(self, model: Model) -> None:
         self._loads.inc()
@@ -31,3 +62,30 @@ class Instruments:
 
     def refused(self, reason: Reason) -> None:
         self._refusals.labels(reason).inc()
+
+
+class Instrumented:
+    """An ASGI app whose requests are counted."""
+
+    def __init__(self, app: ASGIApp, instruments: Instruments) -> None:
+        self._app = app
+        self._count = instruments.count
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        started, status = perf_counter(), 500
+
+        async def note_status(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+            await send(message)
+
+        try:
+            await self._app(scope, receive, note_status)
+        finally:
+            # The path of a route, not of a request: anyone can ask for any number of those.
+            route = getattr(scope.get("route"), "path", "none")
+            self._count(scope["method"], route, status, perf_counter() - started)

@@ -1,0 +1,101 @@
+"""Shows where the microseconds of a prediction go, within the backend's own process.
+
+    make bench
+
+Each step of a one-row request is called in a loop, without server and sockets; what those cost is
+the figure of the bare app in bench/serving.py. In a server everything is a little slower.
+"""
+
+import asyncio
+import json
+import sys
+import tempfile
+import time
+from collections.abc import Awaitable, Callable, Iterable
+from datetime import UTC, datetime
+from pathlib import Path
+
+from load import draw_instances
+from models import ESTIMATORS, dump, fit, publish
+
+sys.path.insert(0, str(Path(__file__).parent.parent / "backend"))
+import shortcut
+from instrumentation import Instruments
+from live import LiveModel
+from loading import load
+from settings import Settings
+
+ROUNDS = 7
+SCOPE = {
+    "type": "http", "method": "POST", "path": "/predict", "query_string": b"",
+    "headers": [(b"host", b"localhost"), (b"content-type", b"application/json"),
+                (b"content-length", b"83")],
+}  # fmt: skip
+
+
+def time_each(function: Callable[..., object], arguments: Iterable[object]) -> float:
+    """Microseconds of a call, the fastest of the rounds."""
+    arguments = list(arguments)
+    best = float("inf")
+    for _ in range(ROUNDS):
+        started = time.perf_counter()
+        for argument in arguments:
+            function(argument)
+        best = min(best, time.perf_counter() - started)
+    return best / len(arguments) * 1e6
+
+
+async def time_whole(app: Callable[..., Awaitable[None]], bodies: list[bytes]) -> float:
+    async def send(_: object) -> None:
+        pass
+
+    best = float("inf")
+    for _ in range(ROUNDS):
+        started = time.perf_counter()
+        for body in bodies:
+
+            async def receive(body: bytes = body) -> dict:
+                return {"type": "http.request", "body": body, "more_body": False}
+
+            await app(SCOPE, receive, send)
+        best = min(best, time.perf_counter() - started)
+    return best / len(bodies) * 1e6
+
+
+def measure(name: str) -> dict[str, float]:
+    bodies = [json.dumps(it).encode() for it in draw_instances()]
+    instruments = Instruments()
+    with tempfile.TemporaryDirectory() as folder:
+        settings = Settings(models_dir=Path(folder))
+        publish(dump(fit(name)), Path(folder), datetime.now(UTC))
+        live = LiveModel(Path(folder), lambda file: load(file, settings), instruments)
+        live.refresh()
+    model = live.model()
+    values = [model.read_instance(body) for body in bodies]
+    [answer] = model.answer_many(values[:1])
+    prediction = model.describe(values[0], answer)
+    steps = {
+        "is it the plain case": time_each(shortcut._is_plain_prediction, [SCOPE] * 1000),
+        "JSON to checked values (pydantic's core)": time_each(model.read_instance, bodies),
+        "the model": time_each(model._predict_one, values),
+        "answer, id, looking for warnings": time_each(
+            lambda it: model.describe(it, answer), values
+        ),
+        "answer to JSON (pydantic's core)": time_each(shortcut.to_json, [prediction] * 1000),
+        "counting it (prometheus-client)": time_each(instruments.count_prediction, [1e-4] * 1000),
+    }
+    app = shortcut.Shortcut(None, live, instruments)
+    whole = asyncio.run(time_whole(app, bodies))
+    rest = "receiving, sending, coroutines"
+    return {**steps, rest: whole - sum(steps.values()), "**all of it**": whole}
+
+
+def main() -> None:
+    found = {name: measure(name) for name in ESTIMATORS}
+    print(f"| step, in µs | {' | '.join(found)} |\n| --- |{' ---: |' * len(found)}")
+    for step in next(iter(found.values())):
+        print(f"| {step} | {' | '.join(f'{it[step]:.2f}' for it in found.values())} |")
+
+
+if __name__ == "__main__":
+    main()
