@@ -1,13 +1,45 @@
 """Reads request bodies, no further than allowed."""
 
+import asyncio
+import zlib
+
 from fastapi import Request
 
-from errors import BodyTooLarge, UnsupportedMediaType, shorten
+from errors import (
+    BodyTooLarge,
+    DamagedBody,
+    UnsupportedEncoding,
+    UnsupportedMediaType,
+    shorten,
+)
+
+# What zlib calls a window says the format as well.
+_WINDOWS = {"gzip": 16 + zlib.MAX_WBITS, "x-gzip": 16 + zlib.MAX_WBITS, "deflate": zlib.MAX_WBITS}
+
+
+async def read_body(request: Request, max_bytes: int) -> bytes:
+    """The body of any type, without its gzip or deflate.
+
+    Raises UnsupportedEncoding, DamagedBody, or BodyTooLarge: before more than `max_bytes` have
+    come, and before they have been inflated.
+    """
+    encoding = request.headers.get("content-encoding", "identity").strip().lower()
+    if encoding == "identity":
+        return await _read(request, max_bytes)
+    if encoding not in _WINDOWS:
+        message = f"Content-Encoding {shorten(encoding)} is not taken. Use gzip, deflate or none."
+        raise UnsupportedEncoding(message)
+    body = await _read(request, max_bytes)
+    return await asyncio.to_thread(_inflate, body, encoding, max_bytes)
 
 
 async def read_json_body(request: Request, max_bytes: int) -> bytes:
     """Raises UnsupportedMediaType or BodyTooLarge before the rest of the body has come."""
     _require_json(request)
+    return await _read(request, max_bytes)
+
+
+async def _read(request: Request, max_bytes: int) -> bytes:
     declared = request.headers.get("content-length", "")
     if declared.isdigit() and int(declared) > max_bytes:
         raise _too_large(max_bytes)
@@ -17,6 +49,20 @@ async def read_json_body(request: Request, max_bytes: int) -> bytes:
         if len(body) > max_bytes:
             raise _too_large(max_bytes)
     return bytes(body)
+
+
+def _inflate(body: bytes, encoding: str, max_bytes: int) -> bytes:
+    stream = zlib.decompressobj(_WINDOWS[encoding])
+    try:
+        inflated = stream.decompress(body, max_bytes + 1)
+    except zlib.error:
+        raise DamagedBody(f"The body is not in the {encoding} its header declares.") from None
+    if len(inflated) > max_bytes:
+        raise _too_large(max_bytes)
+    # One member only: each further one would be copied again, and a body can hold a million.
+    if not stream.eof or stream.unused_data:
+        raise DamagedBody(f"The body is not one whole {encoding} stream.")
+    return inflated
 
 
 def _too_large(max_bytes: int) -> BodyTooLarge:

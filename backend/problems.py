@@ -1,5 +1,6 @@
-"""Gives every failure the same shape: RFC 9457 problem documents."""
+"""Gives every failure the shape of its path: RFC 9457 problem documents, or the open protocol's."""
 
+import re
 from http import HTTPStatus
 from typing import Any
 
@@ -8,10 +9,12 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
-from errors import InvalidInstance, ModelServerError, shorten
+from errors import InvalidInstance, InvalidTable, ModelServerError, shorten
+from open_inference.protocol import Failure
 from schemas import Problem
 
 MEDIA_TYPE = "application/problem+json"
+OPEN_PROTOCOL = re.compile(r"/v[12](/|$)")
 
 
 def add_problem_handlers(app: FastAPI) -> None:
@@ -19,18 +22,25 @@ def add_problem_handlers(app: FastAPI) -> None:
 
     @app.exception_handler(ModelServerError)
     async def model_server_error(request: Request, error: ModelServerError) -> JSONResponse:
-        return _problem(error.status, error.title, str(error), headers=error.headers)
+        return _failure(request, error.status, error.title, str(error), headers=error.headers)
 
     @app.exception_handler(InvalidInstance)
     async def invalid_instance(request: Request, error: InvalidInstance) -> JSONResponse:
         faults = [fault._asdict() for fault in error.faults]
-        return _problem(error.status, error.title, str(error), errors=faults)
+        return _failure(request, error.status, error.title, str(error), errors=faults)
+
+    @app.exception_handler(InvalidTable)
+    async def invalid_table(request: Request, error: InvalidTable) -> JSONResponse:
+        members = [fault._asdict().items() for fault in error.faults]
+        faults = [{key: value for key, value in it if value is not None} for it in members]
+        return _failure(request, error.status, error.title, str(error), errors=faults)
 
     # Starlette's, not FastAPI's: an unknown path raises the former.
     @app.exception_handler(HTTPException)
     async def http_exception(request: Request, error: HTTPException) -> JSONResponse:
         status = HTTPStatus(error.status_code)
-        return _problem(status, status.phrase, _advice(request, error), headers=error.headers)
+        advice = _advice(request, error)
+        return _failure(request, status, status.phrase, advice, headers=error.headers)
 
     @app.exception_handler(ClientDisconnect)
     async def client_disconnect(request: Request, error: ClientDisconnect) -> Response:
@@ -39,7 +49,8 @@ def add_problem_handlers(app: FastAPI) -> None:
     @app.exception_handler(Exception)
     async def unexpected_error(request: Request, error: Exception) -> JSONResponse:
         status = HTTPStatus.INTERNAL_SERVER_ERROR
-        return _problem(status, status.phrase, "This is our fault; the server's log says more.")
+        detail = "This is our fault; the server's log says more."
+        return _failure(request, status, status.phrase, detail)
 
 
 def _advice(request: Request, error: HTTPException) -> str:
@@ -52,9 +63,16 @@ def _advice(request: Request, error: HTTPException) -> str:
     return str(error.detail)
 
 
-def _problem(
-    status: HTTPStatus, title: str, detail: str, headers: Any = None, **members: Any
+def _failure(
+    request: Request,
+    status: HTTPStatus,
+    title: str,
+    detail: str,
+    headers: Any = None,
+    **members: Any,
 ) -> JSONResponse:
+    if OPEN_PROTOCOL.match(request.url.path):
+        return JSONResponse(Failure(error=detail).model_dump(), status, headers=headers)
     document = {"title": title, "status": status.value, "detail": detail, **members}
     return JSONResponse(document, status, headers=headers, media_type=MEDIA_TYPE)
 
@@ -62,6 +80,13 @@ def _problem(
 def problem_responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
     """The OpenAPI entries of a route's failures."""
     return {status: _response(HTTPStatus(status)) for status in statuses}
+
+
+def failure_responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """As problem_responses, under the paths of the open protocol."""
+    return {
+        status: {"model": Failure, "description": HTTPStatus(status).phrase} for status in statuses
+    }
 
 
 def _response(status: HTTPStatus) -> dict[str, Any]:

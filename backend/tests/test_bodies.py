@@ -1,7 +1,14 @@
+import asyncio
 import gzip
+import tracemalloc
+import zlib
 
 import pytest
 from conftest import SETOSA, VERSION, wait_for_version
+from fastapi import Request
+
+from bodies import read_body
+from errors import BodyTooLarge, DamagedBody, UnsupportedEncoding
 
 JSON = {"Content-Type": "application/json"}
 
@@ -86,3 +93,69 @@ def test_what_was_sent_is_repeated_only_so_far(client):
 
     assert [response.status_code for response in answers] == [422, 404, 415]
     assert all(len(response.content) < 2000 for response in answers)
+
+
+def read(*chunks, encoding=None, max_bytes=1000):
+    """What read_body makes of a body that comes in these chunks."""
+    events = [{"type": "http.request", "body": chunk, "more_body": True} for chunk in chunks]
+    events.append({"type": "http.request", "body": b"", "more_body": False})
+    headers = [(b"content-encoding", encoding.encode())] if encoding else []
+
+    async def receive():
+        return events.pop(0)
+
+    request = Request({"type": "http", "headers": headers}, receive)
+    return asyncio.run(read_body(request, max_bytes))
+
+
+@pytest.mark.parametrize(
+    ("encoding", "compress"),
+    [
+        (None, bytes),
+        ("identity", bytes),
+        ("gzip", gzip.compress),
+        ("GZip", gzip.compress),
+        ("x-gzip", gzip.compress),
+        ("deflate", zlib.compress),
+    ],
+)
+def test_a_body_is_read_however_it_is_compressed(encoding, compress):
+    body = compress(b"x" * 1000)
+
+    assert read(body[:5], body[5:], encoding=encoding) == b"x" * 1000
+
+
+@pytest.mark.parametrize(("encoding", "compress"), [("identity", bytes), ("gzip", gzip.compress)])
+def test_the_limit_holds_for_what_is_inflated(encoding, compress):
+    with pytest.raises(BodyTooLarge, match="larger than the 1000 bytes"):
+        read(compress(b"x" * 1001), encoding=encoding)
+
+
+def test_a_bomb_is_not_inflated_whole():
+    bomb = gzip.compress(bytes(50_000_000))
+
+    tracemalloc.start()
+    with pytest.raises(BodyTooLarge):
+        read(bomb, encoding="gzip", max_bytes=100_000)
+
+    assert tracemalloc.get_traced_memory()[1] < 2_000_000
+    tracemalloc.stop()
+
+
+@pytest.mark.parametrize(
+    "body",
+    [b"", b"{}", gzip.compress(b"{}")[:-1], gzip.compress(b"{}") * 2, gzip.compress(b"{}") + b"x"],
+    ids=["empty", "plain", "cut", "twice", "more"],
+)
+def test_a_body_that_is_not_one_whole_stream_is_damaged(body):
+    with pytest.raises(DamagedBody, match="gzip"):
+        read(body, encoding="gzip")
+
+
+@pytest.mark.parametrize("encoding", ["br", "gzip, gzip", "x" * 1000])
+def test_another_compression_is_told_which_are_taken(encoding):
+    with pytest.raises(UnsupportedEncoding, match=r"Use gzip, deflate or none\.") as error:
+        read(b"", encoding=encoding)
+
+    assert error.value.headers == {"Accept-Encoding": "gzip, deflate"}
+    assert len(str(error.value)) < 300

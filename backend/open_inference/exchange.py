@@ -1,0 +1,115 @@
+"""Answers the inference requests of the Open Inference Protocol."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from pydantic_core import to_json
+
+from errors import InvalidInstance, InvalidTensors
+from inference import Model
+from open_inference.inputs import list_some, to_array
+from open_inference.messages import HEADER, Message, read_json, read_request, write_response
+from open_inference.outputs import answer, write_outputs
+from open_inference.protocol import (
+    IndexEntry,
+    ModelMetadata,
+    PredictRequest,
+    PredictResponse,
+    TensorMetadata,
+)
+from open_inference.tallies import Tally
+from open_inference.tensors import TEXT, read_tensor
+from schemas import Boolean, Category, Feature, PublishedModel, Value
+
+
+def infer(model: Model, body: bytes, headers: Mapping[str, str], tally: Tally) -> Message:
+    """V2, from bytes to bytes; raises MalformedBody or InvalidTensors."""
+    with tally.watch() as watch:
+        request, inputs = read_request(body, headers.get(HEADER))
+        X = to_array(model, [(tensor, read_tensor(tensor, binary)) for tensor, binary in inputs])
+        watch.rows = len(X)
+        watch.lap()
+        values = answer(model, X)
+        watch.lap()
+        document: dict[str, Any] = {
+            "model_name": model.description.name,
+            "model_version": model.version,
+        }
+        if request.id is not None:
+            document["id"] = request.id
+        outputs = write_outputs(request, values)
+        document["outputs"] = [output.head for output in outputs]
+        binaries = [output.binary for output in outputs if output.binary is not None]
+        message = write_response(document, binaries, headers.get("Accept-Encoding", ""))
+        watch.lap()
+    return message
+
+
+def predict(model: Model, body: bytes, tally: Tally) -> PredictResponse:
+    """V1; raises MalformedBody or InvalidTensors."""
+    with tally.watch() as watch:
+        instances = read_json(PredictRequest, body).instances
+        X = model.to_array([_read(model, *numbered) for numbered in enumerate(instances)])
+        watch.rows = len(X)
+        watch.lap()
+        labels = answer(model, X)["label"]
+        watch.lap()
+        response = PredictResponse(predictions=labels.tolist())
+        watch.lap()
+    return response
+
+
+def list_versions(published: Sequence[PublishedModel]) -> list[IndexEntry]:
+    """As Triton's index of a repository; any version that is not refused answers when asked."""
+    return [
+        IndexEntry(
+            # A model without a manifest is named as its file.
+            name=entry.manifest.name if entry.manifest else Path(entry.file).stem,
+            version=entry.version,
+            state="UNAVAILABLE" if entry.state == "refused" else "READY",
+            reason=entry.reason or "",
+        )
+        for entry in published
+    ]
+
+
+def describe(model: Model, index: list[IndexEntry]) -> ModelMetadata:
+    """With the versions of the index that can be asked under the model's name."""
+    name = model.description.name
+    inputs = [
+        TensorMetadata(name=feature.name, datatype=_datatype(feature), shape=[-1, 1])
+        for feature in model.description.features
+    ]
+    outputs = [
+        TensorMetadata(name="predict", datatype="INT64", shape=[-1]),
+        TensorMetadata(name="label", datatype=TEXT, shape=[-1]),
+    ]
+    if model.has_probabilities:
+        shape = [-1, len(model.classes)]
+        outputs.append(TensorMetadata(name="predict_proba", datatype="FP64", shape=shape))
+    return ModelMetadata(
+        name=name,
+        versions=[it.version for it in index if it.name == name],
+        platform="sklearn_pickle",
+        inputs=inputs,
+        outputs=outputs,
+    )
+
+
+def _datatype(feature: Feature) -> str:
+    if isinstance(feature, Category):
+        return TEXT
+    return "BOOL" if isinstance(feature, Boolean) else "FP64"
+
+
+def _read(model: Model, row: int, instance: list[Any] | dict[str, Any]) -> list[Value]:
+    if isinstance(instance, list):
+        if len(instance) != len(model.names):
+            message = f"has {len(instance)} values, not one for each of {list_some(model.names)}"
+            raise InvalidTensors(f"Instance {row}, counted from 0, {message}.")
+        instance = dict(zip(model.names, instance, strict=True))
+    try:
+        return model.read_instance(to_json(instance))
+    except InvalidInstance as invalid:
+        raise InvalidTensors(f"Instance {row}, counted from 0: {invalid}") from None

@@ -1,0 +1,105 @@
+"""Finds a model's features among the tensors of a request."""
+
+from collections import Counter
+from collections.abc import Sequence
+
+import numpy as np
+
+from errors import InvalidTensors, shorten
+from inference import Model
+from open_inference.protocol import RequestInput
+from open_inference.tensors import Array
+from schemas import Boolean, Category, Feature
+
+Tensors = Sequence[tuple[RequestInput, Array]]
+
+SHOWN = 20  # names or rows
+
+
+def to_array(model: Model, tensors: Tensors) -> Array:
+    """Shape (n, f), as Model.answer takes it; raises InvalidTensors."""
+    features = model.description.features
+    columns = _split(tensors, features)
+    rows = _count_rows(columns)
+    has_text = any(isinstance(feature, Category) for feature in features)
+    X = np.full((rows, len(features)), np.nan, dtype=object if has_text else np.float64)
+    for index, feature in enumerate(features):
+        if feature.name in columns:
+            X[:, index] = _check(feature, columns[feature.name])
+    return X
+
+
+def list_some(items: Sequence[object]) -> str:
+    more = f" and {len(items) - SHOWN} more" if len(items) > SHOWN else ""
+    return ", ".join(shorten(str(item)) for item in items[:SHOWN]) + more
+
+
+def _split(tensors: Tensors, features: Sequence[Feature]) -> dict[str, Array]:
+    """A column, shape (n,), for each feature that was sent."""
+    names = [feature.name for feature in features]
+    tensor, values = tensors[0]
+    if len(tensors) == 1 and values.shape[1:] == (len(names),):
+        return dict(zip(names, values.T, strict=True))
+    if len(tensors) == 1 and tensor.name not in names:
+        raise InvalidTensors(
+            f"Input {shorten(tensor.name)} has the shape {tensor.shape}. Send one of shape "
+            f"[rows, {len(names)}], or one for each of {list_some(names)}."
+        )
+    _compare_names([tensor.name for tensor, _ in tensors], features)
+    return {tensor.name: _flatten(tensor, values) for tensor, values in tensors}
+
+
+def _compare_names(sent: list[str], features: Sequence[Feature]) -> None:
+    names = [feature.name for feature in features]
+    faults = {
+        "more than once": [name for name, count in Counter(sent).items() if count > 1],
+        "of no feature": [name for name in sent if name not in set(names)],
+        "missing": [it.name for it in features if not it.nullable and it.name not in sent],
+    }
+    said = [f"Inputs {what}: {list_some(found)}." for what, found in faults.items() if found]
+    if said:
+        raise InvalidTensors(f"{' '.join(said)} The features are {list_some(names)}.")
+
+
+def _flatten(tensor: RequestInput, values: Array) -> Array:
+    if values.shape[1:] not in ((), (1,)):
+        message = f"has the shape {tensor.shape}; a feature's own is [rows] or [rows, 1]"
+        raise InvalidTensors(f"Input {shorten(tensor.name)} {message}.")
+    return values.reshape(-1)
+
+
+def _count_rows(columns: dict[str, Array]) -> int:
+    (first, column), *others = columns.items()
+    for name, other in others:
+        if len(other) != len(column):
+            raise InvalidTensors(
+                f"Inputs {shorten(first)} and {shorten(name)} have {len(column)} and {len(other)} "
+                "rows. Send as many of each."
+            )
+    return len(column)
+
+
+def _check(feature: Feature, column: Array) -> Array:
+    """The column as the model takes it."""
+    is_text = column.dtype == object
+    if isinstance(feature, Category) != is_text:
+        taken = "numbers" if is_text else "text, in a BYTES tensor of its own"
+        raise InvalidTensors(f"{shorten(feature.name)} takes {taken}.")
+    missing = np.array([value is None for value in column]) if is_text else np.isnan(column)
+    if not feature.nullable:
+        _refuse(missing, feature, "must not be missing")
+    if is_text:
+        return np.where(missing, np.nan, column)
+    _refuse(np.isinf(column), feature, "must be finite")
+    if isinstance(feature, Boolean):
+        is_other = ~missing & (column != 0) & (column != 1)
+        _refuse(is_other, feature, "must be true or false, or 1 or 0")
+    return column
+
+
+def _refuse(wrong: Array, feature: Feature, otherwise: str) -> None:
+    if wrong.any():
+        rows = list_some(np.flatnonzero(wrong).tolist())
+        raise InvalidTensors(
+            f"{shorten(feature.name)} {otherwise}: see row {rows}, counted from 0."
+        )

@@ -1,0 +1,104 @@
+"""Reads the bytes of inference requests, and writes those of their answers."""
+
+import gzip
+import re
+import zlib
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple, TypeVar
+
+from pydantic import BaseModel, ValidationError
+from pydantic_core import to_json
+
+from errors import InvalidTensors, MalformedBody, shorten
+from open_inference.protocol import InferenceRequest, RequestInput
+
+HEADER = "Inference-Header-Content-Length"  # of the JSON that stands before binary data
+SMALLEST_COMPRESSED = 1024  # bytes: of less, little is saved
+
+_SHOWN_FAULTS = 5
+_COMPRESS: dict[str, Callable[[bytes], bytes]] = {
+    "gzip": lambda body: gzip.compress(body, 1, mtime=0),
+    "deflate": lambda body: zlib.compress(body, 1),
+}
+
+Body = TypeVar("Body", bound=BaseModel)
+
+
+class Message(NamedTuple):
+    body: bytes
+    headers: dict[str, str]
+
+
+def read_json(kind: type[Body], body: bytes) -> Body:
+    """Raises MalformedBody or InvalidTensors."""
+    try:
+        return kind.model_validate_json(body)
+    except ValidationError as invalid:
+        faults = invalid.errors(include_url=False, include_context=False, include_input=False)
+    if faults[0]["type"] == "json_invalid":
+        raise MalformedBody(f"{faults[0]['msg']}. Send one JSON object in UTF-8.")
+    said = [
+        f"{shorten('.'.join(map(str, fault['loc']))) or 'The body'}: {fault['msg']}."
+        for fault in faults[:_SHOWN_FAULTS]
+    ]
+    raise InvalidTensors(" ".join(said))
+
+
+def read_request(
+    body: bytes, header: str | None
+) -> tuple[InferenceRequest, list[tuple[RequestInput, bytes | None]]]:
+    """The request, and its inputs with what came for each in binary.
+
+    `header` says where the JSON ends. Raises MalformedBody or InvalidTensors.
+    """
+    if header is not None and not re.fullmatch(r"\d{1,18}", header, re.ASCII):
+        raise MalformedBody(f"{HEADER} must be a number of bytes, not {shorten(header)}.")
+    end = len(body) if header is None else int(header)
+    if end > len(body):
+        raise MalformedBody(f"{HEADER} is {end}, and the body has only {len(body)} bytes.")
+    request = read_json(InferenceRequest, body[:end])
+    return request, list(_split(request.inputs, body[end:]))
+
+
+def write_response(document: dict[str, Any], binaries: list[bytes], accepted: str) -> Message:
+    """JSON, with binary data after it if there is any, compressed as `accepted` allows."""
+    text = to_json(document)
+    headers = {"Content-Type": "application/json", "Vary": "Accept-Encoding"}
+    if binaries:
+        headers |= {"Content-Type": "application/octet-stream", HEADER: str(len(text))}
+    body = b"".join([text, *binaries])
+    encoding = _choose(accepted)
+    if encoding is None or len(body) < SMALLEST_COMPRESSED:
+        return Message(body, headers)
+    return Message(_COMPRESS[encoding](body), headers | {"Content-Encoding": encoding})
+
+
+def _split(
+    inputs: list[RequestInput], binary: bytes
+) -> Iterator[tuple[RequestInput, bytes | None]]:
+    start = 0
+    for tensor in inputs:
+        size = (tensor.parameters or {}).get("binary_data_size")
+        if size is None:
+            yield tensor, None
+            continue
+        if type(size) is not int or not 0 <= size <= len(binary) - start:
+            left = f"{len(binary) - start} bytes are left after the JSON, whose end {HEADER} gives"
+            raise InvalidTensors(
+                f"Input {shorten(tensor.name)}: binary_data_size is wrong; {left}."
+            )
+        yield tensor, binary[start : start + size]
+        start += size
+    if start != len(binary):
+        left = f"{len(binary) - start} bytes of binary data are of no input"
+        raise InvalidTensors(f"{left}. Give each input's binary_data_size.")
+
+
+def _choose(accepted: str) -> str | None:
+    """Of the compressions a client takes, the first that is offered here."""
+    taken = set()
+    for part in accepted.lower().split(","):
+        name, _, weight = part.replace(" ", "").partition(";q=")
+        if weight.strip("0.") or not weight:
+            taken.add(name)
+    return next((encoding for encoding in _COMPRESS if encoding in taken), None)

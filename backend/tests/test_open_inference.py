@@ -1,0 +1,355 @@
+import gzip
+import json
+import struct
+import threading
+import zlib
+
+import joblib
+import numpy as np
+import pytest
+from conftest import NAMES, VERSION, fit, wait_for_version
+from mixed import FEATURES, INSTANCE, ask, fit_mixed
+from open_protocol import ROWS, describe_tensor, pack, pack_array, pack_texts, unpack
+from sklearn.svm import LinearSVC
+
+URL = "/v2/models/iris/infer"
+LABELS = ["setosa", "virginica"]
+OLDER = "2025_11_21_T20_44_20"
+
+
+def infer(client, *inputs, url=URL, **request):
+    return client.post(url, json={"inputs": list(inputs)} | request)
+
+
+def columns_of(instance):
+    """A tensor for each feature, of one row."""
+    kinds = {str: str, bool: "?", float: "f8"}
+    return [describe_tensor(name, [it], kinds[type(it)]) for name, it in instance.items()]
+
+
+def test_one_tensor_is_answered_with_every_output(client):
+    response = infer(client, describe_tensor("any name", ROWS), id="7")
+
+    assert response.headers["content-type"] == "application/json"
+    answer = response.json()
+    assert (answer["model_name"], answer["model_version"], answer["id"]) == ("iris", VERSION, "7")
+    predict, label, probabilities = answer["outputs"]
+    assert predict == {"name": "predict", "datatype": "INT64", "shape": [2], "data": [0, 2]}
+    assert label == {"name": "label", "datatype": "BYTES", "shape": [2], "data": LABELS}
+    assert (probabilities["datatype"], probabilities["shape"]) == ("FP64", [2, 3])
+    expected = fit().predict_proba(ROWS).ravel()
+    assert probabilities["data"] == pytest.approx(list(expected), abs=1e-9)
+
+
+@pytest.mark.parametrize("shape", [(2,), (2, 1)])
+def test_a_tensor_for_each_feature_comes_in_any_order(client, shape):
+    columns = np.array(ROWS).T
+    inputs = [
+        describe_tensor(name, it.reshape(shape)) for name, it in zip(NAMES, columns, strict=True)
+    ]
+
+    whole = infer(client, describe_tensor("x", ROWS)).json()
+
+    assert infer(client, *reversed(inputs)).json() == whole
+
+
+@pytest.mark.parametrize("dtype", ["?", *(f"<{kind}{size}" for kind in "iu" for size in "1248")])
+@pytest.mark.parametrize("is_binary", [True, False])
+def test_whole_numbers_of_every_type_are_doubles(client, dtype, is_binary):
+    array = np.array([[5, 3, 1, 0], [6, 2, 4, 1]]).astype(dtype)
+    datatype = {"b": "BOOL", "i": "INT", "u": "UINT"}[array.dtype.kind]
+    name = datatype if datatype == "BOOL" else f"{datatype}{8 * array.itemsize}"
+    body, headers = pack([("x", name, [2, 4], array.tobytes())])
+    if not is_binary:
+        data = {"name": "x", "datatype": name, "shape": [2, 4], "data": array.tolist()}
+        body, headers = json.dumps({"inputs": [data]}), {}
+
+    answer = client.post(URL, content=body, headers=headers)
+
+    expected = infer(client, describe_tensor("x", array.astype(float).tolist()))
+    assert answer.json() == expected.json()
+
+
+@pytest.mark.parametrize("dtype", ["f2", "f4", "f8"])
+@pytest.mark.parametrize("is_binary", [True, False])
+def test_floats_of_every_size_become_doubles_as_they_are(client, dtype, is_binary):
+    array = np.array(ROWS, dtype=dtype)
+    body, headers = pack([pack_array(array)])
+    if not is_binary:
+        body, headers = json.dumps({"inputs": [describe_tensor("x", ROWS, dtype)]}), {}
+
+    answer = client.post(URL, content=body, headers=headers)
+
+    expected = fit().predict_proba(array.astype(np.float64)).ravel()
+    assert unpack(answer)["predict_proba"] == pytest.approx(list(expected), abs=1e-9)
+
+
+def test_nested_and_flat_data_are_the_same(client):
+    flat = describe_tensor("x", ROWS)
+
+    assert infer(client, flat | {"data": ROWS}).json() == infer(client, flat).json()
+
+
+def test_binary_outputs_say_their_size_after_the_json(client):
+    response = infer(client, describe_tensor("x", ROWS), parameters={"binary_data_output": True})
+
+    assert response.headers["content-type"] == "application/octet-stream"
+    outputs = unpack(response)
+    assert outputs["predict"] == np.array([0, 2], dtype="<i8").tobytes()
+    assert outputs["label"] == struct.pack("<I6sI9s", 6, b"setosa", 9, b"virginica")
+    probabilities = np.frombuffer(outputs["predict_proba"], dtype="<f8").reshape(2, 3)
+    np.testing.assert_allclose(probabilities, fit().predict_proba(ROWS), atol=1e-9)
+
+
+def test_outputs_are_chosen_each_in_its_form_and_order(client):
+    outputs = [
+        {"name": "predict_proba", "parameters": {"binary_data": True}},
+        {"name": "predict", "parameters": {"binary_data": False}},
+    ]
+    default = {"binary_data_output": True}
+
+    response = infer(client, describe_tensor("x", ROWS), outputs=outputs, parameters=default)
+
+    assert list(unpack(response)) == ["predict_proba", "predict"]
+    assert unpack(response)["predict"] == [0, 2]
+    assert len(unpack(response)["predict_proba"]) == 2 * 3 * 8
+
+
+def test_parameters_nobody_knows_and_empty_fields_are_left_alone(client):
+    tensor = describe_tensor("x", ROWS) | {"parameters": {"content_type": "np"}}
+
+    response = infer(client, tensor, id=None, outputs=None, parameters={"priority": 1}, extra=1)
+
+    assert response.status_code == 200
+    assert "id" not in response.json()
+
+
+def test_features_of_every_type_have_tensors_of_their_own(mixed_client):
+    answer = infer(mixed_client, *columns_of(INSTANCE))
+
+    expected = ask(fit_mixed(), INSTANCE)
+    assert unpack(answer)["predict_proba"] == pytest.approx(expected, abs=1e-9)
+
+
+def test_text_and_booleans_come_in_binary(mixed_client):
+    numbers = {name: np.array([INSTANCE[name]], dtype="f8") for name in ("age", "mass")}
+    switches = {name: np.array([INSTANCE[name]]) for name in ("member", "tagged")}
+    body, headers = pack(
+        [pack_array(array, name) for name, array in (numbers | switches).items()]
+        + [pack_texts([INSTANCE[name]], name) for name in ("island", "sex")]
+    )
+
+    answer = mixed_client.post(URL, content=body, headers=headers)
+
+    assert answer.json() == infer(mixed_client, *columns_of(INSTANCE)).json()
+
+
+def test_what_is_missing_is_null_nan_or_not_sent(mixed_client):
+    missing = [describe_tensor("age", [None]), describe_tensor("member", [None], "u1")]
+    missing.append(describe_tensor("island", [None], str))
+    rest = columns_of({name: INSTANCE[name] for name in ("mass", "tagged", "sex")})
+    nan = np.array([np.nan])
+    body, headers = pack([pack_array(nan, "age"), pack_array(nan, "member")])
+    tensors = json.loads(body[: int(headers["Inference-Header-Content-Length"])])["inputs"] + rest
+    text = json.dumps({"inputs": tensors}).encode()
+    headers = {"Inference-Header-Content-Length": str(len(text))}
+
+    answers = [
+        infer(mixed_client, *rest),
+        infer(mixed_client, *rest, *missing),
+        mixed_client.post(URL, content=text + nan.tobytes() * 2, headers=headers),
+    ]
+
+    expected = ask(fit_mixed(), INSTANCE | dict.fromkeys(["age", "member", "island"]))
+    for answer in answers:
+        assert unpack(answer)["predict_proba"] == pytest.approx(expected, abs=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("encoding", "compress"), [("gzip", gzip.compress), ("deflate", zlib.compress)]
+)
+def test_a_compressed_request_is_a_request(client, encoding, compress):
+    body, headers = pack([pack_array(np.array(ROWS))])
+
+    answer = client.post(
+        URL, content=compress(body), headers=headers | {"Content-Encoding": encoding}
+    )
+
+    assert unpack(answer)["label"] == LABELS
+
+
+@pytest.mark.parametrize(
+    ("accepted", "encoding"),
+    [("gzip", "gzip"), ("deflate", "deflate"), ("br, gzip;q=0, deflate;q=0.5", "deflate")],
+)
+def test_a_long_answer_is_compressed_as_the_client_asks(client, accepted, encoding):
+    body, headers = pack([pack_array(np.array(ROWS * 500))], outputs=[{"name": "label"}])
+
+    answer = client.post(URL, content=body, headers=headers | {"Accept-Encoding": accepted})
+
+    assert answer.headers["content-encoding"] == encoding
+    assert int(answer.headers["content-length"]) < 1000
+    assert unpack(answer)["label"] == LABELS * 500
+
+
+@pytest.mark.parametrize(("rows", "accepted"), [(1, "gzip"), (500, "identity"), (500, "gzip;q=0")])
+def test_a_short_or_unasked_answer_is_not_compressed(client, rows, accepted):
+    inputs = [describe_tensor("x", ROWS * rows)]
+
+    answer = client.post(URL, json={"inputs": inputs}, headers={"Accept-Encoding": accepted})
+
+    assert "content-encoding" not in answer.headers
+
+
+def test_an_estimator_without_probabilities_has_two_outputs(tmp_path, start):
+    X = np.random.default_rng(0).random((60, 4))
+    joblib.dump(LinearSVC().fit(X, np.repeat(["a", "b", "c"], 20)), tmp_path / "model.pkl")
+    client = start()
+    wait_for_version(client, "model")
+
+    answer = infer(client, describe_tensor("x", ROWS), url="/v2/models/model/infer")
+
+    assert list(unpack(answer)) == ["predict", "label"]
+    outputs = client.get("/v2/models/model").json()["outputs"]
+    assert [it["name"] for it in outputs] == ["predict", "label"]
+
+
+def test_a_version_answers_by_its_path(publish, client):
+    publish(OLDER, estimator=fit(C=0.01))
+
+    answer = infer(
+        client, describe_tensor("x", ROWS), url=f"/v2/models/iris/versions/{OLDER}/infer"
+    )
+
+    assert answer.json()["model_version"] == OLDER
+    expected = fit(C=0.01).predict_proba(ROWS).ravel()
+    assert unpack(answer)["predict_proba"] == pytest.approx(list(expected), abs=1e-9)
+
+
+@pytest.mark.parametrize("path", ["/v2", "/v2/"])
+def test_the_server_describes_itself_without_a_redirect(client, path):
+    response = client.get(path, follow_redirects=False)
+
+    assert response.status_code == 200
+    assert response.json()["extensions"] == ["binary_tensor_data", "statistics"]
+
+
+def test_it_lives_and_is_ready_with_a_model(client):
+    assert client.get("/v2/health/live").json() == {"live": True}
+    assert client.get("/v2/health/ready").json() == {"ready": True}
+    for path in ("", f"/versions/{VERSION}"):
+        assert client.get(f"/v2/models/iris{path}/ready").json() == {"name": "iris", "ready": True}
+
+
+def test_without_a_model_nothing_is_ready(empty_client):
+    assert empty_client.get("/v2/health/live").json() == {"live": True}
+    for path in ("/v2/health/ready", "/v2/models/iris/ready", "/v2/models/iris"):
+        response = empty_client.get(path)
+        assert response.status_code == 503
+        assert response.headers["retry-after"] == "2"
+        assert response.json()["error"].startswith("No model is published yet.")
+
+
+def test_a_model_describes_the_tensors_that_can_be_asked(mixed_client, publish):
+    publish(OLDER, estimator=fit_mixed(), instance=INSTANCE, features=FEATURES)
+
+    answers = [
+        mixed_client.get(f"/v2/models/iris{path}").json() for path in ("", f"/versions/{OLDER}")
+    ]
+
+    assert answers[0] == answers[1]
+    assert answers[0]["versions"] == [VERSION, OLDER]
+    assert {it["name"]: it["datatype"] for it in answers[0]["inputs"]} == {
+        "age": "FP64",
+        "mass": "FP64",
+        "member": "BOOL",
+        "tagged": "BOOL",
+        "island": "BYTES",
+        "sex": "BYTES",
+    }
+    assert answers[0]["outputs"][2] == {
+        "name": "predict_proba",
+        "datatype": "FP64",
+        "shape": [-1, 2],
+    }
+
+
+def test_the_index_tells_which_versions_answer_and_why_others_do_not(publish, client):
+    publish(OLDER, format=2)
+    other = "2024_11_21_T20_44_20"
+    manifest = publish(other).with_suffix(".json")
+    manifest.write_text(manifest.read_text().replace('"name": "iris"', '"name": "penguins"', 1))
+
+    everything = client.post("/v2/repository/index").json()
+    ready = client.post("/v2/repository/index", json={"ready": True}).json()
+
+    assert [(it["name"], it["version"], it["state"]) for it in everything] == [
+        ("iris", VERSION, "READY"),
+        (f"model_{OLDER}", OLDER, "UNAVAILABLE"),
+        ("penguins", other, "READY"),
+    ]
+    assert "format" in everything[1]["reason"]
+    assert [it["version"] for it in ready] == [VERSION, other]
+
+
+@pytest.mark.parametrize("body", ['{"ready": 0}', '{"ready": "yes"}', "[]"])
+def test_an_index_that_is_asked_wrongly_is_not_given(client, body):
+    response = client.post("/v2/repository/index", content=body)
+
+    assert response.status_code == 422
+    assert list(response.json()) == ["error"]
+
+
+def test_statistics_count_rows_requests_and_failures(client):
+    assert client.get("/v2/models/stats").json()["model_stats"][0]["inference_count"] == 0
+    for rows in (1, 1, 3):
+        infer(client, describe_tensor("x", ROWS[:1] * rows))
+    infer(client, describe_tensor("x", ROWS, "f8") | {"datatype": "FP128"})
+
+    [counted] = client.get("/v2/models/iris/stats").json()["model_stats"]
+
+    assert (counted["name"], counted["version"]) == ("iris", VERSION)
+    assert (counted["inference_count"], counted["execution_count"]) == (5, 3)
+    assert counted["last_inference"] > 1_700_000_000_000
+    durations = counted["inference_stats"]
+    assert (durations["success"]["count"], durations["fail"]["count"]) == (3, 1)
+    assert durations["compute_infer"]["ns"] > 0
+    sizes = {it["batch_size"]: it["compute_infer"]["count"] for it in counted["batch_stats"]}
+    assert sizes == {1: 2, 3: 1}
+
+
+def test_statistics_are_of_each_version(publish, client):
+    publish(OLDER)
+    infer(client, describe_tensor("x", ROWS), url=f"/v2/models/iris/versions/{OLDER}/infer")
+
+    paths = ("stats", "iris/stats", f"iris/versions/{OLDER}/stats")
+    counted = [client.get(f"/v2/models/{path}").json()["model_stats"] for path in paths]
+
+    counts = [{it["version"]: it["inference_count"] for it in each} for each in counted]
+    assert counts == [{OLDER: 2, VERSION: 0}, {OLDER: 2, VERSION: 0}, {OLDER: 2}]
+
+
+def test_statistics_do_not_grow_with_every_size_of_batch(client):
+    for rows in range(1, 105):
+        infer(client, describe_tensor("x", ROWS[:1] * rows))
+
+    [counted] = client.get("/v2/models/stats").json()["model_stats"]
+    assert len(counted["batch_stats"]) == 100
+    assert counted["execution_count"] == 104
+
+
+def test_large_requests_are_answered_off_the_event_loop(client, monkeypatch):
+    model, threads = client.app.live.model(), []
+    answer = model.answer
+
+    def spy(X):
+        threads.append(threading.current_thread())
+        return answer(X)
+
+    monkeypatch.setattr(model, "answer", spy)
+
+    for rows in (1, 1000):
+        infer(client, describe_tensor("x", ROWS * rows))
+
+    loop = client.portal.call(threading.current_thread)
+    assert [thread is loop for thread in threads] == [True, False]
