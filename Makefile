@@ -10,7 +10,7 @@ unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help
 help: ## Show this help
-	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .PHONY: run
 run: ## Build and start the stack in Docker
@@ -63,10 +63,17 @@ e2e: $(VENV)/installed ## Build, start and test the stack in Docker
 	$(BIN)/python -m pytest tests/e2e
 
 .PHONY: bench
-bench: $(VENV)/installed ## Measure trainings, and what a change of models costs; needs wrk
+bench: $(VENV)/installed ## Measure serving, trainings, and what a change of models costs; needs wrk
+	$(BIN)/python bench/serving.py
+	$(BIN)/python bench/anatomy.py
+	$(BIN)/python bench/tables.py
 	$(BIN)/python bench/training_quality.py
 	$(BIN)/python bench/training_speed.py
 	$(BIN)/python bench/going_live.py
+
+.PHONY: bench-peers
+bench-peers: $(VENV)/installed ## Measure other model servers beside the backend, installed into .peers; needs wrk
+	$(BIN)/python bench/peers.py
 
 .PHONY: lint
 lint: $(VENV)/installed ## Check style, types, Dockerfiles, workflows and Compose
@@ -107,7 +114,7 @@ down: ## Stop the stack in Docker; models and runs stay
 .PHONY: clean
 clean: ## Remove what was built; models and runs stay
 	@if docker info >/dev/null 2>&1; then docker compose down --rmi local --volumes --remove-orphans; fi
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache */.mypy_cache */.pytest_cache
+	rm -rf $(VENV) .peers .mypy_cache .ruff_cache .pytest_cache */.mypy_cache */.pytest_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(VENV)/installed: requirements-dev.txt

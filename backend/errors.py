@@ -18,6 +18,14 @@ class Fault(NamedTuple):
     detail: str
 
 
+class TableFault(NamedTuple):
+    """One thing wrong in a table; a row is counted from 1, without a header."""
+
+    detail: str
+    row: int | None = None
+    column: str | None = None
+
+
 class ModelServerError(Exception):
     """A failure with an answer; its message tells the caller what to do."""
 
@@ -41,6 +49,13 @@ class UnknownVersion(ModelServerError):
     title = "Unknown version"
 
 
+class UnknownModel(ModelServerError):
+    """No model of this name is published."""
+
+    status = HTTPStatus.NOT_FOUND
+    title = "Unknown model"
+
+
 class VersionRefused(ModelServerError):
     """The version is there, and not fit to serve."""
 
@@ -55,11 +70,24 @@ class UnsupportedMediaType(ModelServerError):
     title = "Unsupported media type"
 
 
+class UnsupportedEncoding(UnsupportedMediaType):
+    """The body is compressed in a way this route cannot undo."""
+
+    headers: ClassVar[dict[str, str]] = {"Accept-Encoding": "gzip, deflate"}
+
+
 class BodyTooLarge(ModelServerError):
     """The body is larger than what its route takes."""
 
     status = HTTPStatus.REQUEST_ENTITY_TOO_LARGE
     title = "Body too large"
+
+
+class DamagedBody(ModelServerError):
+    """The body cannot be decompressed."""
+
+    status = HTTPStatus.BAD_REQUEST
+    title = "Damaged body"
 
 
 class MalformedBody(ModelServerError):
@@ -80,6 +108,63 @@ class InvalidInstance(ModelServerError):
         said = [fault.detail for fault in faults] + [f"And {more} more."] * bool(more)
         super().__init__(" ".join(said))
         self.faults = faults
+
+
+class MalformedTable(ModelServerError):
+    """The body is not in the format it is declared to be in."""
+
+    status = HTTPStatus.BAD_REQUEST
+    title = "Malformed table"
+
+
+class InvalidTable(ModelServerError):
+    """The columns or the rows of a table do not fit the model's features."""
+
+    status = HTTPStatus.UNPROCESSABLE_ENTITY
+    title = "Invalid table"
+
+    def __init__(self, faults: list[TableFault], more: int | str = 0) -> None:
+        """`more` says how many faults there are beyond those given."""
+        said = [f"Row {it.row}: {it.detail}" if it.row else it.detail for it in faults]
+        super().__init__(" ".join(said + [f"And {more} more."] * bool(more)))
+        self.faults = faults
+
+
+class TableTooLarge(ModelServerError):
+    """The table has more rows, or unpacks to more bytes, than are taken at once."""
+
+    status = HTTPStatus.REQUEST_ENTITY_TOO_LARGE
+    title = "Table too large"
+
+
+class NotAcceptable(ModelServerError):
+    """No format that the caller accepts is one this route can answer in."""
+
+    status = HTTPStatus.NOT_ACCEPTABLE
+    title = "Not acceptable"
+
+
+class TooManyBatches(ModelServerError):
+    """As many batches as have room are waiting to be scored."""
+
+    status = HTTPStatus.SERVICE_UNAVAILABLE
+    title = "Too many batches"
+    headers: ClassVar[dict[str, str]] = {"Retry-After": "10"}
+
+
+class UploadTooSlow(ModelServerError):
+    """The body has not come in the time it may take."""
+
+    status = HTTPStatus.REQUEST_TIMEOUT
+    title = "Upload too slow"
+    headers: ClassVar[dict[str, str]] = {"Connection": "close"}
+
+
+class InvalidTensors(ModelServerError):
+    """The inputs or outputs of an inference request do not fit the model."""
+
+    status = HTTPStatus.UNPROCESSABLE_ENTITY
+    title = "Invalid tensors"
 
 
 # What a refusal is counted under; few, as each is a time series.

@@ -113,3 +113,13 @@ def _show_values(feature: Feature | None) -> str:
     if not isinstance(feature, Category):
         return ""
     return " or ".join(f'"{shorten(value)}"' for value in feature.values[:SHOWN_VALUES])
+
+
+def explain(kind: str, name: str, feature: Feature | None = None) -> str:
+    """The sentence for one of pydantic's types of errors."""
+    return _REASONS[kind].format(shorten(name) or '""', _show_values(feature))
+
+
+def type_of(feature: Feature) -> Any:
+    """What pydantic takes as a value of the feature."""
+    return _TYPES[feature.type] | None if feature.nullable else _TYPES[feature.type]

@@ -9,18 +9,20 @@ from functools import partial
 
 from fastapi import FastAPI
 from fastapi_offline import FastAPIOffline
+from starlette.types import ASGIApp
 
 from catalogue import Catalogue
-from instrumentation import Instruments
+from instrumentation import Instrumented, Instruments
 from live import LiveModel, watch
 from loading import load
 from openapi import describe_with_live_model
 from problems import add_problem_handlers
-from routes import health, models, predict
+from routes import batch, health, kserve, models, open_inference, predict
 from settings import Settings, read_settings
+from shortcut import Shortcut
 
 
-def create_app(settings: Settings) -> FastAPI:
+def create_app(settings: Settings) -> ASGIApp:
     logging.basicConfig(level=settings.log_level, format="%(levelname)s: %(name)s: %(message)s")
     instruments = Instruments()
     live = LiveModel(settings.models_dir, partial(load, settings=settings), instruments)
@@ -49,9 +51,9 @@ def create_app(settings: Settings) -> FastAPI:
     app.state.catalogue = Catalogue(live, settings)
     app.openapi = describe_with_live_model(app, live)  # type: ignore[method-assign]
     add_problem_handlers(app)
-    for routes in (predict, models, health):
+    for routes in (predict, batch, models, open_inference, kserve, health):
         app.include_router(routes.router)
-    return app
+    return Shortcut(Instrumented(app, instruments), live, instruments)
 
 
 app = create_app(read_settings())

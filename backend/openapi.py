@@ -6,6 +6,7 @@ from typing import Any
 
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
+from pydantic import BaseModel
 
 from errors import NoModelPublished
 from inference import Model
@@ -31,10 +32,36 @@ def describe_with_live_model(app: FastAPI, live: LiveModel) -> Callable[[], dict
         else:
             instance["schema"] = _instance_schema(model)
             predict["responses"]["200"]["content"]["application/json"] |= _answer(model)
+            batch = document["paths"]["/predict/batch"]["post"]["requestBody"]["content"]
+            batch["application/json"]["schema"] = _table_schema(instance["schema"])
         predict["requestBody"] = {"required": True, "content": {"application/json": instance}}
         return document
 
     return openapi
+
+
+def describe_body(
+    kind: type[BaseModel], *media_types: str, required: bool = True
+) -> dict[str, Any]:
+    """The OpenAPI entry of a body that its route reads itself."""
+    schema = kind.model_json_schema()
+    whole = _resolve(schema, schema.get("$defs", {}))
+    others: dict[str, Any] = {
+        it: {"schema": {"type": "string", "format": "binary"}} for it in media_types
+    }
+    content = {"application/json": {"schema": whole}} | others
+    return {"requestBody": {"required": required, "content": content}}
+
+
+def _resolve(schema: Any, definitions: dict[str, Any]) -> Any:
+    """With each definition in its place, as a reference would be looked up in the document."""
+    if isinstance(schema, list):
+        return [_resolve(item, definitions) for item in schema]
+    if not isinstance(schema, dict):
+        return schema
+    if "$ref" in schema:
+        return _resolve(definitions[schema["$ref"].rpartition("/")[2]], definitions)
+    return {key: _resolve(value, definitions) for key, value in schema.items() if key != "$defs"}
 
 
 def _instance_schema(model: Model) -> dict[str, Any]:
@@ -43,10 +70,39 @@ def _instance_schema(model: Model) -> dict[str, Any]:
     return {**schema, "title": model.description.name, "examples": examples}
 
 
+def _table_schema(instance: dict[str, Any]) -> dict[str, Any]:
+    """Of many instances, one by one or feature by feature."""
+    examples = instance["examples"]
+    columns = {
+        name: {"type": "array", "items": schema, "title": name}
+        for name, schema in instance["properties"].items()
+    }
+    kept = ("type", "required", "additionalProperties")
+    table = {key: instance[key] for key in kept if key in instance}
+    by_column = {name: [example.get(name) for example in examples] for name in columns}
+    one_by_one = {"type": "array", "minItems": 1, "items": {**instance, "examples": []}}
+    return {
+        "oneOf": [
+            _wrap("instances", one_by_one, examples),
+            _wrap("columns", {**table, "properties": columns}, by_column),
+        ]
+    }
+
+
+def _wrap(name: str, schema: dict[str, Any], example: Any) -> dict[str, Any]:
+    return {
+        "type": "object",
+        "properties": {name: schema},
+        "required": [name],
+        "additionalProperties": False,
+        "examples": [{name: example}] if example else [],
+    }
+
+
 def _answer(model: Model) -> dict[str, Any]:
     """What the model says of its manifest's first example."""
     if not model.description.examples:
         return {}
     inputs = model.description.examples[0].inputs
     values = model.read_instance(json.dumps(inputs).encode())
-    return {"example": model.predict(values).model_dump()}
+    return {"example": model.describe(values, *model.answer_many([values]))}

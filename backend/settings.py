@@ -20,6 +20,7 @@ class Settings(BaseSettings):
     max_model_bytes: int = Field(default=1024**3, gt=0)
     model_load_seconds: float = Field(default=20, gt=0)
     max_body_bytes: int = Field(default=16 * 1024**2, gt=0)
+    max_batch_rows: int = Field(default=1_000_000, gt=0)
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
 
     @model_validator(mode="after")

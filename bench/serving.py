@@ -22,8 +22,8 @@ from models import ESTIMATORS, dump, fit, publish
 sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
 from processes import find_free_port, running, wait_until
 
-ROUNDS = 3
-SECONDS = 2
+ROUNDS = 7
+SECONDS = 3
 SERVER_CORE, LOAD_CORE = "0", "1"
 UVICORN = ["-m", "uvicorn", "--no-access-log", "--timeout-keep-alive", "75"]
 

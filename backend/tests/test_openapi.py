@@ -1,3 +1,5 @@
+import re
+
 import pytest
 from conftest import NAMES, SETOSA, VERSION, wait_for_version
 from mixed import FEATURES, INSTANCE, ask, fit_mixed
@@ -79,3 +81,37 @@ def test_the_docs_page_asks_no_other_host(client):
 
     assert "http://" not in page
     assert "https://" not in page
+
+
+def test_the_open_protocol_is_described_with_its_failures(client):
+    paths = client.get("/openapi.json").json()["paths"]
+
+    infer = paths["/v2/models/{name}/infer"]["post"]
+    assert list(infer["requestBody"]["content"]) == ["application/json", "application/octet-stream"]
+    assert sorted(infer["responses"]["200"]["content"]) == [
+        "application/json",
+        "application/octet-stream",
+    ]
+    for path, methods in paths.items():
+        if path.startswith(("/v1", "/v2")):
+            for method in methods.values():
+                failures = [it for status, it in method["responses"].items() if status != "200"]
+                assert all(list(it["content"]) == ["application/json"] for it in failures)
+
+
+def test_the_examples_of_the_open_protocol_can_be_asked(client):
+    paths = client.get("/openapi.json").json()["paths"]
+
+    for path in ("/v2/models/{name}/infer", "/v1/models/{name}:predict"):
+        content = paths[path]["post"]["requestBody"]["content"]
+        [example] = content["application/json"]["schema"]["examples"]
+        assert client.post(path.format(name="iris"), json=example).status_code == 200
+
+
+def test_schemas_refer_to_nothing_that_is_not_there(client):
+    document = client.get("/openapi.json")
+
+    references = re.findall(r'"\$ref":"#/components/schemas/([^"]+)"', document.text)
+    assert references
+    assert set(references) <= set(document.json()["components"]["schemas"])
+    assert "#/$defs" not in document.text

@@ -1,0 +1,55 @@
+"""Puts a model's answers to a chunk of rows into columns."""
+
+import json
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from inference import Model
+
+CLASS = "prediction_class"
+VERSION = b"model_version"
+
+Array = npt.NDArray[Any]
+
+
+class Scored(NamedTuple):
+    """A chunk of the rows that were sent, and the columns of their answers."""
+
+    sent: Any
+    answers: list[Any]
+
+
+class Answers:
+    """The columns that a model adds to a table: null where it has no answer to a row."""
+
+    def __init__(self, model: Model) -> None:
+        has_probabilities = hasattr(model.estimator, "predict_proba")
+        self.version = model.version
+        self.classes = model.classes if has_probabilities else []
+        self.names = [CLASS, *(f"probability_{name}" for name in self.classes)]
+        self._model = model
+        self._labels = pa.array(model.classes)
+        self.json_labels = pa.array([json.dumps(name) for name in model.classes])
+
+    def schema(self, sent: Any) -> Any:
+        """Of the rows that were sent with their answers."""
+        kinds = [pa.dictionary(pa.int32(), pa.string())] + [pa.float64()] * len(self.classes)
+        # Whatever is declared to have no nulls may have some all the same.
+        returned = [field.with_nullable(True) for field in sent]
+        fields = [*returned, *map(pa.field, self.names, kinds)]
+        return pa.schema(fields, {**(sent.metadata or {}), VERSION: self.version})
+
+    def ask(self, X: Array) -> list[Any]:
+        """Arrays of n answers for X of shape (n, f)."""
+        indices, probabilities = self._model.answer(X)
+        unanswered = indices < 0
+        mask = unanswered if unanswered.any() else None
+        encoded = pa.array(indices.astype(np.int32), mask=mask)
+        labels = pa.DictionaryArray.from_arrays(encoded, self._labels)
+        if probabilities is None:
+            return [labels]
+        by_class = np.ascontiguousarray(probabilities.T)
+        return [labels, *(pa.array(column, mask=mask) for column in by_class)]

@@ -1,0 +1,92 @@
+"""Takes a large body in and sends a large answer out, as long as the caller is there."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Callable, Coroutine
+from functools import partial
+from typing import Any, TypeVar
+
+from fastapi import Request
+from fastapi.responses import StreamingResponse
+from starlette.requests import ClientDisconnect
+from starlette.types import Message, Receive, Scope, Send
+
+from batch.line import Place
+from batch.scoring import take
+from batch.writers import Pieces
+from bodies import read_body
+from errors import UploadTooSlow
+
+log = logging.getLogger(__name__)
+
+Result = TypeVar("Result")
+
+UPLOAD_SECONDS = 300  # 16 MB at half a megabit a second
+STALLED_SECONDS = 30  # in which nothing of the answer is taken
+PIECE_BYTES = 65_536
+
+
+async def receive_body(request: Request, max_bytes: int) -> bytes:
+    """Raises UploadTooSlow, and what read_body does."""
+    try:
+        async with asyncio.timeout(UPLOAD_SECONDS):
+            return await read_body(request, max_bytes)
+    except TimeoutError:
+        raise UploadTooSlow(f"The body took longer than {UPLOAD_SECONDS} seconds.") from None
+
+
+async def unless_gone(request: Request, work: Coroutine[Any, Any, Result]) -> Result:
+    """The result of the work; raises ClientDisconnect as soon as nobody waits for it."""
+    working = asyncio.create_task(work)
+    watching = asyncio.create_task(_watch(request))
+    try:
+        await asyncio.wait({working, watching}, return_when=asyncio.FIRST_COMPLETED)
+        if not working.done():
+            raise ClientDisconnect
+        return working.result()
+    finally:
+        working.cancel()
+        watching.cancel()
+        await asyncio.wait({working, watching})  # or two would watch, once the answer does
+
+
+async def _watch(request: Request) -> None:
+    while (await request.receive())["type"] != "http.disconnect":
+        pass
+
+
+async def start(place: Place, score: Callable[[], Pieces]) -> AsyncIterator[bytes | memoryview]:
+    """The pieces of an answer, of which the first one is made at once, when it is our turn."""
+    await place.wait_for_turn()
+    pieces, first = await place.run(partial(_begin, score))
+    return _go_on(place, pieces, first)
+
+
+def _begin(score: Callable[[], Pieces]) -> tuple[Pieces, bytes | memoryview | None]:
+    pieces = score()
+    return pieces, take(pieces, PIECE_BYTES)
+
+
+async def _go_on(
+    place: Place, pieces: Pieces, piece: bytes | memoryview | None
+) -> AsyncIterator[bytes | memoryview]:
+    while piece is not None:
+        yield piece
+        piece = await place.run(partial(take, pieces, PIECE_BYTES))
+
+
+class Download(StreamingResponse):
+    """Gives up where the caller stops taking what is sent, for others are waiting."""
+
+    async def stream_response(self, send: Send) -> None:
+        async def send_soon(message: Message) -> None:
+            async with asyncio.timeout(STALLED_SECONDS):
+                await send(message)
+
+        await super().stream_response(send_soon)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await super().__call__(scope, receive, send)
+        except TimeoutError:
+            log.warning("download stalled seconds=%d", STALLED_SECONDS)

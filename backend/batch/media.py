@@ -1,0 +1,61 @@
+"""Agrees with a caller on the formats of a request and its answer."""
+
+from enum import StrEnum
+
+from errors import NotAcceptable, UnsupportedMediaType, shorten
+
+
+class Format(StrEnum):
+    """A way to write a table, by its media type."""
+
+    JSON = "application/json"
+    CSV = "text/csv"
+    PARQUET = "application/vnd.apache.parquet"
+    ARROW = "application/vnd.apache.arrow.stream"
+
+
+TEXTS = (Format.JSON, Format.CSV)
+KNOWN = f"{', '.join(list(Format)[:-1])} or {list(Format)[-1]}"
+
+
+def find_format(content_type: str) -> Format:
+    """What a body is declared as; raises UnsupportedMediaType."""
+    media_type, _, parameters = content_type.lower().partition(";")
+    found = next((it for it in Format if it == media_type.strip()), None)
+    if found is None:
+        declared = f"not {shorten(media_type)}" if media_type.strip() else "and none was sent"
+        raise UnsupportedMediaType(f"Content-Type must be {KNOWN}, {declared}.")
+    if found in TEXTS and "charset" in parameters and "utf-8" not in parameters:
+        raise UnsupportedMediaType("Text is taken in UTF-8. Send it so, without another charset.")
+    return found
+
+
+def choose_format(accept: str, sent: Format) -> Format:
+    """The one the caller likes best, of several the one that was sent; raises NotAcceptable.
+
+    RFC 9110, 12.5.1: of the ranges that match a type the most specific one has its say.
+    """
+    ranges = [_read_range(it) for it in accept.split(",") if it.strip()] or [("*/*", 1.0)]
+    weights = {it: _weigh(it, ranges) for it in (sent, *Format)}
+    best: Format = max(weights, key=weights.__getitem__)
+    if weights[best] <= 0:
+        raise NotAcceptable(f"The answer can be {KNOWN}. Accept one of them.")
+    return best
+
+
+def _weigh(media_type: str, ranges: list[tuple[str, float]]) -> float:
+    kind = media_type.partition("/")[0]
+    for wanted in (media_type, f"{kind}/*", "*/*"):
+        weights = [weight for given, weight in ranges if given == wanted]
+        if weights:
+            return max(weights)
+    return 0.0
+
+
+def _read_range(text: str) -> tuple[str, float]:
+    media_range, *parameters = (part.strip().lower() for part in text.split(";"))
+    weight = next((it[2:] for it in parameters if it.startswith("q=")), "1")
+    try:
+        return media_range, float(weight)
+    except ValueError:
+        return media_range, 0.0  # what cannot be understood is not wished for

@@ -1,0 +1,138 @@
+"""Tells from the headers in a Parquet file how large its pages are once they are unpacked.
+
+They are read here, not by pyarrow: it ends the process at some that are broken, and it gives the
+sizes that the footer says there are, which may be other than those of the pages. The format is
+that of parquet.thrift, in Thrift's compact protocol.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+from batch.unpacking import Unpacked
+from errors import MalformedTable, TableTooLarge
+
+MAX_FOOTER_BYTES = 2 * 1024**2
+MAX_DEPTH = 8
+END_BYTES = 8  # the length of the footer, and PAR1
+
+# The numbers of the fields that are read here, and of an encoding.
+ROW_GROUPS, ROW_COUNT = 4, 3
+COLUMNS, COLUMN_DATA = 1, 3
+VALUES, PACKED_BYTES, DATA_AT, DICTIONARY_AT = 5, 7, 9, 11
+PAGE_UNPACKED, PAGE_PACKED = 2, 3
+ENCODING_IN = {5: 2, 7: 2, 8: 4}  # by the header of the kind of page
+DELTA_BYTE_ARRAY = 7
+
+BOOLEANS, INTEGERS, TEXT, LISTS, STRUCT = (1, 2), (4, 5, 6), 8, (9, 10), 12
+SIZES = {3: 1, 7: 8}  # of a byte and a double
+LONG_LIST = 15
+
+Struct = dict[int, Any]
+
+
+def size_parquet(body: bytes) -> Unpacked:
+    """Raises MalformedTable or TableTooLarge."""
+    try:
+        return _size(body)
+    except (LookupError, TypeError, AttributeError):  # of what is not there, or something else
+        raise MalformedTable("A header in the Parquet file cannot be read.") from None
+
+
+def _size(body: bytes) -> Unpacked:
+    size = int.from_bytes(body[-END_BYTES:-4], "little")
+    if size > MAX_FOOTER_BYTES:
+        raise TableTooLarge(f"The footer is larger than {MAX_FOOTER_BYTES} bytes.")
+    footer, _ = _read_struct(body, len(body) - END_BYTES - size)
+    total = at_once = 0
+    for group in footer[ROW_GROUPS]:
+        largest = 0
+        for column in group[COLUMNS]:
+            pages = list(_size_pages(body, column[COLUMN_DATA]))
+            total += sum(pages)
+            largest += max(pages, default=0)
+        at_once = max(at_once, largest)
+    return Unpacked(footer[ROW_COUNT], total, at_once)
+
+
+def _size_pages(body: bytes, column: Struct) -> Iterator[int]:
+    if not column[VALUES]:
+        return
+    at = min(column[DATA_AT], column.get(DICTIONARY_AT) or column[DATA_AT])
+    end = at + column[PACKED_BYTES]
+    while 0 <= at < end:
+        page, at = _read_struct(body, at)
+        if page[PAGE_PACKED] < 0 or page[PAGE_UNPACKED] < 0:
+            raise MalformedTable("A page of the Parquet file does not say how large it is.")
+        if DELTA_BYTE_ARRAY in _find_encodings(page):
+            # A few bytes of it may stand for any number of megabytes.
+            raise MalformedTable("A column is encoded as DELTA_BYTE_ARRAY. Write it as PLAIN.")
+        at += page[PAGE_PACKED]
+        yield page[PAGE_UNPACKED]
+
+
+def _find_encodings(page: Struct) -> Iterator[Any]:
+    for number, encoding in ENCODING_IN.items():
+        if isinstance(header := page.get(number), dict):
+            yield header.get(encoding)
+
+
+def _read_struct(body: bytes, at: int, depth: int = 0) -> tuple[Struct, int]:
+    """And where it ends; texts are skipped."""
+    if depth > MAX_DEPTH:
+        raise MalformedTable("A header in the Parquet file is nested too deep.")
+    fields: Struct = {}
+    number = 0
+    while head := body[at]:
+        at += 1
+        if head >> 4:
+            number += head >> 4
+        else:
+            number, at = _read_integer(body, at)
+        fields[number], at = _read_value(body, at, head & 15, depth)
+    return fields, at + 1
+
+
+def _read_value(body: bytes, at: int, kind: int, depth: int) -> tuple[Any, int]:
+    if kind in BOOLEANS:  # which are their types
+        return None, at
+    if kind in INTEGERS:
+        return _read_integer(body, at)
+    if kind == TEXT:
+        size, at = _read_varint(body, at)
+        return None, at + size
+    if kind in LISTS:
+        return _read_list(body, at, depth)
+    if kind == STRUCT:
+        return _read_struct(body, at, depth + 1)
+    if kind in SIZES:
+        return None, at + SIZES[kind]
+    raise MalformedTable("A header in the Parquet file cannot be read.")
+
+
+def _read_list(body: bytes, at: int, depth: int) -> tuple[list[Any], int]:
+    size, kind = body[at] >> 4, body[at] & 15
+    at += 1
+    if size == LONG_LIST:
+        size, at = _read_varint(body, at)
+    if kind in BOOLEANS:  # a byte each, where they are in a list
+        return [], at + size
+    values = []
+    for _ in range(size):
+        value, at = _read_value(body, at, kind, depth + 1)
+        values.append(value)
+    return values, at
+
+
+def _read_integer(body: bytes, at: int) -> tuple[int, int]:
+    value, at = _read_varint(body, at)
+    return (value >> 1) ^ -(value & 1), at
+
+
+def _read_varint(body: bytes, at: int) -> tuple[int, int]:
+    value = 0
+    for shift in range(0, 70, 7):
+        value |= (body[at] & 127) << shift
+        at += 1
+        if not body[at - 1] & 128:
+            return value, at
+    raise MalformedTable("A number in the Parquet file is too long.")

@@ -1,0 +1,61 @@
+"""Answers a table of instances with a table of predictions."""
+
+from functools import partial
+from typing import Any
+
+from fastapi import APIRouter, Request, Response
+
+from batch.delivery import Download, receive_body, start, unless_gone
+from batch.line import Placed, keep_line
+from batch.media import Format, choose_format, find_format
+from batch.scoring import Job, score
+from batch.tables import Limits
+from live import Live
+from problems import problem_responses
+from routes.predict import Version
+from schemas import PredictionColumns, RowPredictions
+
+router = APIRouter(tags=["predict"], lifespan=keep_line)
+
+_TABLE = {"schema": {"type": "string", "format": "binary"}}
+_OTHERS: dict[str, Any] = {it: _TABLE for it in Format if it is not Format.JSON}
+
+
+@router.post(
+    "/predict/batch",
+    summary="Predict many",
+    response_class=Response,
+    responses={
+        200: {
+            "description": "The predictions, in the order of the rows",
+            "headers": {"X-Model-Version": {"schema": {"type": "string"}}},
+            "model": RowPredictions | PredictionColumns,
+            "content": _OTHERS,
+        },
+        **problem_responses(400, 404, 406, 408, 409, 413, 415, 422, 503),
+    },
+    openapi_extra={
+        "requestBody": {
+            "required": True,
+            "content": {Format.JSON: {"schema": {"type": "object"}}, **_OTHERS},
+        }
+    },
+)
+async def predict_batch(
+    request: Request, live: Live, place: Placed, version: Version = None
+) -> Response:
+    """Class and class probabilities for each row of a table: JSON, CSV, Parquet or Arrow.
+
+    The answer is in the format that `Accept` asks for, else in the one that was sent. CSV, Parquet
+    and Arrow come back with all their columns and those of the answer; JSON with the answer alone.
+    """
+    sent = find_format(request.headers.get("content-type", ""))
+    wanted = choose_format(",".join(request.headers.getlist("accept")), sent)
+    model = await live.version(version) if version else live.model()
+    settings = request.app.state.settings
+    limits = Limits(settings.max_batch_rows, settings.max_body_bytes)
+    body = await receive_body(request, limits.body_bytes)
+    job = Job(model, sent, wanted, limits)
+    pieces = await unless_gone(request, start(place, partial(score, body, job, place.left)))
+    headers = {"X-Model-Version": model.version}
+    return Download(pieces, headers=headers, media_type=wanted)

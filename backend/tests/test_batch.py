@@ -1,0 +1,398 @@
+import gzip
+import json
+from decimal import Decimal
+
+import joblib
+import numpy as np
+import pyarrow as pa
+import pytest
+from conftest import NAMES, SETOSA, VERSION, fit, wait_for_version
+from formats import ARROW, CSV, JSON, PARQUET, read, write
+from mixed import INSTANCE, ask, fit_mixed
+from sklearn.svm import LinearSVC
+
+CLASSES = ["setosa", "versicolor", "virginica"]
+ANSWER = ["prediction_class", *(f"probability_{name}" for name in CLASSES)]
+FORMATS = [JSON, CSV, PARQUET, ARROW]
+TABLES = [CSV, PARQUET, ARROW]
+IRIS = b"sepal_length,sepal_width,petal_length,petal_width\n"
+
+
+def draw(rows=40_000):
+    X = np.random.default_rng(0).uniform(0.1, 7.9, (rows, 4)).round(1)
+    return pa.table({name: X[:, index] for index, name in enumerate(NAMES)})
+
+
+def post(client, body, media_type=CSV, accept="*/*", **headers):
+    sent = {"Content-Type": media_type, "Accept": accept, **headers}
+    return client.post("/predict/batch", content=body, headers=sent)
+
+
+def predict(client, table, media_type=ARROW):
+    response = post(client, write(table, media_type), media_type)
+    assert response.status_code == 200, response.text
+    return read(response.content, media_type)
+
+
+def faults(response):
+    assert response.status_code == 422, response.text
+    return [(it.get("row"), it.get("column"), it["detail"]) for it in response.json()["errors"]]
+
+
+@pytest.mark.parametrize("sent", FORMATS)
+@pytest.mark.parametrize("wanted", FORMATS)
+def test_every_row_gets_the_estimators_own_answer_in_any_format(client, sent, wanted):
+    table = draw()
+
+    response = post(client, write(table, sent), sent, wanted)
+
+    assert response.headers["content-type"].partition(";")[0] == wanted
+    assert response.headers["x-model-version"] == VERSION
+    answer = read(response.content, wanted)
+    expected = fit().predict_proba(np.column_stack(table.columns))
+    found = np.column_stack([answer[name].cast(pa.float64()) for name in ANSWER[1:]])
+    assert np.allclose(found, expected, atol=1e-12)
+    labels = np.array(CLASSES)[expected.argmax(axis=1)]
+    assert answer["prediction_class"].to_pylist() == labels.tolist()
+
+
+def test_instances_get_predictions_as_one_by_one(client):
+    instances = [SETOSA, SETOSA | {"petal_length": 6.5, "petal_width": 2.4}]
+
+    answer = client.post("/predict/batch", json={"instances": instances}).json()
+
+    one_by_one = [client.post("/predict", json=it).json() for it in instances]
+    assert answer["model_version"] == VERSION
+    assert [it["prediction_class"] for it in answer["predictions"]] == ["setosa", "virginica"]
+    for batched, single in zip(answer["predictions"], one_by_one, strict=True):
+        assert batched["probabilities"] == pytest.approx(single["probabilities"], abs=1e-12)
+
+
+@pytest.mark.parametrize("media_type", TABLES)
+def test_all_columns_come_back_as_they_were_before_those_of_the_answer(client, media_type):
+    texts = ["plain", "", 'a "quote"', "one,\ntwo", None, "🐧", "007", " x "] * 6000
+    table = draw(48_000).append_column("note", pa.array(texts)).select([4, 3, 0, 2, 1])
+
+    answer = predict(client, table, media_type)
+
+    assert answer.column_names == [*table.column_names, *ANSWER]
+    sent = read(write(table, media_type), media_type)
+    assert answer.select(table.column_names).equals(sent)
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        pa.int8(), pa.uint64(), pa.float16(), pa.float32(), pa.decimal128(5, 2),
+        pa.decimal32(5, 2), pa.dictionary(pa.int8(), pa.float64()),
+    ],
+    ids=str,
+)  # fmt: skip
+def test_numbers_are_taken_in_any_type_and_returned_in_it(client, kind):
+    whole = pa.array([5, 3, 1] * 6000, pa.int8())
+    plain = kind.value_type if pa.types.is_dictionary(kind) else kind
+    column = pa.array(map(Decimal, whole.to_pylist()) if "decimal" in str(kind) else whole, plain)
+    column = column.dictionary_encode() if plain is not kind else column
+    table = pa.table(dict.fromkeys(NAMES, column))
+
+    answer = predict(client, table)
+
+    assert answer.schema.field("sepal_length").type == column.type
+    expected = predict(client, pa.table(dict.fromkeys(NAMES, whole.cast(pa.float64()))))
+    assert answer.select(ANSWER).equals(expected.select(ANSWER))
+
+
+@pytest.mark.parametrize("media_type", [PARQUET, ARROW])
+@pytest.mark.parametrize(
+    "kind",
+    [
+        pa.string(), pa.large_string(), pa.string_view(), pa.dictionary(pa.int32(), pa.string()),
+    ],
+    ids=str,
+)  # fmt: skip
+def test_text_is_taken_in_any_type_and_the_missing_is_filled_in(mixed_client, media_type, kind):
+    rows = [INSTANCE, INSTANCE | {"island": "Dream", "sex": "male"}, INSTANCE | {"island": None}]
+    table = pa.Table.from_pylist(rows)
+    for name in ("island", "sex"):
+        place = table.column_names.index(name)
+        column = table[name].dictionary_encode() if "dict" in str(kind) else table[name].cast(kind)
+        table = table.set_column(place, name, column)
+
+    answer = predict(mixed_client, table, media_type)
+
+    found = [float(value) for value in answer["probability_yes"].to_pylist()]
+    estimator = fit_mixed()
+    classes = estimator.classes_.tolist()
+    expected = [ask(estimator, row)[classes.index("yes")] for row in rows]
+    assert found == pytest.approx(expected, abs=1e-12)
+
+
+def test_a_null_column_of_arrow_is_one_without_values(mixed_client):
+    table = pa.Table.from_pylist([INSTANCE]).set_column(0, "age", pa.nulls(1))
+
+    answer = predict(mixed_client, table)
+
+    expected = ask(fit_mixed(), INSTANCE | {"age": None})
+    assert answer["probability_yes"].to_pylist() == pytest.approx(expected[1:])
+
+
+@pytest.mark.parametrize("text", ["true", "True", "TRUE", "1", " true "])
+def test_booleans_of_csv_are_read(mixed_client, text):
+    names, values = ",".join(INSTANCE), "40,4.5,{},False,Biscoe,female"
+
+    answers = [
+        post(mixed_client, f"{names}\n{values.format(it)}\n".encode()).text.rpartition("male,")[2]
+        for it in (text, "true", "0")
+    ]
+
+    assert answers[0] == answers[1] != answers[2]
+
+
+def test_csv_as_spreadsheets_write_it_is_read(client):
+    body = '\ufeff"id",sepal_length,sepal_width,petal_length,petal_width\r\n'
+    body += '"a\r\nb", 5.1 ,"3.5",1.4e0,.2\r\n\r\n'
+
+    answer = read(post(client, body.encode()).content, CSV)
+
+    assert answer["id"].to_pylist() == ["a\r\nb"]
+    assert answer["sepal_length"].to_pylist() == [" 5.1 "]
+    assert answer["prediction_class"].to_pylist() == ["setosa"]
+
+
+def test_csv_becomes_columns_of_what_it_stands_for(mixed_client):
+    body = (",".join([*INSTANCE, "id"]) + "\n40,4.5,1,False,,female,007\n").encode()
+
+    answer = read(post(mixed_client, body, CSV, PARQUET).content, PARQUET)
+
+    row = answer.to_pylist()[0]
+    assert [row[name] for name in INSTANCE] == [40.0, 4.5, True, False, None, "female"]
+    assert row["id"] == "007"
+
+
+@pytest.mark.parametrize("media_type", [PARQUET, ARROW])
+def test_the_schema_says_which_model_answered_and_keeps_what_it_said(client, media_type):
+    table = draw(3).replace_schema_metadata({"mine": "kept"})
+
+    metadata = predict(client, table, media_type).schema.metadata
+
+    assert metadata[b"model_version"] == VERSION.encode()
+    assert metadata[b"mine"] == b"kept"
+
+
+def test_a_version_can_be_asked(client, publish):
+    publish("2026_11_20_T00_00_00", estimator=fit(C=0.01))
+
+    response = client.post(
+        "/predict/batch?version=2026_11_20_T00_00_00", json={"instances": [SETOSA]}
+    )
+
+    assert response.headers["x-model-version"] == "2026_11_20_T00_00_00"
+    assert client.post("/predict/batch?version=1", json={}).status_code == 404
+
+
+@pytest.mark.parametrize("wanted", FORMATS)
+def test_a_row_without_an_answer_has_nulls(client, wanted):
+    rows = draw(3).to_pylist()
+    rows[1] |= dict.fromkeys(NAMES, 1e308)
+
+    response = post(client, write(pa.Table.from_pylist(rows), ARROW), ARROW, wanted)
+
+    answer = read(response.content, wanted)
+    assert [value is None for value in answer["prediction_class"].to_pylist()] == [0, 1, 0]
+    assert answer["probability_setosa"].null_count == 1
+
+
+@pytest.mark.parametrize("wanted", FORMATS)
+def test_a_model_without_probabilities_adds_its_class_alone(tmp_path, start, wanted):
+    X = np.array([[0.0] * 4, [5.0] * 4] * 10)
+    joblib.dump(LinearSVC().fit(X, ["a", "b"] * 10), tmp_path / f"model_{VERSION}.pkl")
+    client = start()
+    wait_for_version(client, VERSION)
+
+    response = post(client, write(draw(2), CSV), CSV, wanted)
+
+    answer = read(response.content, wanted)
+    assert answer.column_names[-1] == "prediction_class"
+    assert (b'"probabilities":null' in response.content) == (wanted == JSON)
+
+
+@pytest.mark.parametrize("media_type", TABLES)
+def test_bad_cells_are_named_by_row_and_column_and_nothing_is_scored(mixed_client, media_type):
+    rows = [dict(INSTANCE) for _ in range(18_000)]
+    rows[0]["mass"] = None
+    rows[17_999] |= {"sex": None, "mass": float("inf")}
+    rows[17_000]["age"] = float("nan")
+
+    response = post(mixed_client, write(pa.Table.from_pylist(rows), media_type), media_type)
+
+    assert faults(response) == [
+        (1, "mass", "mass is missing."),
+        (17_001, "age", "age must be a finite number."),
+        (18_000, "mass", "mass must be a finite number."),
+        (18_000, "sex", "sex is missing."),
+    ]
+    assert "Row 17001: age must be a finite number." in response.json()["detail"]
+
+
+def test_the_first_faults_are_named_and_the_others_counted(client):
+    body = IRIS + b"1,2,3,4\n" + b"x,2,nan,\n" * 10_000
+
+    response = post(client, body)
+
+    first = [
+        (2, "sepal_length", "sepal_length must be a number."),
+        (2, "petal_length", "petal_length must be a finite number."),
+        (2, "petal_width", "petal_width is missing."),
+    ]
+    assert faults(response)[:3] == first
+    assert len(faults(response)) == 20
+    assert response.json()["detail"].endswith("And 29980 more.")
+
+
+@pytest.mark.parametrize(
+    ("cell", "detail"),
+    [
+        ('"5,1"', "must be a number."),
+        ("5.1cm", "must be a number."),
+        ("0x5", "must be a number."),
+        ("true", "must be a number."),
+        ("1_0", "must be a number."),
+        ("   ", "must be a number."),
+        ("NaN", "must be a finite number."),
+        ("-inf", "must be a finite number."),
+        ("1e999", "must be a finite number."),
+        ("9" * 400, "must be a finite number."),
+        ("", "is missing."),
+    ],
+)
+def test_what_is_no_number_in_csv_is_named(client, cell, detail):
+    response = post(client, IRIS + f"1,2,3,4\n{cell},2,3,4\n".encode())
+
+    assert faults(response) == [(2, "sepal_length", f"sepal_length {detail}")]
+
+
+@pytest.mark.parametrize("cell", ["yes", "2", "t", "1.0"])
+def test_what_is_no_boolean_in_csv_is_named(mixed_client, cell):
+    body = ",".join(INSTANCE) + f"\n40,4.5,true,{cell},Dream,male\n"
+
+    said = "tagged must be true or false."
+    assert faults(post(mixed_client, body.encode())) == [(1, "tagged", said)]
+
+
+@pytest.mark.parametrize("media_type", [PARQUET, ARROW])
+def test_columns_of_another_type_are_named(mixed_client, media_type):
+    row = INSTANCE | {"age": "40", "mass": True, "tagged": 1, "island": 3}
+
+    found = faults(post(mixed_client, write(pa.Table.from_pylist([row]), media_type), media_type))
+
+    assert [column for _, column, _ in found] == ["age", "mass", "tagged", "island"]
+    assert found[0][2] == "age must be a number. Its column is of type string."
+
+
+@pytest.mark.parametrize("media_type", FORMATS)
+def test_missing_columns_are_named(client, media_type):
+    table = draw(3).drop_columns(["sepal_width", "petal_width"])
+
+    found = faults(post(client, write(table, media_type), media_type))
+
+    assert [column for _, column, _ in found] == ["sepal_width", "petal_width"]
+
+
+@pytest.mark.parametrize("media_type", TABLES)
+def test_a_column_that_may_be_empty_has_to_be_there(mixed_client, media_type):
+    table = pa.Table.from_pylist([INSTANCE]).rename_columns(
+        ["Age", "mass", "member", "tagged", "island", "sex"]
+    )
+
+    [(_, column, detail)] = faults(post(mixed_client, write(table, media_type), media_type))
+
+    assert column == "age"
+    assert detail.startswith("There is no column age. The columns are Age, mass")
+
+
+@pytest.mark.parametrize("media_type", TABLES)
+def test_two_columns_of_a_name_are_refused(client, media_type):
+    table = draw(3).append_column("sepal_width", pa.array([1, 2, 3]))
+
+    [(_, column, _)] = faults(post(client, write(table, media_type), media_type))
+
+    assert column == "sepal_width"
+
+
+@pytest.mark.parametrize("media_type", FORMATS)
+def test_a_table_without_rows_is_refused(client, media_type):
+    response = post(client, write(draw(0), media_type), media_type)
+
+    assert faults(response) == [(None, None, "The table has no rows. Send at least one.")]
+
+
+@pytest.mark.parametrize("media_type", FORMATS)
+def test_an_answer_cannot_be_scored_into_the_same_columns_again(client, media_type):
+    scored = predict(client, draw(3))
+
+    response = post(client, write(scored, ARROW), ARROW, media_type)
+
+    if media_type == JSON:  # which returns no columns but its own
+        assert response.status_code == 200
+    else:
+        assert [column for _, column, _ in faults(response)] == ANSWER
+        assert "Rename or drop it." in response.json()["detail"]
+
+
+def test_a_column_that_csv_cannot_hold_is_named(client):
+    table = draw(2).append_column("raw", pa.array([b"\xff", b"\0"]))
+
+    [(_, column, detail)] = faults(post(client, write(table, ARROW), ARROW, CSV))
+
+    assert column == "raw"
+    assert "accept another type" in detail
+
+
+def test_formats_that_are_not_known_are_told_which_are(client):
+    assert post(client, b"x", "text/plain").status_code == 415
+    refused = post(client, IRIS, CSV, "text/html")
+    assert refused.status_code == 406
+    assert "text/csv" in refused.json()["detail"]
+
+
+@pytest.mark.parametrize("encoding", ["gzip", "identity"])
+def test_a_body_above_the_limit_answers_413_compressed_or_not(publish, start, encoding):
+    publish()
+    client = start(max_body_bytes=10_000)
+    wait_for_version(client, VERSION)
+    body = IRIS + b"1,2,3,4\n" * 10_000
+
+    sent = gzip.compress(body) if encoding == "gzip" else body
+    response = post(client, sent, **{"Content-Encoding": encoding})
+
+    assert response.status_code == 413
+    small = gzip.compress(IRIS + b"1,2,3,4\n")
+    assert post(client, small, **{"Content-Encoding": "gzip"}).status_code == 200
+
+
+@pytest.mark.parametrize("media_type", FORMATS)
+def test_more_rows_than_are_taken_answer_413(publish, start, media_type):
+    publish()
+    client = start(max_batch_rows=1000)
+    wait_for_version(client, VERSION)
+
+    assert post(client, write(draw(1000), media_type), media_type).status_code == 200
+    response = post(client, write(draw(1001), media_type), media_type)
+
+    assert response.status_code == 413
+    assert "More than 1000 rows are not taken." in response.json()["detail"]
+
+
+def test_without_a_model_the_answer_is_503(empty_client):
+    assert post(empty_client, IRIS).status_code == 503
+
+
+def test_the_api_describes_tables_of_the_live_model(client):
+    described = client.get("/openapi.json").json()["paths"]["/predict/batch"]["post"]
+
+    content = described["requestBody"]["content"]
+    assert set(content) == set(described["responses"]["200"]["content"]) == set(FORMATS)
+    for shape in content[JSON]["schema"]["oneOf"]:
+        [example] = shape["examples"]
+        assert client.post("/predict/batch", json=example).status_code == 200
+    assert json.dumps(content).count("Training range 0.1 to 7.9 cm") == 8

@@ -1,0 +1,152 @@
+import asyncio
+import gc
+import time
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from conftest import NAMES
+from formats import ARROW, write
+
+from batch import delivery
+from batch.line import MAX_WAITING
+from batch.scoring import Columns
+from batch.tables import CHUNK_ROWS
+from inference import Model
+
+ROWS = 480_000
+CHUNKS = ROWS / CHUNK_ROWS
+
+
+@pytest.fixture
+def chunks(monkeypatch):
+    """Which chunks have been looked at, and which answered, each in some milliseconds."""
+    done = []
+
+    def slow(name, original):
+        def work(*arguments):
+            done.append(name)
+            time.sleep(0.01)
+            return original(*arguments)
+
+        return work
+
+    monkeypatch.setattr(Columns, "find_faults", slow("look", Columns.find_faults))
+    monkeypatch.setattr(Model, "answer", slow("answer", Model.answer))
+    return done
+
+
+def table(rows=ROWS):
+    return write(pa.table(dict.fromkeys(NAMES, np.ones(rows))), ARROW)
+
+
+def make_scope(client):
+    headers = [(b"content-type", ARROW.encode())]
+    scope = {"type": "http", "method": "POST", "path": "/predict/batch", "headers": headers}
+    return scope | {"query_string": b"", "state": dict(client.app_state), "http_version": "1.1"}
+
+
+def talk(client, receive, send):
+    """A request whose caller sends and takes as these two do."""
+    client.portal.call(client.app, make_scope(client), receive, send)
+
+
+def leave_after(seconds, body=None, more_body=False):
+    """Sends a body, and is gone so much later."""
+    messages = [{"type": "http.request", "body": body or table(), "more_body": more_body}]
+    start = time.monotonic()
+
+    async def receive():
+        if messages:
+            return messages.pop()
+        await asyncio.sleep(start + seconds - time.monotonic())
+        return {"type": "http.disconnect"}
+
+    return receive
+
+
+async def ignore(message):
+    pass
+
+
+def has_room(client):
+    response = client.post("/predict/batch", content=table(1), headers={"Content-Type": ARROW})
+    return response.status_code == 200
+
+
+def test_who_leaves_while_rows_are_looked_at_stops_that(client, chunks):
+    talk(client, leave_after(0.1), ignore)
+    assert has_room(client)
+
+    assert 0 < chunks.index("answer") - 1 < CHUNKS / 2  # the last look is that of has_room
+
+
+def test_who_leaves_while_the_answer_comes_stops_the_scoring(client, chunks):
+    sent = []
+
+    async def keep(message):
+        sent.append(message)
+
+    talk(client, leave_after(CHUNKS * 0.01 + 0.2), keep)
+    assert has_room(client)
+
+    assert sent[0]["status"] == 200
+    assert 0 < chunks.count("answer") < CHUNKS
+
+
+def test_who_leaves_gives_up_the_place_and_the_memory(client):
+    allocated = pa.total_allocated_bytes()
+    for _ in range(MAX_WAITING + 2):
+        talk(client, leave_after(0), ignore)
+
+    assert has_room(client)
+    gc.collect()
+    assert pa.total_allocated_bytes() - allocated < 1_000_000
+
+
+def test_who_leaves_while_sending_gives_up_the_place(client):
+    for _ in range(MAX_WAITING + 2):
+        talk(client, leave_after(0, b"ARROW1", more_body=True), ignore)
+
+    assert has_room(client)
+
+
+def test_who_stops_taking_the_answer_loses_it(client, monkeypatch, caplog):
+    monkeypatch.setattr(delivery, "STALLED_SECONDS", 0.05)
+
+    async def stall(message):
+        if message["type"] == "http.response.body":
+            await asyncio.sleep(60)
+
+    talk(client, leave_after(60), stall)
+
+    assert "download stalled" in caplog.text
+    assert has_room(client)
+
+
+def test_who_sends_too_slowly_is_told_so(client, monkeypatch):
+    monkeypatch.setattr(delivery, "UPLOAD_SECONDS", 0.05)
+    sent = []
+
+    async def keep(message):
+        sent.append(message)
+
+    talk(client, leave_after(60, b"ARROW1", more_body=True), keep)
+
+    assert sent[0]["status"] == 408
+    assert b"took longer than" in sent[1]["body"]
+
+
+def test_places_are_few_and_the_next_caller_is_asked_to_wait(client):
+    slow = [leave_after(60, b"ARROW1", more_body=True) for _ in range(MAX_WAITING + 1)]
+    callers = [
+        client.portal.start_task_soon(client.app, make_scope(client), it, ignore) for it in slow
+    ]
+
+    response = client.post("/predict/batch", content=b"x", headers={"Content-Type": ARROW})
+    for caller in callers:
+        caller.cancel()
+
+    assert response.status_code == 503
+    assert response.headers["retry-after"] == "10"
+    assert has_room(client)

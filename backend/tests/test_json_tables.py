@@ -1,0 +1,194 @@
+import json
+import random
+import time
+
+import pytest
+from conftest import NAMES, SETOSA, VERSION, describe, fit
+from mixed import FEATURES, INSTANCE, fit_mixed
+
+from batch import json_pieces
+from batch.json_tables import open_json
+from batch.tables import Limits
+from errors import InvalidTable, MalformedBody, TableTooLarge
+from inference import Model
+from schemas import Manifest
+
+LIMITS = Limits(1_000_000, 2**24)
+
+
+def make_model(estimator, instance, **changes):
+    manifest = describe(estimator, b"", VERSION, instance) | changes
+    return Model(estimator, Manifest.model_validate(manifest))
+
+
+@pytest.fixture(scope="module")
+def iris():
+    return make_model(fit(), SETOSA)
+
+
+@pytest.fixture(scope="module")
+def mixed():
+    return make_model(fit_mixed(), INSTANCE, features=FEATURES)
+
+
+def rows_of(body, model, limits=LIMITS):
+    table, _ = open_json(body if isinstance(body, bytes) else body.encode(), model, limits)
+    return [row for batch in table.read() for row in batch.to_pylist()]
+
+
+def seconds(body, model):
+    start = time.process_time()
+    with pytest.raises((InvalidTable, MalformedBody)):
+        rows_of(body, model, Limits(10**8, 2**24))
+    return time.process_time() - start
+
+
+TEXTS = ["Dream", "},", "]}", '\\"', "},{", '"},{"', "[", "a, b", "\\\\", "🐧", "", ']},"x":[{']
+
+
+@pytest.mark.parametrize("piece_bytes", [1, 16, 100, 65_536])
+@pytest.mark.parametrize("indent", [None, 1])
+def test_texts_that_look_like_json_are_texts(mixed, monkeypatch, piece_bytes, indent):
+    monkeypatch.setattr(json_pieces, "PIECE_BYTES", piece_bytes)
+    choose = random.Random(0).choice
+    rows = [INSTANCE | {"island": choose(TEXTS), "sex": choose(TEXTS)} for _ in range(300)]
+    columns = {name: [row[name] for row in rows] for name in INSTANCE}
+
+    by_row = json.dumps({"instances": rows}, indent=indent)
+    by_column = json.dumps({"columns": columns}, indent=indent)
+
+    assert rows_of(by_row, mixed) == rows_of(by_column, mixed) == rows
+
+
+def test_values_that_may_be_missing_may_be_left_out(mixed):
+    missing = INSTANCE | {"age": None, "island": None}
+    required = {name: value for name, value in missing.items() if value is not None}
+    columns = {name: [value] for name, value in required.items()}
+
+    assert rows_of(json.dumps({"instances": [missing]}), mixed) == [missing]
+    assert rows_of(json.dumps({"instances": [required, missing]}), mixed) == [missing] * 2
+    assert rows_of(json.dumps({"columns": columns}), mixed) == [missing]
+
+
+def test_whole_numbers_are_numbers_however_large(iris):
+    body = json.dumps(
+        {"instances": [dict.fromkeys(NAMES, 2**53 + 1), dict.fromkeys(NAMES, 10**30)]}
+    )
+
+    assert [row["sepal_width"] for row in rows_of(body, iris)] == [2.0**53, 1e30]
+
+
+@pytest.mark.parametrize(
+    ("value", "detail"),
+    [
+        ("true", "sepal_width must be a number."),
+        ('"3.5"', "sepal_width must be a number."),
+        ("null", "sepal_width must be a number."),
+        ("[]", "sepal_width must be a number."),
+        ('{"a": [1, {}]}', "sepal_width must be a number."),
+        ("NaN", "sepal_width must be a finite number."),
+        ("1e400", "sepal_width must be a finite number."),
+        ("9" * 400, "sepal_width must be a finite number."),
+    ],
+)
+def test_a_bad_value_is_named_with_its_row_in_both_shapes(iris, value, detail):
+    good = json.dumps(SETOSA)
+    bad = good.replace("3.5", value)
+    by_row = '{"instances": [' + ",".join([good] * 2000 + [bad] + [good] * 10) + "]}"
+    columns = {name: [number] * 2001 for name, number in SETOSA.items()}
+    by_column = json.dumps({"columns": columns}).replace("3.5]", value + "]")
+
+    for body in (by_row, by_column):
+        with pytest.raises(InvalidTable) as error:
+            rows_of(body, iris)
+        assert error.value.faults == [(detail, 2001, "sepal_width")]
+
+
+def test_what_is_missing_and_what_is_unknown_is_named(iris):
+    with pytest.raises(InvalidTable) as error:
+        rows_of(json.dumps({"instances": [SETOSA, {"petal": 1}, 3, []]}), iris)
+
+    said = [(it.row, it.column) for it in error.value.faults]
+    assert said == [*((2, name) for name in NAMES), (2, "petal"), (3, None), (4, None)]
+    assert str(error.value).count("It must be a JSON object with sepal_length") == 2
+
+
+def test_columns_have_to_be_those_of_the_model_and_of_one_length(iris):
+    columns = {name: [1, 2] for name in NAMES}
+
+    for change, said in (
+        ({"petal": [1, 2]}, "petal is not a feature of this model."),
+        ({"sepal_width": [1]}, "The columns differ in length: sepal_length 2, sepal_width 1"),
+    ):
+        with pytest.raises(InvalidTable, match=said):
+            rows_of(json.dumps({"columns": columns | change}), iris)
+
+
+def test_a_column_that_comes_twice_is_refused(iris):
+    body = json.dumps({"columns": {name: [1] for name in NAMES}}).replace(
+        "}}", ', "sepal_width": [1]}}'
+    )
+
+    with pytest.raises(InvalidTable, match="There are two columns sepal_width"):
+        rows_of(body, iris)
+
+
+def test_of_a_value_that_comes_twice_the_last_one_counts(iris):
+    body = json.dumps({"instances": [SETOSA]}).replace("}]", ', "sepal_width": 9}]')
+
+    assert rows_of(body, iris)[0]["sepal_width"] == 9.0
+
+
+@pytest.mark.parametrize("body", ["[]", "3", '{"instances": {}}', '{"columns": []}', "{}", '"x"',
+    '{"instances": [], "columns": {}}', '{"instances": [], "instances": []}', '{"rows": []}',
+    '{"columns": {"sepal_width": 3}}', '{"\\u0069nstances": []}'])  # fmt: skip
+def test_another_shape_is_told_which_ones_are_taken(iris, body):
+    with pytest.raises(InvalidTable, match="Send one JSON object"):
+        rows_of(body, iris)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"", b"{", b"nonsense", b'{"instances": [', b'{"instances": [{}', b'{"instances": [{},]}',
+        b'{"instances": [,{}]}', b'{"instances": [1 2]}', b'{"instances": []} x',
+        b'{"instances": [{]}]}', b'{"instances": ["]}', b'{"instances": ["\xff"]}',
+        b'{"instances": ["\\ud800"]}', b'{"instances": [}', b'{"columns": {"a": [1,]}}',
+        b'{"columns": {"a": [1}}', b'{"columns": {"a": [1]', b'{"columns": {"a" [1]}}',
+        b'{"columns": {"a": [1],}}', b'{"columns": {"\\u": [1]}}', b'{"columns": {a: [1]}}',
+        b'{"instances": [' + b"[" * 100_000, b'{"instances": ' + b"[" * 100_000 + b"]" * 100_000,
+    ],
+    ids=lambda it: it[:30].decode(errors="replace"),
+)  # fmt: skip
+def test_what_is_no_json_is_told_so(iris, body):
+    with pytest.raises(MalformedBody):
+        rows_of(body, iris)
+
+
+@pytest.mark.parametrize(
+    "unit",
+    [b"1,", b"[],", b'"},",', b'{"a":"},{"},', b'{"a":{"b":[]}},', b'"\\"",', b"{},", b'"]",'],
+    ids=bytes.decode,
+)
+@pytest.mark.parametrize("shape", [b'{"instances":[%b1]}', b'{"columns":{"sepal_width":[%b1]}}'])
+def test_a_hostile_body_takes_time_that_grows_as_it_does(iris, unit, shape):
+    times = [
+        min(seconds(shape % (unit * (size // len(unit))), iris) for _ in range(2))
+        for size in (500_000, 4_000_000)
+    ]
+
+    assert times[1] < 8 * 3 * times[0] + 0.5
+
+
+@pytest.mark.parametrize("unit", [b'"a":[1],', b'"', b"{", b"[", b" ", b"\\", b'{"a":'])
+def test_a_hostile_object_takes_time_that_grows_as_it_does(iris, unit):
+    bodies = [b'{"columns":{' + unit * (size // len(unit)) for size in (200_000, 1_600_000)]
+
+    times = [min(seconds(body, iris) for _ in range(2)) for body in bodies]
+
+    assert times[1] < 8 * 3 * times[0] + 0.5
+
+
+def test_rows_are_counted_before_all_of_them_are_there(iris):
+    with pytest.raises(TableTooLarge):
+        rows_of(json.dumps({"instances": [1] * 101}), iris, Limits(100, 2**24))

@@ -1,0 +1,102 @@
+import asyncio
+import threading
+import time
+
+import pytest
+
+from batch.line import MAX_WAITING, Line
+from errors import TooManyBatches
+
+
+@pytest.fixture
+def line():
+    line = Line()
+    yield line
+    line.close()
+
+
+def test_batches_have_their_turns_one_at_a_time_in_order(line):
+    log = []
+
+    async def ask(number):
+        async with line.place() as place:
+            await place.wait_for_turn()
+            for _ in range(3):
+                await place.run(lambda: log.append(number))
+
+    async def ask_all():
+        await asyncio.gather(*map(ask, range(5)))
+
+    asyncio.run(ask_all())
+
+    assert log == [0, 0, 0, 1, 1, 1, 2, 2, 2, 3, 3, 3, 4, 4, 4]
+
+
+def test_one_too_many_is_sent_away_until_a_place_is_free(line):
+    async def fill():
+        places = [line.place() for _ in range(MAX_WAITING + 1)]
+        for place in places:
+            await place.__aenter__()
+        with pytest.raises(TooManyBatches, match="8 batches are waiting") as error:
+            await line.place().__aenter__()
+        await places[3].__aexit__(None, None, None)
+        async with line.place():
+            return error.value
+
+    assert asyncio.run(fill()).headers == {"Retry-After": "10"}
+
+
+def test_who_leaves_stops_the_thread_and_lets_the_next_one_in(line):
+    stopped = threading.Event()
+
+    def work(left):
+        left.wait(5)
+        stopped.set()
+
+    async def ask_and_leave():
+        async with line.place() as place:
+            await place.wait_for_turn()
+            await place.run(lambda: work(place.left))
+
+    async def ask_after():
+        task = asyncio.create_task(ask_and_leave())
+        await asyncio.sleep(0.05)
+        task.cancel()
+        async with line.place() as place:
+            await place.wait_for_turn()
+            return await place.run(stopped.is_set)
+
+    assert asyncio.run(ask_after())
+
+
+def test_the_thread_ends_with_the_line():
+    line = Line()
+
+    async def ask():
+        async with line.place() as place:
+            return await place.run(threading.current_thread)
+
+    thread = asyncio.run(ask())
+    line.close()
+    thread.join(5)
+
+    assert not thread.is_alive()
+
+
+def test_who_leaves_while_waiting_gives_up_the_place(line):
+    async def ask():
+        async with line.place() as first:
+            await first.wait_for_turn()
+            async with asyncio.timeout(0.05):
+                async with line.place() as second:
+                    await second.wait_for_turn()
+
+    async def ask_again():
+        with pytest.raises(TimeoutError):
+            await ask()
+        async with line.place() as place:
+            await asyncio.wait_for(place.wait_for_turn(), 1)
+
+    start = time.monotonic()
+    asyncio.run(ask_again())
+    assert time.monotonic() - start < 1

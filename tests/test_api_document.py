@@ -1,0 +1,61 @@
+"""The requests that docs/api.md shows, sent as they are shown."""
+
+import json
+import re
+import subprocess
+
+import pytest
+import requests
+from documentation import ROOT
+from processes import find_free_port, running_backend, wait_until
+
+TEXT = (ROOT / "docs/api.md").read_text()
+SHOWN = re.findall(r"```\n(curl .*?)\n```(?:\n+```json\n(.*?)\n```)?", TEXT, re.DOTALL)
+OF_IRIS = [(command, answer) for command, answer in SHOWN if "penguins" not in command]
+
+
+@pytest.fixture(scope="module")
+def backend(published):
+    with running_backend(published.models_dir, find_free_port()) as url:
+        wait_until(lambda: requests.get(f"{url}/health/ready", timeout=5).ok)
+        yield url
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """With the table that the commands send."""
+    rows = "5.1,3.5,1.4,0.2\n6.1,2.7,4.9,1.8\n"
+    header = "sepal_length,sepal_width,petal_length,petal_width\n"
+    (tmp_path / "irises.csv").write_text(header + rows)
+    return tmp_path
+
+
+def shape(value):
+    """What a reader recognises: names and types, whatever the numbers."""
+    if isinstance(value, dict):
+        return {name: shape(it) for name, it in value.items()}
+    if isinstance(value, list):
+        return [shape(it) for it in value]
+    return "number" if isinstance(value, int | float) else type(value).__name__
+
+
+@pytest.mark.parametrize(("command", "answer"), OF_IRIS)
+def test_a_request_has_the_answer_that_is_shown(command, answer, backend, folder):
+    command = command.replace("localhost:8002", backend.removeprefix("http://"))
+
+    said = subprocess.run(
+        ["bash", "-c", command.replace("curl", "curl -s --show-error", 1)],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+
+    assert "problems" not in said
+    assert '"status":' not in said
+    if answer:
+        assert shape(json.loads(said)) == shape(json.loads(answer))
+
+
+def test_there_are_requests_in_the_document():
+    assert len(OF_IRIS) >= 5
