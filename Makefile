@@ -64,16 +64,14 @@ e2e: $(VENV)/installed ## Build, start and test the stack in Docker
 
 .PHONY: bench
 bench: $(VENV)/installed ## Measure serving, trainings, and what a change of models costs; needs wrk
-	$(BIN)/python bench/serving.py
-	$(BIN)/python bench/anatomy.py
-	$(BIN)/python bench/tables.py
+	$(BIN)/python bench/documented.py serving anatomy tables
 	$(BIN)/python bench/training_quality.py
 	$(BIN)/python bench/training_speed.py
 	$(BIN)/python bench/going_live.py
 
 .PHONY: bench-peers
 bench-peers: $(VENV)/installed ## Measure other model servers beside the backend, installed into .peers; needs wrk
-	$(BIN)/python bench/peers.py
+	$(BIN)/python bench/documented.py peers
 
 .PHONY: lint
 lint: $(VENV)/installed ## Check style, types, Dockerfiles, workflows and Compose

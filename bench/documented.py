@@ -1,0 +1,36 @@
+"""Runs benchmarks, prints what they print, and puts it where docs/performance.md shows it.
+
+python bench/documented.py serving anatomy
+"""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+BENCH = Path(__file__).parent
+PAGE = BENCH.parent / "docs/performance.md"
+
+
+def run(name: str) -> str:
+    """What the script says, line by line as it says it."""
+    said = []
+    command = [sys.executable, str(BENCH / f"{name}.py")]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        for line in process.stdout:
+            print(line, end="", flush=True)
+            said.append(line)
+    return "".join(said) if process.returncode == 0 else ""
+
+
+def document(name: str, text: str) -> None:
+    """Between the comments that have the script's name; nothing where it failed."""
+    page = PAGE.read_text()
+    section = re.compile(rf"(<!-- bench/{name}\.py -->\n).*?(<!-- end -->)", re.DOTALL)
+    if text and section.search(page):
+        PAGE.write_text(section.sub(lambda it: f"{it[1]}\n{text.strip()}\n\n{it[2]}", page))
+
+
+if __name__ == "__main__":
+    for script in sys.argv[1:]:
+        document(script, run(script))
