@@ -25,7 +25,7 @@ import sys, joblib
 from candidates import list_candidates
 from datasets import make_dataset, read_iris
 from evaluation import fit, search
-from batch.tables import read_table
+from tables import read_table
 iris = read_iris()
 datasets = {
     "three": iris,

@@ -16,7 +16,7 @@ from pathlib import Path
 from candidates import list_candidates
 from datasets import make_dataset, read_iris
 from features import describe_features
-from batch.tables import read_table
+from tables import read_table
 folder, table, target = Path(sys.argv[1]), sys.argv[2], sys.argv[3]
 iris = read_iris()
 datasets = {
