@@ -64,7 +64,7 @@ e2e: $(VENV)/installed ## Build, start and test the stack in Docker
 
 .PHONY: bench
 bench: $(VENV)/installed ## Measure serving, trainings, and what a change of models costs; needs wrk
-	$(BIN)/python bench/documented.py serving anatomy tables
+	$(BIN)/python bench/documented.py serving anatomy batches
 	$(BIN)/python bench/training_quality.py
 	$(BIN)/python bench/training_speed.py
 	$(BIN)/python bench/going_live.py

@@ -19,11 +19,11 @@ from sklearn import datasets as tables
 from sklearn.model_selection import train_test_split
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "mlflow"))
-from batch.tables import Table
 from candidates import Candidate, list_candidates
 from comparison import Setting, choose, compare, split
 from datasets import Dataset, make_dataset
 from evaluation import fit, search
+from tables import Table
 from workers import run
 
 SEEDS = range(5)

@@ -1,6 +1,6 @@
 """Measures what it costs to answer tables of many rows.
 
-    python bench/tables.py
+    python bench/batches.py
 
 One backend process on one core, one client on the other. Rows a second for 100,000 rows of Iris in
 each format, sent and asked for in the same, against the model called in process on the array, and
