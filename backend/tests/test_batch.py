@@ -127,6 +127,16 @@ def test_text_is_taken_in_any_type_and_the_missing_is_filled_in(mixed_client, me
     assert found == pytest.approx(expected, abs=1e-12)
 
 
+def test_texts_of_a_view_come_back_once_and_not_with_every_chunk(client):
+    texts = pa.array([f"a text of its own, {it:06}" for it in range(100_000)])
+    table = draw(100_000).append_column("text", texts.cast(pa.string_view()))
+
+    response = post(client, write(table, ARROW), ARROW)
+
+    assert len(response.content) < 15_000_000
+    assert read(response.content, ARROW)["text"].combine_chunks().equals(table["text"].chunk(0))
+
+
 def test_a_null_column_of_arrow_is_one_without_values(mixed_client):
     table = pa.Table.from_pylist([INSTANCE]).set_column(0, "age", pa.nulls(1))
 

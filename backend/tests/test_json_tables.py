@@ -113,6 +113,21 @@ def test_what_is_missing_and_what_is_unknown_is_named(iris):
     assert str(error.value).count("It must be a JSON object with sepal_length") == 2
 
 
+def test_an_unknown_name_beside_all_the_features_is_named(iris):
+    with pytest.raises(InvalidTable) as error:
+        rows_of(json.dumps({"instances": [SETOSA, SETOSA | {"petal": 1}]}), iris)
+
+    assert error.value.faults == [("petal is not a feature of this model.", 2, "petal")]
+
+
+@pytest.mark.parametrize("values", ["1,", ",1", "1,,1"])
+def test_a_comma_too_many_is_one_wherever_the_text_is_cut(iris, monkeypatch, values):
+    monkeypatch.setattr(json_pieces, "PIECE_BYTES", 1)
+
+    with pytest.raises(MalformedBody):
+        rows_of('{"columns": {"sepal_width": [' + values + "]}}", iris)
+
+
 def test_columns_have_to_be_those_of_the_model_and_of_one_length(iris):
     columns = {name: [1, 2] for name in NAMES}
 
