@@ -53,7 +53,7 @@ def create_app(settings: Settings) -> ASGIApp:
     add_problem_handlers(app)
     for routes in (predict, batch, models, open_inference, kserve, health):
         app.include_router(routes.router)
-    return Shortcut(Instrumented(app, instruments), live, instruments)
+    return Shortcut(Instrumented(app, instruments), live, instruments, settings.max_body_bytes)
 
 
 app = create_app(read_settings())

@@ -12,10 +12,13 @@ from live import LiveModel
 class Shortcut:
     """An ASGI app before another, which answers the same and all the rest, errors above all."""
 
-    def __init__(self, app: ASGIApp, live: LiveModel, instruments: Instruments) -> None:
+    def __init__(
+        self, app: ASGIApp, live: LiveModel, instruments: Instruments, max_body_bytes: int
+    ) -> None:
         self._app = app
         self.live = live
         self._count = instruments.count_prediction
+        self._max_body_bytes = max_body_bytes
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if not _is_plain_prediction(scope):
@@ -40,7 +43,7 @@ class Shortcut:
         try:
             model = self.live.model()
             body = message["body"]
-            if len(body) > model.max_body_bytes:
+            if len(body) > min(model.max_body_bytes, self._max_body_bytes):
                 return None
             return to_json(await model.predict(model.read_instance(body)))
         except Exception:  # whatever it is, it comes again and is answered there

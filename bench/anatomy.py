@@ -84,7 +84,7 @@ def measure(name: str) -> dict[str, float]:
         "answer to JSON (pydantic's core)": time_each(shortcut.to_json, [prediction] * 1000),
         "counting it (prometheus-client)": time_each(instruments.count_prediction, [1e-4] * 1000),
     }
-    app = shortcut.Shortcut(None, live, instruments)
+    app = shortcut.Shortcut(None, live, instruments, settings.max_body_bytes)
     whole = asyncio.run(time_whole(app, bodies))
     rest = "receiving, sending, coroutines"
     return {**steps, rest: whole - sum(steps.values()), "**all of it**": whole}

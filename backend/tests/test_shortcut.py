@@ -15,7 +15,7 @@ async def refuse(*_):
 @pytest.fixture
 def shortcut(client):
     """The shortcut to the client's model, before an app that must not be asked."""
-    return TestClient(Shortcut(refuse, client.app.live, Instruments()))
+    return TestClient(Shortcut(refuse, client.app.live, Instruments(), 1000))
 
 
 def without_id(response):
@@ -63,6 +63,14 @@ def test_a_failure_is_said_by_the_app(client, body):
     assert short.status_code == long.status_code >= 400
     assert short.headers["content-type"] == "application/problem+json"
     assert short.json() == long.json()
+
+
+def test_the_shortcut_keeps_to_the_limit_that_is_set(publish, start):
+    publish()
+    client = start(max_body_bytes=50)
+    wait_for_version(client, VERSION)
+
+    assert client.post("/predict", json=SETOSA).status_code == 413
 
 
 def test_a_body_in_pieces_is_answered_too(client):
