@@ -63,6 +63,13 @@ class VersionRefused(ModelServerError):
     title = "Version refused"
 
 
+class NotExplainable(ModelServerError):
+    """The model answers, and has nothing to compare its answer by."""
+
+    status = HTTPStatus.CONFLICT
+    title = "Not explainable"
+
+
 class UnsupportedMediaType(ModelServerError):
     """The body is declared as something this route cannot read."""
 

@@ -1,6 +1,6 @@
 """Turns instances into class probabilities."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import partial
 from math import nan
@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from counts import ClassCounts
 from engines.engine import Engine, Probabilities
 from engines.sharing import SharedCall
 from errors import Fault, InvalidInstance, shorten
@@ -34,12 +35,13 @@ MISSING = ("is missing", "; the model fills it in as it learned to")
 
 
 class Model:
-    """An estimator with what is known of it; never changes once it serves."""
+    """An estimator with what is known of it; only its counts change once it serves."""
 
     def __init__(self, estimator: Any, description: Description) -> None:
         self.description = description
         self.version = description.version
         self.classes = description.target.classes
+        self.counts = ClassCounts(self.classes)
         self.names = [feature.name for feature in description.features]
         self.signature: SignatureState = "none"
         self.remarks: list[str] = []
@@ -66,16 +68,19 @@ class Model:
         self._predict_many = getattr(engine, "predict_many", None)
 
     async def predict(self, values: list[Value]) -> Prediction:
-        """The answer to one instance, its values in the order of the features.
+        """The answer to one instance, its values in the order of the features, counted.
 
         Raises InvalidInstance where the model has none.
         """
         if self._predict_one is None:
-            return self.describe(values, await self._shared.ask(values))
-        probabilities = self._predict_one(values)
-        if probabilities is None:
-            return self.describe(values, *self.answer_many([values]))
-        return self.describe(values, (probabilities.index(max(probabilities)), probabilities))
+            answer = await self._shared.ask(values)
+        elif (probabilities := self._predict_one(values)) is None:
+            [answer] = self.answer_many([values])
+        else:
+            answer = (probabilities.index(max(probabilities)), probabilities)
+        prediction = self.describe(values, answer)
+        self.counts.singles[answer[0]] += 1
+        return prediction
 
     def answer_many(self, instances: list[list[Value]]) -> list[Answer]:
         """The answers to a handful of instances, by as few calls as can be."""
@@ -109,7 +114,7 @@ class Model:
         rows = [None] * len(instances) if probabilities is None else probabilities.tolist()
         return list(zip(indices.tolist(), rows, strict=True))
 
-    def to_array(self, instances: list[list[Value]]) -> Array:
+    def to_array(self, instances: Sequence[Sequence[Value]]) -> Array:
         """Shape (n, f), as pipelines are fitted: booleans are 0 and 1, and what is missing nan."""
         if self._has_text:
             return np.array([list(map(_fit, values)) for values in instances], dtype=object)

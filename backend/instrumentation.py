@@ -1,8 +1,15 @@
 """Counts what the service does, for Prometheus."""
 
+from collections import defaultdict
+from collections.abc import Iterator
+from datetime import UTC, datetime
 from time import perf_counter
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client.core import CounterMetricFamily
+from prometheus_client.metrics_core import Metric
+from prometheus_client.registry import Collector
+from prometheus_client.samples import Sample
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from errors import Reason
@@ -10,6 +17,8 @@ from inference import Model
 
 # Seconds: a prediction takes a tenth of a millisecond, a batch seconds.
 BUCKETS = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 1, 5, 10)
+Bucket = tuple[float, float]  # its upper bound, and how many took no longer
+
 METHODS = frozenset({"DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT"})
 
 
@@ -17,6 +26,7 @@ class Instruments:
     """The instruments of one app, in a registry of their own."""
 
     def __init__(self) -> None:
+        self.since = datetime.now(UTC).replace(microsecond=0)
         self.registry = CollectorRegistry()
         self._loads = Counter(
             "model_loads_total", "Models that have gone live.", registry=self.registry
@@ -43,6 +53,8 @@ class Instruments:
             buckets=BUCKETS,
             registry=self.registry,
         )
+        self._predictions = PredictionsCollector()
+        self.registry.register(self._predictions)
         self._predicted = self._requests.labels("POST", "/predict", "200")
         self._predicting = self._durations.labels("/predict")
 
@@ -59,9 +71,44 @@ class Instruments:
         self._loads.inc()
         self._info.clear()
         self._info.labels(model.version, model.description.sha256).set(1)
+        self._predictions.model = model
 
     def refused(self, reason: Reason) -> None:
         self._refusals.labels(reason).inc()
+
+    def requests(self) -> dict[str, dict[str, int]]:
+        """By route, how many had which status."""
+        found: dict[str, dict[str, int]] = defaultdict(lambda: defaultdict(int))
+        for name, labels, value, *_ in _samples(self._requests):
+            if name.endswith("_total"):
+                found[labels["route"]][labels["status"]] += int(value)
+        return found
+
+    def durations(self) -> dict[str, list[Bucket]]:
+        """By route, the buckets from the lowest bound to infinity."""
+        found: dict[str, list[Bucket]] = defaultdict(list)
+        for name, labels, value, *_ in _samples(self._durations):
+            if name.endswith("_bucket"):
+                found[labels["route"]].append((float(labels["le"]), value))
+        return found
+
+
+class PredictionsCollector(Collector):
+    """Exposes the live model's own counts, so that they are kept once and go with it."""
+
+    model: Model | None = None
+
+    def collect(self) -> Iterator[Metric]:
+        family = CounterMetricFamily(
+            "model_predictions", "Rows answered by the live model, by class.", labels=["class"]
+        )
+        for name, count in self.model.counts.by_class().items() if self.model else ():
+            family.add_metric([name], count)
+        yield family
+
+
+def _samples(instrument: Counter | Histogram) -> list[Sample]:
+    return [sample for metric in instrument.collect() for sample in metric.samples]
 
 
 class Instrumented:

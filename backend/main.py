@@ -17,7 +17,7 @@ from live import LiveModel, watch
 from loading import load
 from openapi import describe_with_live_model
 from problems import add_problem_handlers
-from routes import batch, health, kserve, models, open_inference, predict
+from routes import batch, explain, health, kserve, models, monitoring, open_inference, predict
 from settings import Settings, read_settings
 from shortcut import Shortcut
 
@@ -51,7 +51,7 @@ def create_app(settings: Settings) -> ASGIApp:
     app.state.catalogue = Catalogue(live, settings)
     app.openapi = describe_with_live_model(app, live)  # type: ignore[method-assign]
     add_problem_handlers(app)
-    for routes in (predict, batch, models, open_inference, kserve, health):
+    for routes in (predict, batch, explain, models, open_inference, kserve, monitoring, health):
         app.include_router(routes.router)
     return Shortcut(Instrumented(app, instruments), live, instruments, settings.max_body_bytes)
 

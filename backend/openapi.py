@@ -23,18 +23,20 @@ def describe_with_live_model(app: FastAPI, live: LiveModel) -> Callable[[], dict
             description=app.description,
             routes=app.routes,
         )
-        predict = document["paths"]["/predict"]["post"]
+        predict, explain = (document["paths"][path]["post"] for path in ("/predict", "/explain"))
         instance: dict[str, Any] = {"schema": {"type": "object"}}
         try:
             model = live.model()
         except NoModelPublished as error:
-            predict["description"] += f"\n\n{error}"
+            for operation in (predict, explain):
+                operation["description"] += f"\n\n{error}"
         else:
             instance["schema"] = _instance_schema(model)
             predict["responses"]["200"]["content"]["application/json"] |= _answer(model)
             batch = document["paths"]["/predict/batch"]["post"]["requestBody"]["content"]
             batch["application/json"]["schema"] = _table_schema(instance["schema"])
-        predict["requestBody"] = {"required": True, "content": {"application/json": instance}}
+        for operation in (predict, explain):
+            operation["requestBody"] = {"required": True, "content": {"application/json": instance}}
         return document
 
     return openapi

@@ -244,6 +244,29 @@ class Prediction(TypedDict):
     warnings: list[FeatureWarning]
 
 
+class Contribution(BaseModel):
+    """By how much the class's probability falls with the `baseline` in place of the `value`.
+
+    Null where the model has no answer to the baseline.
+    """
+
+    feature: str
+    value: Value
+    baseline: bool | float | str
+    contribution: float | None
+
+
+class Explanation(BaseModel):
+    """`probability` is that of the predicted class. Contributions do not add up to anything."""
+
+    model_config = ConfigDict(protected_namespaces=())
+
+    model_version: str
+    prediction_class: str
+    probability: float
+    contributions: list[Contribution]
+
+
 class RowPrediction(BaseModel):
     """Null where the model has no answer to the row; probabilities also where it gives none."""
 
@@ -279,6 +302,47 @@ class Readiness(BaseModel):
     status: str
     model_version: str
     detail: str | None = None
+
+
+class Quantiles(BaseModel):
+    """Null where nothing was counted."""
+
+    p50: float | None
+    p90: float | None
+    p99: float | None
+
+
+class RouteRequests(BaseModel):
+    """What one route has answered."""
+
+    route: str
+    count: int
+    by_status: dict[str, int]
+    latency_seconds: Quantiles
+
+
+class CountedPredictions(BaseModel):
+    """Rows answered by the live model since it went live, by each of its classes."""
+
+    count: int
+    by_class: dict[str, int]
+
+
+class Monitoring(BaseModel):
+    """What one process has counted `since` it started; the most asked route is first.
+
+    `predictions` and `model_version` are null while no model is live; `drift` and `accuracy` are
+    not known yet.
+    """
+
+    model_config = ConfigDict(protected_namespaces=())
+
+    model_version: str | None
+    since: datetime
+    requests: list[RouteRequests]
+    predictions: CountedPredictions | None
+    drift: None = None
+    accuracy: None = None
 
 
 class Problem(BaseModel):

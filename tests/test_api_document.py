@@ -57,5 +57,19 @@ def test_a_request_has_the_answer_that_is_shown(command, answer, backend, folder
         assert shape(json.loads(said)) == shape(json.loads(answer))
 
 
+def test_what_is_shown_of_the_counts_has_the_shape_of_the_real_ones(backend):
+    blocks = re.findall(r"^```json\n(.*?)\n```", TEXT, re.DOTALL | re.MULTILINE)
+    [answer] = [block for block in blocks if '"since"' in block]
+    instance = dict.fromkeys(["sepal_length", "sepal_width", "petal_length", "petal_width"], 3)
+    requests.post(f"{backend}/predict", json=instance, timeout=5).raise_for_status()
+
+    shown, real = json.loads(answer), requests.get(f"{backend}/monitoring", timeout=5).json()
+
+    for snapshot in (shown, real):  # routes and statuses are those that were asked
+        [snapshot["requests"]] = [it for it in snapshot["requests"] if it["route"] == "/predict"]
+        snapshot["requests"]["by_status"] = list(snapshot["requests"]["by_status"].values())[:1]
+    assert shape(real) == shape(shown)
+
+
 def test_there_are_requests_in_the_document():
     assert len(OF_IRIS) >= 5

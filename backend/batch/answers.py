@@ -43,8 +43,9 @@ class Answers:
         return pa.schema(fields, {**(sent.metadata or {}), VERSION: self.version})
 
     def ask(self, X: Array) -> list[Any]:
-        """Arrays of n answers for X of shape (n, f)."""
+        """Arrays of n answers for X of shape (n, f), counted."""
         indices, probabilities = self._model.answer(X)
+        self._model.counts.add_table(indices)
         unanswered = indices < 0
         mask = unanswered if unanswered.any() else None
         encoded = pa.array(indices.astype(np.int32), mask=mask)

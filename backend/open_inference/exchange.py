@@ -43,6 +43,7 @@ def infer(model: Model, body: bytes, headers: Mapping[str, str], tally: Tally) -
         binaries = [output.binary for output in outputs if output.binary is not None]
         message = write_response(document, binaries, headers.get("Accept-Encoding", ""))
         watch.lap()
+    model.counts.add_table(values["predict"])
     return message
 
 
@@ -53,10 +54,11 @@ def predict(model: Model, body: bytes, tally: Tally) -> PredictResponse:
         X = model.to_array([_read(model, *numbered) for numbered in enumerate(instances)])
         watch.rows = len(X)
         watch.lap()
-        labels = answer(model, X)["label"]
+        values = answer(model, X)
         watch.lap()
-        response = PredictResponse(predictions=labels.tolist())
+        response = PredictResponse(predictions=values["label"].tolist())
         watch.lap()
+    model.counts.add_table(values["predict"])
     return response
 
 

@@ -2,12 +2,13 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, Depends, Query, Request
 
 from bodies import read_json_body
+from inference import Model
 from live import Live
 from problems import problem_responses
-from schemas import Prediction
+from schemas import Prediction, Value
 
 router = APIRouter(tags=["predict"])
 
@@ -16,9 +17,20 @@ Version = Annotated[
 ]
 
 
-@router.post("/predict", responses=problem_responses(400, 404, 409, 413, 415, 422, 503))
-async def predict(request: Request, live: Live, version: Version = None) -> Prediction:
-    """Class and class probabilities for one instance of the model's features."""
-    model = await live.version(version) if version else live.model()
+async def _find_model(live: Live, version: Version = None) -> Model:
+    return await live.version(version) if version else live.model()
+
+
+Asked = Annotated[Model, Depends(_find_model)]
+
+
+async def read_values(request: Request, model: Model) -> list[Value]:
+    """Of the one instance in the body."""
     limit = min(model.max_body_bytes, request.app.state.settings.max_body_bytes)
-    return await model.predict(model.read_instance(await read_json_body(request, limit)))
+    return model.read_instance(await read_json_body(request, limit))
+
+
+@router.post("/predict", responses=problem_responses(400, 404, 409, 413, 415, 422, 503))
+async def predict(request: Request, model: Asked) -> Prediction:
+    """Class and class probabilities for one instance of the model's features."""
+    return await model.predict(await read_values(request, model))

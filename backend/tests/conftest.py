@@ -53,7 +53,10 @@ def describe(
         for name in NAMES
     ]
     row = [value if isinstance(value, str) else float(value) for value in instance.values()]
-    answer = estimator.predict_proba(np.array([row], dtype=object))[0]
+    examples = []
+    if hasattr(estimator, "predict_proba"):
+        [answer] = estimator.predict_proba(np.array([row], dtype=object)).tolist()
+        examples = [{"inputs": instance, "probabilities": answer}]
     return {
         "format": 1,
         "name": "iris",
@@ -70,7 +73,7 @@ def describe(
         "dataset": {"name": "iris", "rows": 150, "sha256": "0" * 64},
         "libraries": {"scikit-learn": "1.9.1"},
         "mlflow": None,
-        "examples": [{"inputs": instance, "probabilities": answer.tolist()}],
+        "examples": examples,
         "republished_from": None,
     }
 

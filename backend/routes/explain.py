@@ -1,0 +1,41 @@
+"""Answers one instance with what each of its features does to the prediction."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
+
+from fastapi import APIRouter, FastAPI, Request
+
+from explanation import explain
+from problems import problem_responses
+from routes.predict import Asked, read_values
+from schemas import Explanation
+
+
+@asynccontextmanager
+async def _keep_thread(_: FastAPI) -> AsyncIterator[dict[str, ThreadPoolExecutor]]:
+    """A router's lifespan. One thread, as each explanation asks for as many rows as features."""
+    thread = ThreadPoolExecutor(1, "explanation")
+    yield {"explaining": thread}
+    thread.shutdown(wait=False, cancel_futures=True)
+
+
+router = APIRouter(tags=["predict"], lifespan=_keep_thread)
+
+
+@router.post(
+    "/explain",
+    summary="Explain a prediction",
+    responses=problem_responses(400, 404, 409, 413, 415, 422, 503),
+)
+async def explain_prediction(request: Request, model: Asked) -> Explanation:
+    """By how much each feature of an instance raises the probability of the class predicted for it.
+
+    A contribution is that probability, less what it is with this one feature at its median in the
+    training table, or at its most frequent value where it is no number. Contributions do not add
+    up to anything. One is null where the model has no answer to the changed instance.
+    """
+    values = await read_values(request, model)
+    loop = asyncio.get_running_loop()
+    return await loop.run_in_executor(request.state.explaining, explain, model, values)
