@@ -117,6 +117,13 @@ class InvalidInstance(ModelServerError):
         self.faults = faults
 
 
+class UnknownFeature(ModelServerError):
+    """The model has no feature of this name."""
+
+    status = HTTPStatus.UNPROCESSABLE_ENTITY
+    title = "Unknown feature"
+
+
 class MalformedTable(ModelServerError):
     """The body is not in the format it is declared to be in."""
 

@@ -1,31 +1,36 @@
 """Tells what each feature of an instance does to the model's answer."""
 
-from math import isnan, nan
+from bisect import insort
+from math import ceil, floor, isnan, log10, nan
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from errors import NotExplainable
+from errors import NotExplainable, UnknownFeature, shorten
 from inference import Model
-from schemas import Contribution, Explanation, Feature, Number, Value
+from schemas import Boolean, Category, Contribution, Curve, Explanation, Feature, Number, Value
 
 Array = npt.NDArray[Any]
 Baseline = bool | float | str
 
 OTHERS = "ask another version: GET /models lists them."
+CURVE_STEPS = 50  # at the most, between the ends of a number's training range
 
 
-def explain(model: Model, values: list[Value]) -> Explanation:
+def explain(model: Model, values: list[Value], vary: str | None = None) -> Explanation:
     """Changes one feature at a time to its baseline, and asks the estimator for all at once.
 
-    Raises NotExplainable, or InvalidInstance where the model has no answer to the instance.
+    Where `vary` names a feature, with the probabilities along all of its values. Raises
+    NotExplainable, UnknownFeature, or InvalidInstance where the model has no answer to the
+    instance.
     """
+    place = None if vary is None else _find_feature(model, vary)
     baselines = [_find_baseline(feature) for feature in model.description.features]
     # First alone: an estimator that refuses the instance would be asked for each change of it.
     prediction = model.describe(values, *model.answer_many([values]))
     X = _change_each(*model.to_array([values, baselines]))
-    probability, *changed = _ask(model, X, prediction["prediction"])
+    probability, *changed = _ask(model, X)[:, prediction["prediction"]].tolist()
     differences = [
         # Not by subtraction: equal rows of one matrix product may differ in the last digits.
         0.0 if value == baseline else probability - it
@@ -36,7 +41,50 @@ def explain(model: Model, values: list[Value]) -> Explanation:
         prediction_class=prediction["prediction_class"],
         probability=probability,
         contributions=list(map(_contribution, model.names, values, baselines, differences)),
+        curve=None if place is None else _trace(model, values, place),
     )
+
+
+def _find_feature(model: Model, name: str) -> int:
+    if name not in model.names:
+        known = ", ".join(map(shorten, model.names[:20]))
+        raise UnknownFeature(f"{shorten(name)} is not a feature of this model. It has {known}.")
+    return model.names.index(name)
+
+
+def _trace(model: Model, values: list[Value], place: int) -> Curve:
+    """The probabilities with one feature at each of its values, all others as they are."""
+    feature = model.description.features[place]
+    points = _list_points(feature, values[place])
+    X = model.to_array([[*values[:place], point, *values[place + 1 :]] for point in points])
+    named = {
+        name: [None if isnan(share) else share for share in column]
+        for name, column in zip(model.classes, _ask(model, X).T.tolist(), strict=True)
+    }
+    return Curve(feature=feature.name, values=points, probabilities=named)
+
+
+def _list_points(feature: Feature, value: Value) -> list[Any]:
+    """The values of the training table's range, the instance's own one among them."""
+    if isinstance(feature, Boolean | Category):
+        known: list[Any] = feature.values if isinstance(feature, Category) else [False, True]
+        points = [*known, None] if feature.nullable else list(known)
+        return points if value in points else [*points, value]
+    points = _divide(feature)
+    if isinstance(value, float) and value not in points:
+        insort(points, value)
+    return points
+
+
+def _divide(feature: Number) -> list[float]:
+    """The training range in as many steps of the table's own as are not too many."""
+    if feature.min is None or feature.max is None or not feature.step:
+        return []  # explained by nobody, as there is no median either
+    span = feature.max - feature.min
+    stride = feature.step * max(1, ceil(span / feature.step / CURVE_STEPS))
+    decimals = -floor(log10(feature.step))
+    inner = [round(feature.min + i * stride, decimals) for i in range(ceil(span / stride))]
+    return sorted({feature.min, *(it for it in inner if it < feature.max), feature.max})
 
 
 def _find_baseline(feature: Feature) -> Baseline:
@@ -56,14 +104,13 @@ def _change_each(row: Array, baselines: Array) -> Array:
     return X
 
 
-def _ask(model: Model, X: Array, index: int) -> list[float]:
-    """The probability of one class for each row; nan where there is no answer."""
+def _ask(model: Model, X: Array) -> Array:
+    """Probabilities, shape (n, k); nan in rows without an answer."""
     indices, probabilities = model.answer(X)
     if probabilities is None:
         message = "The estimator has no predict_proba, so there are no probabilities to compare."
         raise NotExplainable(f"{message} Train one that has, or {OTHERS}")
-    found: list[float] = np.where(indices < 0, nan, probabilities[:, index]).tolist()
-    return found
+    return np.where(indices[:, None] < 0, nan, probabilities)
 
 
 def _contribution(name: str, value: Value, baseline: Baseline, difference: float) -> Contribution:

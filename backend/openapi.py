@@ -14,32 +14,54 @@ from live import LiveModel
 
 
 def describe_with_live_model(app: FastAPI, live: LiveModel) -> Callable[[], dict[str, Any]]:
-    """The function FastAPI calls for /openapi.json: made anew each time, as models change."""
+    """The function FastAPI calls for /openapi.json: made anew for each model that goes live."""
+    made: dict[Model, dict[str, Any]] = {}
 
     def openapi() -> dict[str, Any]:
-        document = get_openapi(
-            title=app.title,
-            version=app.version,
-            description=app.description,
-            routes=app.routes,
-        )
-        predict, explain = (document["paths"][path]["post"] for path in ("/predict", "/explain"))
-        instance: dict[str, Any] = {"schema": {"type": "object"}}
         try:
             model = live.model()
         except NoModelPublished as error:
-            for operation in (predict, explain):
-                operation["description"] += f"\n\n{error}"
-        else:
-            instance["schema"] = _instance_schema(model)
-            predict["responses"]["200"]["content"]["application/json"] |= _answer(model)
-            batch = document["paths"]["/predict/batch"]["post"]["requestBody"]["content"]
-            batch["application/json"]["schema"] = _table_schema(instance["schema"])
-        for operation in (predict, explain):
-            operation["requestBody"] = {"required": True, "content": {"application/json": instance}}
-        return document
+            return _describe_without_model(app, str(error))
+        if model not in made:  # a tenth of a second, in which nothing else is answered
+            made.clear()
+            made[model] = _describe(app, model)
+        return made[model]
 
     return openapi
+
+
+def _describe_without_model(app: FastAPI, why: str) -> dict[str, Any]:
+    document = _describe_routes(app)
+    for operation in _find_operations(document):
+        operation["description"] += f"\n\n{why}"
+        operation["requestBody"] = _require({"schema": {"type": "object"}})
+    return document
+
+
+def _describe(app: FastAPI, model: Model) -> dict[str, Any]:
+    document = _describe_routes(app)
+    instance = _instance_schema(model)
+    for operation in _find_operations(document):
+        operation["requestBody"] = _require({"schema": instance})
+    predict, batch = (document["paths"][it]["post"] for it in ("/predict", "/predict/batch"))
+    predict["responses"]["200"]["content"]["application/json"] |= _answer(model)
+    batch["requestBody"]["content"]["application/json"]["schema"] = _table_schema(instance)
+    return document
+
+
+def _describe_routes(app: FastAPI) -> dict[str, Any]:
+    return get_openapi(
+        title=app.title, version=app.version, description=app.description, routes=app.routes
+    )
+
+
+def _find_operations(document: dict[str, Any]) -> list[dict[str, Any]]:
+    """Those that take one instance."""
+    return [document["paths"][path]["post"] for path in ("/predict", "/explain")]
+
+
+def _require(content: dict[str, Any]) -> dict[str, Any]:
+    return {"required": True, "content": {"application/json": content}}
 
 
 def describe_body(

@@ -256,6 +256,14 @@ class Contribution(BaseModel):
     contribution: float | None
 
 
+class Curve(BaseModel):
+    """Class probabilities along the values of one feature; null where there is no answer."""
+
+    feature: str
+    values: list[Value]
+    probabilities: dict[str, list[float | None]]
+
+
 class Explanation(BaseModel):
     """`probability` is that of the predicted class. Contributions do not add up to anything."""
 
@@ -265,6 +273,7 @@ class Explanation(BaseModel):
     prediction_class: str
     probability: float
     contributions: list[Contribution]
+    curve: Curve | None = None
 
 
 class RowPrediction(BaseModel):

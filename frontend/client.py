@@ -1,63 +1,169 @@
 """Speaks to the backend."""
 
 import os
-from contextlib import suppress
-from typing import Any
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import IO, Any
 
+import pyarrow as pa
 import requests
+import streamlit as st
+from requests.adapters import HTTPAdapter
+from urllib3.exceptions import HTTPError
+from urllib3.util import Retry
 
 import texts
 
-TIMEOUTS = (3.05, 30.0)  # seconds to connect, to read; just over TCP's first retry
+CONNECT_SECONDS = 3.05  # just over TCP's first retry
+LOOK_SECONDS = 5.0
+PREDICT_SECONDS = 30.0
+BATCH_SECONDS = 600.0  # the backend itself takes an upload for five minutes, and eight may wait
+
+ARROW = "application/vnd.apache.arrow.stream"
+
+Json = dict[str, Any]
 
 
 class BackendError(Exception):
-    """The backend refused; `detail` is a sentence for the reader of the page."""
+    """The backend refused; `faults` are those it names, of a table with row and column."""
 
-    def __init__(self, detail: str) -> None:
-        super().__init__(detail)
-        self.detail = detail
+    def __init__(self, sentence: texts.Sentence, problem: Json | None = None) -> None:
+        super().__init__(sentence.en)
+        self._sentence = sentence
+        self._said = str((problem or {}).get("detail", ""))
+        self.faults: list[Json] = (problem or {}).get("errors") or []
+
+    @property
+    def detail(self) -> str:
+        """For the reader of the page, in the language they have by then."""
+        return self._sentence(detail=self._said)
 
 
 class BackendAway(BackendError):
     """The backend does not answer, or not yet: asking again later helps."""
 
 
+class NotOffered(BackendError):
+    """There is no such route, or no such version, at this backend."""
+
+
 class BackendClient:
-    def __init__(self, url: str) -> None:
+    """Every call raises BackendError, and of it what is said above."""
+
+    def __init__(self, url: str, key: str = "") -> None:
         self._url = url.rstrip("/")
+        self._session = requests.Session()
+        # Nothing of the environment: no proxy may come between two services of one machine.
+        self._session.trust_env = False
+        if key:
+            self._session.headers["X-API-Key"] = key
+        # Once more where no connection came about: then nothing has been sent.
+        once = Retry(connect=1, read=0, redirect=0, status=0, other=0, allowed_methods=None)
+        self._session.mount("http", HTTPAdapter(max_retries=once, pool_maxsize=32))
 
-    def live_manifest(self) -> dict[str, Any]:
-        """The manifest of the model that answers; raises BackendError."""
-        manifest: dict[str, Any] = self._call("GET", "/models/live")["manifest"]
-        return manifest
+    def live_version(self) -> str:
+        version: str = self._ask("GET", "/health/ready")["model_version"]
+        return version
 
-    def predict(self, instance: dict[str, Any]) -> dict[str, Any]:
-        """Raises BackendError."""
-        return self._call("POST", "/predict", json=instance)
+    def model(self, version: str) -> Json:
+        """What is known of a version, its manifest included."""
+        return self._ask("GET", f"/models/{version}")
 
-    def _call(self, method: str, path: str, **options: Any) -> dict[str, Any]:
+    def live_model(self) -> Json:
+        return self._ask("GET", "/models/live")
+
+    def models(self) -> list[Json]:
+        """Newest first, without manifests."""
+        models: list[Json] = self._ask("GET", "/models")["models"]
+        return models
+
+    def predict(self, instance: Json, version: str | None = None) -> Json:
+        chosen = {"version": version} if version else {}
+        return self._ask("POST", "/predict", PREDICT_SECONDS, json=instance, params=chosen)
+
+    def explain(self, instance: Json, version: str, vary: str | None = None) -> Json:
+        """With the probabilities along one feature where `vary` names it."""
+        chosen = {"version": version} | ({"vary": vary} if vary else {})
+        return self._ask("POST", "/explain", PREDICT_SECONDS, json=instance, params=chosen)
+
+    def give_feedback(self, prediction_id: str, label: str) -> None:
+        body = {"prediction_id": prediction_id, "label": label}
+        self._ask("POST", "/feedback", json=body)
+
+    def monitoring(self) -> Json:
+        return self._ask("GET", "/monitoring")
+
+    def routes(self) -> set[str]:
+        return set(self._ask("GET", "/openapi.json")["paths"])
+
+    @contextmanager
+    def score(self, table: IO[bytes], media_type: str) -> Iterator[pa.RecordBatchReader]:
+        """The table with its predictions, a batch of rows after the other as they come."""
+        headers = {"Content-Type": media_type, "Accept": ARROW}
+        with (
+            self._send(
+                "POST",
+                "/predict/batch",
+                BATCH_SECONDS,
+                data=table,
+                headers=headers,
+                stream=True,
+            ) as answer,
+            _unbroken(),
+        ):
+            yield pa.ipc.open_stream(answer.raw)
+
+    def _ask(self, method: str, path: str, seconds: float = LOOK_SECONDS, **options: Any) -> Json:
+        with self._send(method, path, seconds, **options) as answer:
+            return _read_object(answer)
+
+    def _send(self, method: str, path: str, seconds: float, **options: Any) -> requests.Response:
         try:
-            answer = requests.request(method, self._url + path, timeout=TIMEOUTS, **options)
-        except requests.RequestException:
+            answer = self._session.request(
+                method, self._url + path, timeout=(CONNECT_SECONDS, seconds), **options
+            )
+        except (requests.RequestException, HTTPError):
             raise BackendAway(texts.BACKEND_AWAY) from None
-        body = _read_object(answer)
         if answer.ok:
-            return body
-        detail = body.get("detail", texts.BACKEND_STRANGE)
-        if answer.status_code == requests.codes.service_unavailable:
-            raise BackendAway(detail)
-        raise BackendError(detail)
+            return answer
+        with answer:
+            raise _refusal(answer.status_code, _read_object(answer))
 
 
-def _read_object(answer: requests.Response) -> dict[str, Any]:
+def _refusal(status: int, problem: Json) -> BackendError:
+    if "detail" not in problem:
+        return BackendAway(texts.BACKEND_STRANGE)
+    if status == requests.codes.service_unavailable:
+        return BackendAway(texts.BACKEND_NOT_READY, problem)
+    if status in (requests.codes.unauthorized, requests.codes.forbidden):
+        return BackendAway(texts.BACKEND_CLOSED)
+    kind = NotOffered if status == requests.codes.not_found else BackendError
+    return kind(texts.BACKEND_REFUSED, problem)
+
+
+def _read_object(answer: requests.Response) -> Json:
     """Raises BackendAway where something else answers in the backend's place."""
-    with suppress(requests.JSONDecodeError):
+    with suppress(requests.RequestException):
         body = answer.json()
         if isinstance(body, dict):
             return body
     raise BackendAway(texts.BACKEND_STRANGE)
 
 
+@contextmanager
+def _unbroken() -> Iterator[None]:
+    try:
+        yield
+    except (HTTPError, pa.ArrowException, OSError):
+        raise BackendAway(texts.BACKEND_BROKE_OFF) from None
+
+
 def connect() -> BackendClient:
-    return BackendClient(os.environ.get("BACKEND_URL", "http://backend:8002"))
+    url = os.environ.get("BACKEND_URL", "http://backend:8002")
+    return _connect(url, os.environ.get("API_KEY", "").partition(",")[0].strip())
+
+
+@st.cache_resource(show_spinner=False)
+def _connect(url: str, key: str) -> BackendClient:
+    """One for all sessions, so that connections are used again."""
+    return BackendClient(url, key)

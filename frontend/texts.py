@@ -1,50 +1,385 @@
-"""Every sentence the page says."""
+"""Every sentence the page says, in the languages it speaks."""
 
 import math
 import re
-from typing import Any
+from datetime import datetime
+from typing import Any, NamedTuple
+
+import streamlit as st
+
+LANGUAGES = {"en": "English", "fr": "Français"}
+
+
+def language() -> str:
+    """What the reader has chosen, else what their browser asks for, else English."""
+    chosen = st.session_state.get("language", st.query_params.get("language"))
+    return chosen if chosen in LANGUAGES else preferred_language()
+
+
+def preferred_language() -> str:
+    asked = (st.context.locale or "").partition("-")[0].lower()
+    return asked if asked in LANGUAGES else "en"
+
+
+class Sentence(NamedTuple):
+    """Called with what its braces name, it is said in the reader's language."""
+
+    en: str
+    fr: str
+
+    def __call__(self, **values: object) -> str:
+        said: str = getattr(self, language())
+        said = said.format(**values) if values else said
+        return _LONELY.sub("\u00a0\\1", said) if language() == "fr" else said
+
 
 TITLE = "Iris ML"
-PREDICT = "Predict"
-PROBABILITY = "Probability"
-YES = "Yes"
-NO = "No"
-MISSING = "Missing"
+PREDICT = Sentence("Predict", "Prédire")
+BATCH = Sentence("Batch", "Par lots")
+MODELS = Sentence("Models", "Modèles")
+MONITORING = Sentence("Monitoring", "Suivi")
+LANGUAGE = Sentence("Language", "Langue")
+YES = Sentence("Yes", "Oui")
+NO = Sentence("No", "Non")
+MISSING = Sentence("Missing", "Absente")
 
-BACKEND_AWAY = "The backend does not answer. Once it is back, press Predict again."
-BACKEND_STRANGE = "The backend answered something unexpected. Its log says more."
-WAITING = "Looking again every two seconds."
+# The backend, and the model that is live.
+BACKEND_AWAY = Sentence(
+    "The backend does not answer. This page looks again every two seconds.",
+    "Le backend ne répond pas. Cette page réessaie toutes les deux secondes.",
+)
+BACKEND_STRANGE = Sentence(
+    "Something else answers in the backend's place. This page looks again every two seconds.",
+    "Autre chose répond à la place du backend. Cette page réessaie toutes les deux secondes.",
+)
+BACKEND_NOT_READY = Sentence(
+    "The backend cannot answer yet, and this page looks again every two seconds. It says: {detail}",
+    "Le backend ne peut pas encore répondre, et cette page réessaie toutes les deux secondes. "
+    "Il dit : {detail}",
+)
+BACKEND_CLOSED = Sentence(
+    "The backend wants a key. Start this page with the API_KEY that the backend knows.",
+    "Le backend demande une clé. Lancez cette page avec la clé API_KEY que connaît le backend.",
+)
+BACKEND_REFUSED = Sentence("{detail}", "Le backend refuse : {detail}")
+BACKEND_BROKE_OFF = Sentence(
+    "The backend broke off its answer. Nothing is lost: try again.",
+    "Le backend a interrompu sa réponse. Rien n'est perdu : réessayez.",
+)
+LIVE = Sentence(
+    "Live: {estimator}, trained on {rows} rows of {name} · version {version}",
+    "En service : {estimator}, entraîné sur {rows} lignes de {name} · version {version}",
+)
+LIVE_UNKNOWN = Sentence(
+    "Live: {estimator}, of which the models folder tells no more · version {version}",
+    "En service : {estimator}, dont le dossier des modèles ne dit rien de plus · version {version}",
+)
+NEW_MODEL = Sentence(
+    "A new model is live: {estimator}, version {version}.",
+    "Un nouveau modèle est en service : {estimator}, version {version}.",
+)
 
+# Predict.
+INTRODUCTION = Sentence(
+    "Which {target} is it? Enter values, or start from an example; the model answers with a class "
+    "and how sure it is.",
+    "De quelle classe ({target}) s'agit-il ? Entrez des valeurs, ou partez d'un exemple ; le "
+    "modèle répond par une classe et dit à quel point il en est sûr.",
+)
+EXAMPLES = Sentence("Fill in an example", "Remplir avec un exemple")
+TRAINED_ON = Sentence("Trained on {low} to {high}", "Entraîné de {low} à {high}")
+MAY_BE_EMPTY = Sentence("may be left empty", "peut rester vide")
+ENTER_VALUE = Sentence("Enter a number here.", "Entrez un nombre ici.")
+OUTSIDE = Sentence(
+    "Outside the training range {low} to {high}: the model has seen nothing like it.",
+    "Hors de l'intervalle d'entraînement, de {low} à {high} : le modèle n'a rien vu de tel.",
+)
+FILLED_IN = Sentence(
+    "Missing: the model fills it in as it learned to.",
+    "Absente : le modèle la complète comme il l'a appris.",
+)
+UNKNOWN_VALUE = Sentence(
+    "Not a value the model knows: it is treated as a rare one.",
+    "Le modèle ne connaît pas cette valeur : il la traite comme une valeur rare.",
+)
+NOTHING_ASKED = Sentence(
+    "The answer will be here. Until then, this is what the model has learned from:",
+    "La réponse sera ici. En attendant, voici ce dont le modèle a appris :",
+)
+PROBABILITY = Sentence("Probability", "Probabilité")
+PROBABILITIES_OF = Sentence(
+    "Probability of each class: {shares}", "Probabilité de chaque classe : {shares}"
+)
+OTHER_CLASSES = Sentence("{count} others", "{count} autres")
+NO_PROBABILITIES = Sentence(
+    "This model says the class only, not how sure it is.",
+    "Ce modèle donne seulement la classe, sans dire à quel point il en est sûr.",
+)
+ANSWERED_BY = Sentence("Answered by model {version}", "Réponse du modèle {version}")
+ANSWERED_FOR = Sentence("For {inputs}", "Pour {inputs}")
+AND_MORE = Sentence("and {count} more", "et {count} de plus")
+MODEL_CHANGED = Sentence(
+    "Another model is live since this answer. Predict again to ask it.",
+    "Un autre modèle est en service depuis cette réponse. Prédisez à nouveau pour l'interroger.",
+)
+SHARE = Sentence(
+    "The address of this page now holds these values: copy it to share them.",
+    "L'adresse de cette page contient maintenant ces valeurs : copiez-la pour les partager.",
+)
+WRONG = Sentence("That's wrong", "C'est faux")
+RIGHT_CLASS = Sentence("What would be right?", "Quelle est la bonne classe ?")
+SEND = Sentence("Send", "Envoyer")
+THANKS = Sentence(
+    "Thank you: {label} is noted for this prediction.",
+    "Merci : {label} est noté pour cette prédiction.",
+)
+WHY = Sentence("Why", "Pourquoi")
+WHY_CAPTION = Sentence(
+    "What each value moves the probability of {label} by, against the training table's middle "
+    "value in its place. One value is replaced at a time, so the bars do not add up.",
+    "De combien chaque valeur déplace la probabilité de {label}, par rapport à la valeur médiane "
+    "de la table d'entraînement. Une seule valeur est remplacée à la fois : les barres ne "
+    "s'additionnent pas.",
+)
+WHY_NOT = Sentence(
+    "This model cannot be explained: {detail}", "Ce modèle ne peut pas être expliqué : {detail}"
+)
+CHANGE = Sentence("Change of probability", "Variation de probabilité")
+MORE_FEATURES = Sentence(
+    "{count} more features move it by less.", "{count} autres variables la déplacent moins."
+)
+WHERE = Sentence("Where this one lies", "Où se situe celui-ci")
+WHERE_CAPTION = Sentence(
+    "Rows of the training table by class; the line is at the value entered.",
+    "Lignes de la table d'entraînement par classe ; le trait est à la valeur entrée.",
+)
+LEARNED_CAPTION = Sentence(
+    "Rows of the training table by class.", "Lignes de la table d'entraînement par classe."
+)
+ROWS = Sentence("Rows", "Lignes")
+CLASS = Sentence("Class", "Classe")
+OTHERS = Sentence("others", "autres")
+HISTOGRAM_OF = Sentence(
+    "Training rows by {feature} and class", "Lignes d'entraînement par {feature} et par classe"
+)
+NO_HISTOGRAMS = Sentence(
+    "This model has no manifest: what it has learned from is not known.",
+    "Ce modèle n'a pas de manifeste : on ne sait pas de quoi il a appris.",
+)
+WHAT_IF = Sentence("What if", "Et si")
+WHAT_IF_CAPTION = Sentence(
+    "Move one value and leave the others: how the probabilities follow.",
+    "Déplacez une valeur sans toucher aux autres : les probabilités suivent.",
+)
+MOVED_FEATURE = Sentence("Value to move", "Valeur à déplacer")
+WOULD_BE = Sentence(
+    "With {feature} = {value} it would be {label} ({share}).",
+    "Avec {feature} = {value}, ce serait {label} ({share}).",
+)
+CURVE_OF = Sentence(
+    "Probability of each class as {feature} changes",
+    "Probabilité de chaque classe selon {feature}",
+)
+HISTORY = Sentence("This session's predictions", "Prédictions de cette session")
+HISTORY_NOTE = Sentence(
+    "The newest {count} are kept, in this tab only.",
+    "Les {count} plus récentes sont gardées, dans cet onglet seulement.",
+)
+TIME = Sentence("Time (UTC)", "Heure (UTC)")
+MODEL = Sentence("Model", "Modèle")
+DOWNLOAD_CSV = Sentence("Download as CSV", "Télécharger en CSV")
+DOWNLOAD_PARQUET = Sentence("Download as Parquet", "Télécharger en Parquet")
 
-def introduction(manifest: dict[str, Any]) -> str:
-    """What the page does, in the words of the live model."""
-    return (
-        f"Which {plain(manifest['target']['name'])} is it? Enter the values; "
-        f"the model answers with a class and how sure it is."
-    )
+# Batch.
+BATCH_INTRODUCTION = Sentence(
+    "A table in, the same table with a class and probabilities for every row out.",
+    "Une table entre, la même ressort avec une classe et des probabilités pour chaque ligne.",
+)
+TEMPLATE = Sentence("Download a template", "Télécharger une table d'exemple")
+COLUMNS = Sentence(
+    "Columns, in any order: {names}. Others are kept as they are.",
+    "Colonnes, dans n'importe quel ordre : {names}. Les autres sont gardées telles quelles.",
+)
+UPLOAD = Sentence(
+    "A CSV or Parquet file, up to {limit}", "Un fichier CSV ou Parquet, jusqu'à {limit}"
+)
+PREVIEW = Sentence("The first rows of {file}", "Les premières lignes de {file}")
+PREVIEW_FAILED = Sentence(
+    "{file} cannot be read as {kind}. Is it complete, and of that format?",
+    "{file} ne peut pas être lu comme {kind}. Est-il complet, et bien dans ce format ?",
+)
+OTHER_SEPARATOR = Sentence(
+    "The columns of this file seem to be separated by {mark}. Save it with commas.",
+    "Les colonnes de ce fichier semblent séparées par {mark}. Enregistrez-le avec des virgules.",
+)
+SEMICOLONS = Sentence("semicolons", "des points-virgules")
+TABS = Sentence("tabs", "des tabulations")
+COLUMNS_MISSING = Sentence(
+    "The file lacks {names}. The template has every column.",
+    "Il manque au fichier : {names}. La table d'exemple a toutes les colonnes.",
+)
+SCORE = Sentence("Predict every row", "Prédire chaque ligne")
+CHECKING = Sentence("Checking every row…", "Vérification de chaque ligne…")
+SCORED = Sentence("{done} of about {total} rows", "{done} lignes sur environ {total}")
+BAD_ROWS = Sentence(
+    "Nothing was predicted, as the table has faults. Mend them in the file and upload it again.",
+    "Rien n'a été prédit, car la table a des erreurs. Corrigez-les dans le fichier et "
+    "téléversez-le à nouveau.",
+)
+MORE_FAULTS = Sentence(
+    "The first {count} are shown; there are more.", "Les {count} premières sont montrées."
+)
+ROW = Sentence("Row", "Ligne")
+COLUMN = Sentence("Column", "Colonne")
+REASON = Sentence("Reason", "Raison")
+RESULT = Sentence("{rows} rows predicted in {seconds} s", "{rows} lignes prédites en {seconds} s")
+RESULT_OF = Sentence("{file}, answered by model {version}", "{file}, réponse du modèle {version}")
+UNANSWERED = Sentence(
+    "{count} rows have no answer: their values are too large for the model.",
+    "{count} lignes sont sans réponse : leurs valeurs sont trop grandes pour le modèle.",
+)
+CLASS_COUNTS = Sentence("Rows by predicted class", "Lignes par classe prédite")
+RESULT_TABLE = Sentence("Predictions", "Prédictions")
+
+# Models.
+MODELS_INTRODUCTION = Sentence(
+    "Every version in the models folder, newest first. The newest that is fit to serve is live.",
+    "Chaque version du dossier des modèles, la plus récente d'abord. La plus récente qui soit "
+    "apte à servir est en service.",
+)
+NO_MODELS = Sentence(
+    "The models folder is empty. Train a first one:",
+    "Le dossier des modèles est vide. Entraînez-en un premier :",
+)
+STATE = Sentence("State", "État")
+VERSION = Sentence("Version", "Version")
+PUBLISHED = Sentence("Published (UTC)", "Publié (UTC)")
+ESTIMATOR = Sentence("Estimator", "Estimateur")
+SIGNATURE = Sentence("Signature", "Signature")
+TABLE = Sentence("Training table", "Table d'entraînement")
+TABLE_HASH = Sentence("SHA-256 of the table", "SHA-256 de la table")
+ENGINE = Sentence("Engine", "Moteur")
+REPUBLISHED = Sentence("Copy of", "Copie de")
+STATES = {
+    "live": Sentence("live", "en service"),
+    "available": Sentence("available", "disponible"),
+    "refused": Sentence("refused", "refusé"),
+}
+SIGNATURES = {
+    "valid": Sentence("valid", "valide"),
+    "unchecked": Sentence("not checked, for want of a key", "non vérifiée, faute de clé"),
+    "none": Sentence("not signed", "non signé"),
+}
+ALL_VERSIONS = Sentence("Published versions", "Versions publiées")
+QUALITY = Sentence("Quality in cross-validation", "Qualité en validation croisée")
+QUALITY_CAPTION = Sentence(
+    "Mean over the folds and its standard error, newest first.",
+    "Moyenne sur les plis et son erreur type, la plus récente d'abord.",
+)
+METRIC = Sentence("Metric", "Métrique")
+ONE_VERSION = Sentence("One version", "Une version")
+REFUSED_BECAUSE = Sentence("Refused: {reason}", "Refusé : {reason}")
+GO_BACK = Sentence(
+    "To go back to it, publish it again under a new name:",
+    "Pour y revenir, publiez-la de nouveau sous un nouveau nom :",
+)
+OPEN_RUN = Sentence("Open its run in MLflow", "Ouvrir son run dans MLflow")
+NO_RUN = Sentence("MLflow knows no run of it.", "MLflow n'en connaît aucun run.")
+COMPARE = Sentence("Two versions, the same inputs", "Deux versions, les mêmes entrées")
+COMPARE_CAPTION = Sentence(
+    "Asked with the values last predicted, else with the live model's first example.",
+    "Interrogées avec les dernières valeurs prédites, sinon avec le premier exemple du modèle "
+    "en service.",
+)
+FIRST_VERSION = Sentence("First version", "Première version")
+SECOND_VERSION = Sentence("Second version", "Deuxième version")
+ONE_MODEL_ONLY = Sentence(
+    "There is one version so far. After the next training, two can be compared here.",
+    "Il n'y a qu'une version pour l'instant. Après le prochain entraînement, deux pourront être "
+    "comparées ici.",
+)
+NOTHING_TO_COMPARE_WITH = Sentence(
+    "Predict something first: the live model has no example of its own.",
+    "Prédisez d'abord quelque chose : le modèle en service n'a pas d'exemple.",
+)
+ANSWER_OF = Sentence("{version}: {answer}", "{version} : {answer}")
+
+# Monitoring.
+MONITORING_INTRODUCTION = Sentence(
+    "What the backend has counted since {since} UTC; this page looks again every {seconds} "
+    "seconds.",
+    "Ce que le backend a compté depuis le {since} UTC ; cette page se met à jour toutes les "
+    "{seconds} secondes.",
+)
+NO_MONITORING = Sentence(
+    "This backend does not count what it does yet. Once it offers /monitoring, its traffic shows "
+    "here by itself.",
+    "Ce backend ne compte pas encore ce qu'il fait. Dès qu'il offrira /monitoring, son trafic "
+    "apparaîtra ici.",
+)
+PREDICTED_ROWS = Sentence("Rows predicted", "Lignes prédites")
+REQUESTS = Sentence("Requests", "Requêtes")
+ERRORS = Sentence("Errors", "Erreurs")
+ERROR_SHARE = Sentence("Error share", "Part d'erreurs")
+MEDIAN_TIME = Sentence("Median time of /predict", "Temps médian de /predict")
+SLOWEST = Sentence("99th percentile of /predict", "99e centile de /predict")
+TRAFFIC = Sentence("Requests per second", "Requêtes par seconde")
+TRAFFIC_CAPTION = Sentence(
+    "All routes but those this page itself asks, since it was opened.",
+    "Toutes les routes sauf celles que cette page interroge elle-même, depuis son ouverture.",
+)
+TRAFFIC_SOON = Sentence(
+    "The first figures come with the next look.",
+    "Les premiers chiffres arrivent à la prochaine mise à jour.",
+)
+BY_ROUTE = Sentence("By route", "Par route")
+ROUTE = Sentence("Route", "Route")
+MEDIAN = Sentence("Median (ms)", "Médiane (ms)")
+P99 = Sentence("99 % within (ms)", "99 % en moins de (ms)")
+CLASS_SHARES = Sentence("Predicted classes", "Classes prédites")
+CLASS_SHARES_CAPTION = Sentence(
+    "Answers of the live model, beside the shares of the training table.",
+    "Réponses du modèle en service, à côté des parts de la table d'entraînement.",
+)
+ANSWERED = Sentence("predicted", "prédites")
+TRAINED = Sentence("training table", "table d'entraînement")
+SHARE_OF_ROWS = Sentence("Share of rows", "Part des lignes")
+NO_ANSWERS = Sentence(
+    "The live model has not been asked yet.", "Le modèle en service n'a pas encore été interrogé."
+)
+DRIFT = Sentence("Drift", "Dérive")
+NO_DRIFT = Sentence(
+    "Not there yet: this backend does not compare what it is asked with the training table.",
+    "Pas encore là : ce backend ne compare pas encore ce qu'on lui demande à la table "
+    "d'entraînement.",
+)
+ACCURACY = Sentence("Live accuracy", "Exactitude en service")
+NO_ACCURACY = Sentence(
+    "Not there yet: it needs feedback on predictions.",
+    "Pas encore là : il faut des retours sur les prédictions.",
+)
+ACCURACY_OF = Sentence(
+    "{accuracy} of {count} predictions with feedback were right.",
+    "{accuracy} des {count} prédictions avec retour étaient justes.",
+)
+VERDICTS = {
+    "stable": Sentence("stable", "stable"),
+    "moderate": Sentence("moderate shift", "dérive modérée"),
+    "shifted": Sentence("shifted", "dérive"),
+    "unknown": Sentence("too few rows", "trop peu de lignes"),
+}
 
 
 def label(feature: dict[str, Any]) -> str:
-    """The feature's name as a person writes it, with its unit."""
-    words = feature["name"].replace("_", " ")
+    """The feature's name as a person writes it, with its unit, as plain text."""
+    name = words(feature["name"])
     unit = f" ({feature['unit']})" if feature.get("unit") else ""
     # A name with capitals of its own, like pH, is left as it is.
-    return plain((words.capitalize() if words.islower() else words) + unit)
+    return (name.capitalize() if name.islower() else name) + unit
 
 
-def training_range(feature: dict[str, Any]) -> str:
-    """With as many decimals as the training table used."""
-    decimals = max(0, -math.floor(math.log10(feature["step"])))
-    trained = f"Trained on {feature['min']:.{decimals}f} to {feature['max']:.{decimals}f}"
-    return f"{trained}; may be left empty" if feature["nullable"] else trained
-
-
-def missing_among(values: list[str]) -> str:
-    """A choice for what is missing that is none of the values."""
-    choice = MISSING
-    while choice in values:
-        choice = f"({choice})"
-    return choice
+def words(name: str) -> str:
+    return " ".join(name.replace("_", " ").split())
 
 
 def target(manifest: dict[str, Any]) -> str:
@@ -52,16 +387,59 @@ def target(manifest: dict[str, Any]) -> str:
     return label({"name": manifest["target"]["name"]})
 
 
-def answered_by(version: str) -> str:
-    return f"Answered by model `{version}`"
+def training_range(feature: dict[str, Any]) -> str:
+    """With as many decimals as the training table used."""
+    trained = TRAINED_ON(**range_of(feature))
+    return f"{trained}; {MAY_BE_EMPTY()}" if feature["nullable"] else trained
 
 
-def described(manifest: dict[str, Any]) -> str:
-    """Which model the form belongs to."""
-    live = f"Live: {plain(manifest['estimator'])}"
-    if not manifest["dataset"]:
-        return f"{live}, of which the models folder tells no more"
-    return f"{live}, trained on {manifest['dataset']['rows']} rows of {plain(manifest['name'])}"
+def range_of(feature: dict[str, Any]) -> dict[str, str]:
+    decimals = decimals_of(feature)
+    return {end: number(feature[key], decimals) for end, key in (("low", "min"), ("high", "max"))}
+
+
+def decimals_of(feature: dict[str, Any]) -> int:
+    return max(0, -math.floor(math.log10(feature["step"]))) if feature.get("step") else 6
+
+
+def missing_among(values: list[str]) -> str:
+    """A choice for what is missing that is none of the values."""
+    choice = MISSING()
+    while choice in values:
+        choice = f"({choice})"
+    return choice
+
+
+def value(given: Any) -> str:
+    """A feature's value as a person writes it."""
+    if given is None:
+        return MISSING()
+    if isinstance(given, bool):
+        return YES() if given else NO()
+    return given if isinstance(given, str) else _localise(f"{given:.15g}")
+
+
+def number(given: float, decimals: int = 0) -> str:
+    return _localise(f"{given:,.{decimals}f}")
+
+
+def percent(share: float, decimals: int = 1) -> str:
+    said = _localise(f"{100 * share:.{decimals}f}")
+    return f"{said}\u202f%" if language() == "fr" else f"{said}%"
+
+
+def say_shares(shares: dict[str, float]) -> str:
+    """The largest first."""
+    ranked = sorted(shares.items(), key=lambda it: -it[1])
+    return ", ".join(f"{name} {percent(share)}" for name, share in ranked)
+
+
+def bytes_of(count: int) -> str:
+    return f"{_localise(f'{count / 1024**2:.3g}')} {'Mo' if language() == 'fr' else 'MB'}"
+
+
+def moment(iso: str) -> str:
+    return datetime.fromisoformat(iso).strftime("%Y-%m-%d %H:%M:%S")
 
 
 def plain(text: str) -> str:
@@ -71,5 +449,11 @@ def plain(text: str) -> str:
     return _LIST.sub(r"\1\\\2", escaped)
 
 
+def _localise(digits: str) -> str:
+    return digits.translate(_FRENCH) if language() == "fr" else digits
+
+
+_LONELY = re.compile(r" ([:;?!])")  # marks that may not begin a line
+_FRENCH = str.maketrans({",": "\u202f", ".": ","})
 _MARKDOWN = r"\`*_[]<>#|~$:&"
 _LIST = re.compile(r"^(\d*)([-+.)])")  # at the start of a line only

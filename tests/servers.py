@@ -7,7 +7,7 @@ import socket
 import subprocess
 import tempfile
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -30,14 +30,31 @@ def running_proxy(upstream: str, refusing: str, status: int) -> Iterator[tuple[s
     """Before a server, refusing some of its paths; the list is of those it has refused."""
     refused: list[str] = []
 
-    class Proxy(BaseHTTPRequestHandler):
+    def refuse(path: str) -> tuple[int, bytes] | None:
+        if refusing not in path:
+            return None
+        refused.append(path)
+        return status, b""
+
+    with running_relay(upstream, refuse) as (url, _):
+        yield url, refused
+
+
+@contextmanager
+def running_relay(
+    upstream: str, instead: Callable[[str], tuple[int, bytes] | None] = lambda _: None
+) -> Iterator[tuple[str, list[str]]]:
+    """Before a server, answering some of its paths in its place; the list is of what is asked."""
+    asked: list[str] = []
+
+    class Relay(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
 
         def pass_on(self):
+            asked.append(f"{self.command} {self.path}")
             body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
-            if refusing in self.path:
-                refused.append(self.path)
-                self.answer(status, b"", "text/plain")
+            if own := instead(self.path):
+                self.answer(*own, "application/json")
                 return
             headers = {k: v for k, v in self.headers.items() if k.lower() != "host"}
             url = upstream + self.path
@@ -57,9 +74,9 @@ def running_proxy(upstream: str, refusing: str, status: int) -> Iterator[tuple[s
         def log_message(self, *_):
             pass
 
-    with ThreadingHTTPServer(("127.0.0.1", 0), Proxy) as server:
+    with ThreadingHTTPServer(("127.0.0.1", 0), Relay) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield f"http://127.0.0.1:{server.server_port}", refused
+        yield f"http://127.0.0.1:{server.server_port}", asked
         server.shutdown()
 
 

@@ -4,8 +4,9 @@ import asyncio
 from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
+from typing import Annotated
 
-from fastapi import APIRouter, FastAPI, Request
+from fastapi import APIRouter, FastAPI, Query, Request
 
 from explanation import explain
 from problems import problem_responses
@@ -24,18 +25,26 @@ async def _keep_thread(_: FastAPI) -> AsyncIterator[dict[str, ThreadPoolExecutor
 router = APIRouter(tags=["predict"], lifespan=_keep_thread)
 
 
+Varied = Annotated[
+    str | None, Query(description="A feature, along whose values the probabilities are given too.")
+]
+
+
 @router.post(
     "/explain",
     summary="Explain a prediction",
     responses=problem_responses(400, 404, 409, 413, 415, 422, 503),
 )
-async def explain_prediction(request: Request, model: Asked) -> Explanation:
+async def explain_prediction(request: Request, model: Asked, vary: Varied = None) -> Explanation:
     """By how much each feature of an instance raises the probability of the class predicted for it.
 
     A contribution is that probability, less what it is with this one feature at its median in the
     training table, or at its most frequent value where it is no number. Contributions do not add
     up to anything. One is null where the model has no answer to the changed instance.
+
+    With `vary`, the probabilities of all classes with that feature at each of its values: of a
+    number, through its training range.
     """
     values = await read_values(request, model)
     loop = asyncio.get_running_loop()
-    return await loop.run_in_executor(request.state.explaining, explain, model, values)
+    return await loop.run_in_executor(request.state.explaining, explain, model, values, vary)

@@ -250,3 +250,68 @@ def test_the_body_is_described_by_the_live_models_schema(client):
     assert list(bodies[1]["content"]["application/json"]["schema"]["properties"]) == NAMES
     statuses = ["200", "400", "404", "409", "413", "415", "422", "503"]
     assert list(paths["/explain"]["post"]["responses"]) == statuses
+
+
+def test_a_curve_goes_through_the_training_range_and_the_value_sent(client):
+    instance = SETOSA | {"petal_length": 1.45}
+
+    curve = client.post("/explain", json=instance, params={"vary": "petal_length"}).json()["curve"]
+
+    assert curve["feature"] == "petal_length"
+    assert curve["values"] == sorted(set(curve["values"]))
+    assert curve["values"][0] == 0.1
+    assert curve["values"][-1] == 7.9
+    assert 1.45 in curve["values"]
+    assert 20 < len(curve["values"]) <= 52
+    assert all(round(it, 2) == it for it in curve["values"])
+
+
+def test_a_curve_is_what_the_estimator_says_at_each_value(client):
+    curve = client.post("/explain", json=SETOSA, params={"vary": "petal_length"}).json()["curve"]
+
+    for index, value in enumerate(curve["values"]):
+        said = [column[index] for column in curve["probabilities"].values()]
+        assert said == pytest.approx(ask_iris(SETOSA | {"petal_length": value}), abs=1e-12)
+
+
+def test_a_value_outside_the_training_range_is_on_the_curve(client):
+    instance = SETOSA | {"petal_length": 50.0}
+
+    curve = client.post("/explain", json=instance, params={"vary": "petal_length"}).json()["curve"]
+
+    assert curve["values"][-2:] == [7.9, 50.0]
+
+
+def test_a_curve_of_a_category_has_its_values_and_the_missing_one(mixed_client):
+    curve = mixed_client.post("/explain", json=INSTANCE, params={"vary": "island"}).json()["curve"]
+
+    assert curve["values"] == ["Biscoe", "Dream", "Torgersen", None]
+    for index, value in enumerate(curve["values"]):
+        said = [column[index] for column in curve["probabilities"].values()]
+        assert said == pytest.approx(ask_mixed(INSTANCE | {"island": value}), abs=1e-12)
+
+
+def test_a_curve_of_an_unknown_category_has_it_too(mixed_client):
+    instance = INSTANCE | {"island": "Atlantis"}
+
+    curve = mixed_client.post("/explain", json=instance, params={"vary": "island"}).json()["curve"]
+
+    assert curve["values"] == ["Biscoe", "Dream", "Torgersen", None, "Atlantis"]
+
+
+def test_a_curve_of_a_boolean_has_both(mixed_client):
+    curve = mixed_client.post("/explain", json=INSTANCE, params={"vary": "tagged"}).json()["curve"]
+
+    assert curve["values"] == [False, True]
+
+
+def test_without_a_feature_to_vary_there_is_no_curve(client):
+    assert explained(client, SETOSA)["curve"] is None
+
+
+def test_an_unknown_feature_to_vary_is_named(client):
+    response = client.post("/explain", json=SETOSA, params={"vary": "colour"})
+
+    assert response.status_code == 422
+    assert response.json()["title"] == "Unknown feature"
+    assert response.json()["detail"].startswith("colour is not a feature of this model. It has sep")

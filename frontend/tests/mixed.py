@@ -16,23 +16,23 @@ from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
 VERSION = "2026_11_21_T20_44_20"
 ISLANDS = ["Biscoe", "Dream", "Torgersen"]
-COUNTS = {"histogram": {"counts": {}, "missing": {}}}
+CLASSES = ["no", "yes"]
+EDGES = [18, 31, 44, 62, 80]
+ROWS = 100
 
 
 def number(name: str, *, nullable: bool = False) -> dict[str, Any]:
     trained = {"min": 18, "max": 80, "mean": 45, "median": 44, "step": 1}
-    histogram = {"edges": [18, 80], "counts": {}, "missing": {}}
-    unit = {"unit": "a", "nullable": nullable, "histogram": histogram}
-    return {"name": name, "type": "number"} | unit | trained
+    return {"name": name, "type": "number", "unit": "a", "nullable": nullable} | trained
 
 
 def boolean(name: str, *, nullable: bool = False) -> dict[str, Any]:
-    return {"name": name, "type": "boolean", "mode": False, "nullable": nullable} | COUNTS
+    return {"name": name, "type": "boolean", "mode": False, "nullable": nullable}
 
 
 def category(name: str, values: list[str], *, nullable: bool = False) -> dict[str, Any]:
     mode = {"mode": values[1], "nullable": nullable}
-    return {"name": name, "type": "category", "values": values} | mode | COUNTS
+    return {"name": name, "type": "category", "values": values} | mode
 
 
 FEATURES = [
@@ -45,10 +45,17 @@ FEATURES = [
 ]
 
 
-def publish(directory: Path, features: list[dict[str, Any]], version: str = VERSION) -> None:
-    """A classifier of whether the first feature is above 44."""
+def publish(
+    directory: Path,
+    features: list[dict[str, Any]],
+    version: str = VERSION,
+    classes: list[str] = CLASSES,
+) -> None:
+    """A classifier of the first feature: two classes, or more of them in bands of its values."""
+    X, labels = _draw(features, classes)
+    estimator = _fit(X, labels, features)
     pickled = io.BytesIO()
-    joblib.dump(_fit(features), pickled)
+    joblib.dump(estimator, pickled)
     content = pickled.getvalue()
     manifest = {
         "format": 1,
@@ -58,24 +65,39 @@ def publish(directory: Path, features: list[dict[str, Any]], version: str = VERS
         "sha256": hashlib.sha256(content).hexdigest(),
         "size": len(content),
         "signature": None,
-        "features": features,
-        "target": {"name": "old", "classes": ["no", "yes"]},
+        "features": [
+            feature | {"histogram": _count(feature, column, labels, classes)}
+            for feature, column in zip(features, X.T, strict=True)
+        ],
+        "target": {"name": "old", "classes": sorted(classes)},
         "estimator": "LogisticRegression",
         "params": {},
         "metrics": {"log_loss": {"mean": 0.1, "standard_error": 0.02}},
-        "dataset": {"name": "penguins", "rows": 100, "sha256": ""},
+        "dataset": {"name": "penguins", "rows": ROWS, "sha256": "5" * 64},
         "libraries": {},
         "mlflow": None,
-        "examples": [],
+        "examples": [_describe(row, features, estimator) for row in X[:2]],
         "republished_from": None,
     }
     (directory / f"model_{version}.json").write_text(json.dumps(manifest))
     (directory / f"model_{version}.pkl").write_bytes(content)
 
 
-def _fit(features: list[dict[str, Any]]) -> Any:
+def _draw(features: list[dict[str, Any]], classes: list[str]) -> tuple[Any, Any]:
     random = np.random.default_rng(0)
-    X = np.array([[_draw(feature, random) for feature in features] for _ in range(100)], object)
+    X = np.array([[_draw_one(it, random) for it in features] for _ in range(ROWS)], object)
+    first = X[:, 0].astype(float)
+    bands = np.where(first > 44, 1, 0) if len(classes) == 2 else np.arange(ROWS) % len(classes)
+    return X, np.array(classes)[bands]
+
+
+def _draw_one(feature: dict[str, Any], random: np.random.Generator) -> float | str:
+    if feature["type"] == "category":
+        return str(random.choice(feature["values"]))
+    return float(random.integers(18, 81) if feature["type"] == "number" else random.integers(0, 2))
+
+
+def _fit(X: Any, labels: Any, features: list[dict[str, Any]]) -> Any:
     text = [index for index, feature in enumerate(features) if feature["type"] == "category"]
     numbers = [index for index in range(len(features)) if index not in text]
     encode = OneHotEncoder(handle_unknown="ignore")
@@ -85,11 +107,25 @@ def _fit(features: list[dict[str, Any]]) -> Any:
             ("text", make_pipeline(SimpleImputer(strategy="most_frequent"), encode), text),
         ]
     )
-    labels = np.where(X[:, 0].astype(float) > 44, "yes", "no")
     return make_pipeline(columns, LogisticRegression()).fit(X, labels)
 
 
-def _draw(feature: dict[str, Any], random: np.random.Generator) -> float | str:
-    if feature["type"] == "category":
-        return str(random.choice(feature["values"]))
-    return float(random.integers(18, 81) if feature["type"] == "number" else random.integers(0, 2))
+def _count(feature: dict[str, Any], column: Any, labels: Any, classes: list[str]) -> dict[str, Any]:
+    """As the trainer counts."""
+    by_class = {name: column[labels == name] for name in classes}
+    if feature["type"] == "number":
+        counts = {
+            k: np.histogram(it.astype(float), EDGES)[0].tolist() for k, it in by_class.items()
+        }
+        return {"edges": EDGES, "counts": counts, "missing": {}}
+    values = feature.get("values", [0.0, 1.0])
+    counts = {k: [int((it == value).sum()) for value in values] for k, it in by_class.items()}
+    return {"counts": counts, "missing": {}}
+
+
+def _describe(row: Any, features: list[dict[str, Any]], estimator: Any) -> dict[str, Any]:
+    inputs = {
+        it["name"]: bool(value) if it["type"] == "boolean" else value
+        for it, value in zip(features, row, strict=True)
+    }
+    return {"inputs": inputs, "probabilities": estimator.predict_proba(row[None])[0].tolist()}

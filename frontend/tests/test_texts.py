@@ -1,6 +1,11 @@
+import ast
+import re
+import string
 from itertools import pairwise
+from pathlib import Path
 
 import pytest
+import streamlit as st
 
 import texts
 
@@ -12,6 +17,79 @@ FEATURE = {
     "max": 2.5,
     "step": 0.1,
 }
+SENTENCES = {
+    name: sentence for name, sentence in vars(texts).items() if isinstance(sentence, texts.Sentence)
+} | {
+    f"{name}[{key}]": sentence
+    for name in ("STATES", "SIGNATURES", "VERDICTS")
+    for key, sentence in getattr(texts, name).items()
+}
+SOURCES = [path for path in Path(__file__).parents[1].rglob("*.py") if "tests" not in path.parts]
+
+
+@pytest.fixture
+def french(monkeypatch):
+    monkeypatch.setitem(st.session_state, "language", "fr")
+
+
+def braces(said):
+    return {name for _, name, _, _ in string.Formatter().parse(said) if name}
+
+
+@pytest.mark.parametrize("name", SENTENCES)
+def test_every_sentence_says_the_same_in_both_languages(name):
+    english, french = SENTENCES[name]
+
+    assert english
+    assert french
+    assert braces(english) == braces(french)
+
+
+def test_in_french_no_mark_begins_a_line(french):
+    said = texts.INTRODUCTION(target="species")
+
+    assert "s'agit-il\u00a0? " in said
+    assert "exemple\u00a0; le" in said
+
+
+def test_every_sentence_is_said_somewhere():
+    source = "\n".join(path.read_text() for path in SOURCES)
+
+    unsaid = [name for name in SENTENCES if "[" not in name and source.count(name) < 2]
+    assert unsaid == []
+
+
+@pytest.mark.parametrize("path", [it for it in SOURCES if it.name != "texts.py"], ids=str)
+def test_no_other_module_says_anything(path):
+    """A sentence has a space between words; docstrings are for those who read the code."""
+    tree = ast.parse(path.read_text())
+    docstrings = {
+        ast.get_docstring(node, clean=False)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef)
+    }
+    shown = [
+        argument.value
+        for call in ast.walk(tree)
+        if isinstance(call, ast.Call) and re.match(r"st\.(?!code)", ast.unparse(call.func))
+        for argument in call.args[:1]
+        if isinstance(argument, ast.Constant) and isinstance(argument.value, str)
+    ]
+
+    assert [text for text in shown if " " in text and text not in docstrings] == []
+
+
+def test_what_is_chosen_is_spoken(french):
+    assert texts.PREDICT() == "Prédire"
+    assert texts.training_range(FEATURE) == "Entraîné de 0,1 à 2,5"
+    assert texts.number(1234567.5, 1) == "1\u202f234\u202f567,5"
+    assert texts.percent(0.987) == "98,7\u202f%"
+
+
+def test_without_a_choice_english_is_spoken():
+    assert texts.PREDICT() == "Predict"
+    assert texts.number(1234567.5, 1) == "1,234,567.5"
+    assert texts.percent(0.987) == "98.7%"
 
 
 def test_a_label_is_words_with_the_unit():

@@ -1,119 +1,168 @@
-"""A form drawn from the live model, and the model's answer."""
-
-from typing import Any
+"""A form drawn from the live model, and its answer."""
 
 import streamlit as st
 
+import address
+import charts
+import fields
+import insight
+import live
+import prediction
 import texts
-from charts import draw_probabilities
-from client import BackendAway, BackendClient, BackendError, connect
+from client import BackendAway, BackendError, connect
 
-FIELDS_IN_A_ROW = 2
+SHOWN_INPUTS = 8  # of an answer, in words
+
+client = connect()
+manifest = live.require_model()["manifest"]
+features = manifest["features"]
 
 
-@st.fragment(run_every="2s")
-def wait_for(client: BackendClient) -> None:
-    """Draw the page anew once the backend answers."""
-    st.caption(texts.WAITING)
-    try:
-        client.live_manifest()
-    except BackendError:
+def ask(inputs: fields.Instance) -> None:
+    """Called before the page is drawn, so that it has the answer from its top on."""
+    st.session_state["empty"] = fields.find_empty(features, inputs)
+    st.session_state["refusal"] = st.session_state["unanswered"] = None
+    if st.session_state["empty"]:
         return
+    try:
+        prediction.ask(client, manifest, inputs)
+    except BackendAway:
+        st.session_state["unanswered"] = inputs  # asked again by itself, once that helps
+    except BackendError as error:
+        st.session_state["refusal"] = error
+
+
+def ask_as_entered() -> None:
+    ask(fields.read(features))
+
+
+def take_from_address() -> None:
+    """Once: the values of a link that somebody shared, and where they are whole the answer."""
+    if st.session_state.setdefault("address_taken", False):
+        return
+    st.session_state["address_taken"] = True
+    shared = address.read(features)
+    fields.prepare(features, shared)
+    whole = {feature["name"]: shared.get(feature["name"]) for feature in features}
+    if shared and not fields.find_empty(features, whole):
+        fields.fill(features, whole)
+        ask(whole)
+
+
+def fill_in(example: fields.Instance) -> None:
+    st.session_state["empty"] = []
+    fields.fill(features, example)
+
+
+def note_values(made: prediction.Prediction | None) -> dict[str, str]:
+    """What there is to say beside the fields."""
+    notes = dict.fromkeys(st.session_state.get("empty") or [], texts.ENTER_VALUE())
+    if made is None:
+        return notes
+    now = fields.read(features)
+    by_name = {feature["name"]: feature for feature in features}
+    for name in (warning["feature"] for warning in made.answer["warnings"]):
+        if now[name] == made.inputs[name]:
+            notes[name] = _say_unusual(by_name[name], now[name])
+    return notes
+
+
+def _say_unusual(feature: fields.Feature, value: fields.Value) -> str:
+    if value is None:
+        return texts.FILLED_IN()
+    if feature["type"] == "number":
+        return texts.OUTSIDE(**texts.range_of(feature))
+    return texts.UNKNOWN_VALUE()
+
+
+def show_answer(made: prediction.Prediction) -> None:
+    answer = made.answer
+    st.metric(texts.plain(texts.target(manifest)), texts.plain(answer["prediction_class"]))
+    if answer["probabilities"]:
+        charts.show(
+            charts.draw_probabilities(answer["probabilities"]),
+            texts.PROBABILITIES_OF(shares=texts.say_shares(answer["probabilities"])),
+        )
+    else:
+        st.caption(texts.NO_PROBABILITIES())
+    shown = list(made.inputs.items())[:SHOWN_INPUTS]
+    said = " · ".join(f"{texts.label({'name': name})} {texts.value(it)}" for name, it in shown)
+    left = len(made.inputs) - len(shown)
+    more = f" · {texts.AND_MORE(count=left)}" if left else ""
+    st.caption(texts.plain(texts.ANSWERED_FOR(inputs=said + more)))
+    st.caption(texts.plain(texts.ANSWERED_BY(version=answer["model_version"])))
+    if answer["model_version"] != st.session_state["live"]["version"]:
+        st.info(texts.MODEL_CHANGED())
+
+
+def take_feedback(made: prediction.Prediction) -> None:
+    """Where the backend takes it."""
+    if not live.offers(client, "/feedback"):
+        return
+    given = st.session_state.setdefault("feedback", {})
+    number = made.answer["prediction_id"]
+    if number in given:
+        st.success(texts.THANKS(label=texts.plain(given[number])))
+        return
+    with st.popover(texts.WRONG(), icon=":material/flag:"), st.form("wrong answer"):
+        right = st.selectbox(texts.RIGHT_CLASS(), made.manifest["target"]["classes"], index=None, key="right class")
+        if st.form_submit_button(texts.SEND()) and right is not None:
+            give_feedback(number, right)
+
+
+def give_feedback(number: str, right: str) -> None:
+    try:
+        client.give_feedback(number, right)
+    except BackendError as error:
+        live.show_failure(error)
+        return
+    st.session_state["feedback"][number] = right
     st.rerun()
 
 
-def show_failure(error: BackendError, client: BackendClient) -> None:
-    if not isinstance(error, BackendAway):
-        st.warning(texts.plain(error.detail))
-        return
-    st.warning(error.detail)
-    wait_for(client)
+take_from_address()
+unanswered = st.session_state.get("unanswered")
+if unanswered and live.is_answering():
+    ask(unanswered)
+fields.prepare(features, {})
+last = prediction.get_last(manifest)
+is_shared = last is not None and address.write(last.inputs)
 
+form, answer = st.columns([2, 3], gap="large")
+with form:
+    st.markdown(texts.INTRODUCTION(target=texts.plain(texts.words(manifest["target"]["name"]))))
+    if manifest["examples"]:
+        st.caption(texts.EXAMPLES())
+        with st.container(horizontal=True, gap="small"):
+            for index, example in enumerate(manifest["examples"]):
+                name = fields.name_example(example, manifest["target"]["classes"])
+                st.button(
+                    texts.plain(name),
+                    key=f"example {index}",
+                    on_click=fill_in,
+                    args=[example["inputs"]],
+                )
+    with st.form("instance"):
+        fields.draw(features, note_values(last))
+        st.form_submit_button(texts.PREDICT(), type="primary", on_click=ask_as_entered)
+with answer:
+    refusal = st.session_state.get("refusal")
+    if refusal:
+        live.show_failure(refusal)
+    if last:
+        show_answer(last)
+        if is_shared:
+            st.caption(texts.SHARE())
+        take_feedback(last)
+    else:
+        st.info(texts.NOTHING_ASKED())
+        insight.show_places(manifest, None)
 
-def enter_number(feature: dict[str, Any]) -> float | None:
-    start = feature["median"] or 0.0
-    key = name_widget(feature)
-    if feature["nullable"]:
-        # A field that starts from a value of its own cannot be emptied again.
-        st.session_state.setdefault(key, start)
-    value = st.number_input(
-        texts.label(feature),
-        value=None if feature["nullable"] else start,
-        step=feature["step"],
-        format="%g",
-        key=key,
-    )
-    if feature["min"] is not None:
-        st.caption(texts.training_range(feature))
-    return value
-
-
-def choose_boolean(feature: dict[str, Any]) -> bool | None:
-    choices: dict[str, bool | None] = {texts.YES: True, texts.NO: False}
-    if feature["nullable"]:
-        choices[texts.MISSING] = None
-    start = list(choices.values()).index(feature["mode"])
-    chosen = st.radio(
-        texts.label(feature), choices, start, horizontal=True, key=name_widget(feature)
-    )
-    return choices[chosen]
-
-
-def choose_value(feature: dict[str, Any]) -> str | None:
-    values: list[str] = feature["values"]
-    missing = texts.missing_among(values)
-    choices = [*values, missing] if feature["nullable"] else values
-    start = values.index(feature["mode"])
-    chosen = st.selectbox(texts.label(feature), choices, start, key=name_widget(feature))
-    return None if chosen == missing else chosen
-
-
-def name_widget(feature: dict[str, Any]) -> str:
-    # With the type, as what was entered must not reach a widget of another one.
-    return f"{feature['type']} {feature['name']}"
-
-
-ENTER = {"number": enter_number, "boolean": choose_boolean, "category": choose_value}
-
-client = connect()
-st.title(texts.TITLE, anchor=False)
-
-failure = None
-try:
-    st.session_state["manifest"] = client.live_manifest()
-except BackendError as error:
-    failure = error
-    show_failure(error, client)
-# Where that failed the form seen last stays, with what has been typed into it.
-manifest = st.session_state.get("manifest")
-if not manifest:
-    st.stop()
-
-st.markdown(texts.introduction(manifest))
-with st.form("instance"):
-    instance = {}
-    # Row by row, so that the Tab key follows the model's order.
-    cells = (cell for _ in manifest["features"] for cell in st.columns(FIELDS_IN_A_ROW))
-    for feature, cell in zip(manifest["features"], cells, strict=False):
-        with cell:
-            instance[feature["name"]] = ENTER[feature["type"]](feature)
-    asked = st.form_submit_button(texts.PREDICT, type="primary")
-st.caption(texts.described(manifest))
-
-if asked:
-    st.session_state.pop("answer", None)
-if asked and not failure:
-    try:
-        st.session_state["answer"] = client.predict(instance)
-    except BackendError as error:
-        show_failure(error, client)
-
-answer = st.session_state.get("answer")
-if not answer:
-    st.stop()
-st.metric(texts.target(manifest), texts.plain(answer["prediction_class"]))
-if answer["probabilities"]:
-    st.altair_chart(draw_probabilities(answer["probabilities"]))
-for warning in answer["warnings"]:
-    st.warning(texts.plain(warning["detail"]))
-st.caption(texts.answered_by(answer["model_version"]))
+if last:
+    reasons, what_if = st.columns(2, gap="large")
+    with reasons:
+        insight.show_reasons(client, manifest, last)
+    with what_if:
+        insight.show_what_if(client, manifest, last)
+    insight.show_places(manifest, last)
+insight.show_history()

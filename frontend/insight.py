@@ -1,0 +1,168 @@
+"""Shows why the model answered as it did, and what it would answer otherwise."""
+
+import csv
+import io
+from typing import Any
+
+import streamlit as st
+
+import charts
+import live
+import prediction
+import texts
+from client import BackendAway, BackendClient, Json
+from prediction import Prediction
+
+SHOWN_REASONS = 10
+SHOWN_PLACES = 8  # histograms at a time
+
+
+def show_reasons(client: BackendClient, manifest: Json, made: Prediction) -> None:
+    st.header(texts.WHY(), anchor=False)
+    explanation = _explain(client, made)
+    if explanation is None:
+        return
+    if "refusal" in explanation:
+        st.caption(texts.plain(texts.WHY_NOT(detail=explanation["refusal"].detail)))
+        return
+    st.caption(texts.WHY_CAPTION(label=texts.plain(explanation["prediction_class"])))
+    ranked = _rank(explanation)
+    labels = {feature["name"]: texts.label(feature) for feature in manifest["features"]}
+    shown = [(f"{labels[name]} = {texts.value(made.inputs[name])}", it) for name, it in ranked]
+    said = ", ".join(f"{name}: {texts.percent(change)}" for name, change in shown[:SHOWN_REASONS])
+    charts.show(charts.draw_contributions(shown[:SHOWN_REASONS]), f"{texts.WHY()}: {said}")
+    if len(shown) > SHOWN_REASONS:
+        st.caption(texts.MORE_FEATURES(count=len(shown) - SHOWN_REASONS))
+
+
+@st.fragment
+def show_places(manifest: Json, made: Prediction | None) -> None:
+    """The training histogram of each feature, those that matter most first."""
+    features = [it for it in manifest["features"] if it.get("histogram")]
+    if made:
+        st.header(texts.WHERE(), anchor=False)
+    if not features:
+        st.caption(texts.NO_HISTOGRAMS())
+        return
+    st.caption(texts.WHERE_CAPTION() if made else texts.LEARNED_CAPTION())
+    for_rank = _rank(st.session_state["explanations"].get(None, {})) if made else []
+    order = {name: index for index, (name, _) in enumerate(for_rank)}
+    features.sort(key=lambda it: order.get(it["name"], 0))
+    pages = -(-len(features) // SHOWN_PLACES)
+    page = st.pagination(pages, key=f"places {bool(made)}") if pages > 1 else 1
+    probabilities = made.answer["probabilities"] if made else None
+    classes = charts.name_classes(manifest["target"]["classes"], probabilities)
+    charts.show_legend(charts.name_shown(manifest, classes))
+    grid = st.grid(4 if made else 2, min_column_width=240, gap="medium")
+    for feature in features[(page - 1) * SHOWN_PLACES : page * SHOWN_PLACES]:
+        entered = made.inputs[feature["name"]] if made else None
+        spec = charts.draw_histogram(feature, classes, entered)
+        with grid.cell():
+            charts.show(spec, texts.HISTOGRAM_OF(feature=texts.label(feature)))
+
+
+@st.fragment
+def show_what_if(client: BackendClient, manifest: Json, made: Prediction) -> None:
+    if not made.answer["probabilities"] or not live.is_answering():
+        return
+    labels = {it["name"]: texts.label(it) for it in manifest["features"]}
+    st.header(texts.WHAT_IF(), anchor=False)
+    st.caption(texts.WHAT_IF_CAPTION())
+    name = st.selectbox(
+        texts.MOVED_FEATURE(), list(labels), format_func=labels.__getitem__, key="moved"
+    )
+    explanation = _explain(client, made, name)
+    if explanation is None:
+        return
+    if "refusal" in explanation:
+        st.caption(texts.plain(texts.WHY_NOT(detail=explanation["refusal"].detail)))
+        return
+    curve = explanation["curve"]
+    points, probabilities = curve["values"], curve["probabilities"]
+    said = [texts.value(point) for point in points]
+    at = st.select_slider(
+        texts.plain(labels[name]),
+        range(len(points)),
+        value=_find_nearest(points, made.inputs[name]),
+        format_func=said.__getitem__,
+        key=f"what if {name} {made.answer['prediction_id']}",
+    )
+    shares = {label: column[at] for label, column in probabilities.items()}
+    label = max(shares, key=lambda it: shares[it] if shares[it] is not None else -1)
+    if shares[label] is None:
+        return
+    share = texts.percent(shares[label])
+    names = {"feature": texts.plain(labels[name]), "value": texts.plain(said[at])}
+    st.markdown(texts.WOULD_BE(label=f"**{texts.plain(label)}**", share=share, **names))
+    is_number = all(isinstance(it, float | int) and not isinstance(it, bool) for it in points)
+    shown = points if is_number else said
+    spec = charts.draw_curve(labels[name], shown, probabilities, at)
+    charts.show(spec, texts.CURVE_OF(feature=labels[name]))
+
+
+def show_history() -> None:
+    history = prediction.get_history()
+    if not history:
+        return
+    rows = prediction.tabulate(history)
+    with st.expander(f"{texts.HISTORY()} ({len(rows)})", icon=":material/history:"):
+        st.dataframe(
+            rows,
+            hide_index=True,
+            alt=texts.HISTORY(),
+            column_config={
+                "time": texts.TIME(),
+                "prediction_class": texts.CLASS(),
+                "probability": st.column_config.ProgressColumn(
+                    texts.PROBABILITY(), format="percent", min_value=0, max_value=1
+                ),
+                "model_version": texts.MODEL(),
+            },
+        )
+        if len(rows) >= prediction.KEPT:
+            st.caption(texts.HISTORY_NOTE(count=prediction.KEPT))
+        st.download_button(
+            texts.DOWNLOAD_CSV(),
+            lambda: _write_csv(rows),
+            "predictions.csv",
+            "text/csv",
+            on_click="ignore",
+            icon=":material/download:",
+        )
+
+
+def _explain(client: BackendClient, made: Prediction, vary: str | None = None) -> Json | None:
+    """None where the backend is away, which the top of the page says."""
+    try:
+        return prediction.explain(client, made, vary)
+    except BackendAway as error:
+        live.note_failure(error)
+        return None
+
+
+def _rank(explanation: Json) -> list[tuple[str, float]]:
+    """Names and contributions, the largest first."""
+    known = [
+        (it["feature"], it["contribution"])
+        for it in explanation.get("contributions", [])
+        if it["contribution"] is not None
+    ]
+    return sorted(known, key=lambda it: -abs(it[1]))
+
+
+def _find_nearest(points: list[Any], value: Any) -> int:
+    if value in points:
+        return points.index(value)
+    if isinstance(value, float):
+        return min(range(len(points)), key=lambda index: abs(points[index] - value))
+    return 0
+
+
+def _write_csv(rows: list[Json]) -> bytes:
+    """With a byte order mark, without which spreadsheets take it for another encoding."""
+    columns = list(dict.fromkeys(name for row in rows for name in row))
+    text = io.StringIO()
+    writer = csv.DictWriter(text, columns)
+    writer.writeheader()
+    writer.writerows(rows)
+    return text.getvalue().encode("utf-8-sig")

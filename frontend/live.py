@@ -1,0 +1,113 @@
+"""The model that is live, as this session has last seen it."""
+
+import streamlit as st
+
+import texts
+from client import BackendAway, BackendClient, BackendError, Json
+
+LOOK_SECONDS = 2
+UNVERSIONED = "model"  # the only version that may change
+
+
+def follow(client: BackendClient) -> None:
+    """Say which model is live, and draw the page anew as soon as that changes."""
+    before, _ = _get_state()
+    _look(client)
+    model, failure = _get_state()
+    if failure:
+        show_failure(failure)
+    if model:
+        st.caption(_describe(model))
+    if model and before and model["version"] != before["version"]:
+        st.toast(texts.NEW_MODEL(**_name(model)), icon="🌸", duration="long")
+    st.session_state["looked"] = True  # by this run: the first look of the watch is not needed
+    _watch(client)
+
+
+def require_model() -> Json:
+    """What is known of the model seen last, its manifest included; ends the page without one."""
+    model: Json | None = st.session_state.get("live")
+    if not model:
+        st.stop()
+    return model
+
+
+def is_answering() -> bool:
+    return st.session_state["failure"] is None
+
+
+def show_failure(error: BackendError) -> None:
+    st.warning(texts.plain(error.detail), icon=":material/cloud_off:")
+
+
+def note_failure(error: BackendError) -> None:
+    """Show it now; where the backend is away, the page comes back with it."""
+    if isinstance(error, BackendAway):
+        st.session_state["failure"] = error
+    show_failure(error)
+
+
+@st.fragment(run_every=LOOK_SECONDS)
+def _watch(client: BackendClient) -> None:
+    if st.session_state.pop("looked", False):
+        return
+    before = _tell_apart(*_get_state())
+    _look(client)
+    if _tell_apart(*_get_state()) != before:
+        st.rerun()
+
+
+def _look(client: BackendClient) -> None:
+    try:
+        st.session_state["live"] = _find_live(client)
+        st.session_state["failure"] = None
+    except BackendError as error:
+        # The model seen last stays, with the form drawn from it and what was typed there.
+        st.session_state["failure"] = error
+
+
+def _get_state() -> tuple[Json | None, BackendError | None]:
+    """The model seen last, and why the last look failed, if it did."""
+    return st.session_state.get("live"), st.session_state.get("failure")
+
+
+def _tell_apart(model: Json | None, failure: BackendError | None) -> tuple[str, str]:
+    """What the page has to be drawn anew for."""
+    return model["version"] if model else "", failure.detail if failure else ""
+
+
+def _find_live(client: BackendClient) -> Json:
+    version = client.live_version()
+    return client.live_model() if version == UNVERSIONED else _find(client, version)
+
+
+@st.cache_resource(max_entries=8, show_spinner=False, hash_funcs={BackendClient: id})
+def _find(client: BackendClient, version: str) -> Json:
+    """Asked once for all sessions, as a published version never changes."""
+    return client.model(version)
+
+
+def offers(client: BackendClient, route: str) -> bool:
+    """Whether the backend has the route; not while it does not say."""
+    try:
+        return route in _find_routes(client, require_model()["version"])
+    except BackendError:
+        return False
+
+
+@st.cache_resource(max_entries=8, show_spinner=False, hash_funcs={BackendClient: id})
+def _find_routes(client: BackendClient, version: str) -> set[str]:  # noqa: ARG001
+    """Asked once for each model that goes live, with which the backend may be another, too."""
+    return client.routes()
+
+
+def _describe(model: Json) -> str:
+    manifest = model["manifest"]
+    if not manifest["dataset"]:
+        return texts.LIVE_UNKNOWN(**_name(model))
+    rows = texts.number(manifest["dataset"]["rows"])
+    return texts.LIVE(rows=rows, name=texts.plain(manifest["name"]), **_name(model))
+
+
+def _name(model: Json) -> dict[str, str]:
+    return {"estimator": texts.plain(model["estimator"]), "version": texts.plain(model["version"])}

@@ -1,0 +1,94 @@
+"""Sends a table to the backend and gathers what comes back, while the page goes on."""
+
+from pathlib import PurePath
+from threading import Thread
+from time import perf_counter
+from typing import NamedTuple
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from client import BackendClient, BackendError
+from uploads import Upload
+
+CLASS = "prediction_class"
+PROBABILITY = "probability_"
+VERSION = b"model_version"
+
+
+class Result(NamedTuple):
+    """A table with its predictions."""
+
+    table: pa.Table
+    version: str
+    seconds: float
+
+    def count_classes(self) -> dict[str, int]:
+        """The most frequent first; rows without an answer are in none."""
+        counts = self.table[CLASS].value_counts().to_pylist()
+        known = {it["values"]: it["counts"] for it in counts if it["values"] is not None}
+        return dict(sorted(known.items(), key=lambda it: -it[1]))
+
+    @property
+    def unanswered(self) -> int:
+        count: int = self.table[CLASS].null_count
+        return count
+
+    @property
+    def probabilities(self) -> list[str]:
+        """Names of the columns that hold them: those after the class."""
+        names: list[str] = self.table.column_names
+        return names[names.index(CLASS) + 1 :]
+
+    @property
+    def others(self) -> list[str]:
+        """Names of the columns that were sent."""
+        names: list[str] = self.table.column_names
+        return names[: names.index(CLASS)]
+
+
+class Scoring:
+    """One table on its way; `result` or `failure` is there when it is over."""
+
+    def __init__(self, client: BackendClient, upload: Upload) -> None:
+        self.upload = upload
+        self.rows = 0
+        self.result: Result | None = None
+        self.failure: BackendError | None = None
+        self._client = client
+        self._left = False
+        Thread(target=self._run, daemon=True, name="scoring").start()
+
+    @property
+    def is_over(self) -> bool:
+        return bool(self.result or self.failure)
+
+    def leave(self) -> None:
+        """Nobody waits for it any more."""
+        self._left = True
+
+    def _run(self) -> None:
+        started = perf_counter()
+        try:
+            table = self._gather()
+        except BackendError as failure:
+            self.failure = failure
+            return
+        version = (table.schema.metadata or {}).get(VERSION, b"").decode()
+        self.result = Result(table, version, perf_counter() - started)
+
+    def _gather(self) -> pa.Table:
+        with self._client.score(self.upload.open(), self.upload.media_type) as reader:
+            batches = []
+            for batch in reader:
+                batches.append(batch)
+                self.rows += batch.num_rows
+                if self._left:
+                    break
+            table = pa.Table.from_batches(batches, reader.schema)
+        index = table.column_names.index(CLASS)
+        return table.set_column(index, CLASS, pc.cast(table[CLASS], pa.string()))
+
+
+def name_download(name: str, extension: str) -> str:
+    return f"{PurePath(name).stem}_predictions.{extension}"

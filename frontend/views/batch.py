@@ -1,0 +1,163 @@
+"""A table in, its predictions out."""
+
+import os
+
+import streamlit as st
+
+import charts
+import live
+import texts
+import uploads
+from client import connect
+from scoring import CLASS, Result, Scoring, name_download
+from uploads import Unreadable, Upload
+
+LOOK_SECONDS = 0.5
+SHOWN_NAMES = 12
+NAMED_FAULTS = 20  # as many as the backend names
+MEGABYTE = 1024**2
+MAX_BYTES = int(os.environ.get("MAX_BODY_BYTES") or 16 * MEGABYTE)  # as the backend has it
+
+client = connect()
+manifest = live.require_model()["manifest"]
+features = manifest["features"]
+names = [feature["name"] for feature in features]
+
+
+def name_columns(columns: list[str]) -> str:
+    shown = ", ".join(columns[:SHOWN_NAMES])
+    left = len(columns) - SHOWN_NAMES
+    return texts.plain(f"{shown}, {texts.AND_MORE(count=left)}" if left > 0 else shown)
+
+
+def offer_template() -> None:
+    st.markdown(texts.BATCH_INTRODUCTION())
+    st.caption(texts.COLUMNS(names=name_columns(names)))
+    st.download_button(
+        texts.TEMPLATE(),
+        lambda: uploads.write_template(names, [it["inputs"] for it in manifest["examples"]]),
+        f"{manifest['name']}_template.csv",
+        "text/csv",
+        on_click="ignore",
+        icon=":material/download:",
+    )
+
+
+def take_upload() -> Upload | None:
+    file = st.file_uploader(
+        texts.UPLOAD(limit=texts.bytes_of(MAX_BYTES)),
+        type=list(uploads.MEDIA_TYPES),
+        max_upload_size=max(1, MAX_BYTES // MEGABYTE),
+        key="table",
+    )
+    return Upload(file.name, file.getbuffer()) if file else None
+
+
+def show_preview(upload: Upload) -> uploads.Preview | None:
+    """None where there is nothing to send, which it says."""
+    file = texts.plain(upload.name)
+    try:
+        preview = uploads.look_into(upload)
+    except Unreadable:
+        st.error(texts.PREVIEW_FAILED(file=file, kind=upload.kind.upper()))
+        return None
+    st.caption(texts.PREVIEW(file=file))
+    st.dataframe(preview.head, hide_index=True, alt=texts.PREVIEW(file=upload.name))
+    separator, missing = preview.find_separator(), preview.find_missing(names)
+    if separator:
+        st.error(texts.OTHER_SEPARATOR(mark=separator()))
+    elif missing:
+        st.error(texts.COLUMNS_MISSING(names=name_columns(missing)))
+    return None if missing else preview
+
+
+@st.fragment(run_every=LOOK_SECONDS)
+def show_progress(scoring: Scoring, total: int) -> None:
+    if scoring.is_over:
+        st.rerun()
+    done = texts.SCORED(done=texts.number(scoring.rows), total=texts.number(total))
+    share = min(scoring.rows / max(total, 1), 1.0)
+    st.progress(share, done if scoring.rows else texts.CHECKING())
+
+
+def show_failure(scoring: Scoring) -> None:
+    failure = scoring.failure
+    if failure is None:
+        return
+    if not failure.faults:
+        live.note_failure(failure)
+        return
+    st.error(texts.BAD_ROWS())
+    headings = {"row": texts.ROW(), "column": texts.COLUMN(), "detail": texts.REASON()}
+    st.dataframe(
+        [
+            {heading: fault.get(key) for key, heading in headings.items()}
+            for fault in failure.faults
+        ],
+        hide_index=True,
+        alt=texts.BAD_ROWS(),
+    )
+    if len(failure.faults) >= NAMED_FAULTS:
+        st.caption(texts.MORE_FAULTS(count=len(failure.faults)))
+
+
+def show_result(name: str, result: Result) -> None:
+    rows = texts.number(result.table.num_rows)
+    st.header(texts.RESULT(rows=rows, seconds=texts.number(result.seconds, 1)), anchor=False)
+    st.caption(texts.plain(texts.RESULT_OF(file=name, version=result.version)))
+    if result.unanswered:
+        st.warning(texts.UNANSWERED(count=texts.number(result.unanswered)))
+    chart, table = st.columns([1, 2], gap="large")
+    with chart:
+        st.caption(texts.CLASS_COUNTS())
+        counts = result.count_classes()
+        if counts:
+            charts.show(charts.draw_counts(counts), texts.CLASS_COUNTS())
+    with table:
+        st.dataframe(
+            result.table,
+            hide_index=True,
+            lazy=True,
+            column_order=[CLASS, *result.probabilities, *result.others],
+            alt=texts.RESULT_TABLE(),
+            column_config={
+                column: st.column_config.ProgressColumn(format="percent", min_value=0, max_value=1)
+                for column in result.probabilities
+            },
+        )
+        with st.container(horizontal=True):
+            offer_download(name, result, "csv")
+            offer_download(name, result, "parquet")
+
+
+def offer_download(name: str, result: Result, kind: str) -> None:
+    label, write = {
+        "csv": (texts.DOWNLOAD_CSV, uploads.write_csv),
+        "parquet": (texts.DOWNLOAD_PARQUET, uploads.write_parquet),
+    }[kind]
+    st.download_button(
+        label(),
+        lambda: write(result.table),
+        name_download(name, kind),
+        uploads.MEDIA_TYPES[kind],
+        on_click="ignore",
+        icon=":material/download:",
+    )
+
+
+offer_template()
+upload = take_upload()
+preview = show_preview(upload) if upload else None
+scoring: Scoring | None = st.session_state.get("scoring")
+if upload and preview:
+    busy = scoring is not None and not scoring.is_over
+    if st.button(texts.SCORE(), type="primary", disabled=busy):
+        scoring = Scoring(client, upload)
+        st.session_state["scoring"] = scoring
+        st.session_state["scored_rows"] = preview.rows
+if scoring and not scoring.is_over:
+    show_progress(scoring, st.session_state["scored_rows"])
+elif scoring and scoring.result:
+    show_result(scoring.upload.name, scoring.result)
+elif scoring:
+    show_failure(scoring)

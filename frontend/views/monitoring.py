@@ -1,0 +1,180 @@
+"""What the backend has been doing."""
+
+from datetime import UTC, datetime
+from http import HTTPStatus
+from itertools import pairwise
+from typing import Any
+
+import streamlit as st
+
+import charts
+import live
+import texts
+from client import BackendError, Json, NotOffered, connect
+
+LOOK_SECONDS = 3
+KEPT_LOOKS = 200
+OWN_ROUTES = ("/health", "/models", "/monitoring", "/openapi.json", "/metrics")
+PREDICT = "/predict"
+
+client = connect()
+
+
+def count_failed(request: Json) -> int:
+    return sum(count for status, count in request["by_status"].items() if is_failure(status))
+
+
+def is_failure(status: str) -> bool:
+    return int(status) >= HTTPStatus.BAD_REQUEST
+
+
+def count_asked(requests: list[Json]) -> tuple[int, int]:
+    """Requests of others than this page and Prometheus, and how many of them failed."""
+    asked = [it for it in requests if not it["route"].startswith(OWN_ROUTES)]
+    return sum(it["count"] for it in asked), sum(map(count_failed, asked))
+
+
+def follow_traffic(count: int) -> list[tuple[str, float]]:
+    """Requests per second between one look and the next."""
+    looks: list[tuple[datetime, int]] = st.session_state.setdefault("looks", [])
+    if looks and count < looks[-1][1]:
+        looks.clear()  # the backend has begun anew
+    looks.append((datetime.now(UTC), count))
+    del looks[:-KEPT_LOOKS]
+    return [
+        (now.isoformat(), (after - before) / (now - then).total_seconds())
+        for (then, before), (now, after) in pairwise(looks)
+    ]
+
+
+def show_figures(seen: Json) -> None:
+    asked, failed = count_asked(seen["requests"])
+    answered = (seen["predictions"] or {}).get("count", 0)
+    single = next((it for it in seen["requests"] if it["route"] == PREDICT), None)
+    latency = single["latency_seconds"] if single else {}
+    figures = st.grid(5, min_column_width=150)
+    figures.metric(texts.PREDICTED_ROWS(), texts.number(answered), border=True)
+    figures.metric(texts.REQUESTS(), texts.number(asked), border=True)
+    figures.metric(texts.ERROR_SHARE(), texts.percent(failed / asked if asked else 0), border=True)
+    figures.metric(texts.MEDIAN_TIME(), say_time(latency.get("p50")), border=True)
+    figures.metric(texts.SLOWEST(), say_time(latency.get("p99")), border=True)
+
+
+def say_time(seconds: float | None) -> str:
+    return "–" if seconds is None else f"{texts.number(1000 * seconds, 2)} ms"
+
+
+def show_traffic(seen: Json) -> None:
+    st.header(texts.TRAFFIC(), anchor=False)
+    st.caption(texts.TRAFFIC_CAPTION())
+    points = follow_traffic(count_asked(seen["requests"])[0])
+    if points:
+        charts.show(charts.draw_traffic(points), texts.TRAFFIC())
+    else:
+        st.caption(texts.TRAFFIC_SOON())
+
+
+def show_classes(seen: Json, manifest: Json) -> None:
+    st.header(texts.CLASS_SHARES(), anchor=False)
+    by_class = (seen["predictions"] or {}).get("by_class", {})
+    total = sum(by_class.values())
+    if not total:
+        st.caption(texts.NO_ANSWERS())
+        return
+    st.caption(texts.CLASS_SHARES_CAPTION())
+    trained = count_trained(manifest)
+    rows = sum(trained.values())
+    ranked = sorted(by_class, key=lambda name: -by_class[name])
+    shares = {
+        name: {texts.ANSWERED(): by_class[name] / total}
+        | ({texts.TRAINED(): trained.get(name, 0) / rows} if rows else {})
+        for name in ranked
+    }
+    charts.show(charts.draw_pairs(shares, texts.SHARE_OF_ROWS()), texts.CLASS_SHARES())
+
+
+def count_trained(manifest: Json) -> dict[str, int]:
+    """Rows of the training table by class, which every histogram has."""
+    histogram = manifest["features"][0].get("histogram") or {"counts": {}}
+    missing = histogram.get("missing", {})
+    return {
+        name: sum(counts) + missing.get(name, 0) for name, counts in histogram["counts"].items()
+    }
+
+
+def show_routes(seen: Json) -> None:
+    st.header(texts.BY_ROUTE(), anchor=False)
+    st.dataframe([tabulate(it) for it in seen["requests"]], hide_index=True, alt=texts.BY_ROUTE())
+
+
+def tabulate(request: Json) -> dict[str, Any]:
+    latency = request["latency_seconds"]
+    failed = {status: count for status, count in request["by_status"].items() if is_failure(status)}
+    return {
+        texts.ROUTE(): request["route"],
+        texts.REQUESTS(): request["count"],
+        texts.ERRORS(): " · ".join(f"{status}: {count}" for status, count in failed.items()),
+        texts.MEDIAN(): to_milliseconds(latency.get("p50")),
+        texts.P99(): to_milliseconds(latency.get("p99")),
+    }
+
+
+def to_milliseconds(seconds: float | None) -> float | None:
+    return None if seconds is None else round(1000 * seconds, 3)
+
+
+def show_drift(seen: Json, manifest: Json) -> None:
+    st.header(texts.DRIFT(), anchor=False)
+    drift = seen.get("drift")
+    if not drift:
+        st.caption(texts.NO_DRIFT())
+        return
+    by_name = {feature["name"]: feature for feature in manifest["features"]}
+    grid = st.grid(3, min_column_width=260, gap="medium")
+    for it in drift["features"]:
+        feature = by_name.get(it["feature"])
+        if feature is None:
+            continue
+        with grid.cell():
+            verdict = texts.VERDICTS[it["verdict"]]()
+            psi = "" if it["psi"] is None else f" · PSI {texts.number(it['psi'], 2)}"
+            st.markdown(f"**{texts.plain(texts.label(feature))}**: {verdict}{psi}")
+            spec = charts.draw_drift(feature, it["observed"]["counts"])
+            charts.show(spec, texts.HISTOGRAM_OF(feature=texts.label(feature)))
+
+
+def show_accuracy(seen: Json) -> None:
+    st.header(texts.ACCURACY(), anchor=False)
+    accuracy = seen.get("accuracy")
+    if not accuracy:
+        st.caption(texts.NO_ACCURACY())
+        return
+    share = texts.percent(accuracy["accuracy"])
+    st.markdown(texts.ACCURACY_OF(accuracy=share, count=texts.number(accuracy["count"])))
+
+
+@st.fragment(run_every=LOOK_SECONDS)
+def show_monitoring() -> None:
+    try:
+        seen = client.monitoring()
+    except NotOffered:
+        st.info(texts.NO_MONITORING())
+        return
+    except BackendError as error:
+        live.note_failure(error)
+        return
+    manifest = live.require_model()["manifest"]
+    since = texts.moment(seen["since"])
+    st.markdown(texts.MONITORING_INTRODUCTION(since=since, seconds=LOOK_SECONDS))
+    show_figures(seen)
+    traffic, classes = st.columns(2, gap="large")
+    with traffic:
+        show_traffic(seen)
+    with classes:
+        show_classes(seen, manifest)
+    show_routes(seen)
+    show_drift(seen, manifest)
+    show_accuracy(seen)
+
+
+show_monitoring()
