@@ -120,7 +120,8 @@ def draw_curve(
     ]
     kind = "quantitative" if is_number else "nominal"
     scale = {"scale": {"zero": False, "nice": False}} if is_number else {"sort": None}
-    x = {"field": "x", "type": kind, "title": title, **scale}
+    axis = {"axis": {"grid": False, "tickCount": 6}} if is_number else {}
+    x = {"field": "x", "type": kind, "title": title, **scale, **axis}
     # In dashes of their own, so that lines can be told apart without colours too.
     dashes = {"strokeDash": {"field": "class", "type": "nominal", "sort": None, "legend": None}}
     lines = {

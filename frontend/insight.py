@@ -29,8 +29,7 @@ def show_reasons(client: BackendClient, manifest: Json, made: Prediction) -> Non
     ranked = _rank(explanation)
     labels = {feature["name"]: texts.label(feature) for feature in manifest["features"]}
     shown = [(f"{labels[name]} = {texts.value(made.inputs[name])}", it) for name, it in ranked]
-    said = ", ".join(f"{name}: {texts.percent(change)}" for name, change in shown[:SHOWN_REASONS])
-    charts.show(charts.draw_contributions(shown[:SHOWN_REASONS]), f"{texts.WHY()}: {said}")
+    charts.show(charts.draw_contributions(shown[:SHOWN_REASONS]), texts.WHY())
     if len(shown) > SHOWN_REASONS:
         st.caption(texts.MORE_FEATURES(count=len(shown) - SHOWN_REASONS))
 
@@ -65,12 +64,12 @@ def show_places(manifest: Json, made: Prediction | None) -> None:
 def show_what_if(client: BackendClient, manifest: Json, made: Prediction) -> None:
     if not made.answer["probabilities"] or not live.is_answering():
         return
+    ranked = [name for name, _ in _rank(st.session_state["explanations"].get(None, {}))]
     labels = {it["name"]: texts.label(it) for it in manifest["features"]}
+    names = [*ranked, *(name for name in labels if name not in ranked)]
     st.header(texts.WHAT_IF(), anchor=False)
     st.caption(texts.WHAT_IF_CAPTION())
-    name = st.selectbox(
-        texts.MOVED_FEATURE(), list(labels), format_func=labels.__getitem__, key="moved"
-    )
+    name = st.selectbox(texts.MOVED_FEATURE(), names, format_func=labels.__getitem__, key="moved")
     explanation = _explain(client, made, name)
     if explanation is None:
         return
@@ -92,8 +91,8 @@ def show_what_if(client: BackendClient, manifest: Json, made: Prediction) -> Non
     if shares[label] is None:
         return
     share = texts.percent(shares[label])
-    names = {"feature": texts.plain(labels[name]), "value": texts.plain(said[at])}
-    st.markdown(texts.WOULD_BE(label=f"**{texts.plain(label)}**", share=share, **names))
+    changed = {"feature": texts.plain(labels[name]), "value": texts.plain(said[at])}
+    st.markdown(texts.WOULD_BE(label=f"**{texts.plain(label)}**", share=share, **changed))
     is_number = all(isinstance(it, float | int) and not isinstance(it, bool) for it in points)
     shown = points if is_number else said
     spec = charts.draw_curve(labels[name], shown, probabilities, at)

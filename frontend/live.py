@@ -41,9 +41,12 @@ def show_failure(error: BackendError) -> None:
 
 
 def note_failure(error: BackendError) -> None:
-    """Show it now; where the backend is away, the page comes back with it."""
+    """Say it, unless the top of the page has; where the backend is away, the page awaits it."""
+    is_said = not is_answering()
     if isinstance(error, BackendAway):
         st.session_state["failure"] = error
+        if is_said:
+            return
     show_failure(error)
 
 

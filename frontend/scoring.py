@@ -50,22 +50,19 @@ class Result(NamedTuple):
 class Scoring:
     """One table on its way; `result` or `failure` is there when it is over."""
 
-    def __init__(self, client: BackendClient, upload: Upload) -> None:
+    def __init__(self, client: BackendClient, upload: Upload, expected: int) -> None:
+        """`expected` is about how many rows it has."""
         self.upload = upload
+        self.expected = expected
         self.rows = 0
         self.result: Result | None = None
         self.failure: BackendError | None = None
         self._client = client
-        self._left = False
         Thread(target=self._run, daemon=True, name="scoring").start()
 
     @property
     def is_over(self) -> bool:
         return bool(self.result or self.failure)
-
-    def leave(self) -> None:
-        """Nobody waits for it any more."""
-        self._left = True
 
     def _run(self) -> None:
         started = perf_counter()
@@ -83,8 +80,6 @@ class Scoring:
             for batch in reader:
                 batches.append(batch)
                 self.rows += batch.num_rows
-                if self._left:
-                    break
             table = pa.Table.from_batches(batches, reader.schema)
         index = table.column_names.index(CLASS)
         return table.set_column(index, CLASS, pc.cast(table[CLASS], pa.string()))

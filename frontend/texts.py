@@ -107,9 +107,7 @@ NOTHING_ASKED = Sentence(
     "La réponse sera ici. En attendant, voici ce dont le modèle a appris :",
 )
 PROBABILITY = Sentence("Probability", "Probabilité")
-PROBABILITIES_OF = Sentence(
-    "Probability of each class: {shares}", "Probabilité de chaque classe : {shares}"
-)
+PROBABILITIES_OF = Sentence("Probability of each class", "Probabilité de chaque classe")
 OTHER_CLASSES = Sentence("{count} others", "{count} autres")
 NO_PROBABILITIES = Sentence(
     "This model says the class only, not how sure it is.",
@@ -325,8 +323,8 @@ MEDIAN_TIME = Sentence("Median time of /predict", "Temps médian de /predict")
 SLOWEST = Sentence("99th percentile of /predict", "99e centile de /predict")
 TRAFFIC = Sentence("Requests per second", "Requêtes par seconde")
 TRAFFIC_CAPTION = Sentence(
-    "All routes but those this page itself asks, since it was opened.",
-    "Toutes les routes sauf celles que cette page interroge elle-même, depuis son ouverture.",
+    "Since this page was opened, and without what it asks to show itself.",
+    "Depuis l'ouverture de cette page, et sans ce qu'elle demande pour s'afficher.",
 )
 TRAFFIC_SOON = Sentence(
     "The first figures come with the next look.",
@@ -334,6 +332,7 @@ TRAFFIC_SOON = Sentence(
 )
 BY_ROUTE = Sentence("By route", "Par route")
 ROUTE = Sentence("Route", "Route")
+OTHER_PATHS = Sentence("other paths", "autres chemins")
 MEDIAN = Sentence("Median (ms)", "Médiane (ms)")
 P99 = Sentence("99 % within (ms)", "99 % en moins de (ms)")
 CLASS_SHARES = Sentence("Predicted classes", "Classes prédites")
@@ -426,12 +425,6 @@ def number(given: float, decimals: int = 0) -> str:
 def percent(share: float, decimals: int = 1) -> str:
     said = _localise(f"{100 * share:.{decimals}f}")
     return f"{said}\u202f%" if language() == "fr" else f"{said}%"
-
-
-def say_shares(shares: dict[str, float]) -> str:
-    """The largest first."""
-    ranked = sorted(shares.items(), key=lambda it: -it[1])
-    return ", ".join(f"{name} {percent(share)}" for name, share in ranked)
 
 
 def bytes_of(count: int) -> str:

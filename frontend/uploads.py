@@ -25,6 +25,7 @@ class Upload(NamedTuple):
 
     name: str
     content: memoryview
+    identity: str = ""  # another one each time, of a file with the same name too
 
     @property
     def kind(self) -> str:

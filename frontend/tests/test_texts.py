@@ -45,7 +45,8 @@ def test_every_sentence_says_the_same_in_both_languages(name):
     assert braces(english) == braces(french)
 
 
-def test_in_french_no_mark_begins_a_line(french):
+@pytest.mark.usefixtures("french")
+def test_in_french_no_mark_begins_a_line():
     said = texts.INTRODUCTION(target="species")
 
     assert "s'agit-il\u00a0? " in said
@@ -79,7 +80,8 @@ def test_no_other_module_says_anything(path):
     assert [text for text in shown if " " in text and text not in docstrings] == []
 
 
-def test_what_is_chosen_is_spoken(french):
+@pytest.mark.usefixtures("french")
+def test_what_is_chosen_is_spoken():
     assert texts.PREDICT() == "Prédire"
     assert texts.training_range(FEATURE) == "Entraîné de 0,1 à 2,5"
     assert texts.number(1234567.5, 1) == "1\u202f234\u202f567,5"

@@ -8,7 +8,7 @@ import charts
 import live
 import texts
 import uploads
-from client import connect
+from client import BackendError, connect
 from scoring import CLASS, Result, Scoring, name_download
 from uploads import Unreadable, Upload
 
@@ -50,7 +50,7 @@ def take_upload() -> Upload | None:
         max_upload_size=max(1, MAX_BYTES // MEGABYTE),
         key="table",
     )
-    return Upload(file.name, file.getbuffer()) if file else None
+    return Upload(file.name, file.getbuffer(), file.file_id) if file else None
 
 
 def show_preview(upload: Upload) -> uploads.Preview | None:
@@ -72,18 +72,22 @@ def show_preview(upload: Upload) -> uploads.Preview | None:
 
 
 @st.fragment(run_every=LOOK_SECONDS)
-def show_progress(scoring: Scoring, total: int) -> None:
+def show_progress(scoring: Scoring) -> None:
     if scoring.is_over:
         st.rerun()
-    done = texts.SCORED(done=texts.number(scoring.rows), total=texts.number(total))
-    share = min(scoring.rows / max(total, 1), 1.0)
-    st.progress(share, done if scoring.rows else texts.CHECKING())
+    done, total = texts.number(scoring.rows), texts.number(scoring.expected)
+    share = min(scoring.rows / max(scoring.expected, 1), 1.0)
+    st.progress(share, texts.SCORED(done=done, total=total) if share else texts.CHECKING())
 
 
-def show_failure(scoring: Scoring) -> None:
-    failure = scoring.failure
-    if failure is None:
-        return
+def show_outcome(scoring: Scoring) -> None:
+    if scoring.result:
+        show_result(scoring.upload.name, scoring.result)
+    elif scoring.failure:
+        show_failure(scoring.failure)
+
+
+def show_failure(failure: BackendError) -> None:
     if not failure.faults:
         live.note_failure(failure)
         return
@@ -152,12 +156,11 @@ scoring: Scoring | None = st.session_state.get("scoring")
 if upload and preview:
     busy = scoring is not None and not scoring.is_over
     if st.button(texts.SCORE(), type="primary", disabled=busy):
-        scoring = Scoring(client, upload)
+        scoring = Scoring(client, upload, preview.rows)
         st.session_state["scoring"] = scoring
-        st.session_state["scored_rows"] = preview.rows
 if scoring and not scoring.is_over:
-    show_progress(scoring, st.session_state["scored_rows"])
-elif scoring and scoring.result:
-    show_result(scoring.upload.name, scoring.result)
-elif scoring:
-    show_failure(scoring)
+    show_progress(scoring)
+elif scoring and upload and scoring.upload.identity == upload.identity:
+    show_outcome(scoring)
+elif scoring and not upload and scoring.result:
+    show_outcome(scoring)  # back from another page, which forgets the file

@@ -16,6 +16,7 @@ LOOK_SECONDS = 3
 KEPT_LOOKS = 200
 OWN_ROUTES = ("/health", "/models", "/monitoring", "/openapi.json", "/metrics")
 PREDICT = "/predict"
+NO_ROUTE = "none"  # what the backend calls paths that are none of its routes
 
 client = connect()
 
@@ -111,7 +112,7 @@ def tabulate(request: Json) -> dict[str, Any]:
     latency = request["latency_seconds"]
     failed = {status: count for status, count in request["by_status"].items() if is_failure(status)}
     return {
-        texts.ROUTE(): request["route"],
+        texts.ROUTE(): texts.OTHER_PATHS() if request["route"] == NO_ROUTE else request["route"],
         texts.REQUESTS(): request["count"],
         texts.ERRORS(): " · ".join(f"{status}: {count}" for status, count in failed.items()),
         texts.MEDIAN(): to_milliseconds(latency.get("p50")),

@@ -79,10 +79,8 @@ def show_answer(made: prediction.Prediction) -> None:
     answer = made.answer
     st.metric(texts.plain(texts.target(manifest)), texts.plain(answer["prediction_class"]))
     if answer["probabilities"]:
-        charts.show(
-            charts.draw_probabilities(answer["probabilities"]),
-            texts.PROBABILITIES_OF(shares=texts.say_shares(answer["probabilities"])),
-        )
+        spec = charts.draw_probabilities(answer["probabilities"])
+        charts.show(spec, texts.PROBABILITIES_OF())
     else:
         st.caption(texts.NO_PROBABILITIES())
     shown = list(made.inputs.items())[:SHOWN_INPUTS]
@@ -105,7 +103,8 @@ def take_feedback(made: prediction.Prediction) -> None:
         st.success(texts.THANKS(label=texts.plain(given[number])))
         return
     with st.popover(texts.WRONG(), icon=":material/flag:"), st.form("wrong answer"):
-        right = st.selectbox(texts.RIGHT_CLASS(), made.manifest["target"]["classes"], index=None, key="right class")
+        classes = made.manifest["target"]["classes"]
+        right = st.selectbox(texts.RIGHT_CLASS(), classes, index=None, key="right class")
         if st.form_submit_button(texts.SEND()) and right is not None:
             give_feedback(number, right)
 

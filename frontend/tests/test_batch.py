@@ -1,0 +1,180 @@
+import pyarrow as pa
+import pytest
+from drawn import find_chart
+from processes import wait_until
+from servers import running_relay
+
+import texts
+import uploads
+
+ROWS = b"""colour,petal_width,petal_length,sepal_width,sepal_length
+blue,0.2,1.4,3.5,5.1
+red,2.0,5.5,3.0,6.5
+"""
+
+
+@pytest.fixture
+def page(iris_url, open_page):
+    return open_page(iris_url, "batch")
+
+
+def upload(page, content, name="irises.csv"):
+    page.file_uploader[0].set_value((name, content, uploads.MEDIA_TYPES[name.rpartition(".")[2]]))
+    return page.run()
+
+
+def score(page):
+    [button] = [it for it in page.button if it.label == texts.SCORE()]
+    button.click().run()
+    wait_until(lambda: page.session_state["scoring"].is_over)
+    return page.run()
+
+
+def said(page):
+    kinds = (page.markdown, page.caption, page.error, page.warning, page.header)
+    return [element.value.replace("\\", "") for kind in kinds for element in kind]
+
+
+def result(page):
+    return page.session_state["scoring"].result
+
+
+def test_the_page_says_which_columns_it_takes(page):
+    assert (
+        "Columns, in any order: sepal_length, sepal_width, petal_length, petal_width."
+        in " ".join(said(page))
+    )
+    assert page.get("download_button")
+    assert "up to 16 MB" in page.file_uploader[0].label
+
+
+def test_a_table_is_previewed_before_it_is_sent(page):
+    upload(page, ROWS)
+
+    assert "The first rows of irises.csv" in said(page)
+    assert list(page.dataframe[0].value["colour"]) == ["blue", "red"]
+    assert "scoring" not in page.session_state
+
+
+@pytest.mark.parametrize("name", ["irises.csv", "irises.parquet"])
+def test_every_row_is_predicted_and_keeps_its_columns(page, name):
+    rows = pa.csv.read_csv(pa.BufferReader(ROWS))
+    upload(page, ROWS if name.endswith("csv") else uploads.write_parquet(rows), name)
+    score(page)
+
+    assert not page.exception
+    assert [it for it in said(page) if it.startswith("2 rows predicted in")]
+    table = result(page).table
+    assert table["prediction_class"].to_pylist() == ["setosa", "virginica"]
+    assert table["colour"].to_pylist() == ["blue", "red"]
+    assert find_chart(page, "Rows by predicted class").rows == [
+        {"class": "setosa", "rows": 1},
+        {"class": "virginica", "rows": 1},
+    ]
+    assert len(page.get("download_button")) == 3
+
+
+def test_two_hundred_thousand_rows_work(page):
+    rows = pa.csv.read_csv(pa.BufferReader(ROWS))
+    table = pa.concat_tables([rows] * 100_000)
+    upload(page, uploads.write_parquet(table), "many.parquet")
+    score(page)
+
+    assert not page.exception
+    assert result(page).table.num_rows == 200_000
+    assert [it for it in said(page) if it.startswith("200,000 rows predicted in")]
+
+
+def test_bad_rows_are_listed_and_the_file_is_kept(page):
+    upload(page, ROWS + b"green,?,1.4,,5.1\n")
+    score(page)
+
+    assert page.error[0].value == texts.BAD_ROWS()
+    faults = page.dataframe[1].value
+    assert list(faults["Row"]) == [3, 3]
+    assert set(faults["Column"]) == {"petal_width", "sepal_width"}
+    assert set(faults["Reason"]) == {"petal_width must be a number.", "sepal_width is missing."}
+    assert page.file_uploader[0].value.name == "irises.csv"
+    assert list(page.dataframe[0].value["colour"]) == ["blue", "red", "green"]
+
+
+def test_a_better_file_takes_the_place_of_the_bad_one(page):
+    upload(page, ROWS + b"green,?,1.4,,5.1\n")
+    score(page)
+    upload(page, ROWS)
+    assert not page.error
+
+    score(page)
+
+    assert not page.error
+    assert result(page).table.num_rows == 2
+
+
+def test_a_table_without_a_feature_says_so_before_it_is_sent(page):
+    upload(page, b"sepal_length,sepal_width\n1,2\n")
+
+    assert "The file lacks petal_length, petal_width." in page.error[0].value.replace("\\", "")
+    assert texts.SCORE() not in [button.label for button in page.button]
+
+
+def test_semicolons_are_recognised(page):
+    upload(page, ROWS.replace(b",", b";"))
+
+    assert page.error[0].value == texts.OTHER_SEPARATOR(mark="semicolons")
+
+
+def test_what_is_no_table_is_one_sentence(page):
+    upload(page, b"PAR1", "irises.parquet")
+
+    assert not page.exception
+    assert page.error[0].value == texts.PREVIEW_FAILED(file="irises.parquet", kind="PARQUET")
+
+
+def test_rows_without_an_answer_are_counted(page):
+    upload(page, ROWS + b"huge,1e308,1e308,-1e308,1e308\n")
+    score(page)
+
+    assert [it for it in said(page) if it.startswith("1 rows have no answer")]
+
+
+def test_the_result_stays_on_the_way_to_another_page(page):
+    upload(page, ROWS)
+    score(page)
+    page.switch_page("views/models.py").run()
+    page.switch_page("views/batch.py").run()
+
+    assert [it for it in said(page) if it.startswith("2 rows predicted in")]
+
+
+def test_a_backend_that_goes_away_meanwhile_is_said_and_the_file_is_kept(iris_url, open_page):
+    answers = {}
+    with running_relay(iris_url, answers.get) as (url, _):
+        page = open_page(url, "batch")
+        upload(page, ROWS)
+        answers["/predict/batch"] = (503, b'{"detail": "8 batches are waiting."}')
+        score(page)
+
+        assert not page.exception
+        assert [it for it in said(page) if "8 batches are waiting." in it]
+        assert page.file_uploader[0].value.name == "irises.csv"
+        del answers["/predict/batch"]
+        score(page)
+
+    assert result(page).table.num_rows == 2
+
+
+def test_a_name_of_a_file_is_never_markdown(page):
+    upload(page, ROWS, "**bold**.csv")
+    score(page)
+
+    assert [it for it in page.caption if r"\*\*bold\*\*.csv" in it.value]
+    assert not [it for it in page.caption if "**bold**" in it.value]
+
+
+def test_uploads_are_limited_as_in_the_backend(iris_url, open_page, monkeypatch):
+    monkeypatch.setenv("MAX_BODY_BYTES", str(3 * 1024**2))
+
+    page = open_page(iris_url, "batch")
+
+    assert "up to 3 MB" in page.file_uploader[0].label
+    assert page.file_uploader[0].proto.max_upload_size_mb == 3

@@ -1,0 +1,96 @@
+import io
+
+import pyarrow as pa
+import pyarrow.csv as pa_csv
+import pyarrow.parquet as pq
+import pytest
+
+import texts
+import uploads
+from uploads import Unreadable, Upload
+
+TABLE = pa.table({"age": [1.5, 2.5, None], "sex": ["male", None, "fe,male"]})
+
+
+def upload(name, content):
+    return Upload(name, memoryview(content))
+
+
+def test_the_first_rows_of_a_csv_stand_as_in_the_file():
+    preview = uploads.look_into(upload("a.csv", b"id,name\n007,NA\n1e3,\n"))
+
+    assert preview.head.to_pylist() == [{"id": "007", "name": "NA"}, {"id": "1e3", "name": ""}]
+
+
+def test_the_first_rows_of_a_parquet_have_their_types():
+    preview = uploads.look_into(upload("a.PARQUET", uploads.write_parquet(TABLE)))
+
+    assert preview.head.to_pylist() == TABLE.to_pylist()
+    assert preview.rows == 3
+
+
+@pytest.mark.parametrize("write", [uploads.write_csv, uploads.write_parquet])
+def test_of_a_large_table_a_few_rows_are_read_and_all_are_counted(write):
+    table = pa.table({"x": range(200_000), "y": ["word"] * 200_000})
+    name = "a.csv" if write is uploads.write_csv else "a.parquet"
+
+    preview = uploads.look_into(upload(name, write(table)))
+
+    assert preview.head.num_rows == 10
+    assert preview.rows == 200_000
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("a.csv", b""),
+        ("a.csv", b"\xff\xfe\x00bad\n\xff\n"),
+        ("a.csv", b"a,b\n1\n"),
+        ("a.parquet", b"PAR1 and nothing else"),
+        ("a.parquet", uploads.write_parquet(TABLE)[:-20]),
+        ("a.parquet", b"age,sex\n1,2\n"),
+    ],
+)
+def test_what_cannot_be_read_is_said_to_be(name, content):
+    with pytest.raises(Unreadable):
+        uploads.look_into(upload(name, content))
+
+
+def test_a_table_without_rows_has_its_columns():
+    preview = uploads.look_into(upload("a.csv", b"age,sex\n"))
+
+    assert preview.head.column_names == ["age", "sex"]
+    assert preview.head.num_rows == 0
+
+
+@pytest.mark.parametrize(("mark", "said"), [(";", texts.SEMICOLONS), ("\t", texts.TABS)])
+def test_another_separator_is_recognised(mark, said):
+    preview = uploads.look_into(upload("a.csv", f"age{mark}sex\n1{mark}2\n".encode()))
+
+    assert preview.find_separator() == said
+    assert preview.find_missing(["age", "sex"]) == ["age", "sex"]
+
+
+def test_a_table_with_commas_has_no_other_separator():
+    preview = uploads.look_into(upload("a.csv", b"a;b,c\n1,2\n"))
+
+    assert preview.find_separator() is None
+
+
+def test_a_template_has_every_column_and_the_examples():
+    content = uploads.write_template(["age", "sex"], [{"age": 1.5, "sex": "male"}, {"age": None}])
+
+    table = pa_csv.read_csv(io.BytesIO(content))
+    assert table.to_pylist() == [{"age": 1.5, "sex": "male"}, {"age": None, "sex": ""}]
+
+
+def test_a_template_of_a_model_without_examples_has_its_columns():
+    assert uploads.write_template(["age", "sex"], []) == b'"age","sex"\n'
+
+
+def test_what_is_downloaded_is_what_was_predicted():
+    as_csv = pa_csv.read_csv(io.BytesIO(uploads.write_csv(TABLE)))
+    as_parquet = pq.read_table(io.BytesIO(uploads.write_parquet(TABLE)))
+
+    assert as_csv["age"].to_pylist() == [1.5, 2.5, None]
+    assert as_parquet.equals(TABLE)
