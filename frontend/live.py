@@ -11,15 +11,16 @@ UNVERSIONED = "model"  # the only version that may change
 
 def follow(client: BackendClient) -> None:
     """Say which model is live, and draw the page anew as soon as that changes."""
-    before, _ = _get_state()
+    before = st.session_state.get("drawn")
     _look(client)
     model, failure = _get_state()
     if failure:
         show_failure(failure)
     if model:
         st.caption(_describe(model))
-    if model and before and model["version"] != before["version"]:
+    if model and before and model["version"] != before:
         st.toast(texts.NEW_MODEL(**_name(model)), icon="🌸", duration="long")
+    st.session_state["drawn"] = model and model["version"]
     st.session_state["looked"] = True  # by this run: the first look of the watch is not needed
     _watch(client)
 

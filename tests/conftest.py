@@ -4,6 +4,8 @@ import pytest
 from browser import running_browser
 from processes import published  # noqa: F401  # a fixture
 
+DESKTOP = {"width": 1280, "height": 900}
+
 
 def pytest_addoption(parser):
     parser.addoption("--screenshots", help="the folder to write the documentation's pictures to")
@@ -16,14 +18,28 @@ def browser():
 
 
 @pytest.fixture
-def tab(browser):
-    """A new page that keeps what went wrong in it and which hosts it asked, in `faults`."""
-    page = browser.new_page(viewport={"width": 1000, "height": 900})
-    page.faults = []
-    page.on("console", lambda message: message.type == "error" and page.faults.append(message.text))
-    page.on("request", lambda request: _is_local(request.url) or page.faults.append(request.url))
-    yield page
-    page.close()
+def open_tab(browser):
+    """Opens pages that keep what went wrong in them and which hosts they asked, in `faults`."""
+    contexts = []
+
+    def open_one(**options):
+        contexts.append(browser.new_context(**{"viewport": DESKTOP, "locale": "en-US"} | options))
+        page = contexts[-1].new_page()
+        page.faults = []
+        note = page.faults.append
+        page.on("console", lambda message: message.type == "error" and note(message.text))
+        page.on("dialog", lambda dialog: note(dialog.message))
+        page.on("request", lambda request: _is_local(request.url) or note(request.url))
+        return page
+
+    yield open_one
+    for context in contexts:
+        context.close()
+
+
+@pytest.fixture
+def tab(open_tab):
+    return open_tab()
 
 
 def _is_local(url):

@@ -1,10 +1,173 @@
-"""The page in a browser, while the backend goes and comes."""
+"""The page in a browser: with a mouse, by keyboard, on a phone, in French, while models change."""
 
-from page import SETOSA, expect_answer, fill
+import csv
+import re
+import sys
+
+import pyarrow.parquet as pq
+import pytest
+import requests
+from accessibility import find_barriers
+from documentation import ROOT
+from page import SETOSA, expect_answer, fill, find_chart, press, visit
 from playwright.sync_api import expect
-from processes import find_free_port, running_backend, running_frontend
+from processes import find_free_port, running_backend, running_frontend, train, wait_until
+
+sys.path.append(str(ROOT / "frontend/tests"))
+from mixed import boolean, category, number, publish
 
 AWAY = "The backend does not answer."
+PHONE = {"viewport": {"width": 390, "height": 844}}
+VIEWS = ("Predict", "Batch", "Models", "Monitoring")
+HOSTILE = ["<script>alert(1)</script>", "**bold**", "<img src=x onerror=alert(1)>", "a" * 200]
+HEADER = "sepal_length,sepal_width,petal_length,petal_width,colour\n"
+ROWS = f"{HEADER}5.1,3.5,1.4,0.2,blue\n"
+
+
+@pytest.fixture(scope="module")
+def backend(published):
+    with running_backend(published.models_dir, find_free_port()) as url:
+        wait_until(lambda: requests.get(f"{url}/health/ready", timeout=5).ok)
+        yield url
+
+
+@pytest.fixture(scope="module")
+def url(backend):
+    with running_frontend(backend) as url:
+        yield url
+
+
+def upload(tab, name, content):
+    tab.locator("input[type=file]").set_input_files(
+        {"name": name, "mimeType": "text/csv", "buffer": content.encode()}
+    )
+
+
+def download(tab, name):
+    with tab.expect_download() as waiting:
+        press(tab, name)
+    return waiting.value.path()
+
+
+def is_settled(tab):
+    expect(tab.get_by_test_id("stStatusWidget")).to_have_count(0)
+
+
+def test_enter_predicts_and_shows_why_and_where(url, tab):
+    tab.goto(url)
+    fill(tab, SETOSA)
+    tab.keyboard.press("Enter")
+
+    expect_answer(tab, "setosa")
+    expect(find_chart(tab, "Why")).to_be_visible()
+    for name in ("Sepal length (cm)", "Petal width (cm)"):
+        expect(find_chart(tab, f"Training rows by {name} and class")).to_be_visible()
+    assert tab.faults == []
+
+
+def test_an_example_takes_one_click(url, tab):
+    tab.goto(url)
+    press(tab, "virginica")
+    expect(tab.get_by_role("spinbutton", name="Petal length")).not_to_have_value("4.35")
+    press(tab, "Predict")
+
+    expect_answer(tab, "virginica")
+
+
+def test_a_prediction_is_shared_by_its_address(url, tab, open_tab):
+    tab.goto(url)
+    fill(tab, SETOSA)
+    tab.keyboard.press("Enter")
+    expect(tab).to_have_url(re.compile("petal_width=0.2"))
+
+    other = open_tab()
+    other.goto(tab.url)
+
+    expect_answer(other, "setosa")
+    expect(other.get_by_role("spinbutton", name="Petal length")).to_have_value("1.4")
+
+
+def test_the_answer_stays_while_a_value_is_moved(url, tab):
+    tab.goto(url)
+    fill(tab, SETOSA)
+    tab.keyboard.press("Enter")
+    expect_answer(tab, "setosa")
+    slider = tab.get_by_role("slider", name="Petal length (cm)").first
+    slider.focus()
+    for _ in range(3):
+        tab.keyboard.press("End")
+
+    expect(tab.get_by_text("With Petal length (cm) = 6.9 it would be")).to_be_visible()
+    expect_answer(tab, "setosa")
+    assert tab.faults == []
+
+
+def test_the_history_can_be_downloaded(url, tab):
+    tab.goto(url)
+    press(tab, "Predict")
+    expect_answer(tab, "versicolor")
+    tab.get_by_text("This session's predictions (1)").click()
+
+    [row] = csv.DictReader(download(tab, "Download as CSV").read_text("utf-8-sig").splitlines())
+    assert row["prediction_class"] == "versicolor"
+    assert row["petal_length"] == "4.35"
+
+
+def test_a_table_is_predicted_and_downloaded(url, tab):
+    tab.goto(url)
+    visit(tab, "Batch")
+    upload(tab, "irises.csv", ROWS + "6.5,3.0,5.5,2.0,red\n" * 20_000)
+    press(tab, "Predict every row")
+
+    expect(tab.get_by_text("20,001 rows predicted in")).to_be_visible(timeout=20_000)
+    expect(find_chart(tab, "Rows by predicted class")).to_be_visible()
+    rows = list(csv.DictReader(download(tab, "Download as CSV").read_text().splitlines()))
+    assert len(rows) == 20_001
+    assert [rows[0][name] for name in ("colour", "prediction_class")] == ["blue", "setosa"]
+    assert pq.read_table(download(tab, "Download as Parquet")).num_rows == 20_001
+    assert tab.faults == []
+
+
+def test_a_bad_table_says_which_rows_and_keeps_the_file(url, tab):
+    tab.goto(url)
+    visit(tab, "Batch")
+    upload(tab, "irises.csv", f"{ROWS}?,3.0,5.5,2.0,red\n")
+    press(tab, "Predict every row")
+
+    expect(tab.get_by_text("Nothing was predicted, as the table has faults.")).to_be_visible()
+    expect(tab.get_by_text("irises.csv", exact=True)).to_be_visible()
+    faults = tab.get_by_test_id("stDataFrame").last
+    expect(faults.get_by_text("sepal_length must be a number.")).to_be_attached()
+    assert tab.faults == []
+
+
+def test_a_template_can_be_predicted(url, tab):
+    tab.goto(url)
+    visit(tab, "Batch")
+    upload(tab, "template.csv", download(tab, "Download a template").read_text())
+    press(tab, "Predict every row")
+
+    expect(tab.get_by_text("3 rows predicted in")).to_be_visible()
+
+
+def test_a_new_model_goes_live_under_the_eyes_of_who_is_typing(tmp_path, tab):
+    publish(tmp_path, [number("age"), category("sex", ["female", "male"])], "2026_11_21_T20_44_20")
+    with running_backend(tmp_path, find_free_port()) as backend, running_frontend(backend) as url:
+        tab.goto(url)
+        tab.get_by_role("spinbutton", name="Age").fill("23")
+        publish(tmp_path, [number("age"), boolean("tagged")], newer := "2026_11_21_T20_44_21")
+
+        expect(tab.get_by_text("A new model is live: LogisticRegression")).to_be_visible(
+            timeout=15_000
+        )
+        expect(tab.get_by_text(f"version {newer}").first).to_be_visible()
+        expect(tab.get_by_role("radiogroup", name="Tagged")).to_be_visible()
+        expect(tab.get_by_role("spinbutton", name="Age")).to_have_value("23")
+        expect(tab.get_by_role("combobox", name="Sex")).to_have_count(0)
+        visit(tab, "Models")
+        publish(tmp_path, [number("age")], newest := "2026_11_21_T20_44_22")
+        expect(tab.get_by_text(f"version {newest}").first).to_be_visible(timeout=15_000)
+        assert tab.faults == []
 
 
 def test_the_form_appears_by_itself_once_the_backend_is_there(published, tab):
@@ -18,7 +181,7 @@ def test_the_form_appears_by_itself_once_the_backend_is_there(published, tab):
             expect(tab.get_by_text(AWAY)).to_be_hidden()
 
 
-def test_what_was_typed_survives_a_backend_that_goes_and_comes(published, tab):
+def test_what_was_asked_of_a_backend_that_was_away_is_answered_once_it_is_back(published, tab):
     port = find_free_port()
     with running_frontend(f"http://127.0.0.1:{port}") as url:
         with running_backend(published.models_dir, port):
@@ -30,5 +193,184 @@ def test_what_was_typed_survives_a_backend_that_goes_and_comes(published, tab):
 
         with running_backend(published.models_dir, port):
             expect(tab.get_by_text(AWAY)).to_have_count(0, timeout=15_000)
-            tab.get_by_role("button", name="Predict").click()
             expect_answer(tab, "setosa")
+
+
+def test_a_french_browser_gets_a_french_page(url, open_tab):
+    tab = open_tab(locale="fr-FR")
+    tab.goto(url)
+    tab.get_by_role("button", name="Prédire", exact=True).click()
+
+    expect(tab.get_by_role("heading", name="Prédire", level=1)).to_be_visible()
+    expect(tab.get_by_role("heading", name="Pourquoi")).to_be_visible()
+    expect(tab.get_by_text("Entraîné de 4,3 à 7,9")).to_be_visible()
+    expect(tab.locator("html")).to_have_attribute("lang", "fr")
+    for view in ("Par lots", "Modèles", "Suivi"):
+        visit(tab, view)
+    assert tab.faults == []
+
+
+def test_the_language_can_be_switched_and_stays(url, tab):
+    tab.goto(url)
+    tab.get_by_role("spinbutton", name="Sepal length").fill("6.6")
+    tab.get_by_text("Français").click()
+    expect(tab.get_by_role("heading", name="Prédire", level=1)).to_be_visible()
+    expect(tab.get_by_role("spinbutton", name="Sepal length")).to_have_value("6.6")
+
+    visit(tab, "Modèles")
+    visit(tab, "Prédire")
+    tab.reload()
+
+    expect(tab.get_by_role("heading", name="Prédire", level=1)).to_be_visible()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_no_view_keeps_anybody_out(url, open_tab, scheme):
+    tab = open_tab(color_scheme=scheme)
+    tab.goto(url)
+    expect(tab.get_by_role("button", name="Predict", exact=True)).to_be_visible()
+    assert find_barriers(tab) == []
+
+    fill(tab, SETOSA | {"Sepal length": "9.5"})
+    tab.keyboard.press("Enter")
+    expect_answer(tab, "setosa")
+    expect(find_chart(tab, "Why")).to_be_visible()
+    assert find_barriers(tab) == []
+
+    visit(tab, "Batch")
+    upload(tab, "irises.csv", ROWS)
+    press(tab, "Predict every row")
+    expect(tab.get_by_text("1 rows predicted in")).to_be_visible()
+    assert find_barriers(tab) == []
+
+    for view, last in (("Models", "Two versions"), ("Monitoring", "Live accuracy")):
+        visit(tab, view)
+        expect(tab.get_by_role("heading", name=last)).to_be_visible()
+        is_settled(tab)
+        assert find_barriers(tab) == []
+    assert tab.faults == []
+
+
+def test_a_dark_browser_gets_a_dark_page(url, open_tab):
+    tab = open_tab(color_scheme="dark")
+    tab.goto(url)
+    expect(tab.get_by_role("button", name="Predict", exact=True)).to_be_visible()
+
+    background = tab.get_by_test_id("stApp").evaluate("it => getComputedStyle(it).backgroundColor")
+    assert sum(map(int, re.findall(r"\d+", background)[:3])) < 150
+
+
+def test_on_a_phone_nothing_is_cut_off(url, open_tab):
+    tab = open_tab(**PHONE)
+    tab.goto(url)
+    press(tab, "setosa")
+    press(tab, "Predict")
+    expect_answer(tab, "setosa")
+    for view in VIEWS:
+        tab.get_by_test_id("stExpandSidebarButton").click()
+        tab.get_by_test_id("stSidebarNav").get_by_role("link", name=view, exact=True).click()
+        tab.get_by_test_id("stSidebarCollapseButton").get_by_role("button").click()
+        expect(tab.get_by_role("heading", name=view, level=1)).to_be_visible()
+        is_settled(tab)
+        assert tab.evaluate("document.documentElement.scrollWidth") <= 390
+        main = tab.get_by_test_id("stMain")
+        assert main.evaluate("it => it.scrollWidth - it.clientWidth") <= 0
+
+
+def test_the_keyboard_alone_is_enough(url, tab):
+    tab.goto(url)
+    tab.get_by_role("button", name="setosa", exact=True).focus()
+    tab.keyboard.press("Enter")
+    expect(tab.get_by_role("spinbutton", name="Petal length")).not_to_have_value("4.35")
+
+    reached = []
+    for _ in range(40):
+        tab.keyboard.press("Tab")
+        reached.append(tab.evaluate("document.activeElement.innerText"))
+        if reached[-1] == "Predict":
+            break
+    tab.keyboard.press("Space")
+
+    assert reached[-1] == "Predict"
+    expect_answer(tab, "setosa")
+
+
+def test_names_from_tables_are_shown_and_never_run(tmp_path, tab):
+    features = [number(HOSTILE[2]), category("<b>sex</b>", HOSTILE, nullable=True)]
+    publish(tmp_path, features, classes=HOSTILE)
+    with running_backend(tmp_path, find_free_port()) as backend, running_frontend(backend) as url:
+        tab.goto(url)
+        press(tab, "Predict")
+        expect(tab.get_by_test_id("stMetricValue")).to_have_text(
+            re.compile("|".join(re.escape(name) for name in HOSTILE))
+        )
+        expect(tab.get_by_text("<b>sex</b>", exact=True).first).to_be_visible()
+        for view in VIEWS[1:]:
+            visit(tab, view)
+            is_settled(tab)
+        assert tab.locator("img[src=x]").count() == 0
+        assert tab.faults == []
+
+
+def test_two_hundred_features_can_be_entered(tmp_path, tab):
+    features = [number(f"feature {index}", nullable=True) for index in range(200)]
+    publish(tmp_path, [number("first"), *features], classes=[f"class {i}" for i in range(50)])
+    with running_backend(tmp_path, find_free_port()) as backend, running_frontend(backend) as url:
+        tab.goto(url)
+        tab.get_by_role("spinbutton", name="Feature 199 (a)").fill("20")
+        tab.keyboard.press("Enter")
+
+        expect(tab.get_by_test_id("stMetricValue")).to_have_text(
+            re.compile("class"), timeout=30_000
+        )
+        expect(tab.get_by_role("button", name="Page 2", exact=False).first).to_be_visible()
+        assert tab.faults == []
+
+
+def test_the_documentation_shows_the_page_as_it_is(published, tmp_path, open_tab, request):
+    """With --screenshots, its pictures are taken again, of a folder with three trainings."""
+    folder = request.config.getoption("--screenshots")
+    if folder:
+        for seed in ("1", "2"):
+            assert train(published.models_dir, published.runs_dir, "--seed", seed).returncode == 0
+    with (
+        running_backend(published.models_dir, find_free_port()) as backend,
+        running_frontend(backend) as url,
+    ):
+        for name, options in {
+            "predict": {},
+            "predict-dark": {"color_scheme": "dark"},
+            "predict-phone": PHONE,
+            "predict-french": {"locale": "fr-FR"},
+        }.items():
+            tab = open_tab(**options)
+            tab.goto(f"{url}?sepal_length=6.1&sepal_width=2.8&petal_length=4.8&petal_width=1.6")
+            expect(tab.get_by_test_id("stMetricValue")).to_have_text("versicolor")
+            expect(tab.get_by_test_id("stExpander")).to_be_visible()
+            take_picture(tab, folder or tmp_path, name)
+        tab = open_tab()
+        tab.goto(url)
+        visit(tab, "Batch")
+        upload(tab, "irises.csv", HEADER + "".join(map(make_row, range(600))))
+        press(tab, "Predict every row")
+        expect(tab.get_by_text("600 rows predicted in")).to_be_visible()
+        take_picture(tab, folder or tmp_path, "batch")
+        for view, last in (("Models", "Two versions"), ("Monitoring", "Live accuracy")):
+            visit(tab, view)
+            expect(tab.get_by_role("heading", name=last)).to_be_visible()
+            take_picture(tab, folder or tmp_path, view.lower())
+
+
+def make_row(index):
+    """Between one species and the next, so that the bars differ."""
+    petal = 1 + 5.9 * index / 600
+    return f"5.8,{2.5 + index % 9 / 10},{petal:.1f},{petal / 2.8:.1f},blue\n"
+
+
+def take_picture(tab, folder, name):
+    """All of the view, however long it is."""
+    is_settled(tab)
+    height = tab.get_by_test_id("stMain").evaluate("it => it.scrollHeight")
+    tab.set_viewport_size({"width": tab.viewport_size["width"], "height": height})
+    tab.wait_for_timeout(1500)  # what moves has come to rest
+    tab.screenshot(path=f"{folder}/{name}.png")

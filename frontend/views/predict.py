@@ -102,7 +102,7 @@ def take_feedback(made: prediction.Prediction) -> None:
     if number in given:
         st.success(texts.THANKS(label=texts.plain(given[number])))
         return
-    with st.popover(texts.WRONG(), icon=":material/flag:"), st.form("wrong answer"):
+    with st.popover(texts.WRONG(), icon=":material/flag:"), st.form("wrong-answer"):
         classes = made.manifest["target"]["classes"]
         right = st.selectbox(texts.RIGHT_CLASS(), classes, index=None, key="right class")
         if st.form_submit_button(texts.SEND()) and right is not None:
