@@ -214,7 +214,7 @@ def draw_counts(counts: dict[str, int]) -> Spec:
                 "rows",
                 title=texts.ROWS(),
                 scale={"domain": [0, 1.15 * max(most, 1)]},
-                axis={"grid": False, "tickCount": 4, "format": ","},
+                axis={"grid": False, "tickCount": 4, "format": ",.0f", "tickMinStep": 1},
             ),
         },
         "layer": [{"mark": {"type": "bar", "color": PALETTE[0], "cornerRadiusEnd": 3}}, written],
@@ -342,7 +342,9 @@ def _draw_bins(feature: dict[str, Any], classes: Sequence[str], entered: float |
         "encoding": {
             "x": x,
             "x2": {"field": "to"},
-            "y": _number("rows", title=texts.ROWS(), stack="zero", axis={"tickCount": 3}),
+            "y": _number(
+                "rows", title=texts.ROWS(), stack="zero", axis={"tickCount": 3, "tickMinStep": 1}
+            ),
             **_stacked(classes, feature),
             "tooltip": [
                 {"field": "from", "type": "quantitative", "title": "≥"},
@@ -375,7 +377,7 @@ def _draw_values(feature: dict[str, Any], classes: Sequence[str], entered: Any) 
                 "rows",
                 title=f"{texts.ROWS()} · {texts.label(feature)}",
                 stack="zero",
-                axis={"grid": False, "tickCount": 4},
+                axis={"grid": False, "tickCount": 4, "tickMinStep": 1},
             ),
             **_stacked(classes, feature),
             "tooltip": [

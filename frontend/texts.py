@@ -144,7 +144,7 @@ WHY_NOT = Sentence(
 )
 CHANGE = Sentence("Change of probability", "Variation de probabilité")
 MORE_FEATURES = Sentence(
-    "{count} more features move it by less.", "{count} autres variables la déplacent moins."
+    "Features that move it by less: {count}.", "Variables qui la déplacent moins : {count}."
 )
 WHERE = Sentence("Where this one lies", "Où se situe celui-ci")
 WHERE_CAPTION = Sentence(
@@ -230,11 +230,13 @@ MORE_FAULTS = Sentence(
 ROW = Sentence("Row", "Ligne")
 COLUMN = Sentence("Column", "Colonne")
 REASON = Sentence("Reason", "Raison")
-RESULT = Sentence("{rows} rows predicted in {seconds} s", "{rows} lignes prédites en {seconds} s")
+RESULT = Sentence(
+    "Rows predicted: {rows} in {seconds} s", "Lignes prédites : {rows} en {seconds} s"
+)
 RESULT_OF = Sentence("{file}, answered by model {version}", "{file}, réponse du modèle {version}")
 UNANSWERED = Sentence(
-    "{count} rows have no answer: their values are too large for the model.",
-    "{count} lignes sont sans réponse : leurs valeurs sont trop grandes pour le modèle.",
+    "Rows without an answer: {count}. Their values are too large for the model.",
+    "Lignes sans réponse : {count}. Leurs valeurs sont trop grandes pour le modèle.",
 )
 CLASS_COUNTS = Sentence("Rows by predicted class", "Lignes par classe prédite")
 RESULT_TABLE = Sentence("Predictions", "Prédictions")

@@ -17,6 +17,9 @@ sys.path.append(str(ROOT / "frontend/tests"))
 from mixed import boolean, category, number, publish
 
 AWAY = "The backend does not answer."
+DESKTOP = {"width": 1280, "height": 900}
+# Between two species, so that the pictures show two bars.
+UNSURE = "sepal_length=6.1&sepal_width=2.8&petal_length=4.8&petal_width=1.6"
 PHONE = {"viewport": {"width": 390, "height": 844}}
 VIEWS = ("Predict", "Batch", "Models", "Monitoring")
 HOSTILE = ["<script>alert(1)</script>", "**bold**", "<img src=x onerror=alert(1)>", "a" * 200]
@@ -119,7 +122,7 @@ def test_a_table_is_predicted_and_downloaded(url, tab):
     upload(tab, "irises.csv", ROWS + "6.5,3.0,5.5,2.0,red\n" * 20_000)
     press(tab, "Predict every row")
 
-    expect(tab.get_by_text("20,001 rows predicted in")).to_be_visible(timeout=20_000)
+    expect(tab.get_by_text("Rows predicted: 20,001 in")).to_be_visible(timeout=20_000)
     expect(find_chart(tab, "Rows by predicted class")).to_be_visible()
     rows = list(csv.DictReader(download(tab, "Download as CSV").read_text().splitlines()))
     assert len(rows) == 20_001
@@ -147,7 +150,7 @@ def test_a_template_can_be_predicted(url, tab):
     upload(tab, "template.csv", download(tab, "Download a template").read_text())
     press(tab, "Predict every row")
 
-    expect(tab.get_by_text("3 rows predicted in")).to_be_visible()
+    expect(tab.get_by_text("Rows predicted: 3 in")).to_be_visible()
 
 
 def test_a_new_model_goes_live_under_the_eyes_of_who_is_typing(tmp_path, tab):
@@ -240,7 +243,7 @@ def test_no_view_keeps_anybody_out(url, open_tab, scheme):
     visit(tab, "Batch")
     upload(tab, "irises.csv", ROWS)
     press(tab, "Predict every row")
-    expect(tab.get_by_text("1 rows predicted in")).to_be_visible()
+    expect(tab.get_by_text("Rows predicted: 1 in")).to_be_visible()
     assert find_barriers(tab) == []
 
     for view, last in (("Models", "Two versions"), ("Monitoring", "Live accuracy")):
@@ -344,20 +347,23 @@ def test_the_documentation_shows_the_page_as_it_is(published, tmp_path, open_tab
             "predict-french": {"locale": "fr-FR"},
         }.items():
             tab = open_tab(**options)
-            tab.goto(f"{url}?sepal_length=6.1&sepal_width=2.8&petal_length=4.8&petal_width=1.6")
+            tab.goto(f"{url}?{UNSURE}")
             expect(tab.get_by_test_id("stMetricValue")).to_have_text("versicolor")
             expect(tab.get_by_test_id("stExpander")).to_be_visible()
             take_picture(tab, folder or tmp_path, name)
         tab = open_tab()
-        tab.goto(url)
+        tab.goto(f"{url}?{UNSURE}")
         visit(tab, "Batch")
         upload(tab, "irises.csv", HEADER + "".join(map(make_row, range(600))))
         press(tab, "Predict every row")
-        expect(tab.get_by_text("600 rows predicted in")).to_be_visible()
+        expect(tab.get_by_text("Rows predicted: 600 in")).to_be_visible()
         take_picture(tab, folder or tmp_path, "batch")
         for view, last in (("Models", "Two versions"), ("Monitoring", "Live accuracy")):
+            tab.set_viewport_size(DESKTOP)
             visit(tab, view)
             expect(tab.get_by_role("heading", name=last)).to_be_visible()
+            if view == "Monitoring":
+                expect(find_chart(tab, "Requests per second")).to_be_visible(timeout=10_000)
             take_picture(tab, folder or tmp_path, view.lower())
 
 
@@ -370,7 +376,8 @@ def make_row(index):
 def take_picture(tab, folder, name):
     """All of the view, however long it is."""
     is_settled(tab)
-    height = tab.get_by_test_id("stMain").evaluate("it => it.scrollHeight")
-    tab.set_viewport_size({"width": tab.viewport_size["width"], "height": height})
-    tab.wait_for_timeout(1500)  # what moves has come to rest
+    for _ in range(2):  # what comes into sight is drawn, and may be longer
+        height = tab.get_by_test_id("stMainBlockContainer").evaluate("it => it.scrollHeight")
+        tab.set_viewport_size({"width": tab.viewport_size["width"], "height": height})
+        tab.wait_for_timeout(1500)  # what moves has come to rest
     tab.screenshot(path=f"{folder}/{name}.png")

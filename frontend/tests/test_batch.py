@@ -63,7 +63,7 @@ def test_every_row_is_predicted_and_keeps_its_columns(page, name):
     score(page)
 
     assert not page.exception
-    assert [it for it in said(page) if it.startswith("2 rows predicted in")]
+    assert [it for it in said(page) if it.startswith("Rows predicted: 2 in")]
     table = result(page).table
     assert table["prediction_class"].to_pylist() == ["setosa", "virginica"]
     assert table["colour"].to_pylist() == ["blue", "red"]
@@ -82,7 +82,7 @@ def test_two_hundred_thousand_rows_work(page):
 
     assert not page.exception
     assert result(page).table.num_rows == 200_000
-    assert [it for it in said(page) if it.startswith("200,000 rows predicted in")]
+    assert [it for it in said(page) if it.startswith("Rows predicted: 200,000 in")]
 
 
 def test_bad_rows_are_listed_and_the_file_is_kept(page):
@@ -134,7 +134,7 @@ def test_rows_without_an_answer_are_counted(page):
     upload(page, ROWS + b"huge,1e308,1e308,-1e308,1e308\n")
     score(page)
 
-    assert [it for it in said(page) if it.startswith("1 rows have no answer")]
+    assert [it for it in said(page) if it.startswith("Rows without an answer: 1.")]
 
 
 def test_the_result_stays_on_the_way_to_another_page(page):
@@ -143,7 +143,7 @@ def test_the_result_stays_on_the_way_to_another_page(page):
     page.switch_page("views/models.py").run()
     page.switch_page("views/batch.py").run()
 
-    assert [it for it in said(page) if it.startswith("2 rows predicted in")]
+    assert [it for it in said(page) if it.startswith("Rows predicted: 2 in")]
 
 
 def test_a_backend_that_goes_away_meanwhile_is_said_and_the_file_is_kept(iris_url, open_page):

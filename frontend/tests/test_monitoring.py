@@ -74,7 +74,7 @@ def test_the_pages_own_looks_are_not_counted_as_traffic(page):
         "Requests": "1,000",
         "Error share": "1.0%",
         "Median time of /predict": "0.12 ms",
-        "99th percentile of /predict": "0.90 ms",
+        "99th percentile of /predict": "0.9 ms",
     }
 
 

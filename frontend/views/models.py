@@ -38,6 +38,15 @@ def tabulate(published: Json) -> dict[str, Any]:
     }
 
 
+def show_all(models: list[Json]) -> None:
+    rows = [tabulate(it) for it in models]
+    # What is empty would be shown as None; of numbers it is not.
+    shown = [
+        {k: "" if v is None and k != texts.ROWS() else v for k, v in it.items()} for it in rows
+    ]
+    st.dataframe(shown, hide_index=True, alt=texts.ALL_VERSIONS())
+
+
 def say_moment(published: Json) -> str | None:
     return texts.moment(published["created_at"]) if published["created_at"] else None
 
@@ -186,7 +195,7 @@ if not models:
     st.markdown(texts.NO_MODELS())
     st.code("make train", language="bash")
     st.stop()
-st.dataframe([tabulate(it) for it in models], hide_index=True, alt=texts.ALL_VERSIONS())
+show_all(models)
 one, quality = st.columns(2, gap="large")
 with one:
     show_one(models)

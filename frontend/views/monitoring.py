@@ -62,7 +62,7 @@ def show_figures(seen: Json) -> None:
 
 
 def say_time(seconds: float | None) -> str:
-    return "–" if seconds is None else f"{texts.number(1000 * seconds, 2)} ms"
+    return "–" if seconds is None else f"{texts.value(float(f'{1000 * seconds:.3g}'))} ms"
 
 
 def show_traffic(seen: Json) -> None:

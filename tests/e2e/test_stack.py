@@ -11,9 +11,22 @@ import pytest
 import requests
 from documentation import ROOT, find_command, read_commands
 from made_tables import make_penguins
-from page import SETOSA, expect_answer, fill
+from page import SETOSA, fill, press, visit
 from playwright.sync_api import expect
 from processes import environment, find_free_port, running, wait_until
+
+# What the page does outside Docker it does here too: each runs again, on the stack's `url`.
+from test_page import (  # noqa: F401
+    test_a_bad_table_says_which_rows_and_keeps_the_file,
+    test_a_dark_browser_gets_a_dark_page,
+    test_a_french_browser_gets_a_french_page,
+    test_a_prediction_is_shared_by_its_address,
+    test_a_table_is_predicted_and_downloaded,
+    test_enter_predicts_and_shows_why_and_where,
+    test_no_view_keeps_anybody_out,
+    test_on_a_phone_nothing_is_cut_off,
+    test_the_keyboard_alone_is_enough,
+)
 
 SERVICES = ("backend", "frontend", "mlflow")
 # Where we are root, the folder is given to somebody else.
@@ -55,6 +68,11 @@ def stack(clone):
             yield stack
     finally:
         compose(stack, "down", "--volumes", "--rmi", "local")
+
+
+@pytest.fixture
+def url(stack):
+    return stack.frontend
 
 
 def run(stack, *command, **options):
@@ -121,13 +139,14 @@ def test_one_first_model_is_trained_and_tracked(stack):
     assert len(trainings(stack)) == 1
 
 
-def test_the_form_predicts_in_a_browser(stack, tab):
+def test_a_version_leads_to_its_run_in_mlflow(stack, tab):
     tab.goto(stack.frontend)
-    fill(tab, SETOSA)
-    tab.keyboard.press("Enter")
+    visit(tab, "Models")
+    with tab.context.expect_page() as waiting:
+        tab.get_by_role("link", name="Open its run in MLflow").click()
 
-    expect_answer(tab, "setosa")
-    assert tab.faults == []
+    expect(waiting.value.get_by_text("model_file")).to_be_visible(timeout=20_000)
+    assert trainings(stack)[0] in waiting.value.url
 
 
 def test_mlflow_shows_the_training_in_a_browser(stack, tab):
@@ -167,7 +186,9 @@ def test_a_retrained_model_goes_live(stack, retrain):
     wait_until(lambda: predict(stack)["model_version"] == version)
 
 
-def test_republishing_goes_back_to_an_older_version(stack):
+def test_republishing_goes_back_to_an_older_version_and_the_page_says_so(stack, tab):
+    tab.goto(stack.frontend)
+    fill(tab, {"Petal length": "1.7"})
     oldest = published(stack)[0].removeprefix("model_").removesuffix(".pkl")
     name = stack.variables["MLFLOW_CONTAINER"]
     command = find_command("docs/models.md", "docker exec").replace(" mlflow ", f" {name} ")
@@ -179,6 +200,8 @@ def test_republishing_goes_back_to_an_older_version(stack):
     wait_until(lambda: live_version(stack) > before)
     live = requests.get(f"{stack.backend}/models/live").json()
     assert live["republished_from"] == oldest
+    expect(tab.get_by_text("A new model is live")).to_be_visible(timeout=15_000)
+    expect(tab.get_by_role("spinbutton", name="Petal length")).to_have_value("1.7")
 
 
 def test_what_is_written_belongs_to_the_folders_owner(stack):
@@ -297,7 +320,7 @@ def test_another_table_takes_iris_place(stack, tab):
     assert "Column id is left out" in done.stdout
     wait_until(lambda: live_version(stack) > before)
     tab.goto(stack.frontend)
-    tab.get_by_role("button", name="Predict").click()
+    press(tab, "Predict")
     expect(tab.get_by_text("Which species is it?")).to_be_visible()
     expect(tab.get_by_role("combobox", name="Island")).to_be_visible()
     expect(tab.get_by_test_id("stMetricValue")).to_have_text(re.compile("class"))
