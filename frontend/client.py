@@ -59,7 +59,8 @@ class BackendClient:
             self._session.headers["X-API-Key"] = key
         # Once more where no connection came about: then nothing has been sent.
         once = Retry(connect=1, read=0, redirect=0, status=0, other=0, allowed_methods=None)
-        self._session.mount("http", HTTPAdapter(max_retries=once, pool_maxsize=32))
+        for scheme in ("http://", "https://"):
+            self._session.mount(scheme, HTTPAdapter(max_retries=once, pool_maxsize=32))
 
     def live_version(self) -> str:
         version: str = self._ask("GET", "/health/ready")["model_version"]
@@ -113,8 +114,8 @@ class BackendClient:
         ):
             yield pa.ipc.open_stream(answer.raw)
 
-    def _ask(self, method: str, path: str, seconds: float = LOOK_SECONDS, **options: Any) -> Json:
-        with self._send(method, path, seconds, **options) as answer:
+    def _ask(self, method: str, path: str, seconds: float = 0, **options: Any) -> Json:
+        with self._send(method, path, seconds or LOOK_SECONDS, **options) as answer:
             return _read_object(answer)
 
     def _send(self, method: str, path: str, seconds: float, **options: Any) -> requests.Response:

@@ -20,6 +20,7 @@ AWAY = "The backend does not answer."
 DESKTOP = {"width": 1280, "height": 900}
 # Between two species, so that the pictures show two bars.
 UNSURE = "sepal_length=6.1&sepal_width=2.8&petal_length=4.8&petal_width=1.6"
+NAMES = ("sepal_length", "sepal_width", "petal_length", "petal_width")
 PHONE = {"viewport": {"width": 390, "height": 844}}
 VIEWS = ("Predict", "Batch", "Models", "Monitoring")
 HOSTILE = ["<script>alert(1)</script>", "**bold**", "<img src=x onerror=alert(1)>", "a" * 200]
@@ -278,6 +279,24 @@ def test_on_a_phone_nothing_is_cut_off(url, open_tab):
         assert tab.evaluate("document.documentElement.scrollWidth") <= 390
         main = tab.get_by_test_id("stMain")
         assert main.evaluate("it => it.scrollWidth - it.clientWidth") <= 0
+
+
+def test_monitoring_follows_the_traffic_and_leaves_the_reader_where_they_are(backend, url, tab):
+    tab.set_viewport_size({"width": 1000, "height": 500})
+    tab.goto(url)
+    visit(tab, "Monitoring")
+    requests_made = tab.get_by_test_id("stMetricValue").nth(1)
+    before = requests_made.inner_text()
+    main = tab.get_by_test_id("stMain")
+    main.evaluate("it => it.scrollTo(0, 400)")
+    expect(find_chart(tab, "Requests per second")).to_be_attached(timeout=10_000)
+    scrolled = main.evaluate("it => it.scrollTop")
+
+    requests.post(f"{backend}/predict", json=dict(zip(NAMES, (5, 3, 1, 0), strict=True)))
+
+    expect(requests_made).not_to_have_text(before, timeout=10_000)
+    assert main.evaluate("it => it.scrollTop") == scrolled > 0
+    assert tab.faults == []
 
 
 def test_the_keyboard_alone_is_enough(url, tab):

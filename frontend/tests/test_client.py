@@ -3,6 +3,7 @@ import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
+import urllib3
 
 import client as module
 import texts
@@ -39,7 +40,7 @@ def answering():
         servers.append(server)
         threading.Thread(target=server.serve_forever, args=[0.01], daemon=True).start()
         client = BackendClient(f"http://127.0.0.1:{server.server_port}/", key)
-        client.asked = asked
+        client.asked, client.url = asked, f"http://127.0.0.1:{server.server_port}"
         return client
 
     yield start
@@ -94,6 +95,16 @@ def test_a_key_is_sent_with_every_request(answering):
     assert client.asked[0].headers["X-API-Key"] == "secret"
 
 
+def test_the_key_of_the_environment_is_the_first_of_several(answering, monkeypatch):
+    server = answering(200, b'{"models": []}')
+    monkeypatch.setenv("BACKEND_URL", server.url)
+    monkeypatch.setenv("API_KEY", "first, second")
+
+    module.connect().models()
+
+    assert server.asked[0].headers["X-API-Key"] == "first"
+
+
 def test_without_a_key_none_is_sent(answering):
     client = answering(200, b'{"models": []}')
 
@@ -133,6 +144,33 @@ def test_nobody_there_is_worth_asking_again():
         client.predict({})
 
     assert raised.value.detail == texts.BACKEND_AWAY()
+
+
+def test_a_connection_that_does_not_come_about_is_tried_once_more(monkeypatch):
+    attempts = []
+    connect = urllib3.util.connection.create_connection
+
+    def note(*arguments, **options):
+        attempts.append(arguments)
+        return connect(*arguments, **options)
+
+    monkeypatch.setattr(urllib3.util.connection, "create_connection", note)
+    with pytest.raises(BackendAway):
+        BackendClient("http://127.0.0.1:9").predict({})
+
+    assert len(attempts) == 2
+
+
+def test_what_may_have_been_done_is_not_asked_again(answering, monkeypatch):
+    monkeypatch.setattr(module, "PREDICT_SECONDS", 0.2)
+    silence = threading.Event()
+    client = answering(200, b"{}", wait=silence)
+
+    with pytest.raises(BackendAway):
+        client.predict({})
+
+    silence.set()
+    assert len(client.asked) == 1
 
 
 def test_a_backend_that_never_answers_is_not_waited_for(answering, monkeypatch):
