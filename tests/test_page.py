@@ -7,7 +7,7 @@ import sys
 import pyarrow.parquet as pq
 import pytest
 import requests
-from accessibility import find_barriers
+from accessibility import expect_no_barriers
 from documentation import ROOT
 from page import SETOSA, expect_answer, fill, find_chart, press, visit
 from playwright.sync_api import expect
@@ -233,25 +233,25 @@ def test_no_view_keeps_anybody_out(url, open_tab, scheme):
     tab = open_tab(color_scheme=scheme)
     tab.goto(url)
     expect(tab.get_by_role("button", name="Predict", exact=True)).to_be_visible()
-    assert find_barriers(tab) == []
+    expect_no_barriers(tab)
 
     fill(tab, SETOSA | {"Sepal length": "9.5"})
     tab.keyboard.press("Enter")
     expect_answer(tab, "setosa")
     expect(find_chart(tab, "Why")).to_be_visible()
-    assert find_barriers(tab) == []
+    expect_no_barriers(tab)
 
     visit(tab, "Batch")
     upload(tab, "irises.csv", ROWS)
     press(tab, "Predict every row")
     expect(tab.get_by_text("Rows predicted: 1 in")).to_be_visible()
-    assert find_barriers(tab) == []
+    expect_no_barriers(tab)
 
     for view, last in (("Models", "Two versions"), ("Monitoring", "Live accuracy")):
         visit(tab, view)
         expect(tab.get_by_role("heading", name=last)).to_be_visible()
         is_settled(tab)
-        assert find_barriers(tab) == []
+        expect_no_barriers(tab)
     assert tab.faults == []
 
 
