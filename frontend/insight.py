@@ -7,10 +7,12 @@ from typing import Any
 import streamlit as st
 
 import charts
+import histograms
 import live
 import prediction
 import texts
 from client import BackendAway, BackendClient, Json
+from drawing import show
 from prediction import Prediction
 
 SHOWN_REASONS = 10
@@ -29,7 +31,7 @@ def show_reasons(client: BackendClient, manifest: Json, made: Prediction) -> Non
     ranked = _rank(explanation)
     labels = {feature["name"]: texts.label(feature) for feature in manifest["features"]}
     shown = [(f"{labels[name]} = {texts.value(made.inputs[name])}", it) for name, it in ranked]
-    charts.show(charts.draw_contributions(shown[:SHOWN_REASONS]), texts.WHY())
+    show(charts.draw_contributions(shown[:SHOWN_REASONS]), texts.WHY())
     if len(shown) > SHOWN_REASONS:
         st.caption(texts.MORE_FEATURES(count=len(shown) - SHOWN_REASONS))
 
@@ -50,14 +52,15 @@ def show_places(manifest: Json, made: Prediction | None) -> None:
     pages = -(-len(features) // SHOWN_PLACES)
     page = st.pagination(pages, key=f"places {bool(made)}") if pages > 1 else 1
     probabilities = made.answer["probabilities"] if made else None
-    classes = charts.name_classes(manifest["target"]["classes"], probabilities)
-    charts.show_legend(charts.name_shown(manifest, classes))
+    every = manifest["target"]["classes"]
+    classes = histograms.name_classes(every, probabilities)
+    histograms.show_legend(every, classes)
     grid = st.grid(4 if made else 2, min_column_width=240, gap="medium")
     for feature in features[(page - 1) * SHOWN_PLACES : page * SHOWN_PLACES]:
         entered = made.inputs[feature["name"]] if made else None
-        spec = charts.draw_histogram(feature, classes, entered)
+        spec = histograms.draw_histogram(feature, classes, entered)
         with grid.cell():
-            charts.show(spec, texts.HISTOGRAM_OF(feature=texts.label(feature)))
+            show(spec, texts.HISTOGRAM_OF(feature=texts.label(feature)))
 
 
 @st.fragment
@@ -96,7 +99,7 @@ def show_what_if(client: BackendClient, manifest: Json, made: Prediction) -> Non
     is_number = all(isinstance(it, float | int) and not isinstance(it, bool) for it in points)
     shown = points if is_number else said
     spec = charts.draw_curve(labels[name], shown, probabilities, at)
-    charts.show(spec, texts.CURVE_OF(feature=labels[name]))
+    show(spec, texts.CURVE_OF(feature=labels[name]))
 
 
 def show_history() -> None:

@@ -10,6 +10,7 @@ import live
 import prediction
 import texts
 from client import BackendError, Json, connect
+from drawing import show
 
 CHARTED = 30  # newest versions
 HASH_DIGITS = 12
@@ -81,7 +82,7 @@ def show_quality(models: list[Json]) -> None:
         for it in models
         if name in it["metrics"]
     ]
-    charts.show(charts.draw_metric(name, points[:CHARTED]), texts.QUALITY())
+    show(charts.draw_metric(name, points[:CHARTED]), texts.QUALITY())
 
 
 def show_one(models: list[Json]) -> None:
@@ -182,7 +183,7 @@ def show_answers(answers: dict[str, Json]) -> None:
         for name in sorted(peaks, key=lambda name: -peaks[name])
     }
     if pairs:
-        charts.show(charts.draw_pairs(pairs, texts.PROBABILITY()), texts.COMPARE())
+        show(charts.draw_pairs(pairs, texts.PROBABILITY()), texts.COMPARE())
 
 
 st.markdown(texts.MODELS_INTRODUCTION())

@@ -8,9 +8,11 @@ from typing import Any
 import streamlit as st
 
 import charts
+import histograms
 import live
 import texts
 from client import BackendError, Json, NotOffered, connect
+from drawing import show
 
 LOOK_SECONDS = 3
 KEPT_LOOKS = 200
@@ -70,7 +72,7 @@ def show_traffic(seen: Json) -> None:
     st.caption(texts.TRAFFIC_CAPTION())
     points = follow_traffic(count_asked(seen["requests"])[0])
     if points:
-        charts.show(charts.draw_traffic(points), texts.TRAFFIC())
+        show(charts.draw_traffic(points), texts.TRAFFIC())
     else:
         st.caption(texts.TRAFFIC_SOON())
 
@@ -91,7 +93,7 @@ def show_classes(seen: Json, manifest: Json) -> None:
         | ({texts.TRAINED(): trained.get(name, 0) / rows} if rows else {})
         for name in ranked
     }
-    charts.show(charts.draw_pairs(shares, texts.SHARE_OF_ROWS()), texts.CLASS_SHARES())
+    show(charts.draw_pairs(shares, texts.SHARE_OF_ROWS()), texts.CLASS_SHARES())
 
 
 def count_trained(manifest: Json) -> dict[str, int]:
@@ -140,8 +142,8 @@ def show_drift(seen: Json, manifest: Json) -> None:
             verdict = texts.VERDICTS[it["verdict"]]()
             psi = "" if it["psi"] is None else f" · PSI {texts.number(it['psi'], 2)}"
             st.markdown(f"**{texts.plain(texts.label(feature))}**: {verdict}{psi}")
-            spec = charts.draw_drift(feature, it["observed"]["counts"])
-            charts.show(spec, texts.HISTOGRAM_OF(feature=texts.label(feature)))
+            spec = histograms.draw_drift(feature, it["observed"]["counts"])
+            show(spec, texts.HISTOGRAM_OF(feature=texts.label(feature)))
 
 
 def show_accuracy(seen: Json) -> None:

@@ -10,6 +10,7 @@ import live
 import prediction
 import texts
 from client import BackendAway, BackendError, connect
+from drawing import show
 
 SHOWN_INPUTS = 8  # of an answer, in words
 
@@ -80,7 +81,7 @@ def show_answer(made: prediction.Prediction) -> None:
     st.metric(texts.plain(texts.target(manifest)), texts.plain(answer["prediction_class"]))
     if answer["probabilities"]:
         spec = charts.draw_probabilities(answer["probabilities"])
-        charts.show(spec, texts.PROBABILITIES_OF())
+        show(spec, texts.PROBABILITIES_OF())
     else:
         st.caption(texts.NO_PROBABILITIES())
     shown = list(made.inputs.items())[:SHOWN_INPUTS]

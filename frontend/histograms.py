@@ -1,0 +1,176 @@
+"""Draws the rows of the training table by feature and class."""
+
+import html
+from collections.abc import Sequence
+from typing import Any
+
+import streamlit as st
+
+import texts
+from drawing import (
+    AXIS_HEIGHT,
+    MOST_BARS,
+    MOST_COLOURS,
+    Spec,
+    colour,
+    draw_rule,
+    find_colours,
+    ink,
+    name,
+    name_others,
+    name_rows,
+    number,
+)
+
+HEIGHT = 190  # pixels, as below
+ROW_HEIGHT = 20
+
+_COUNTS = {"tickCount": 3, "tickMinStep": 1}
+
+
+def name_classes(classes: Sequence[str], probabilities: dict[str, float] | None) -> list[str]:
+    """Those that get a colour of their own: all, or of many the most probable."""
+    if len(classes) <= MOST_COLOURS:
+        return list(classes)
+    ranked = sorted(classes, key=lambda it: -(probabilities or {}).get(it, 0))
+    kept = set(ranked[: MOST_COLOURS - 1])
+    return [it for it in classes if it in kept]
+
+
+def show_legend(every: Sequence[str], classes: Sequence[str]) -> None:
+    """The colours of the classes, for several histograms at once."""
+    names = [*classes, *([name_others(every)] if len(classes) < len(every) else [])]
+    entries = (
+        f'<span><span aria-hidden="true" style="color:{shade}">■</span> {html.escape(it)}</span>'
+        for it, shade in zip(names, find_colours(names), strict=True)
+    )
+    st.html(f'<div style="display:flex;flex-wrap:wrap;gap:.25rem 1rem">{"".join(entries)}</div>')
+
+
+def draw_histogram(feature: dict[str, Any], classes: Sequence[str], entered: Any) -> Spec:
+    """Stacked by class, with a mark at the value entered.
+
+    `classes` are those that have a colour of their own; all others are one.
+    """
+    counts = _count_by_class(feature, classes)
+    if feature["type"] == "number":
+        return _draw_bins(feature, counts, entered)
+    return _draw_values(feature, counts, entered)
+
+
+def draw_drift(feature: dict[str, Any], observed: Sequence[int]) -> Spec:
+    """Shares of the training table and of what was asked, in the same bins."""
+    trained = [sum(column) for column in zip(*feature["histogram"]["counts"].values(), strict=True)]
+    kinds = {texts.TRAINED(): trained, texts.ANSWERED(): observed}
+    rows = [
+        {"bin": bin_, "of": kind, "share": count / max(sum(counts), 1)}
+        for kind, counts in kinds.items()
+        for bin_, count in zip(_name_bins(feature), counts, strict=True)
+    ]
+    axis = {"labelOverlap": True, "labelLimit": 80, "labelAngle": 0}
+    percent = {"format": "%", "tickCount": 3}
+    return {
+        "data": {"values": rows},
+        "height": HEIGHT,
+        "mark": {"type": "bar", "opacity": 0.75},
+        "encoding": {
+            "x": name("bin", sort=None, title=texts.label(feature), axis=axis),
+            "xOffset": name("of", sort=None),
+            "y": number("share", title=texts.SHARE_OF_ROWS(), axis=percent),
+            "color": colour(list(kinds), "of"),
+        },
+    }
+
+
+def _draw_bins(feature: dict[str, Any], counts: dict[str, list[int]], entered: Any) -> Spec:
+    edges = feature["histogram"]["edges"]
+    rows = [
+        {"from": edges[index], "to": edges[index + 1], "class": it, "rows": count}
+        for it, column in counts.items()
+        for index, count in enumerate(column)
+        if count
+    ]
+    low, high = edges[0], edges[-1]
+    marks = []
+    if entered is not None:
+        # Further out it would be all that can be seen.
+        entered = min(max(entered, low - (high - low)), high + (high - low))
+        low, high = min(low, entered), max(high, entered)
+        marks = [draw_rule(entered, "quantitative")]
+    x = number(
+        "from",
+        bin={"binned": True},
+        title=texts.label(feature),
+        scale={"domain": [low, high], "nice": False, "padding": 4, "zero": False},
+        axis={"grid": False, "tickCount": 6},
+    )
+    y = number("rows", title=texts.ROWS(), stack="zero", axis=_COUNTS)
+    told = [number("from", title="≥"), number("to", title="<")]
+    bars = _draw_parts(counts, told, x=x, x2={"field": "to"}, y=y)
+    bars["mark"] |= {"binSpacing": 0}
+    return {"data": {"values": rows}, "height": HEIGHT, "layer": [bars, *marks]}
+
+
+def _draw_values(feature: dict[str, Any], counts: dict[str, list[int]], entered: Any) -> Spec:
+    values = [False, True] if feature["type"] == "boolean" else feature["values"]
+    totals = [sum(column[index] for column in counts.values()) for index in range(len(values))]
+    shown = _choose_values(values, totals, entered)
+    rows = [
+        {"value": texts.value(values[index]), "class": it, "rows": column[index]}
+        for index in shown
+        for it, column in counts.items()
+    ]
+    title = f"{texts.ROWS()} · {texts.label(feature)}"
+    x = number("rows", title=title, stack="zero", axis={"grid": False, **_COUNTS})
+    bars = _draw_parts(counts, [name("value", title=texts.label(feature))], x=x)
+    marks = [
+        _point_at(texts.value(values[index]), totals[index])
+        for index in shown
+        if values[index] == entered
+    ]
+    return {
+        "data": {"values": rows},
+        "height": max(HEIGHT, ROW_HEIGHT * len(shown) + AXIS_HEIGHT),
+        "encoding": {"y": name_rows("value")},
+        "layer": [bars, *marks],
+    }
+
+
+def _draw_parts(counts: dict[str, list[int]], told: list[Spec], **channels: Spec) -> Spec:
+    """Bars in parts of their class's colours, without a legend of their own."""
+    rows = number("rows", title=texts.ROWS())
+    tooltip = [*told, name("class", title=texts.CLASS()), rows]
+    shades = colour(list(counts)) | {"legend": None}
+    return {"mark": {"type": "bar"}, "encoding": {**channels, "color": shades, "tooltip": tooltip}}
+
+
+def _point_at(value: str, rows: int) -> Spec:
+    return {
+        "data": {"values": [{"value": value, "rows": rows}]},
+        "mark": {"type": "text", "text": "◀", "align": "left", "dx": 3, "color": ink()},
+        "encoding": {"x": number("rows")},
+    }
+
+
+def _choose_values(values: Sequence[Any], totals: Sequence[int], entered: Any) -> list[int]:
+    """Indices of the most frequent ones, the one entered among them."""
+    ranked = sorted(range(len(values)), key=lambda it: (values[it] != entered, -totals[it]))
+    return sorted(ranked[:MOST_BARS])
+
+
+def _count_by_class(feature: dict[str, Any], classes: Sequence[str]) -> dict[str, list[int]]:
+    """Counts of the classes shown, and those of all others added up."""
+    counts = feature["histogram"]["counts"]
+    shown = {it: counts[it] for it in classes if it in counts}
+    left = [row for it, row in counts.items() if it not in shown]
+    if not left:
+        return shown
+    return shown | {name_others(counts): [sum(column) for column in zip(*left, strict=True)]}
+
+
+def _name_bins(feature: dict[str, Any]) -> list[str]:
+    if feature["type"] == "category":
+        return list(feature["values"])
+    if feature["type"] == "boolean":
+        return [texts.value(False), texts.value(True)]
+    return [texts.value(float(f"{edge:.4g}")) for edge in feature["histogram"]["edges"][:-1]]

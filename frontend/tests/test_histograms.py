@@ -1,0 +1,69 @@
+from mixed import category, number
+
+import drawing
+import texts
+from histograms import draw_histogram, name_classes
+
+MANY = {f"class {index}": 1 / 50 for index in range(50)}
+
+
+def counted(feature, counts, edges=None):
+    histogram = {"counts": counts, "missing": {}} | ({"edges": edges} if edges else {})
+    return feature | {"histogram": histogram}
+
+
+def rows(spec):
+    return spec["data"]["values"]
+
+
+def test_a_value_far_outside_does_not_squeeze_the_histogram():
+    feature = counted(number("age"), {"no": [3, 4]}, [0, 5, 10])
+
+    spec = draw_histogram(feature, ["no"], 1e300)
+
+    assert spec["layer"][0]["encoding"]["x"]["scale"]["domain"] == [0, 20]
+    assert spec["layer"][1]["data"] == {"values": [{"x": 20}]}
+
+
+def test_a_missing_value_has_no_line():
+    feature = counted(number("age"), {"no": [3, 4]}, [0, 5, 10])
+
+    assert len(draw_histogram(feature, ["no"], None)["layer"]) == 1
+
+
+def test_classes_without_a_colour_of_their_own_are_drawn_as_others():
+    counts = {name: [1, 2] for name in MANY}
+    feature = counted(number("age"), counts, [0, 5, 10])
+    classes = name_classes(list(MANY), MANY | {"class 40": 0.3})
+
+    spec = draw_histogram(feature, classes, None)
+
+    assert "class 40" in classes
+    assert len(classes) == 5
+    assert sum(row["rows"] for row in rows(spec)) == 150
+    assert {row["class"] for row in rows(spec)} == {*classes, texts.OTHERS()}
+    colours = spec["layer"][0]["encoding"]["color"]["scale"]["range"]
+    assert colours[-1] == drawing.GREY
+    assert len(set(colours)) == 6
+
+
+def test_a_class_called_others_is_not_all_others():
+    counts = {name: [1] for name in [*MANY, "others"]}
+    feature = counted(category("sex", ["a", "b"]), {k: [1, 1] for k in counts})
+
+    spec = draw_histogram(feature, ["others", "class 1"], "a")
+
+    assert {row["class"] for row in rows(spec)} == {"others", "class 1", "(others)"}
+
+
+def test_of_many_values_the_entered_one_is_drawn():
+    values = [f"value {index}" for index in range(100)]
+    feature = counted(category("sex", values), {"no": [*range(99, -1, -1)]})
+
+    spec = draw_histogram(feature, ["no"], "value 99")
+
+    drawn = [row["value"] for row in rows(spec)]
+    assert len(drawn) == 12
+    assert drawn[0] == "value 0"
+    assert drawn[-1] == "value 99"
+    assert spec["layer"][1]["data"]["values"] == [{"value": "value 99", "rows": 0}]
