@@ -67,39 +67,50 @@ def show_places(manifest: Json, made: Prediction | None) -> None:
 def show_what_if(client: BackendClient, manifest: Json, made: Prediction) -> None:
     if not made.answer["probabilities"] or not live.is_answering():
         return
-    ranked = [name for name, _ in _rank(st.session_state["explanations"].get(None, {}))]
-    labels = {it["name"]: texts.label(it) for it in manifest["features"]}
-    names = [*ranked, *(name for name in labels if name not in ranked)]
     st.header(texts.WHAT_IF(), anchor=False)
     st.caption(texts.WHAT_IF_CAPTION())
-    name = st.selectbox(texts.MOVED_FEATURE(), names, format_func=labels.__getitem__, key="moved")
-    explanation = _explain(client, made, name)
+    feature = _choose_feature(manifest)
+    explanation = _explain(client, made, feature["name"])
     if explanation is None:
         return
     if "refusal" in explanation:
         st.caption(texts.plain(texts.WHY_NOT(detail=explanation["refusal"].detail)))
         return
-    curve = explanation["curve"]
-    points, probabilities = curve["values"], curve["probabilities"]
+    _show_curve(feature, explanation["curve"], made)
+
+
+def _choose_feature(manifest: Json) -> Json:
+    """At first the one that moves the answer most."""
+    ranked = [name for name, _ in _rank(st.session_state["explanations"].get(None, {}))]
+    features: dict[str, Json] = {feature["name"]: feature for feature in manifest["features"]}
+    names: list[str] = [*ranked, *(name for name in features if name not in ranked)]
+    chosen: str = st.selectbox(
+        texts.MOVED_FEATURE(),
+        names,
+        format_func=lambda name: texts.label(features[name]),
+        key="moved",
+    )
+    return features[chosen]
+
+
+def _show_curve(feature: Json, curve: Json, made: Prediction) -> None:
+    points, name = curve["values"], texts.label(feature)
     said = [texts.value(point) for point in points]
     at = st.select_slider(
-        texts.plain(labels[name]),
+        texts.plain(name),
         range(len(points)),
-        value=_find_nearest(points, made.inputs[name]),
+        value=_find_nearest(points, made.inputs[feature["name"]]),
         format_func=said.__getitem__,
-        key=f"what if {name} {made.answer['prediction_id']}",
+        key=f"what if {feature['name']} {made.answer['prediction_id']}",
     )
-    shares = {label: column[at] for label, column in probabilities.items()}
-    label = max(shares, key=lambda it: shares[it] if shares[it] is not None else -1)
-    if shares[label] is None:
-        return
-    share = texts.percent(shares[label])
-    changed = {"feature": texts.plain(labels[name]), "value": texts.plain(said[at])}
-    st.markdown(texts.WOULD_BE(label=f"**{texts.plain(label)}**", share=share, **changed))
-    is_number = all(isinstance(it, float | int) and not isinstance(it, bool) for it in points)
-    shown = points if is_number else said
-    spec = charts.draw_curve(labels[name], shown, probabilities, at)
-    show(spec, texts.CURVE_OF(feature=labels[name]))
+    shares = {label: column[at] or 0 for label, column in curve["probabilities"].items()}
+    label = max(shares, key=shares.__getitem__)
+    changed = {"feature": texts.plain(name), "value": texts.plain(said[at])}
+    would_be = {"label": f"**{texts.plain(label)}**", "share": texts.percent(shares[label])}
+    st.markdown(texts.WOULD_BE(**changed, **would_be))
+    shown = points if feature["type"] == "number" else said
+    spec = charts.draw_curve(name, shown, curve["probabilities"], at)
+    show(spec, texts.CURVE_OF(feature=name))
 
 
 def show_history() -> None:
