@@ -68,6 +68,8 @@ def running_relay(
             self.send_response(status)
             self.send_header("Content-Type", content_type)
             self.send_header("Content-Length", str(len(content)))
+            # Or a client would go on with it on the same connection when it is no longer there.
+            self.send_header("Connection", "close")
             self.end_headers()
             self.wfile.write(content)
 

@@ -499,7 +499,7 @@ def test_names_from_tables_are_never_markdown(open_page, tmp_path):
 def test_hundreds_of_features_and_many_classes_have_their_form(open_page, tmp_path):
     values = [f"value {index}" for index in range(100)]
     features = [number("first")]
-    for index in range(66):
+    for index in range(30):
         features += [number(f"a{index}", nullable=True), boolean(f"b{index}", nullable=True)]
         features += [category(f"c{index}", values, nullable=True)]
     publish(tmp_path, features, classes=[f"class {index}" for index in range(50)])
