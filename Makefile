@@ -52,7 +52,8 @@ SIGNING = $(1)/signing.py $(2)/private/model_signing_key.pem $(2)/public/model_p
 
 .PHONY: test
 test: $(VENV)/installed ## Test everything but Docker
-	@for service in $(SERVICES); do \
+	@echo "== backend" && cd backend && $(BIN)/python -m pytest -n 2
+	@for service in frontend mlflow; do \
 	  echo "== $$service" && (cd $$service && $(BIN)/python -m pytest) || exit 1; \
 	done
 	@echo "== what spans services" && $(BIN)/python -m pytest tests --ignore tests/e2e

@@ -58,7 +58,7 @@ class BackendClient:
         if key:
             self._session.headers["X-API-Key"] = key
         # Once more where no connection came about: then nothing has been sent.
-        once = Retry(connect=1, read=0, redirect=0, status=0, other=0, allowed_methods=None)
+        once = Retry(connect=1, read=0, redirect=0, other=0, respect_retry_after_header=False)
         for scheme in ("http://", "https://"):
             self._session.mount(scheme, HTTPAdapter(max_retries=once, pool_maxsize=32))
 

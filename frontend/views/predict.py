@@ -51,7 +51,7 @@ def take_from_address() -> None:
 
 
 def fill_in(example: fields.Instance) -> None:
-    st.session_state["empty"] = []
+    st.session_state["empty"], st.session_state["refusal"] = [], None
     fields.fill(features, example)
 
 
