@@ -136,7 +136,7 @@ def draw_pairs(shares: dict[str, dict[str, float]], title: str) -> Spec:
         "encoding": {
             "y": name_rows("name"),
             "yOffset": name("of", sort=None),
-            "x": number("share", title=title, axis={"grid": False, "format": "%"}),
+            "x": number("share", title=title, axis={"grid": False, "format": "%", "tickCount": 5}),
             "color": colour(kinds, "of"),
             "tooltip": [name("name"), name("of"), number("share", format=".1%")],
         },

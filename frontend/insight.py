@@ -96,13 +96,15 @@ def _choose_feature(manifest: Json) -> Json:
 def _show_curve(feature: Json, curve: Json, made: Prediction) -> None:
     points, name = curve["values"], texts.label(feature)
     said = [texts.value(point) for point in points]
-    at = st.select_slider(
-        texts.plain(name),
-        range(len(points)),
-        value=_find_nearest(points, made.inputs[feature["name"]]),
-        format_func=said.__getitem__,
-        key=f"what if {feature['name']} {made.answer['prediction_id']}",
-    )
+    at = _find_nearest(points, made.inputs[feature["name"]])
+    if len(points) > 1:
+        at = st.select_slider(
+            texts.plain(name),
+            range(len(points)),
+            value=at,
+            format_func=said.__getitem__,
+            key=f"what if {feature['name']} {made.answer['prediction_id']}",
+        )
     shares = {label: column[at] or 0 for label, column in curve["probabilities"].items()}
     label = max(shares, key=shares.__getitem__)
     changed = {"feature": texts.plain(name), "value": texts.plain(said[at])}

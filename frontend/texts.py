@@ -203,8 +203,9 @@ UPLOAD = Sentence(
 )
 PREVIEW = Sentence("The first rows of {file}", "Les premières lignes de {file}")
 PREVIEW_FAILED = Sentence(
-    "{file} cannot be read as {kind}. Is it complete, and of that format?",
-    "{file} ne peut pas être lu comme {kind}. Est-il complet, et bien dans ce format ?",
+    "{file} cannot be read as {kind}. Is it complete, of that format, and if it is text in UTF-8?",
+    "{file} ne peut pas être lu comme {kind}. Est-il complet, bien dans ce format, et en UTF-8 si "
+    "c'est du texte ?",
 )
 OTHER_SEPARATOR = Sentence(
     "The columns of this file seem to be separated by {mark}. Save it with commas.",

@@ -31,7 +31,7 @@ def boolean(name: str, *, nullable: bool = False) -> dict[str, Any]:
 
 
 def category(name: str, values: list[str], *, nullable: bool = False) -> dict[str, Any]:
-    mode = {"mode": values[1], "nullable": nullable}
+    mode = {"mode": values[-1] if len(values) < 3 else values[1], "nullable": nullable}
     return {"name": name, "type": "category", "values": values} | mode
 
 

@@ -407,6 +407,18 @@ def test_what_if_of_a_category_goes_through_its_values(mixed_url, open_page):
     assert not page.exception
 
 
+def test_what_if_of_a_category_with_one_value_moves_nothing(open_page, tmp_path):
+    publish(tmp_path, [number("age"), category("only", ["x"]) | {"mode": "x"}])
+    with serve(tmp_path) as url:
+        wait_until_ready(url)
+        page = predict(open_page(url))
+        page.selectbox(key="moved").set_value("only").run()
+
+    assert not page.exception
+    assert not page.select_slider
+    assert [it.value for it in page.markdown if "With Only = x it would be" in it.value]
+
+
 def test_a_value_called_missing_is_a_value(open_page, tmp_path):
     publish(tmp_path, [number("age"), category("island", ["Dream", "Missing"], nullable=True)])
     with serve(tmp_path) as url:
