@@ -273,7 +273,7 @@ class Explanation(BaseModel):
     prediction_class: str
     probability: float
     contributions: list[Contribution]
-    curve: Curve | None = None
+    curve: Annotated[Curve | None, Field(exclude_if=_is_none)] = None
 
 
 class RowPrediction(BaseModel):
