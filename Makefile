@@ -103,6 +103,8 @@ lock: $(VENV)/installed ## Lock the dependencies with hashes; ARGS=--upgrade for
 	  rm -f $$service/requirements.txt && \
 	  $(LOCK) --group $$service --constraint requirements-dev.txt --output-file $$service/requirements.txt; \
 	done
+	rm -f backend/requirements-tracing.txt && \
+	  $(LOCK) --group tracing --constraint requirements-dev.txt --output-file backend/requirements-tracing.txt
 	$(LOCK) $(ARGS) --group azure --constraint backend/requirements.txt \
 	  --output-file mlflow/requirements-azure.txt
 
