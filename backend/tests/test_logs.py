@@ -1,0 +1,173 @@
+import io
+import json
+import logging
+import re
+import subprocess
+import sys
+
+import pytest
+import requests
+from conftest import SETOSA, VERSION
+from processes import ROOT, environment, find_free_port, wait_until
+
+from logs import Answered, JsonFormatter, RequestLog, TextFormatter, request_id
+
+WRONG = ["", " ", "a b", "a\nb", "x" * 129, "h\u00e9", 'a"b', "{}"]
+
+
+@pytest.mark.parametrize("path", ["/predict", "/predict?version=" + VERSION, "/explain"])
+def test_the_callers_request_id_comes_back(client, path):
+    response = client.post(path, json=SETOSA, headers={"X-Request-ID": "order-4711:a/b+c=="})
+
+    assert response.headers["x-request-id"] == "order-4711:a/b+c=="
+
+
+@pytest.mark.parametrize("sent", WRONG)
+@pytest.mark.parametrize("path", ["/predict", "/explain"])
+def test_a_request_id_that_is_not_fit_for_a_log_is_replaced(client, path, sent):
+    headers = {"X-Request-ID": sent.encode("latin-1")}
+
+    response = client.post(path, json=SETOSA, headers=headers)
+
+    assert re.fullmatch(r"[0-9a-f]{32}", response.headers["x-request-id"])
+
+
+def test_a_prediction_without_a_request_id_is_called_by_its_own(client):
+    response = client.post("/predict", json=SETOSA)
+
+    assert response.headers["x-request-id"] == response.json()["prediction_id"]
+
+
+@pytest.mark.parametrize(
+    "path", ["/predict", "/nothing", "/models/nothing", "/feedback?name=x&limit=0"]
+)
+def test_a_problem_names_its_request(start_journal, path):
+    client = start_journal()
+    method = "POST" if path == "/predict" else "GET"
+
+    problem = client.request(method, path, json={}, headers={"X-Request-ID": "mine"}).json()
+
+    assert problem["request_id"] == "mine"
+
+
+@pytest.fixture
+def service(publish, tmp_path):
+    """Starts a real backend, and gives what it asks and how to read its log's lines."""
+    publish()
+    running = []
+
+    def start(**settings):
+        port, log = find_free_port(), tmp_path / "log"
+        command = [sys.executable, "-m", "uvicorn", "main:app", "--port", str(port)]
+        url = f"http://127.0.0.1:{port}"
+        variables = {"MODELS_DIR": tmp_path, "JOURNAL": "off", **settings}
+        with log.open("w") as output:
+            running.append(
+                subprocess.Popen(
+                    command,
+                    cwd=ROOT / "backend",
+                    env=environment(**variables),
+                    stderr=output,
+                    stdout=output,
+                )
+            )
+        wait_until(lambda: requests.get(f"{url}/health/ready", timeout=5).ok)
+        return url, lambda: log.read_text().splitlines()
+
+    yield start
+    for process in running:
+        process.kill()
+        process.wait()
+
+
+def ask_all_sorts(url):
+    """Requests with ids of their own, and values that must not be told."""
+    secret = SETOSA | {"sepal_length": 4.7110815}
+    for name, path, body in (
+        ("plain", "/predict", secret),
+        ("long", "/predict?version=" + VERSION, secret),
+        ("wrong", "/predict", secret | {"petal_width": "secret"}),
+        ("lost", "/nothing?secret", {}),
+    ):
+        requests.post(url + path, json=body, headers={"X-Request-ID": name}, timeout=5)
+
+
+def find(lines, name):
+    return [line for line in lines if name in line]
+
+
+def test_each_request_has_one_line_of_text(service):
+    url, lines = service()
+    ask_all_sorts(url)
+
+    wait_until(lambda: all(find(lines(), f"request_id={it}") for it in ("plain", "lost")))
+    asked = {"plain": "/predict 200", "long": "/predict 200", "wrong": "/predict 422"}
+    for name, said in (asked | {"lost": "none 404"}).items():
+        route, status = said.split()
+        [line] = find(lines(), f"request_id={name}")
+        assert re.fullmatch(
+            rf"INFO: access: request method=POST route={route} status={status} "
+            rf"seconds=0\.\d{{6}} request_id={name}",
+            line,
+        )
+    assert not find(lines(), "4.7110815")
+    assert not find(lines(), "secret")
+
+
+def test_each_line_is_an_object_where_json_is_wanted(service):
+    url, lines = service(LOG_FORMAT="json")
+    ask_all_sorts(url)
+
+    wait_until(lambda: all(find(lines(), f'"{it}"') for it in ("plain", "lost")))
+    entries = [json.loads(line) for line in lines()]
+    found = {it["request_id"]: it for it in entries if it["logger"] == "access"}
+    assert found["plain"]["status"] == 200
+    assert found["plain"]["route"] == "/predict"
+    assert found["wrong"]["status"] == 422
+    assert 0 < found["plain"]["seconds"] < 5
+    assert re.fullmatch(r"20\d\d-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", found["plain"]["time"])
+    assert any("model live" in it["message"] for it in entries)
+    assert any("Uvicorn running" in it["message"] for it in entries)
+
+
+def test_warnings_only_are_written_where_that_is_the_level(service):
+    url, lines = service(LOG_LEVEL="WARNING")
+    ask_all_sorts(url)
+
+    assert lines() == []
+
+
+@pytest.fixture
+def named():
+    token = request_id.set("mine")
+    yield
+    request_id.reset(token)
+
+
+def make_record(error=None):
+    return logging.LogRecord("live", logging.ERROR, "", 0, "model %s", ("refused",), error)
+
+
+@pytest.mark.usefixtures("named")
+def test_an_events_line_has_the_id_of_its_request():
+    assert TextFormatter().format(make_record()) == "ERROR: live: model refused request_id=mine"
+    assert json.loads(JsonFormatter().format(make_record()))["request_id"] == "mine"
+
+
+def test_a_traceback_stays_in_its_line_of_json():
+    try:
+        raise ValueError("two\nlines")
+    except ValueError:
+        line = JsonFormatter().format(make_record(sys.exc_info()))
+
+    assert "\n" not in line
+    assert "two\nlines" in json.loads(line)["exception"]
+
+
+def test_a_log_that_nobody_reads_any_more_stops_nothing():
+    stream = io.StringIO()
+    stream.close()
+
+    RequestLog(stream, is_json=True).write(Answered("GET", "/", 200, 0.1, "x"))
+
+    assert stream.closed
