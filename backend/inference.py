@@ -4,16 +4,17 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import partial
 from math import nan
-from os import urandom
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from binning import ModelBins
 from counts import ClassCounts
 from engines.engine import Engine, Probabilities
 from engines.sharing import SharedCall
 from errors import Fault, InvalidInstance, shorten
+from identifiers import make_identifier
 from instances import MAX_FAULTS, InstanceReader, describe_range, point_to
 from schemas import (
     Boolean,
@@ -42,6 +43,7 @@ class Model:
         self.version = description.version
         self.classes = description.target.classes
         self.counts = ClassCounts(self.classes)
+        self.bins = ModelBins(description.features)
         self.names = [feature.name for feature in description.features]
         self.signature: SignatureState = "none"
         self.remarks: list[str] = []
@@ -79,7 +81,8 @@ class Model:
         else:
             answer = (probabilities.index(max(probabilities)), probabilities)
         prediction = self.describe(values, answer)
-        self.counts.singles[answer[0]] += 1
+        index, probabilities = answer
+        self.counts.add(index, probabilities[index] if probabilities else None)
         return prediction
 
     def answer_many(self, instances: list[list[Value]]) -> list[Answer]:
@@ -100,7 +103,7 @@ class Model:
             "prediction_class": self.classes[index],
             "probabilities": named or None,
             "model_version": self.version,
-            "prediction_id": urandom(16).hex(),
+            "prediction_id": make_identifier(),
             "warnings": self._warn_of(values),
         }
 

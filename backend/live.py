@@ -27,7 +27,7 @@ class LiveModel:
     def __init__(self, directory: Path, load: Load, instruments: Instruments) -> None:
         self._directory = directory
         self._load = load
-        self._instruments = instruments
+        self.instruments = instruments
         self._model: Model | None = None
         self._file: PublishedFile | None = None
         self._gone = False
@@ -45,6 +45,10 @@ class LiveModel:
     def gone(self) -> bool:
         """Whether the live model is only in memory, its file and all others deleted."""
         return self._gone
+
+    @property
+    def live_version(self) -> str | None:
+        return self._model.version if self._model else None
 
     def model(self) -> Model:
         """Raises NoModelPublished while there is none."""
@@ -69,6 +73,11 @@ class LiveModel:
         """Serve the newest model that is fit to; keep the present one where there is none."""
         files = find_published(self._directory)
         self._forget(files)
+        self._serve_newest(files)
+        newer = (it for it in files if self._file is None or it.version > self._file.version)
+        self.instruments.note_refused(sum(self.refusal_of(it) is not None for it in newer))
+
+    def _serve_newest(self, files: list[PublishedFile]) -> None:
         for file in files:
             if self._file and file.path == self._file.path:
                 self._gone = False
@@ -84,7 +93,7 @@ class LiveModel:
         if model is None:
             return False
         self._model, self._file, self._gone = model, file, False
-        self._instruments.live(model)
+        self.instruments.live(model)
         log.info("model live version=%s signature=%s", model.version, model.signature)
         return True
 
@@ -109,7 +118,7 @@ class LiveModel:
         # A file that is still being written is refused twice a second, and worth one line.
         if before is None or before.reason != refusal.reason:
             log.error("model refused file=%s reason=%s", file.path.name, refusal)
-            self._instruments.refused(refusal.reason)
+            self.instruments.refused(refusal.reason)
 
     def _forget(self, files: list[PublishedFile]) -> None:
         """Drop what is known of files that are gone."""
@@ -145,6 +154,7 @@ async def watch(live: LiveModel) -> None:
     while True:
         try:
             await asyncio.to_thread(live.refresh)
+            await asyncio.to_thread(live.instruments.share)
             live.trouble = None
         except Exception as error:  # whatever it is, newer models have to go live
             if live.trouble != (trouble := str(error)):  # once, not at every look

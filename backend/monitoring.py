@@ -1,26 +1,109 @@
-"""Tells what this process has counted so far."""
+"""Tells what the service has counted so far."""
 
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from math import isinf
 
-from errors import NoModelPublished
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
+from prometheus_client.metrics_core import Metric
+
 from inference import Model
 from instrumentation import Bucket, Instruments
-from live import LiveModel
-from schemas import CountedPredictions, Monitoring, Quantiles, RouteRequests
+from journal.reading import Report
+from journal.recorder import Recorder
+from reports import (
+    CountedPredictions,
+    DriftWindow,
+    JournalState,
+    Monitoring,
+    Quantiles,
+    RouteRequests,
+    ShadowReport,
+)
+
+SHOWN_WINDOW = "day"  # in the metrics, which have one
 
 
-def take_snapshot(instruments: Instruments, live: LiveModel) -> Monitoring:
-    model = None
-    with suppress(NoModelPublished):
-        model = live.model()
+def take_snapshot(
+    instruments: Instruments, model: Model | None, recorder: Recorder | None, report: Report
+) -> Monitoring:
+    """`report` is the journal's of the model."""
     return Monitoring(
         model_version=model.version if model else None,
         since=instruments.since,
         requests=_list_requests(instruments),
-        predictions=_count_predictions(model) if model else None,
+        predictions=_count_predictions(instruments, model) if model else None,
+        journal=_tell_journal(recorder, report) if recorder else None,
+        drift=report.drift,
+        accuracy=report.accuracy,
+        shadow=report.shadow,
+    )
+
+
+def expose_report(report: Report) -> Iterator[Metric]:
+    """What the journal says, for Prometheus."""
+    for window in report.drift.windows if report.drift else ():
+        if window.window == SHOWN_WINDOW:
+            yield from _expose_drift(window)
+    if report.accuracy:
+        live = report.accuracy.versions[0]
+        said = "Predictions of the live version that have labels."
+        yield GaugeMetricFamily("model_labelled_predictions", said, live.count)
+        said = "The share of them that was right."
+        yield from _expose("model_accuracy_ratio", said, live.accuracy)
+    if report.shadow:
+        yield from _expose_shadow(report.shadow)
+
+
+def expose_recorder(recorder: Recorder) -> Iterator[Metric]:
+    """How the journal keeps up, for Prometheus."""
+    said = "The age of the oldest prediction that is not written yet."
+    yield GaugeMetricFamily("journal_lag_seconds", said, recorder.lag_seconds)
+    said = "1 where what was last to be written is."
+    yield GaugeMetricFamily("journal_up", said, recorder.trouble is None)
+    said = "Predictions that are written, the rows of tables among them."
+    yield CounterMetricFamily("journal_written_predictions", said, recorder.written)
+    said = "Predictions that never will be written."
+    yield CounterMetricFamily("journal_lost_predictions", said, recorder.lost)
+
+
+def _expose_drift(window: DriftWindow) -> Iterator[Metric]:
+    psi = GaugeMetricFamily(
+        "model_feature_psi", "Drift over the last day, by feature.", labels=["feature"]
+    )
+    shifted = GaugeMetricFamily(
+        "model_feature_shifted", "1 where it is a shift.", labels=["feature"]
+    )
+    for it in window.features:
+        if it.psi is not None:
+            psi.add_metric([it.feature], it.psi)
+            shifted.add_metric([it.feature], it.verdict == "shifted")
+    yield psi
+    yield shifted
+    yield from _expose("model_class_psi", "Drift of the predicted classes.", window.classes.psi)
+    said = "Rows answered over the last day."
+    yield GaugeMetricFamily("model_drift_rows", said, window.rows)
+
+
+def _expose_shadow(shadow: ShadowReport) -> Iterator[Metric]:
+    said = "Predictions that the shadow answered too."
+    yield GaugeMetricFamily("shadow_answers", said, shadow.answered)
+    said = "The share of them in which both agree."
+    yield from _expose("shadow_agreement_ratio", said, shadow.agreement)
+    said = "The share of the shadow's answers to labelled predictions that was right."
+    yield from _expose("shadow_accuracy_ratio", said, shadow.accuracy)
+
+
+def _expose(name: str, said: str, value: float | None) -> Iterator[Metric]:
+    if value is not None:
+        yield GaugeMetricFamily(name, said, value)
+
+
+def _tell_journal(recorder: Recorder, report: Report) -> JournalState:
+    return JournalState(
+        lag_seconds=recorder.lag_seconds,
+        lost=recorder.lost,
+        trouble=recorder.trouble or report.trouble,
     )
 
 
@@ -38,8 +121,8 @@ def _list_requests(instruments: Instruments) -> list[RouteRequests]:
     return sorted(requests, key=lambda it: (-it.count, it.route))
 
 
-def _count_predictions(model: Model) -> CountedPredictions:
-    by_class = model.counts.by_class()
+def _count_predictions(instruments: Instruments, model: Model) -> CountedPredictions:
+    by_class = instruments.by_class(model)
     return CountedPredictions(count=sum(by_class.values()), by_class=by_class)
 
 

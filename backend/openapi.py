@@ -6,7 +6,7 @@ from typing import Any
 
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
-from pydantic import BaseModel
+from pydantic import BaseModel, TypeAdapter
 
 from errors import NoModelPublished
 from inference import Model
@@ -75,6 +75,12 @@ def describe_body(
     }
     content = {"application/json": {"schema": whole}} | others
     return {"requestBody": {"required": required, "content": content}}
+
+
+def describe_type(kind: TypeAdapter[Any]) -> Any:
+    """A schema without references."""
+    schema = kind.json_schema()
+    return _resolve(schema, schema.get("$defs", {}))
 
 
 def _resolve(schema: Any, definitions: dict[str, Any]) -> Any:

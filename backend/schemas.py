@@ -313,45 +313,38 @@ class Readiness(BaseModel):
     detail: str | None = None
 
 
-class Quantiles(BaseModel):
-    """Null where nothing was counted."""
+class Label(BaseModel):
+    """What an earlier prediction should have been."""
 
-    p50: float | None
-    p90: float | None
-    p99: float | None
+    model_config = ConfigDict(extra="forbid")
 
-
-class RouteRequests(BaseModel):
-    """What one route has answered."""
-
-    route: str
-    count: int
-    by_status: dict[str, int]
-    latency_seconds: Quantiles
+    prediction_id: Annotated[str, Field(max_length=100)]
+    label: Annotated[str, Field(max_length=1000)]
 
 
-class CountedPredictions(BaseModel):
-    """Rows answered by the live model since it went live, by each of its classes."""
+class Recorded(BaseModel):
+    """How many labels are kept by this request."""
 
-    count: int
-    by_class: dict[str, int]
+    recorded: int
 
 
-class Monitoring(BaseModel):
-    """What one process has counted `since` it started; the most asked route is first.
-
-    `predictions` and `model_version` are null while no model is live; `drift` and `accuracy` are
-    not known yet.
-    """
+class Labelled(BaseModel):
+    """A prediction and what it should have been."""
 
     model_config = ConfigDict(protected_namespaces=())
 
-    model_version: str | None
-    since: datetime
-    requests: list[RouteRequests]
-    predictions: CountedPredictions | None
-    drift: None = None
-    accuracy: None = None
+    prediction_id: str
+    model_version: str
+    inputs: dict[str, Value]
+    label: str
+    prediction_class: str
+
+
+class LabelledPage(BaseModel):
+    """`next` is where to go on after, null at the end."""
+
+    feedback: list[Labelled]
+    next: str | None
 
 
 class Problem(BaseModel):
@@ -361,3 +354,4 @@ class Problem(BaseModel):
     status: int
     detail: str
     errors: list[dict[str, str | int]] | None = None
+    request_id: str | None = None

@@ -8,6 +8,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from inference import Model
+from journal.counting import TableCounter
 
 CLASS = "prediction_class"
 VERSION = b"model_version"
@@ -25,11 +26,12 @@ class Scored(NamedTuple):
 class Answers:
     """The columns that a model adds to a table: null where it has no answer to a row."""
 
-    def __init__(self, model: Model) -> None:
+    def __init__(self, model: Model, counter: TableCounter) -> None:
         has_probabilities = hasattr(model.estimator, "predict_proba")
         self.version = model.version
         self.classes = model.classes if has_probabilities else []
         self.names = [CLASS, *(f"probability_{name}" for name in self.classes)]
+        self.counter = counter
         self._model = model
         self._labels = pa.array(model.classes)
         self.json_labels = pa.array([json.dumps(name) for name in model.classes])
@@ -45,7 +47,7 @@ class Answers:
     def ask(self, X: Array) -> list[Any]:
         """Arrays of n answers for X of shape (n, f), counted."""
         indices, probabilities = self._model.answer(X)
-        self._model.counts.add_table(indices)
+        self.counter.add(X, indices, probabilities)
         unanswered = indices < 0
         mask = unanswered if unanswered.any() else None
         encoded = pa.array(indices.astype(np.int32), mask=mask)

@@ -1,6 +1,6 @@
 """Scores a table: first all of it is looked at, then it is answered a chunk at a time."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from threading import Event
 from typing import Any, NamedTuple
 
@@ -25,6 +25,8 @@ from batch.writers import (
 )
 from errors import InvalidTable, MalformedTable, TableFault, shorten
 from inference import Model
+from journal.counting import TableCounter
+from journal.recorder import Recorder
 
 OPENERS: dict[Format, Callable[[bytes, int, Limits], Table]] = {
     Format.ARROW: open_arrow,
@@ -50,6 +52,7 @@ class Job(NamedTuple):
     sent: Format
     wanted: Format
     limits: Limits
+    recorder: Recorder | None
 
 
 def score(body: bytes, job: Job, left: Event) -> Pieces:
@@ -57,7 +60,7 @@ def score(body: bytes, job: Job, left: Event) -> Pieces:
     if not body:
         raise MalformedTable("The body is empty. Send a table.")
     table, write = _open(body, job)
-    answers = Answers(job.model)
+    answers = Answers(job.model, TableCounter(job.model, job.recorder))
     columns = Columns(job.model.description.features, table.schema, table.is_text)
     schema = table.schema
     if job.wanted not in (Format.CSV, Format.JSON):
@@ -71,11 +74,15 @@ def score(body: bytes, job: Job, left: Event) -> Pieces:
             yield chunk
 
     _check(read(), columns)
-    rows = (
-        Scored(_fit(chunk, schema, columns), answers.ask(columns.to_array(chunk)))
-        for chunk in read()
-    )
-    return write(rows, answers, schema)
+
+    def answer() -> Iterator[Scored]:
+        try:
+            for chunk in read():
+                yield Scored(_fit(chunk, schema, columns), answers.ask(columns.to_array(chunk)))
+        finally:
+            answers.counter.close()
+
+    return write(answer(), answers, schema)
 
 
 def _open(body: bytes, job: Job) -> tuple[Table, Writer]:

@@ -7,7 +7,8 @@ from typing import Any
 from pydantic_core import to_json
 
 from errors import InvalidInstance, InvalidTensors
-from inference import Model
+from inference import Array, Model
+from journal.counting import TableCounter
 from open_inference.inputs import list_some, to_array
 from open_inference.messages import HEADER, Message, read_json, read_request, write_response
 from open_inference.outputs import answer, write_outputs
@@ -23,7 +24,9 @@ from open_inference.tensors import TEXT, read_tensor
 from schemas import Boolean, Category, Feature, PublishedModel, Value
 
 
-def infer(model: Model, body: bytes, headers: Mapping[str, str], tally: Tally) -> Message:
+def infer(
+    model: Model, body: bytes, headers: Mapping[str, str], tally: Tally, counter: TableCounter
+) -> Message:
     """V2, from bytes to bytes; raises MalformedBody or InvalidTensors."""
     with tally.watch() as watch:
         request, inputs = read_request(body, headers.get(HEADER))
@@ -43,11 +46,11 @@ def infer(model: Model, body: bytes, headers: Mapping[str, str], tally: Tally) -
         binaries = [output.binary for output in outputs if output.binary is not None]
         message = write_response(document, binaries, headers.get("Accept-Encoding", ""))
         watch.lap()
-    model.counts.add_table(values["predict"])
+    _count(X, values, counter)
     return message
 
 
-def predict(model: Model, body: bytes, tally: Tally) -> PredictResponse:
+def predict(model: Model, body: bytes, tally: Tally, counter: TableCounter) -> PredictResponse:
     """V1; raises MalformedBody or InvalidTensors."""
     with tally.watch() as watch:
         instances = read_json(PredictRequest, body).instances
@@ -58,8 +61,13 @@ def predict(model: Model, body: bytes, tally: Tally) -> PredictResponse:
         watch.lap()
         response = PredictResponse(predictions=values["label"].tolist())
         watch.lap()
-    model.counts.add_table(values["predict"])
+    _count(X, values, counter)
     return response
+
+
+def _count(X: Array, values: dict[str, Array], counter: TableCounter) -> None:
+    counter.add(X, values["predict"], values.get("predict_proba"))
+    counter.close()
 
 
 def list_versions(published: Sequence[PublishedModel]) -> list[IndexEntry]:

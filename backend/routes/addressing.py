@@ -10,6 +10,7 @@ from fastapi import Depends, FastAPI, Request
 from bodies import read_body
 from errors import UnknownModel, shorten
 from inference import Model
+from journal.counting import TableCounter
 from live import Live
 from open_inference.tallies import Tallies
 
@@ -23,6 +24,12 @@ Answer = TypeVar("Answer")
 async def keep_tallies(_: FastAPI) -> AsyncIterator[dict[str, Tallies]]:
     """A router's lifespan: what is counted lives as long as the app."""
     yield {"tallies": Tallies()}
+
+
+def count_rows(request: Request, model: Model) -> TableCounter:
+    """A request of the open protocol is one entry of the journal, as a table is."""
+    journal = request.app.state.journal
+    return TableCounter(model, journal.recorder if journal else None)
 
 
 async def read_whole(request: Request) -> bytes:

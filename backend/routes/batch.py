@@ -55,7 +55,8 @@ async def predict_batch(
     settings = request.app.state.settings
     limits = Limits(settings.max_batch_rows, settings.max_body_bytes)
     body = await receive_body(request, limits.body_bytes)
-    job = Job(model, sent, wanted, limits)
+    journal = request.app.state.journal
+    job = Job(model, sent, wanted, limits, journal.recorder if journal else None)
     pieces = await unless_gone(request, start(place, partial(score, body, job, place.left)))
     headers = {"X-Model-Version": model.version}
     return Download(pieces, headers=headers, media_type=wanted)

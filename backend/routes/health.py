@@ -1,8 +1,6 @@
-"""Says whether the service lives, whether it can predict, and what it has counted."""
+"""Says whether the service lives, and whether it can predict."""
 
-from fastapi import APIRouter, Request, Response
-from prometheus_client import generate_latest
-from prometheus_client.exposition import CONTENT_TYPE_LATEST
+from fastapi import APIRouter
 
 from live import Live
 from problems import problem_responses
@@ -36,10 +34,3 @@ async def answer_readiness(live: Live) -> Readiness:
     model = live.model()
     detail = GONE if live.gone else None
     return Readiness(status="ready", model_version=model.version, detail=detail)
-
-
-@router.get("/metrics", summary="Counters for Prometheus", response_class=Response)
-async def expose_metrics(request: Request) -> Response:
-    """In the text format of Prometheus."""
-    instruments = request.app.state.instruments
-    return Response(generate_latest(instruments.registry), media_type=CONTENT_TYPE_LATEST)

@@ -6,7 +6,7 @@ from open_inference.exchange import predict
 from open_inference.protocol import ModelReadiness, PredictRequest, PredictResponse
 from openapi import describe_body
 from problems import failure_responses
-from routes.addressing import Counts, LiveByName, read_whole, run
+from routes.addressing import Counts, LiveByName, count_rows, read_whole, run
 
 router = APIRouter(tags=["open inference protocol"])
 
@@ -21,7 +21,7 @@ async def predict_instances(
     request: Request, model: LiveByName, tallies: Counts
 ) -> PredictResponse:
     body = await read_whole(request)
-    return await run(predict, model, body, tallies.of(model))
+    return await run(predict, model, body, tallies.of(model), count_rows(request, model))
 
 
 @router.get(

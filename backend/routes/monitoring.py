@@ -1,18 +1,57 @@
-"""Shows what this process has counted."""
+"""Shows what the service has counted."""
 
-from fastapi import APIRouter, Request
+import asyncio
+from contextlib import suppress
+from functools import partial
 
-from live import Live
-from monitoring import take_snapshot
-from schemas import Monitoring
+from fastapi import APIRouter, Request, Response
+from prometheus_client import generate_latest
+from prometheus_client.exposition import CONTENT_TYPE_LATEST
+
+from errors import NoModelPublished
+from exposition import Sum
+from inference import Model
+from journal.reading import Report
+from live import Live, LiveModel
+from monitoring import expose_report, take_snapshot
+from reports import Monitoring
 
 router = APIRouter(tags=["monitoring"])
 
 
-@router.get("/monitoring", summary="What this process has counted")
+@router.get("/monitoring", summary="What the service has counted")
 async def show_monitoring(request: Request, live: Live) -> Monitoring:
-    """Requests by route since the process started, and rows by class since the model went live.
+    """Requests by route since it started, rows by class since the model went live, and what the
+    journal tells: drift against the training table, how right the labelled predictions were.
 
-    Latencies are estimated from the buckets of `/metrics`. Drift and accuracy are not known yet.
+    Latencies are estimated from the buckets of `/metrics`.
     """
-    return take_snapshot(request.app.state.instruments, live)
+    state = request.app.state
+    model = _find(live)
+    recorder = state.journal.recorder if state.journal else None
+    report = await _read_report(request, model)
+    return take_snapshot(state.instruments, model, recorder, report)
+
+
+@router.get("/metrics", summary="Counters for Prometheus", response_class=Response)
+async def expose_metrics(request: Request, live: Live) -> Response:
+    """In the text format of Prometheus."""
+    report = await _read_report(request, _find(live))
+    everything = request.app.state.instruments.everything()
+    exposed = Sum([everything.collect, partial(expose_report, report)])
+    return Response(generate_latest(exposed), media_type=CONTENT_TYPE_LATEST)
+
+
+def _find(live: LiveModel) -> Model | None:
+    with suppress(NoModelPublished):
+        return live.model()
+    return None
+
+
+async def _read_report(request: Request, model: Model | None) -> Report:
+    """Of the journal, in a thread, as its database may be slow."""
+    journal = request.app.state.journal
+    if journal is None or model is None:
+        return Report()
+    report: Report = await asyncio.to_thread(journal.reader.report, model)
+    return report

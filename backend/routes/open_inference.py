@@ -26,7 +26,15 @@ from open_inference.protocol import (
 from open_inference.tallies import Tallies
 from openapi import describe_body
 from problems import failure_responses
-from routes.addressing import Counts, LiveByName, Versioned, keep_tallies, read_whole, run
+from routes.addressing import (
+    Counts,
+    LiveByName,
+    Versioned,
+    count_rows,
+    keep_tallies,
+    read_whole,
+    run,
+)
 from routes.models import Folder
 
 EXTENSIONS = ["binary_tensor_data", "statistics"]
@@ -142,5 +150,6 @@ async def count_version(model: Versioned, tallies: Counts) -> Statistics:
 
 async def _infer(request: Request, model: Model, tallies: Tallies) -> Response:
     body = await read_whole(request)
-    message = await run(infer, model, body, request.headers, tallies.of(model))
+    counter = count_rows(request, model)
+    message = await run(infer, model, body, request.headers, tallies.of(model), counter)
     return Response(message.body, headers=message.headers)

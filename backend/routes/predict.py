@@ -6,6 +6,7 @@ from fastapi import APIRouter, Depends, Query, Request
 
 from bodies import read_json_body
 from inference import Model
+from ledger import Entry
 from live import Live
 from problems import problem_responses
 from schemas import Prediction, Value
@@ -33,4 +34,7 @@ async def read_values(request: Request, model: Model) -> list[Value]:
 @router.post("/predict", responses=problem_responses(400, 404, 409, 413, 415, 422, 503))
 async def predict(request: Request, model: Asked) -> Prediction:
     """Class and class probabilities for one instance of the model's features."""
-    return await model.predict(await read_values(request, model))
+    values = await read_values(request, model)
+    prediction = await model.predict(values)
+    request.app.state.ledger.add(Entry(model, prediction, values))
+    return prediction

@@ -26,6 +26,29 @@ NAMES = ["sepal_length", "sepal_width", "petal_length", "petal_width"]
 SETOSA = {"sepal_length": 5.1, "sepal_width": 3.5, "petal_length": 1.4, "petal_width": 0.2}
 VERSION = "2026_11_21_T20_44_20"
 
+# As the trainer makes them, of 20 bins for each class.
+_IRIS = load_iris()
+HISTOGRAMS = [
+    {
+        "name": name,
+        "type": "number",
+        "unit": "cm",
+        "min": column.min(),
+        "max": column.max(),
+        "mean": column.mean(),
+        "median": float(np.median(column)),
+        "step": 0.1,
+        "histogram": {
+            "edges": (edges := np.histogram_bin_edges(column, bins=20)).tolist(),
+            "counts": {
+                label: np.histogram(column[_IRIS.target == index], edges)[0].tolist()
+                for index, label in enumerate(_IRIS.target_names)
+            },
+        },
+    }
+    for name, column in zip(NAMES, _IRIS.data.T, strict=True)
+]
+
 Publish = Callable[..., Path]
 
 
@@ -107,10 +130,25 @@ def start(tmp_path: Path) -> Iterator[Callable[..., TestClient]]:
     with ExitStack() as stack:
 
         def enter(**settings: Any) -> TestClient:
-            app = create_app(Settings(models_dir=tmp_path, model_load_seconds=3, **settings))
+            given = {"journal": "off", "model_load_seconds": 3} | settings
+            app = create_app(Settings(models_dir=tmp_path, **given))
             return stack.enter_context(TestClient(app, raise_server_exceptions=False))
 
         yield enter
+
+
+@pytest.fixture
+def start_journal(publish: Publish, start: Callable[..., TestClient], tmp_path: Path) -> Any:
+    """Start an app with a live model and a journal, in SQLite unless a URL is given."""
+
+    def enter(**settings: Any) -> TestClient:
+        publish(features=HISTOGRAMS, metrics={"log_loss": {"mean": 0.1}})
+        url = f"sqlite:///{tmp_path}/journal.db"
+        client = start(**{"journal": "on", "journal_url": url} | settings)
+        wait_for_version(client, VERSION)
+        return client
+
+    return enter
 
 
 @pytest.fixture

@@ -11,6 +11,8 @@ from sklearn.neighbors import KNeighborsClassifier
 from sklearn.svm import LinearSVC
 
 from instrumentation import BUCKETS, Instruments
+from journal.reading import Report
+from logs import Answered
 from monitoring import estimate_quantile, take_snapshot
 
 OLDER = "2026_11_20_T00_00_00"
@@ -19,11 +21,6 @@ TOO_LARGE = 1.7e308
 INFER = "/v2/models/iris/infer"
 # One of the first class, two of the last.
 TABLE = pa.table(dict(zip(NAMES, zip(*ROWS, ROWS[1], strict=True), strict=True)))
-
-
-@pytest.fixture
-def nothing_live(empty_client):
-    return empty_client.app.live
 
 
 def counted(client):
@@ -220,13 +217,13 @@ def test_requests_are_counted_by_route_and_status(client):
     assert found["/predict"]["latency_seconds"]["p99"] > 0
 
 
-def test_the_route_that_is_asked_most_comes_first(nothing_live):
+def test_the_route_that_is_asked_most_comes_first():
     instruments = Instruments()
     for route, count in (("/b", 1), ("/a", 1), ("/c", 3)):
         for _ in range(count):
-            instruments.count("GET", route, 200, 0.001)
+            instruments.count(Answered("GET", route, 200, 0.001, ""))
 
-    snapshot = take_snapshot(instruments, nothing_live)
+    snapshot = take_snapshot(instruments, None, None, Report())
 
     shown = [(it.route, it.count) for it in snapshot.requests]
     assert shown == [("/c", 3), ("/a", 1), ("/b", 1), ("/predict", 0)]
@@ -240,13 +237,13 @@ def test_what_was_not_asked_has_no_latency(empty_client):
     assert found["latency_seconds"] == {"p50": None, "p90": None, "p99": None}
 
 
-def test_latencies_are_estimated_within_the_buckets_they_fall_into(nothing_live):
+def test_latencies_are_estimated_within_the_buckets_they_fall_into():
     instruments = Instruments()
     for seconds, count in ((0.00005, 40), (0.0002, 40), (0.04, 15), (60, 5)):
         for _ in range(count):
-            instruments.count("GET", "/a", 200, seconds)
+            instruments.count(Answered("GET", "/a", 200, seconds, ""))
 
-    [found, _] = take_snapshot(instruments, nothing_live).requests
+    [found, _] = take_snapshot(instruments, None, None, Report()).requests
 
     # The 50th is the 10th of 40 between 0.1 and 0.25 ms, the 90th the 10th of 15 up to 50 ms.
     assert found.latency_seconds.p50 == pytest.approx(0.0001 + 0.00015 * 10 / 40)

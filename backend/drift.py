@@ -1,0 +1,128 @@
+"""Compares what a model is asked with what it was trained on."""
+
+import numpy as np
+from scipy.special import gammaincinv
+
+from binning import ABOVE, BELOW, EXTRA, MISSING, Array, FeatureBins
+from reports import ClassDrift, FeatureDrift, Verdict
+from schemas import Category, Description, Feature
+
+MIN_ROWS = 100  # fewer tell nothing
+# Siddiqi, Credit Risk Scorecards, 2006: below the one stable, from the other on shifted.
+MODERATE, SHIFTED = 0.1, 0.25
+CHANCE = 1e-5  # how often chance alone may reach the bound below
+SPARSE = 0.05  # of the training rows; bins of fewer are merged, as chance rules them
+SMOOTHING = 0.5  # added to each count, or one empty bin would make the index infinite
+
+
+def compare_feature(feature: Feature, counts: Array) -> FeatureDrift:
+    """What the counts of a feature, as FeatureBins makes them, say beside its histogram."""
+    rows = int(counts.sum())
+    outside, unknown = int(counts[BELOW] + counts[ABOVE]), 0
+    if isinstance(feature, Category):
+        outside, unknown = 0, int(counts[BELOW])
+    trained = _trained(feature)
+    psi, verdict = None, "unknown"
+    if trained is not None and rows >= MIN_ROWS:
+        psi, verdict = judge(*_arrange(feature, trained, counts))
+    return FeatureDrift.model_validate(
+        {
+            "feature": feature.name,
+            "psi": psi,
+            "verdict": verdict,
+            "missing": _share(int(counts[MISSING]), rows),
+            "outside": _share(outside, rows),
+            "unknown": _share(unknown, rows),
+            "observed": {"counts": counts[:-EXTRA].tolist()},
+        }
+    )
+
+
+def compare_classes(description: Description, counts: Array) -> ClassDrift:
+    """Of the classes predicted, beside those of the training table."""
+    classes = description.target.classes
+    trained = _trained_classes(description)
+    psi, verdict = None, "unknown"
+    if trained.sum() and counts.sum() >= MIN_ROWS:
+        psi, verdict = judge(trained, counts)
+    observed = dict(zip(classes, counts.tolist(), strict=True))
+    return ClassDrift.model_validate({"psi": psi, "verdict": verdict, "observed": observed})
+
+
+def judge(expected: Array, observed: Array) -> tuple[float, Verdict]:
+    """The PSI of counts in the same bins, and what it means.
+
+    A shift has to be larger than chance makes it: of samples of n and m from one distribution over
+    b bins the PSI is (1/n + 1/m) times chi-squared with b - 1 degrees of freedom (Yurdakul and
+    Naranjo, Statistical properties of the population stability index, 2020).
+    """
+    psi = population_stability_index(expected, observed)
+    freedom = max(len(expected) - 1, 1)
+    chance = (1 / expected.sum() + 1 / observed.sum()) * 2 * gammaincinv(freedom / 2, 1 - CHANCE)
+    if psi < max(MODERATE, chance):
+        return psi, "stable"
+    return psi, "moderate" if psi < max(SHIFTED, chance) else "shifted"
+
+
+def population_stability_index(expected: Array, observed: Array) -> float:
+    """Of counts in the same bins; 0 where both have the same shares."""
+    bins = len(expected)
+    before = (expected + SMOOTHING) / (expected.sum() + SMOOTHING * bins)
+    after = (observed + SMOOTHING) / (observed.sum() + SMOOTHING * bins)
+    return float(((after - before) * np.log(after / before)).sum())
+
+
+def _arrange(feature: Feature, trained: Array, counts: Array) -> tuple[Array, Array]:
+    """Both in the same bins: few enough that none is sparse, and all that fits none somewhere."""
+    expected, observed = trained[:MISSING].copy(), counts[:-EXTRA].copy()
+    if isinstance(feature, Category):
+        # The unknown are alike to the model, and so are the rare.
+        order = np.argsort(-expected, kind="stable")
+        expected, observed = expected[order], observed[order]
+        observed[-1] += counts[BELOW]
+    else:
+        observed[0] += counts[BELOW]
+        observed[-1] += counts[ABOVE]
+    expected, observed = _merge_sparse(expected, observed)
+    if feature.nullable:
+        expected = np.append(expected, trained[MISSING])
+        observed = np.append(observed, counts[MISSING])
+    return expected, observed
+
+
+def _merge_sparse(expected: Array, observed: Array) -> tuple[Array, Array]:
+    """Neighbours put together until each bin has its share; at least two are left."""
+    least = SPARSE * expected.sum()
+    starts, held = [0], 0
+    for place, count in enumerate(expected[:-1].tolist()):
+        held += count
+        if held >= least and expected[place + 1 :].sum() >= least:
+            starts.append(place + 1)
+            held = 0
+    if len(starts) < min(len(expected), 2):
+        return expected, observed
+    return np.add.reduceat(expected, starts), np.add.reduceat(observed, starts)
+
+
+def _trained(feature: Feature) -> Array | None:
+    """Rows of the training table by bin, then those without a value; None where unknown."""
+    histogram = feature.histogram
+    columns = list(histogram.counts.values()) if histogram else []
+    if {len(it) for it in columns} != {FeatureBins(feature).bins} or not any(map(sum, columns)):
+        return None
+    missing = sum(histogram.missing.values()) if histogram else 0
+    return np.array([*map(sum, zip(*columns, strict=True)), missing])
+
+
+def _trained_classes(description: Description) -> Array:
+    """Rows of the training table by class, as any feature's histogram has them."""
+    histogram = description.features[0].histogram
+    counts = histogram.counts if histogram else {}
+    missing = histogram.missing if histogram else {}
+    return np.array(
+        [sum(counts.get(it, ())) + missing.get(it, 0) for it in description.target.classes]
+    )
+
+
+def _share(count: int, rows: int) -> float | None:
+    return count / rows if rows else None

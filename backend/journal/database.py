@@ -1,0 +1,163 @@
+"""The tables of the journal, in any database that SQLAlchemy speaks to."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import (
+    Column,
+    Connection,
+    DateTime,
+    Engine,
+    Float,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    Text,
+    create_engine,
+    event,
+)
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import SQLAlchemyError
+
+BUSY_SECONDS = 5  # another worker's write takes milliseconds
+CONNECT_SECONDS = 3
+STATEMENT_SECONDS = 20
+
+metadata = MetaData()
+_TIME = DateTime(timezone=True)
+
+# `id` begins with the time, so that each new row comes last. A table that was predicted is one row,
+# whose classes are counted in `by_class`, a JSON object, and which has no inputs.
+predictions = Table(
+    "predictions",
+    metadata,
+    Column("id", String(32), primary_key=True),
+    Column("predicted_at", _TIME, nullable=False),
+    Column("model_version", String(64), nullable=False),
+    Column("rows", Integer, nullable=False),
+    Column("inputs", Text),
+    Column("prediction_class", Text),
+    Column("probabilities", Text),
+    Column("shadow_version", String(64)),
+    Column("shadow_class", Text),
+    Column("by_class", Text),
+    sqlite_with_rowid=False,
+)
+# With what was predicted, so that figures need no look at the predictions, of which there are more.
+feedback = Table(
+    "feedback",
+    metadata,
+    Column("prediction_id", String(32), primary_key=True),
+    Column("given_at", _TIME, nullable=False),
+    Column("label", Text, nullable=False),
+    Column("model_version", String(64), nullable=False),
+    Column("prediction_class", Text, nullable=False),
+    Column("probability", Float),
+    Column("shadow_version", String(64)),
+    Column("shadow_class", Text),
+    Index("feedback_by_version", "model_version"),
+    sqlite_with_rowid=False,
+)
+# `features` and `classes` are JSON lists of names.
+models = Table(
+    "models",
+    metadata,
+    Column("version", String(64), primary_key=True),
+    Column("name", Text, nullable=False),
+    Column("features", Text, nullable=False),
+    Column("classes", Text, nullable=False),
+    sqlite_with_rowid=False,
+)
+# Rows counted by feature and bin, from a moment on (seconds since 1970) for as long as the period
+# is. Each writer has rows of its own, so that none waits for another.
+tallies = Table(
+    "tallies",
+    metadata,
+    Column("model_version", String(64), primary_key=True),
+    Column("period", String(8), primary_key=True),
+    Column("start", Integer, primary_key=True),
+    Column("writer", String(32), primary_key=True),
+    Column("counts", Text, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+_INSERTS = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
+
+
+class Database:
+    """Connections to one journal, whose tables are made where they are missing."""
+
+    def __init__(self, address: str) -> None:
+        """Of a URL of SQLAlchemy's; raises ValueError where it is none that can be used."""
+        url = read_url(address)
+        self._file = Path(str(url.database)) if url.get_backend_name() == "sqlite" else None
+        self.engine = _create_engine(url)
+        self._is_ready = False
+
+    @property
+    def is_sqlite(self) -> bool:
+        return self._file is not None
+
+    @contextmanager
+    def begin(self) -> Iterator[Connection]:
+        """A transaction; raises SQLAlchemyError or OSError, as does what is done in it."""
+        try:
+            if not self._is_ready:
+                self._prepare()
+            with self.engine.begin() as connection:
+                yield connection
+            self._is_ready = True
+        except SQLAlchemyError:
+            self._is_ready = False  # somebody may have taken the tables away
+            raise
+
+    def _prepare(self) -> None:
+        if self._file:  # what people asked is for nobody else to read
+            os.close(os.open(self._file, os.O_CREAT | os.O_RDWR, 0o600))
+        metadata.create_all(self.engine)
+
+    def insert(self, table: Table) -> Any:
+        """An INSERT that can also say what to do where the row is there already."""
+        return _INSERTS[self.engine.dialect.name](table)
+
+
+def say(error: object) -> str:
+    """One line of an error, without what was to be written: SQLAlchemy is told not to repeat it."""
+    return " ".join(str(getattr(error, "orig", None) or error).split())[:300]
+
+
+def read_url(address: str) -> URL:
+    """Raises ValueError where it is no URL, or of another database."""
+    try:
+        url = make_url(address)
+    except Exception as error:  # SQLAlchemy's own, which is no ValueError
+        raise ValueError(f"it is no URL of a database: {error}") from None
+    kind = url.get_backend_name()
+    if kind not in _INSERTS:
+        raise ValueError(f"the journal is kept in SQLite or PostgreSQL, not in {kind}")
+    if kind == "sqlite" and url.database in (None, "", ":memory:"):
+        raise ValueError("a database in memory is gone with its process; name a file")
+    return url.set(drivername="postgresql+psycopg") if kind == "postgresql" else url
+
+
+def _create_engine(url: URL) -> Engine:
+    if url.get_backend_name() == "postgresql":
+        limit = f"-c statement_timeout={1000 * STATEMENT_SECONDS}"
+        options = {"connect_timeout": CONNECT_SECONDS, "options": limit}
+        return create_engine(url, pool_pre_ping=True, connect_args=options, hide_parameters=True)
+    engine = create_engine(url, connect_args={"timeout": BUSY_SECONDS}, hide_parameters=True)
+    event.listen(engine, "connect", _set_up_sqlite)
+    return engine
+
+
+def _set_up_sqlite(connection: Any, _: Any) -> None:
+    # The first takes effect in a database without tables only. In WAL mode readers and the writer
+    # do not wait for each other, and a killed process loses nothing that was committed.
+    for pragma in ("auto_vacuum = INCREMENTAL", "journal_mode = WAL", "synchronous = NORMAL"):
+        connection.execute(f"PRAGMA {pragma}")

@@ -1,0 +1,180 @@
+"""Keeps what predictions should have been, and tells how right they were."""
+
+import json
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any, NamedTuple
+
+from sqlalchemy import Connection, Row, case, func, select
+
+from journal.database import Database, feedback, models, predictions
+from reports import Accuracy, CalibrationBin
+from schemas import Labelled, LabelledPage
+
+CHUNK = 500  # parameters a statement has room for in any database
+BINS = 10  # of probabilities
+VERSIONS = 10  # the newest with labels
+
+
+class Predicted(NamedTuple):
+    """A prediction as feedback needs it."""
+
+    model_version: str
+    prediction_class: str | None
+    probability: float | None
+    shadow_version: str | None
+    shadow_class: str | None
+    classes: list[str]
+
+
+class Feedback:
+    """Of one journal; whatever its database raises is raised."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def find(self, identifiers: Sequence[str]) -> dict[str, Predicted]:
+        """Those of them that are written; tables are no predictions of one instance."""
+        wanted = sorted(set(identifiers))
+        found: dict[str, Predicted] = {}
+        query = (
+            select(predictions, models.c.classes)
+            .join(models, models.c.version == predictions.c.model_version)
+            .where(predictions.c.prediction_class.is_not(None))
+        )
+        with self._database.begin() as connection:
+            for start in range(0, len(wanted), CHUNK):
+                chosen = predictions.c.id.in_(wanted[start : start + CHUNK])
+                for row in connection.execute(query.where(chosen)):
+                    found[row.id] = _read(row)
+        return found
+
+    def record(self, labels: Mapping[str, str], predicted: Mapping[str, Predicted]) -> None:
+        """Of each prediction the label, in place of an earlier one."""
+        now = datetime.now(UTC)
+        rows = [
+            {"prediction_id": it, "given_at": now, "label": label}
+            | {name: value for name, value in predicted[it]._asdict().items() if name != "classes"}
+            for it, label in labels.items()
+        ]
+        again = self._database.insert(feedback)
+        again = again.on_conflict_do_update(
+            index_elements=[feedback.c.prediction_id],
+            set_={"label": again.excluded.label, "given_at": again.excluded.given_at},
+        )
+        with self._database.begin() as connection:
+            connection.execute(again, rows)
+
+    def list_labelled(self, name: str, after: str, limit: int) -> LabelledPage:
+        """Of the models of that name, in the order of their ids."""
+        query = (
+            select(feedback, predictions.c.inputs)
+            .join(predictions, predictions.c.id == feedback.c.prediction_id)
+            .join(models, models.c.version == feedback.c.model_version)
+            .where(models.c.name == name, feedback.c.prediction_id > after)
+            .order_by(feedback.c.prediction_id)
+            .limit(limit + 1)
+        )
+        with self._database.begin() as connection:
+            rows = connection.execute(query).all()
+        page = [
+            Labelled(
+                prediction_id=row.prediction_id,
+                model_version=row.model_version,
+                inputs=json.loads(row.inputs),
+                label=row.label,
+                prediction_class=row.prediction_class,
+            )
+            for row in rows[:limit]
+        ]
+        return LabelledPage(feedback=page, next=page[-1].prediction_id if rows[limit:] else None)
+
+    def measure(self, live_version: str) -> list[Accuracy]:
+        """The live version first, then the others that have labels, newest first."""
+        with self._database.begin() as connection:
+            labelled = connection.execute(
+                select(feedback.c.model_version)
+                .where(feedback.c.model_version != live_version)
+                .group_by(feedback.c.model_version)
+                .order_by(feedback.c.model_version.desc())
+                .limit(VERSIONS)
+            ).scalars()
+            versions = [live_version, *labelled]
+            return [_measure(connection, version) for version in versions]
+
+    def measure_shadow(self, live_version: str, shadow: str) -> tuple[int, int]:
+        """How many labelled predictions of the live one the shadow answered, and how many right."""
+        is_right = case((feedback.c.shadow_class == feedback.c.label, 1), else_=0)
+        query = select(func.count(), func.coalesce(func.sum(is_right), 0)).where(
+            feedback.c.model_version == live_version, feedback.c.shadow_version == shadow
+        )
+        with self._database.begin() as connection:
+            count, right = connection.execute(query).one()
+        return int(count), int(right)
+
+
+def _read(row: Row[Any]) -> Predicted:
+    probabilities = json.loads(row.probabilities) if row.probabilities else {}
+    return Predicted(
+        row.model_version,
+        row.prediction_class,
+        probabilities.get(row.prediction_class),
+        row.shadow_version,
+        row.shadow_class,
+        json.loads(row.classes),
+    )
+
+
+def _measure(connection: Connection, version: str) -> Accuracy:
+    right = case((feedback.c.label == feedback.c.prediction_class, 1), else_=0)
+    place = func.floor(feedback.c.probability * BINS)
+    query = (
+        select(
+            feedback.c.label,
+            feedback.c.prediction_class,
+            place.label("place"),
+            func.count().label("labelled"),
+            func.sum(right).label("right"),
+            func.sum(feedback.c.probability).label("probability"),
+        )
+        .where(feedback.c.model_version == version)
+        .group_by(feedback.c.label, feedback.c.prediction_class, place)
+    )
+    return _sum_up(version, connection.execute(query).all())
+
+
+def _sum_up(version: str, groups: Sequence[Row[Any]]) -> Accuracy:
+    count = sum(it.labelled for it in groups)
+    confusion: dict[str, dict[str, int]] = defaultdict(lambda: defaultdict(int))
+    bins: dict[int, list[Row[Any]]] = defaultdict(list)
+    for it in groups:
+        confusion[it.label][it.prediction_class] += it.labelled
+        if it.place is not None:
+            bins[min(int(it.place), BINS - 1)].append(it)
+    believed = [it for members in bins.values() for it in members]
+    return Accuracy(
+        model_version=version,
+        count=count,
+        accuracy=_divide(sum(it.right for it in groups), count),
+        expected=_divide(
+            sum(it.probability for it in believed), sum(it.labelled for it in believed)
+        ),
+        confusion=confusion,
+        calibration=[_calibrate(place, bins[place]) for place in sorted(bins)],
+    )
+
+
+def _calibrate(place: int, groups: Sequence[Row[Any]]) -> CalibrationBin:
+    count = sum(it.labelled for it in groups)
+    return CalibrationBin(
+        start=place / BINS,
+        end=(place + 1) / BINS,
+        count=count,
+        probability=sum(it.probability for it in groups) / count,
+        accuracy=sum(it.right for it in groups) / count,
+    )
+
+
+def _divide(part: float, whole: int) -> float | None:
+    return part / whole if whole else None

@@ -1,0 +1,118 @@
+"""Tells what the journal says of the live model."""
+
+import logging
+from collections.abc import Iterator
+from threading import Lock
+from time import monotonic, time
+from typing import NamedTuple
+
+from sqlalchemy import select
+from sqlalchemy.exc import SQLAlchemyError
+
+from drift import MIN_ROWS, compare_classes, compare_feature
+from inference import Model
+from journal.database import Database, say, tallies
+from journal.feedback import Feedback
+from journal.tally import COARSE, FINE, Shadowed, Tally
+from reports import Accuracies, Drift, DriftWindow, ShadowReport, WindowName
+
+log = logging.getLogger(__name__)
+
+FRESH_SECONDS = 2.0  # the page, Prometheus and people may all ask at once
+
+HOUR, DAY = 3600, 86_400
+
+
+class Report(NamedTuple):
+    """All of it of one moment; `trouble` says why there is none."""
+
+    drift: Drift | None = None
+    accuracy: Accuracies | None = None
+    shadow: ShadowReport | None = None
+    trouble: str | None = None
+
+
+class Reader:
+    """Reads the figures of one version, not more often than they change."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._feedback = Feedback(database)
+        self._lock = Lock()
+        self._known: tuple[Model, float, Report] | None = None
+
+    def report(self, model: Model) -> Report:
+        """From any thread; those who ask meanwhile wait for the same answer."""
+        with self._lock:
+            if self._known and self._known[0] is model and monotonic() < self._known[1]:
+                return self._known[2]
+            report = self._read(model)
+            self._known = (model, monotonic() + FRESH_SECONDS, report)
+            return report
+
+    def _read(self, model: Model) -> Report:
+        try:
+            windows = dict(self._sum_windows(model))
+            shadow = self._find_shadow(model, windows)
+            accuracy = Accuracies(versions=self._feedback.measure(model.version))
+        except (SQLAlchemyError, OSError) as error:
+            return Report(trouble=f"The journal cannot be read: {say(error)}")
+        drift = Drift(
+            min_rows=MIN_ROWS,
+            windows=[_compare(model, name, tally) for name, tally in windows.items()],
+        )
+        return Report(drift, accuracy, shadow)
+
+    def _sum_windows(self, model: Model) -> Iterator[tuple[WindowName, Tally]]:
+        """A stretch that began before a window and reaches into it counts as a whole."""
+        now = time()
+        fine = self._list_counts(model.version, FINE.name, now - DAY - FINE.seconds)
+        recent = [counts for start, counts in fine if start > now - HOUR - FINE.seconds]
+        yield "hour", _sum(model, recent)
+        yield "day", _sum(model, [counts for _, counts in fine])
+        coarse = self._list_counts(model.version, COARSE.name, 0)
+        yield "model", _sum(model, [counts for _, counts in coarse])
+
+    def _list_counts(self, version: str, period: str, since: float) -> list[tuple[int, str]]:
+        query = select(tallies.c.start, tallies.c.counts).where(
+            tallies.c.model_version == version,
+            tallies.c.period == period,
+            tallies.c.start > since,
+        )
+        with self._database.begin() as connection:
+            return [(row.start, row.counts) for row in connection.execute(query)]
+
+    def _find_shadow(self, model: Model, windows: dict[WindowName, Tally]) -> ShadowReport | None:
+        """The one that has answered lately."""
+        recent = next((it.shadows for it in windows.values() if it.shadows), {})
+        if not recent:
+            return None
+        version = max(recent, key=lambda it: (sum(recent[it]), it))
+        answered, agreed, skipped = windows["model"].shadows.get(version, Shadowed())
+        count, right = self._feedback.measure_shadow(model.version, version)
+        return ShadowReport(
+            model_version=version,
+            answered=answered,
+            skipped=skipped,
+            agreed=agreed,
+            agreement=agreed / answered if answered else None,
+            accuracy=right / count if count else None,
+            count=count,
+        )
+
+
+def _sum(model: Model, written: list[str]) -> Tally:
+    tally = Tally(model.description)
+    for counts in written:
+        tally = tally.plus_written(counts)
+    return tally
+
+
+def _compare(model: Model, name: WindowName, tally: Tally) -> DriftWindow:
+    pairs = zip(model.description.features, tally.features, strict=True)
+    return DriftWindow(
+        window=name,
+        rows=tally.rows,
+        classes=compare_classes(model.description, tally.classes),
+        features=[compare_feature(feature, counts) for feature, counts in pairs],
+    )

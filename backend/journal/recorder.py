@@ -1,0 +1,180 @@
+"""Passes on to the journal what has been predicted, and keeps it while the journal is away."""
+
+import logging
+import subprocess
+import sys
+from collections import deque
+from contextlib import suppress
+from itertools import accumulate, islice, takewhile
+from multiprocessing import Pipe
+from multiprocessing.connection import Connection
+from pathlib import Path
+from threading import Condition, Thread
+from time import time
+
+from inference import Model
+from journal.messages import Delivery, Receipt, Record, Row, TableEntry, pack
+from journal.tally import Counted
+from live import LiveModel
+from schemas import Description
+from settings import Settings
+
+log = logging.getLogger(__name__)
+
+DELIVER_SECONDS = 0.25  # so that a killed process loses less than a second
+RETRY_SECONDS = 1.0
+ANSWER_SECONDS = 60.0  # a writer that takes longer is ended, and another one started
+CLOSE_SECONDS = 5.0  # for what is left when the service stops; Docker waits for ten
+MOST_BYTES = 64 * 1024**2  # that wait for the journal: half a million irises
+DELIVERY_BYTES = 4 * 1024**2  # at once
+BEHIND_SECONDS = 2.0
+FOLDER = Path(__file__).parent.parent
+
+
+class Recorder:
+    """One worker's way to its journal: a bounded queue, a thread, and the process that writes."""
+
+    def __init__(self, settings: Settings, live: LiveModel) -> None:
+        self._settings = settings
+        self._live = live
+        self._queue: deque[tuple[float, Record]] = deque()
+        self._bytes = 0
+        self._change = Condition()
+        self._is_closing = False
+        self._has_given_up = False
+        self._descriptions: dict[str, Description] = {}
+        self._told: set[str] = set()
+        self._process: subprocess.Popen[bytes] | None = None
+        self._pipe: Connection | None = None
+        self._thread = Thread(target=self._run, name="journal", daemon=True)
+        self.trouble: str | None = None
+        self.written = 0
+        self.lost = 0
+
+    @property
+    def lag_seconds(self) -> float:
+        """The age of the oldest prediction that is not written yet."""
+        with self._change:
+            return time() - self._queue[0][0] if self._queue else 0.0
+
+    @property
+    def writer_pid(self) -> int | None:
+        return self._process.pid if self._process else None
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def add(self, model: Model, rows: list[Row]) -> None:
+        """Predictions of one model, made just now."""
+        self._put(model, pack(model.version, rows))
+
+    def add_table(self, model: Model, identifier: str, rows: int, counted: Counted) -> None:
+        """From any thread."""
+        self._put(model, TableEntry(identifier, model.version, rows, counted))
+
+    def close(self) -> None:
+        """Write what there is, as far as that goes in a few seconds."""
+        with self._change:
+            self._is_closing = True
+            self._change.notify()
+        self._thread.join(CLOSE_SECONDS)
+        with self._change:
+            self._has_given_up = True
+            self._change.notify()
+        left = sum(record.rows for _, record in self._queue)
+        if left:
+            log.error("journal entries lost at the end count=%d trouble=%s", left, self.trouble)
+        self._end_process()
+
+    def _put(self, model: Model, record: Record) -> None:
+        with self._change:
+            if self._bytes + record.size > MOST_BYTES:
+                if not self.lost:
+                    log.error("journal queue full, entries are lost trouble=%s", self.trouble)
+                self.lost += record.rows
+                return
+            self._descriptions[record.version] = model.description
+            self._queue.append((time(), record))
+            self._bytes += record.size
+            if len(self._queue) == 1:
+                self._change.notify()
+
+    def _run(self) -> None:
+        with suppress(OSError):  # it is started again with what there is to write
+            self._start_process()  # now, so that the first prediction need not wait for it
+        while (records := self._wait()) and not self._has_given_up:
+            self._note(self._deliver(records), records)
+
+    def _wait(self) -> list[Record]:
+        """What to deliver next, at most every so often; nothing once all is done."""
+        with self._change:
+            self._change.wait_for(lambda: self._queue or self._is_closing)
+            if self.trouble:
+                self._change.wait_for(lambda: self._has_given_up, RETRY_SECONDS)
+            elif self._bytes < DELIVERY_BYTES:
+                self._change.wait_for(lambda: self._is_closing, DELIVER_SECONDS)
+            sizes = accumulate(record.size for _, record in self._queue)
+            enough = takewhile(lambda size: size < DELIVERY_BYTES, sizes)
+            count = max(len(list(enough)), 1)
+            return [record for _, record in islice(self._queue, count)]
+
+    def _deliver(self, records: list[Record]) -> Receipt:
+        try:
+            pipe = self._pipe or self._start_process()
+            missing = {record.version for record in records} - self._told
+            pipe.send(
+                Delivery(
+                    records,
+                    {version: self._descriptions[version] for version in missing},
+                    self._live.live_version,
+                    self.lag_seconds > BEHIND_SECONDS,
+                )
+            )
+            if not pipe.poll(ANSWER_SECONDS):
+                raise TimeoutError(f"nothing was written for {ANSWER_SECONDS:.0f} seconds")
+            receipt: Receipt = pipe.recv()
+        except (EOFError, OSError) as error:
+            self._end_process()
+            return Receipt(trouble=f"the process that writes it has ended: {error!r}")
+        if receipt.trouble is None:
+            self._told |= missing
+        return receipt
+
+    def _note(self, receipt: Receipt, records: list[Record]) -> None:
+        if receipt.trouble:
+            if self.trouble is None:  # once, not at every try
+                log.error("journal not written, it is tried again error=%s", receipt.trouble)
+            self.trouble = receipt.trouble
+            return
+        if self.trouble:
+            log.info("journal written again lost=%d", self.lost)
+        self.trouble = None
+        with self._change:
+            for _ in records:
+                _, record = self._queue.popleft()
+                self._bytes -= record.size
+        self.lost += receipt.lost
+        self.written += sum(record.rows for record in records) - receipt.lost
+
+    def _start_process(self) -> Connection:
+        ours, theirs = Pipe()
+        with theirs:
+            command = [sys.executable, "-m", "journal.writer", str(theirs.fileno())]
+            self._process = subprocess.Popen(  # noqa: S603  # of our own
+                command, cwd=FOLDER, pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL
+            )
+        self._told = set()
+        self._pipe = ours
+        ours.send(self._settings)
+        return ours
+
+    def _end_process(self) -> None:
+        if self._pipe:
+            self._pipe.close()
+            self._pipe = None
+        if self._process:
+            with suppress(subprocess.TimeoutExpired):  # it ends with its pipe, once all is written
+                self._process.wait(1)
+            self._process.kill()
+            self._process.wait()
+            self._process = None

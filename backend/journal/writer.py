@@ -1,0 +1,213 @@
+"""Writes the journal, in a process of its own so that a prediction never waits for a database."""
+
+import json
+import logging
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import suppress
+from multiprocessing.connection import Connection
+from time import time
+from typing import TYPE_CHECKING, Any
+from uuid import uuid4
+
+from sqlalchemy.exc import DataError, IntegrityError, SQLAlchemyError
+
+from binning import ModelBins
+from identifiers import read_milliseconds, read_time
+from journal.database import Database, models, predictions, say, tallies
+from journal.messages import Delivery, Receipt, Record, Row, TableEntry
+from journal.retention import Retention
+from journal.tally import COARSE, FINE, Counted, Period, Shadowed, Tally, count_classes
+from schemas import Description
+from settings import Settings
+
+if TYPE_CHECKING:
+    from journal.shadow import Shadow
+
+log = logging.getLogger(__name__)
+
+Key = tuple[str, Period, int]  # version, period and its start
+KEPT_SECONDS = 2 * COARSE.seconds  # of counts in memory, in case predictions come late
+
+
+class Writer:
+    """One worker's writer; the rows it counts in are its own."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._database = Database(settings.journal_url)
+        self._retention = Retention(self._database, settings.journal_retention_days)
+        self._shadow = _start_shadow(settings)
+        self._name = uuid4().hex
+        self._descriptions: dict[str, Description] = {}
+        self._bins: dict[str, ModelBins] = {}
+        self._tallies: dict[Key, Tally] = {}
+        self._has_told = False
+
+    def write(self, delivery: Delivery) -> Receipt:
+        """All of it, or nothing."""
+        try:
+            self._learn(delivery.descriptions)
+            self._write(delivery)
+        except (DataError, IntegrityError) as error:  # it would be so again
+            return _give_up(delivery, error)
+        except SQLAlchemyError as error:
+            self._has_told = False  # another database may be in its place
+            return Receipt(trouble=say(error))
+        except OSError as error:
+            return Receipt(trouble=say(error))
+        except Exception as error:  # whatever it is, what comes after has to be written
+            return _give_up(delivery, error)
+        self._retention.tidy(time())
+        return Receipt()
+
+    def _learn(self, descriptions: dict[str, Description]) -> None:
+        for version, description in descriptions.items():
+            self._descriptions[version] = description
+            self._bins[version] = ModelBins(description.features)
+
+    def _write(self, delivery: Delivery) -> None:
+        rows: list[dict[str, Any]] = []
+        counts = dict(self._tallies)
+        for record in delivery.records:
+            written, counted = self._read(record, delivery)
+            rows += written
+            for key in _keys(record):
+                tally = counts.get(key) or Tally(self._descriptions[record.version])
+                counts[key] = tally.plus(counted)
+        changed = {key: it for key, it in counts.items() if it is not self._tallies.get(key)}
+        known = [] if self._has_told else list(self._descriptions.values())
+        self._insert(rows, changed, known or list(delivery.descriptions.values()))
+        oldest = time() - KEPT_SECONDS
+        self._tallies = {key: it for key, it in counts.items() if key[2] > oldest}
+        self._has_told = True
+
+    def _read(self, record: Record, delivery: Delivery) -> tuple[list[dict[str, Any]], Counted]:
+        description = self._descriptions[record.version]
+        if isinstance(record, TableEntry):
+            return [_describe_table(record, description)], record.counted
+        rows = record.read()
+        values = [row[3] for row in rows]
+        shadow, answers = None, None
+        if self._shadow and record.version == delivery.live_version:
+            shadow, answers = self._shadow.answer(description, values, delivery.is_behind)
+        written = list(_describe(rows, description, shadow, answers))
+        shadows = _compare(shadow, written, len(rows))
+        classes = count_classes(description, [row[1] for row in rows])
+        features = self._bins[record.version].count_instances(values)
+        return written, Counted(features, classes, shadows)
+
+    def _insert(
+        self, rows: list[dict[str, Any]], counts: dict[Key, Tally], known: list[Description]
+    ) -> None:
+        counted = [
+            {
+                "model_version": version,
+                "period": period.name,
+                "start": start,
+                "writer": self._name,
+                "counts": tally.write(),
+            }
+            for (version, period, start), tally in counts.items()
+        ]
+        replace = self._database.insert(tallies)
+        replace = replace.on_conflict_do_update(
+            index_elements=tallies.primary_key.columns, set_={"counts": replace.excluded.counts}
+        )
+        with self._database.begin() as connection:
+            described = [_describe_model(description) for description in known]
+            for table, entries in ((models, described), (predictions, rows)):
+                if entries:  # those that came through before the answer was lost are there already
+                    again = self._database.insert(table).on_conflict_do_nothing()
+                    connection.execute(again, entries)
+            connection.execute(replace, counted)
+
+
+def _start_shadow(settings: Settings) -> "Shadow | None":
+    if settings.shadow == "off":
+        return None
+    # scikit-learn and all that loads a model: a hundred megabytes that only this needs.
+    from journal.shadow import Shadow  # noqa: PLC0415
+
+    return Shadow(settings)
+
+
+def _keys(record: Record) -> list[Key]:
+    identifier = record.identifier if isinstance(record, TableEntry) else record.read()[0][0]
+    moment = read_milliseconds(identifier) / 1000
+    return [(record.version, period, period.begin(moment)) for period in (FINE, COARSE)]
+
+
+def _describe(
+    rows: list[Row], description: Description, shadow: str | None, answers: list[str | None] | None
+) -> Iterator[dict[str, Any]]:
+    names = [feature.name for feature in description.features]
+    classes = description.target.classes
+    for (identifier, index, probabilities, values), answer in zip(
+        rows, answers or [None] * len(rows), strict=True
+    ):
+        yield {
+            "id": identifier,
+            "predicted_at": read_time(identifier),
+            "model_version": description.version,
+            "rows": 1,
+            "inputs": json.dumps(dict(zip(names, values, strict=True))),
+            "prediction_class": classes[index],
+            "probabilities": probabilities
+            and json.dumps(dict(zip(classes, probabilities, strict=True))),
+            "shadow_version": shadow if answer is not None else None,
+            "shadow_class": answer,
+            "by_class": None,
+        }
+
+
+def _describe_table(entry: TableEntry, description: Description) -> dict[str, Any]:
+    by_class = zip(description.target.classes, entry.counted.classes.tolist(), strict=True)
+    absent = ("inputs", "prediction_class", "probabilities", "shadow_version", "shadow_class")
+    return {
+        "id": entry.identifier,
+        "predicted_at": read_time(entry.identifier),
+        "model_version": description.version,
+        "rows": entry.rows,
+        "by_class": json.dumps(dict(by_class)),
+        **dict.fromkeys(absent),
+    }
+
+
+def _describe_model(description: Description) -> dict[str, Any]:
+    return {
+        "version": description.version,
+        "name": description.name,
+        "features": json.dumps([feature.name for feature in description.features]),
+        "classes": json.dumps(description.target.classes),
+    }
+
+
+def _compare(shadow: str | None, written: list[dict[str, Any]], rows: int) -> dict[str, Shadowed]:
+    if shadow is None:
+        return {}
+    answered = [it for it in written if it["shadow_class"] is not None]
+    agreed = sum(it["shadow_class"] == it["prediction_class"] for it in answered)
+    return {shadow: Shadowed(len(answered), agreed, rows - len(answered))}
+
+
+def _give_up(delivery: Delivery, error: object) -> Receipt:
+    lost = sum(record.rows for record in delivery.records)
+    log.error("journal entries refused count=%d error=%s", lost, say(error))
+    return Receipt(lost=lost)
+
+
+def main() -> None:
+    """Write what comes through the pipe until its other end is closed, by whatever."""
+    for ending in (signal.SIGINT, signal.SIGTERM):  # the whole group is told, and the worker asks
+        signal.signal(ending, signal.SIG_IGN)
+    with suppress(EOFError, BrokenPipeError), Connection(int(sys.argv[1])) as worker:
+        settings: Settings = worker.recv()
+        logging.basicConfig(level=settings.log_level)
+        writer = Writer(settings)
+        while True:
+            worker.send(writer.write(worker.recv()))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,142 @@
+"""Takes what predictions should have been, and gives those that are known."""
+
+import asyncio
+from collections.abc import Sequence
+from time import time
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Query, Request
+from fastapi.exceptions import RequestValidationError
+from pydantic import Field, TypeAdapter, ValidationError
+from sqlalchemy.exc import SQLAlchemyError
+
+from bodies import read_json_body
+from errors import (
+    InvalidLabels,
+    JournalAway,
+    LabelFault,
+    MalformedBody,
+    UnknownPrediction,
+    shorten,
+)
+from identifiers import read_milliseconds
+from journal.feedback import Feedback, Predicted
+from openapi import describe_type
+from problems import problem_responses
+from schemas import Label, LabelledPage, Recorded
+
+MOST_LABELS = 10_000
+SHOWN_FAULTS = 20
+WRITTEN_SECONDS = 10.0  # by then the journal has a prediction, or is in trouble
+LOOK_SECONDS = 0.1
+
+router = APIRouter(tags=["feedback"])
+
+
+def _of(request: Request) -> Feedback:
+    feedback: Feedback = request.app.state.journal.feedback
+    return feedback
+
+
+Kept = Annotated[Feedback, Depends(_of)]
+_ONE = TypeAdapter(Label)
+_MANY = TypeAdapter(Annotated[list[Label], Field(min_length=1, max_length=MOST_LABELS)])
+_BODY = {"anyOf": [_ONE.json_schema(), describe_type(_MANY)]}
+
+
+@router.post(
+    "/feedback",
+    summary="Say what predictions should have been",
+    openapi_extra={
+        "requestBody": {"required": True, "content": {"application/json": {"schema": _BODY}}}
+    },
+    responses=problem_responses(400, 404, 413, 415, 422, 503),
+)
+async def take_feedback(request: Request, feedback: Kept) -> Recorded:
+    """The label of one earlier prediction, or of many; all are kept, or none.
+
+    The last label of a prediction counts, so that sending one again changes nothing.
+    """
+    limit = request.app.state.settings.max_body_bytes
+    given = _read(await read_json_body(request, limit))
+    by_id = {label.prediction_id: label.label for label in given}
+    try:
+        predicted = await _find_written(feedback, list(by_id))
+        _require_known(given, predicted)
+        _require_classes(given, predicted)
+        await asyncio.to_thread(feedback.record, by_id, predicted)
+    except (SQLAlchemyError, OSError):
+        raise JournalAway("The journal cannot be written now. Send it again later.") from None
+    return Recorded(recorded=len(by_id))
+
+
+@router.get(
+    "/feedback",
+    summary="List the predictions that have labels",
+    responses=problem_responses(422, 503),
+)
+async def list_feedback(
+    feedback: Kept,
+    name: Annotated[str, Query(description="Of the model, as in its manifest.")],
+    after: Annotated[str, Query(description="The `next` of the page before.")] = "",
+    limit: Annotated[int, Query(ge=1, le=MOST_LABELS)] = 1000,
+) -> LabelledPage:
+    """What was asked and what it should have been, in the order of the predictions."""
+    try:
+        return await asyncio.to_thread(feedback.list_labelled, name, after, limit)
+    except (SQLAlchemyError, OSError):
+        raise JournalAway("The journal cannot be read now. Ask again later.") from None
+
+
+def _read(body: bytes) -> list[Label]:
+    """Raises MalformedBody, or RequestValidationError with what is wrong where."""
+    try:
+        is_many = body.lstrip()[:1] == b"["
+        return _MANY.validate_json(body) if is_many else [_ONE.validate_json(body)]
+    except ValidationError as invalid:
+        faults = invalid.errors(include_url=False, include_input=False, include_context=False)
+    if faults[0]["type"] == "json_invalid":
+        message = f"{faults[0]['msg']}. Send a prediction_id and its label, or a list of such."
+        raise MalformedBody(message)
+    raise RequestValidationError([{**it, "loc": ("body", *it["loc"])} for it in faults])
+
+
+async def _find_written(feedback: Feedback, identifiers: list[str]) -> dict[str, Predicted]:
+    """Those made just now may not be written yet, by whichever worker made them."""
+    found = await asyncio.to_thread(feedback.find, identifiers)
+    while missing := [it for it in identifiers if it not in found and _is_recent(it)]:
+        await asyncio.sleep(LOOK_SECONDS)
+        found |= await asyncio.to_thread(feedback.find, missing)
+    return found
+
+
+def _is_recent(identifier: str) -> bool:
+    try:
+        age = time() - read_milliseconds(identifier) / 1000
+    except ValueError:
+        return False
+    return 0 <= age < WRITTEN_SECONDS
+
+
+def _require_known(given: Sequence[Label], predicted: dict[str, Predicted]) -> None:
+    faults = [
+        LabelFault(place, f"No prediction {shorten(label.prediction_id)} is known.")
+        for place, label in enumerate(given)
+        if label.prediction_id not in predicted
+    ]
+    if faults:
+        raise UnknownPrediction(faults[:SHOWN_FAULTS], more=len(faults[SHOWN_FAULTS:]))
+
+
+def _require_classes(given: Sequence[Label], predicted: dict[str, Predicted]) -> None:
+    faults = [
+        LabelFault(
+            place,
+            f"{shorten(label.label)} is no class of the model that answered. "
+            f"Its classes are {', '.join(map(shorten, classes[:SHOWN_FAULTS]))}.",
+        )
+        for place, label in enumerate(given)
+        if label.label not in (classes := predicted[label.prediction_id].classes)
+    ]
+    if faults:
+        raise InvalidLabels(faults[:SHOWN_FAULTS], more=len(faults[SHOWN_FAULTS:]))

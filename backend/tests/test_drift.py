@@ -1,0 +1,285 @@
+import numpy as np
+import pytest
+from conftest import HISTOGRAMS, NAMES, VERSION, wait_for_version
+from journals import exposed, predict, wait_until_written, windows
+from mixed import FEATURES, INSTANCE, fit_mixed
+from processes import wait_until
+from pydantic import TypeAdapter
+from sklearn.datasets import load_iris
+
+from binning import EXTRA, FeatureBins, ModelBins
+from drift import MIN_ROWS, compare_classes, compare_feature, judge, population_stability_index
+from schemas import Description, Feature
+
+TRIALS, ROWS = 200, 500
+READ = TypeAdapter(Feature)
+
+
+def number(trained, bins=20, **changes):
+    """A feature as the trainer describes such a column."""
+    edges = np.histogram_bin_edges(trained, bins)
+    counts = {"all": np.histogram(trained, edges)[0].tolist()}
+    described = {"name": "x", "type": "number", "min": trained.min(), "max": trained.max()}
+    histogram = {"edges": edges.tolist(), "counts": counts}
+    return READ.validate_python(described | {"histogram": histogram} | changes)
+
+
+def category(counts, nullable=False, missing=0):
+    histogram = {"counts": {"all": list(counts.values())}, "missing": {"all": missing}}
+    return READ.validate_python(
+        {
+            "name": "x",
+            "type": "category",
+            "values": list(counts),
+            "mode": next(iter(counts)),
+            "nullable": nullable,
+            "histogram": histogram,
+        }
+    )
+
+
+def compare(feature, column):
+    return compare_feature(feature, FeatureBins(feature).count(column))
+
+
+@pytest.fixture
+def random():
+    return np.random.default_rng(0)
+
+
+@pytest.mark.parametrize("trained", [150, 1_000, 100_000])
+def test_rows_of_the_same_distribution_raise_no_alarm(random, trained):
+    alarms = 0
+    for _ in range(TRIALS):
+        feature = number(random.normal(5, 1, trained))
+        alarms += compare(feature, random.normal(5, 1, ROWS)).verdict == "shifted"
+
+    assert alarms == 0
+
+
+@pytest.mark.parametrize("shape", ["exponential", "pareto", "integers", "constant but for a few"])
+def test_odd_distributions_raise_no_alarm_either(random, shape):
+    draw = {
+        "exponential": lambda count: random.exponential(1, count),
+        "pareto": lambda count: random.pareto(1.5, count),
+        "integers": lambda count: random.integers(0, 3, count).astype(float),
+        "constant but for a few": lambda count: (random.random(count) < 0.01).astype(float),
+    }[shape]
+
+    verdicts = {compare(number(draw(1_000)), draw(ROWS)).verdict for _ in range(TRIALS)}
+
+    assert "shifted" not in verdicts
+
+
+def test_categories_of_the_same_distribution_raise_no_alarm(random):
+    values, weights = (
+        np.array(list("abcdefgh")),
+        np.array([0.3, 0.3, 0.2, 0.1, 0.06, 0.02, 0.01, 0.01]),
+    )
+
+    for _ in range(TRIALS):
+        trained = random.choice(values, 300, p=weights)
+        feature = category({it: int((trained == it).sum()) for it in values})
+        assert compare(feature, random.choice(values, ROWS, p=weights)).verdict != "shifted"
+
+
+@pytest.mark.parametrize("trained", [150, 100_000])
+def test_a_shift_of_one_deviation_is_an_alarm(random, trained):
+    feature = number(random.normal(5, 1, trained))
+
+    found = [compare(feature, random.normal(6, 1, ROWS)) for _ in range(20)]
+
+    assert {it.verdict for it in found} == {"shifted"}
+    assert min(it.psi for it in found) > 0.25
+
+
+def test_values_beyond_the_range_are_a_share_and_a_shift(random):
+    found = compare(
+        number(random.normal(0, 1, 1_000)), np.array([100.0, -100.0] * 100 + [0.0] * 200)
+    )
+
+    assert found.outside == 0.5
+    assert found.unknown == 0
+    assert found.verdict == "shifted"
+
+
+def test_unknown_categories_are_a_share_and_a_shift():
+    found = compare(category({"a": 500, "b": 500}), ["new"] * 300 + ["a"] * 100 + ["b"] * 100)
+
+    assert found.unknown == 0.6
+    assert found.outside == 0
+    assert found.verdict == "shifted"
+    assert found.observed.counts == [100, 100]
+
+
+def test_missing_values_are_a_share_and_a_shift():
+    feature = category({"a": 450, "b": 450}, nullable=True, missing=100)
+
+    rare = compare(feature, [None] * 50 + ["a"] * 225 + ["b"] * 225)
+    often = compare(feature, [None] * 250 + ["a"] * 125 + ["b"] * 125)
+
+    assert (rare.missing, rare.verdict) == (0.1, "stable")
+    assert (often.missing, often.verdict) == (0.5, "shifted")
+
+
+def test_booleans_are_compared_too():
+    histogram = {"counts": {"all": [900, 100]}}
+    feature = READ.validate_python(
+        {"name": "x", "type": "boolean", "mode": False, "histogram": histogram}
+    )
+
+    assert compare(feature, [False] * 450 + [True] * 50).verdict == "stable"
+    assert compare(feature, [False] * 250 + [True] * 250).verdict == "shifted"
+
+
+def test_few_rows_have_no_verdict(random):
+    feature = number(random.normal(0, 1, 1_000))
+
+    found = compare(feature, np.full(MIN_ROWS - 1, 9.0))
+
+    assert (found.psi, found.verdict) == (None, "unknown")
+    assert found.outside == 1
+
+
+def test_a_feature_without_a_histogram_has_no_verdict():
+    feature = READ.validate_python({"name": "x", "type": "number"})
+
+    found = compare(feature, np.ones(500))
+
+    assert (found.psi, found.verdict, found.observed.counts) == (None, "unknown", [])
+
+
+@pytest.mark.parametrize("edges", [[1.0], [1.0, 1.0], [2.0, 1.0], []])
+def test_bins_that_are_none_are_left_alone(edges):
+    histogram = {"edges": edges, "counts": {"all": [5]}}
+    feature = READ.validate_python({"name": "x", "type": "number", "histogram": histogram})
+
+    assert compare(feature, np.ones(500)).verdict == "unknown"
+
+
+def test_the_index_is_that_of_the_book():
+    expected, observed = np.array([5000, 3000, 2000]), np.array([4000, 3000, 3000])
+
+    index = population_stability_index(expected, observed)
+
+    assert index == pytest.approx(0.1 * np.log(5 / 4) + 0.1 * np.log(3 / 2), rel=1e-3)
+
+
+def test_the_usual_thresholds_hold_of_many_rows():
+    trained = np.array([50_000, 50_000])
+
+    verdicts = [
+        judge(trained, trained + shift * np.array([1, -1]))[1] for shift in (5_000, 16_000, 20_000)
+    ]
+
+    assert verdicts == ["stable", "moderate", "shifted"]
+
+
+def test_a_column_is_counted_as_its_histogram_was(random):
+    column = random.normal(0, 1, 1_000)
+
+    counts = FeatureBins(number(column)).count(column)
+
+    assert counts[:-EXTRA].tolist() == np.histogram(column, bins=20)[0].tolist()
+    assert counts[-EXTRA:].tolist() == [0, 0, 0]
+
+
+def test_instances_and_arrays_are_counted_alike():
+    features = [READ.validate_python(it) for it in FEATURES]
+    instances = [list(INSTANCE.values()), [None, 95.0, None, True, "Atlantis", "male"]]
+    array = np.array(
+        [
+            [40.0, 4.5, 1.0, 0.0, "Biscoe", "female"],
+            [np.nan, 95.0, np.nan, 1.0, "Atlantis", "male"],
+        ],
+        dtype=object,
+    )
+
+    one_by_one, by_column = (
+        ModelBins(features).count_instances(instances),
+        ModelBins(features).count(array),
+    )
+
+    assert [it.tolist() for it in one_by_one] == [it.tolist() for it in by_column]
+
+
+def ask_batch(client, rows):
+    body = ",".join(NAMES) + "\n" + "\n".join(",".join(map(str, row)) for row in rows)
+    response = client.post("/predict/batch", content=body, headers={"Content-Type": "text/csv"})
+    assert response.status_code == 200
+
+
+def shifted(window):
+    return {it["feature"] for it in window["features"] if it["verdict"] == "shifted"}
+
+
+def test_shifted_rows_raise_the_alarm_everywhere_it_is_shown(start_journal):
+    client = start_journal()
+    garden = np.add(load_iris().data, [2, 0, 0, 0])
+
+    ask_batch(client, garden)
+
+    wait_until(lambda: windows(client)["hour"]["rows"] == 150)
+    for window in windows(client).values():
+        assert shifted(window) == {"sepal_length"}
+    wait_until(lambda: exposed(client).get('model_feature_shifted{feature="sepal_length"}') == 1)
+    assert exposed(client)['model_feature_psi{feature="sepal_length"}'] > 0.25
+    assert exposed(client)['model_feature_shifted{feature="petal_width"}'] == 0
+    assert exposed(client)["model_drift_rows"] == 150
+
+
+def test_the_rows_of_the_training_table_raise_none(start_journal):
+    client = start_journal()
+
+    ask_batch(client, load_iris().data)
+
+    wait_until(lambda: windows(client)["hour"]["rows"] == 150)
+    assert shifted(windows(client)["model"]) == set()
+    assert windows(client)["model"]["classes"]["verdict"] == "stable"
+
+
+def test_single_predictions_count_as_rows_of_tables_do(start_journal):
+    client = start_journal()
+    for _ in range(3):
+        predict(client, dict(zip(NAMES, [9.0, 3.0, 5.0, 2.0], strict=True)))
+    ask_batch(client, [[9.0, 3.0, 5.0, 2.0]])
+
+    wait_until(lambda: windows(client)["hour"]["rows"] == 4)
+    [first, *_] = windows(client)["hour"]["features"]
+    assert first["outside"] == 1
+    assert first["verdict"] == "unknown"
+
+
+def test_a_new_model_begins_with_no_rows(start_journal, publish):
+    client = start_journal()
+    predict(client)
+    wait_until_written(client, 1)
+
+    publish("2026_11_21_T20_44_21", features=HISTOGRAMS)
+    wait_for_version(client, "2026_11_21_T20_44_21")
+
+    assert windows(client)["model"]["rows"] == 0
+
+
+def test_one_class_only_is_a_shift_of_the_classes():
+    manifest = {
+        "name": "x", "version": VERSION, "created_at": "2026-11-21T20:44:20Z", "sha256": "",
+        "size": 1, "features": HISTOGRAMS, "estimator": "",
+        "target": {"name": "species", "classes": load_iris().target_names.tolist()},
+    }  # fmt: skip
+    description = Description.model_validate(manifest)
+
+    assert compare_classes(description, np.array([500, 0, 0])).verdict == "shifted"
+    assert compare_classes(description, np.array([170, 160, 170])).verdict == "stable"
+
+
+def test_a_text_feature_is_counted_through_the_journal(publish, start, tmp_path):
+    publish(estimator=fit_mixed(), instance=INSTANCE, features=FEATURES)
+    client = start(journal="on", journal_url=f"sqlite:///{tmp_path}/journal.db")
+    wait_for_version(client, VERSION)
+    predict(client, INSTANCE | {"island": "Atlantis"})
+    predict(client, INSTANCE | {"island": None})
+
+    wait_until(lambda: windows(client)["hour"]["rows"] == 2)
+    island = windows(client)["hour"]["features"][4]
+    assert (island["unknown"], island["missing"]) == (0.5, 0.5)

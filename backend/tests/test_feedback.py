@@ -1,0 +1,192 @@
+import pytest
+from conftest import NAMES, SETOSA, VERSION
+from journals import exposed, predict, predict_rows, read
+from processes import wait_until
+from sklearn.datasets import load_iris
+
+from routes import feedback
+
+
+def label(prediction, name):
+    return {"prediction_id": prediction["prediction_id"], "label": name}
+
+
+def accuracies(client):
+    return client.get("/monitoring").json()["accuracy"]["versions"]
+
+
+@pytest.fixture
+def client(start_journal):
+    return start_journal()
+
+
+@pytest.fixture
+def labels(tmp_path):
+    def look():
+        url = f"sqlite:///{tmp_path}/journal.db"
+        return {row["prediction_id"]: row["label"] for row in read(url, "SELECT * FROM feedback")}
+
+    return look
+
+
+def test_a_label_is_kept_right_after_its_prediction(client, labels):
+    answer = predict(client)
+
+    response = client.post("/feedback", json=label(answer, "virginica"))
+
+    assert response.status_code == 200
+    assert response.json() == {"recorded": 1}
+    assert labels() == {answer["prediction_id"]: "virginica"}
+
+
+def test_many_labels_are_kept_at_once(client, labels):
+    answers = [predict(client) for _ in range(700)]
+
+    response = client.post("/feedback", json=[label(it, "setosa") for it in answers])
+
+    assert response.json() == {"recorded": 700}
+    assert len(labels()) == 700
+
+
+def test_the_last_label_counts_and_the_same_again_changes_nothing(client, labels):
+    answer = predict(client)
+
+    for name in ("virginica", "setosa", "setosa"):
+        client.post("/feedback", json=label(answer, name))
+
+    assert labels() == {answer["prediction_id"]: "setosa"}
+    wait_until(lambda: accuracies(client)[0]["count"] == 1)
+
+
+def test_of_one_request_too_the_last_label_counts(client, labels):
+    answer = predict(client)
+
+    response = client.post("/feedback", json=[label(answer, "virginica"), label(answer, "setosa")])
+
+    assert response.json() == {"recorded": 1}
+    assert labels() == {answer["prediction_id"]: "setosa"}
+
+
+def test_an_unknown_prediction_answers_404_and_nothing_is_kept(client, labels):
+    answer = predict(client)
+
+    response = client.post(
+        "/feedback", json=[label(answer, "setosa"), {"prediction_id": "x", "label": "y"}]
+    )
+
+    assert response.status_code == 404
+    assert response.json()["errors"] == [{"label": 1, "detail": "No prediction x is known."}]
+    assert labels() == {}
+
+
+def test_an_unknown_label_answers_422_and_nothing_is_kept(client, labels):
+    answer = predict(client)
+
+    response = client.post("/feedback", json=[label(answer, "setosa"), label(answer, "rosa")])
+
+    assert response.status_code == 422
+    assert "rosa is no class of the model" in response.json()["detail"]
+    assert "setosa, versicolor, virginica" in response.json()["detail"]
+    assert labels() == {}
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "said"),
+    [
+        (b"", 400, "EOF"),
+        (b"{", 400, "Send a prediction_id and its label"),
+        (b"[]", 422, "at least 1 item"),
+        (b"7", 422, "should be an object"),
+        (b'{"prediction_id": "x"}', 422, "label: Field required."),
+        (b'[{"prediction_id": "x", "label": 1}]', 422, "0/label: Input should be a valid string."),
+        (b'{"prediction_id": "x", "label": "y", "more": 1}', 422, "more: Extra inputs"),
+        (b'{"prediction_id": "' + b"x" * 101 + b'", "label": "y"}', 422, "at most 100"),
+    ],
+)
+def test_a_body_that_is_no_feedback_says_what_is_wrong(client, body, status, said):
+    response = client.post("/feedback", content=body, headers={"Content-Type": "application/json"})
+
+    assert response.status_code == status
+    assert response.headers["content-type"] == "application/problem+json"
+    assert said in response.json()["detail"]
+
+
+def test_a_body_that_is_too_large_is_refused(start_journal):
+    client = start_journal(max_body_bytes=1000)
+
+    assert client.post("/feedback", json=[{"x": "y" * 1000}]).status_code == 413
+
+
+def test_a_journal_that_is_away_answers_503(start_journal, tmp_path, monkeypatch):
+    monkeypatch.setattr(feedback, "WRITTEN_SECONDS", 0.1)
+    client = start_journal(journal_url=f"sqlite:///{tmp_path}/never/journal.db")
+    answer = predict(client)
+
+    for response in (
+        client.post("/feedback", json=label(answer, "setosa")),
+        client.get("/feedback?name=iris"),
+    ):
+        assert response.status_code == 503
+        assert response.headers["retry-after"] == "5"
+        assert response.json()["title"] == "Journal away"
+
+
+def test_accuracy_confusion_and_calibration_are_those_of_the_labels(client):
+    iris = load_iris()
+    ids = predict_rows(client, iris.data.tolist())
+    names = iris.target_names[iris.target].tolist()
+    client.post(
+        "/feedback",
+        json=[{"prediction_id": it, "label": name} for it, name in zip(ids, names, strict=True)],
+    )
+
+    wait_until(lambda: accuracies(client)[0]["count"] == 150)
+    [found] = accuracies(client)
+    right = sum(found["confusion"][name].get(name, 0) for name in iris.target_names)
+    assert found["model_version"] == VERSION
+    assert found["accuracy"] == pytest.approx(right / 150)
+    assert 0.9 < found["accuracy"] < 1
+    assert sum(sum(row.values()) for row in found["confusion"].values()) == 150
+    assert found["confusion"]["setosa"] == {"setosa": 50}
+    assert sum(it["count"] for it in found["calibration"]) == 150
+    assert found["calibration"][-1]["from"] == 0.9
+    for it in found["calibration"]:
+        assert it["from"] <= it["probability"] <= it["to"]
+    assert 0.8 < found["expected"] < 1
+    wait_until(lambda: exposed(client)["model_labelled_predictions"] == 150)
+    assert exposed(client)["model_accuracy_ratio"] == found["accuracy"]
+
+
+def test_labelled_predictions_are_listed_page_by_page(client):
+    ids = sorted(predict_rows(client, load_iris().data[:5].tolist()))
+    client.post("/feedback", json=[{"prediction_id": it, "label": "setosa"} for it in ids])
+
+    first = client.get("/feedback", params={"name": "iris", "limit": 3}).json()
+    second = client.get("/feedback", params={"name": "iris", "after": first["next"]}).json()
+
+    assert [it["prediction_id"] for it in first["feedback"]] == ids[:3]
+    assert [it["prediction_id"] for it in second["feedback"]] == ids[3:]
+    assert second["next"] is None
+    assert first["feedback"][0] == {
+        "prediction_id": ids[0],
+        "model_version": VERSION,
+        "inputs": dict(zip(NAMES, load_iris().data[0].tolist(), strict=True)),
+        "label": "setosa",
+        "prediction_class": "setosa",
+    }
+
+
+def test_only_labels_of_the_model_that_is_asked_for_are_listed(client):
+    client.post("/feedback", json=label(predict(client, SETOSA), "setosa"))
+
+    assert client.get("/feedback", params={"name": "penguins"}).json() == {
+        "feedback": [],
+        "next": None,
+    }
+
+
+def test_a_page_of_no_rows_is_refused(client):
+    response = client.get("/feedback", params={"name": "iris", "limit": 0})
+
+    assert response.status_code == 422
+    assert response.json()["detail"] == "limit: Input should be greater than or equal to 1."
