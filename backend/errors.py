@@ -117,6 +117,69 @@ class InvalidInstance(ModelServerError):
         self.faults = faults
 
 
+class LabelFault(NamedTuple):
+    """One thing wrong with a label; they are counted from 0."""
+
+    label: int
+    detail: str
+
+
+class WrongLabels(ModelServerError):
+    """What is wrong, label by label."""
+
+    def __init__(self, faults: list[LabelFault], more: int = 0) -> None:
+        """`more` is the number of faults beyond those given."""
+        said = [fault.detail for fault in faults] + [f"And {more} more."] * bool(more)
+        super().__init__(" ".join(said))
+        self.faults = faults
+
+
+class UnknownPrediction(WrongLabels):
+    """No such prediction is in the journal."""
+
+    status = HTTPStatus.NOT_FOUND
+    title = "Unknown prediction"
+
+
+class InvalidLabels(WrongLabels):
+    """A label is none of the classes of the model that answered."""
+
+    status = HTTPStatus.UNPROCESSABLE_ENTITY
+    title = "Invalid label"
+
+
+class JournalAway(ModelServerError):
+    """The journal's database does not answer, or its disk is full."""
+
+    status = HTTPStatus.SERVICE_UNAVAILABLE
+    title = "Journal away"
+    headers: ClassVar[dict[str, str]] = {"Retry-After": "5"}
+
+
+class Unauthorized(ModelServerError):
+    """The request has no key, or none of those that let in."""
+
+    status = HTTPStatus.UNAUTHORIZED
+    title = "Unauthorized"
+    headers: ClassVar[dict[str, str]] = {"WWW-Authenticate": "Bearer"}
+
+
+class TooManyRequests(ModelServerError):
+    """As many requests as there is room for are being answered."""
+
+    status = HTTPStatus.TOO_MANY_REQUESTS
+    title = "Too many requests"
+    headers: ClassVar[dict[str, str]] = {"Retry-After": "1"}
+
+
+class RequestTooSlow(ModelServerError):
+    """The request took longer than it may."""
+
+    status = HTTPStatus.SERVICE_UNAVAILABLE
+    title = "Request too slow"
+    headers: ClassVar[dict[str, str]] = {"Retry-After": "10"}
+
+
 class UnknownFeature(ModelServerError):
     """The model has no feature of this name."""
 

@@ -2,58 +2,101 @@
 
 import asyncio
 import gc
-import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from functools import partial
 
 from fastapi import FastAPI
 from fastapi_offline import FastAPIOffline
+from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp
 
 from catalogue import Catalogue
+from exposition import join_workers
 from instrumentation import Instrumented, Instruments
+from journal.journal import open_journal
+from ledger import Ledger
 from live import LiveModel, watch
 from loading import load
+from logs import RequestLog, set_up_logs
+from monitoring import expose_recorder
 from openapi import describe_with_live_model
 from problems import add_problem_handlers
-from routes import batch, explain, health, kserve, models, monitoring, open_inference, predict
+from routes import (
+    batch,
+    explain,
+    feedback,
+    health,
+    kserve,
+    models,
+    monitoring,
+    open_inference,
+    predict,
+)
+from security import Guarded
 from settings import Settings, read_settings
 from shortcut import Shortcut
 
 
 def create_app(settings: Settings) -> ASGIApp:
-    logging.basicConfig(level=settings.log_level, format="%(levelname)s: %(name)s: %(message)s")
-    instruments = Instruments()
+    log = set_up_logs(settings)
+    instruments = Instruments(join_workers())
     live = LiveModel(settings.models_dir, partial(load, settings=settings), instruments)
+    app = _assemble(settings, live, log)
+    guarded: ASGIApp = Guarded(app, settings, instruments)
+    if settings.allowed_origins:
+        guarded = CORSMiddleware(
+            guarded,
+            allow_origins=settings.allowed_origins,
+            allow_methods=["GET", "POST"],
+            allow_headers=["Authorization", "Content-Type", "X-API-Key", "X-Request-ID"],
+            expose_headers=["X-Request-ID", "X-Model-Version", "Retry-After"],
+        )
+    return Shortcut(Instrumented(guarded, instruments, log), live, app.state.ledger, settings)
 
-    @asynccontextmanager
-    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        # What is imported stays, so that collections need not look at it: a tenth of a second each.
-        gc.freeze()
-        watcher = asyncio.create_task(watch(live))
-        yield
-        watcher.cancel()
-        with suppress(asyncio.CancelledError):
-            await watcher
 
+def _assemble(settings: Settings, live: LiveModel, log: RequestLog) -> FastAPI:
     app = FastAPIOffline(  # /docs with its scripts from here, not from a CDN
         title="Iris ML",
         version="0.1.0",
         description="Predictions of the newest published model.",
         redoc_url=None,
         redirect_slashes=False,  # to an address made of the caller's Host header
-        lifespan=lifespan,
+        lifespan=_run,
     )
+    journal = open_journal(settings, live)
     app.state.live = live
     app.state.settings = settings
-    app.state.instruments = instruments
+    app.state.instruments = live.instruments
     app.state.catalogue = Catalogue(live, settings)
+    app.state.journal = journal
+    app.state.ledger = Ledger(log, journal.recorder if journal else None)
     app.openapi = describe_with_live_model(app, live)  # type: ignore[method-assign]
     add_problem_handlers(app)
     for routes in (predict, batch, explain, models, open_inference, kserve, monitoring, health):
         app.include_router(routes.router)
-    return Shortcut(Instrumented(app, instruments), live, instruments, settings.max_body_bytes)
+    if journal:
+        app.include_router(feedback.router)
+        live.instruments.own.append(partial(expose_recorder, journal.recorder))
+    return app
+
+
+@asynccontextmanager
+async def _run(app: FastAPI) -> AsyncIterator[None]:
+    """Watch the models folder, and write the journal, for as long as the app lives."""
+    # What is imported stays, so that collections need not look at it: a tenth of a second each.
+    gc.freeze()
+    journal = app.state.journal
+    if journal:
+        journal.recorder.start()
+    watcher = asyncio.create_task(watch(app.state.live))
+    yield
+    watcher.cancel()
+    with suppress(asyncio.CancelledError):
+        await watcher
+    app.state.ledger.write()
+    if journal:
+        await asyncio.to_thread(journal.close)
 
 
 app = create_app(read_settings())

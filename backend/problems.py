@@ -5,11 +5,14 @@ from http import HTTPStatus
 from typing import Any
 
 from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
-from errors import InvalidInstance, InvalidTable, ModelServerError, shorten
+from errors import InvalidInstance, InvalidTable, ModelServerError, WrongLabels, shorten
+from instances import MAX_FAULTS
+from logs import request_id
 from open_inference.protocol import Failure
 from schemas import Problem
 
@@ -22,10 +25,22 @@ def add_problem_handlers(app: FastAPI) -> None:
 
     @app.exception_handler(ModelServerError)
     async def model_server_error(request: Request, error: ModelServerError) -> JSONResponse:
-        return _failure(request, error.status, error.title, str(error), headers=error.headers)
+        return answer_failure(request, error)
+
+    @app.exception_handler(RequestValidationError)
+    async def invalid_request(request: Request, error: RequestValidationError) -> JSONResponse:
+        faults = [_say_fault(it) for it in error.errors()[:MAX_FAULTS]]
+        status = HTTPStatus.UNPROCESSABLE_ENTITY
+        detail = " ".join(fault["detail"] for fault in faults)
+        return _failure(request, status, "Invalid request", detail, errors=faults)
 
     @app.exception_handler(InvalidInstance)
     async def invalid_instance(request: Request, error: InvalidInstance) -> JSONResponse:
+        faults = [fault._asdict() for fault in error.faults]
+        return _failure(request, error.status, error.title, str(error), errors=faults)
+
+    @app.exception_handler(WrongLabels)
+    async def wrong_labels(request: Request, error: WrongLabels) -> JSONResponse:
         faults = [fault._asdict() for fault in error.faults]
         return _failure(request, error.status, error.title, str(error), errors=faults)
 
@@ -53,6 +68,18 @@ def add_problem_handlers(app: FastAPI) -> None:
         return _failure(request, status, status.phrase, detail)
 
 
+def answer_failure(request: Request, error: ModelServerError) -> JSONResponse:
+    """For those before the app, which no handler of its own sees."""
+    return _failure(request, error.status, error.title, str(error), headers=error.headers)
+
+
+def _say_fault(error: dict[str, Any]) -> dict[str, str]:
+    """Without what was sent: it need not be writable as JSON, nor anybody's business."""
+    place = "/".join(str(part) for part in error["loc"][1:])
+    said = f"{shorten(place)}: {error['msg']}." if place else f"{error['msg']}."
+    return {"pointer": f"#/{shorten(place)}", "detail": said}
+
+
 def _advice(request: Request, error: HTTPException) -> str:
     path = shorten(request.url.path)
     if error.status_code == HTTPStatus.NOT_FOUND:
@@ -74,6 +101,8 @@ def _failure(
     if OPEN_PROTOCOL.match(request.url.path):
         return JSONResponse(Failure(error=detail).model_dump(), status, headers=headers)
     document = {"title": title, "status": status.value, "detail": detail, **members}
+    if found := request_id.get():
+        document["request_id"] = found
     return JSONResponse(document, status, headers=headers, media_type=MEDIA_TYPE)
 
 

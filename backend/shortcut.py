@@ -5,38 +5,75 @@ from time import perf_counter
 from pydantic_core import to_json
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from inference import Model
 from instrumentation import Instruments
+from ledger import Entry, Ledger
 from live import LiveModel
+from logs import read_request_id
+from schemas import Prediction, Value
+from security import HEADERS, Keys
+from settings import Settings
+
+Answer = tuple[Model, Prediction, list[Value]]
 
 
 class Shortcut:
     """An ASGI app before another, which answers the same and all the rest, errors above all."""
 
-    def __init__(
-        self, app: ASGIApp, live: LiveModel, instruments: Instruments, max_body_bytes: int
-    ) -> None:
+    def __init__(self, app: ASGIApp, live: LiveModel, ledger: Ledger, settings: Settings) -> None:
         self._app = app
         self.live = live
-        self._count = instruments.count_prediction
-        self._max_body_bytes = max_body_bytes
+        self._ledger = ledger
+        self._instruments: Instruments = live.instruments
+        self._keys = Keys(settings.api_keys)
+        self._max_body_bytes = settings.max_body_bytes
+        self._max_concurrent = settings.max_concurrent_requests
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if not _is_plain_prediction(scope):
+        if not self._is_plain(scope):
             await self._app(scope, receive, send)
             return
         started = perf_counter()
-        message = await receive()
-        content = await self._answer(message)
-        if content is None:
+        self._instruments.in_flight += 1
+        try:
+            message = await receive()
+            answer = await self._answer(message)
+        finally:
+            self._instruments.in_flight -= 1
+        if answer is None:
             await self._app(scope, _replay(message, receive), send)
             return
-        length = str(len(content)).encode()
-        headers = [(b"content-type", b"application/json"), (b"content-length", length)]
+        model, prediction, values = answer
+        called = read_request_id(dict(scope["headers"]).get(b"x-request-id"))
+        identifier = called or prediction["prediction_id"]
+        content = to_json(prediction)
+        headers = [
+            (b"content-type", b"application/json"),
+            (b"content-length", b"%d" % len(content)),
+            *HEADERS,
+            (b"x-request-id", identifier.encode()),
+        ]
         await send({"type": "http.response.start", "status": 200, "headers": headers})
         await send({"type": "http.response.body", "body": content})
-        self._count(perf_counter() - started)
+        seconds = perf_counter() - started
+        self._instruments.count_prediction(seconds)
+        self._ledger.add(Entry(model, prediction, values, seconds, identifier))
 
-    async def _answer(self, message: Message) -> bytes | None:
+    def _is_plain(self, scope: Scope) -> bool:
+        """Whether it is JSON for the live model, declared in the usual way, by who may ask."""
+        if scope["type"] != "http" or scope["path"] != "/predict" or scope["method"] != "POST":
+            return False
+        headers = dict(scope["headers"])
+        return (
+            headers.get(b"content-type") == b"application/json"
+            and b"content-encoding" not in headers
+            and b"origin" not in headers  # a browser's, which are looked at one by one
+            and not scope["query_string"]
+            and self._instruments.in_flight < self._max_concurrent
+            and self._keys.admit(headers)
+        )
+
+    async def _answer(self, message: Message) -> Answer | None:
         """None where the app has to say what is wrong."""
         if message["type"] != "http.request" or message.get("more_body"):
             return None  # in pieces, or the client has gone
@@ -45,22 +82,10 @@ class Shortcut:
             body = message["body"]
             if len(body) > min(model.max_body_bytes, self._max_body_bytes):
                 return None
-            return to_json(await model.predict(model.read_instance(body)))
+            values = model.read_instance(body)
+            return model, await model.predict(values), values
         except Exception:  # whatever it is, it comes again and is answered there
             return None
-
-
-def _is_plain_prediction(scope: Scope) -> bool:
-    """Whether it is JSON for the live model, declared in the usual way."""
-    if scope["type"] != "http" or scope["path"] != "/predict" or scope["method"] != "POST":
-        return False
-    is_json = False
-    for name, value in scope["headers"]:
-        if name == b"content-type":
-            is_json = value == b"application/json"
-        elif name == b"content-encoding":
-            return False
-    return is_json and not scope["query_string"]
 
 
 def _replay(message: Message, receive: Receive) -> Receive:

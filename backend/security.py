@@ -1,0 +1,123 @@
+"""Lets in who may ask, no more at once than there is room for, and for no longer than allowed."""
+
+import asyncio
+import hmac
+from collections.abc import Mapping, Sequence
+
+from fastapi import Request
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from errors import ModelServerError, RequestTooSlow, TooManyRequests, Unauthorized
+from instrumentation import Instruments
+from problems import answer_failure
+from settings import Settings
+
+OPEN = frozenset(
+    {"/", "/docs", "/openapi.json", "/health/live", "/health/ready"}
+    | {"/v2/health/live", "/v2/health/ready"}
+)
+OPEN_FOLDER = "/static-offline-docs/"  # the scripts of /docs
+UNTIMED = "/predict/batch"  # which has limits of its own
+
+# For an API whose answers no browser is to render, guess at or keep.
+HEADERS = [
+    (b"x-content-type-options", b"nosniff"),
+    (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
+    (b"cache-control", b"no-store"),
+]
+# /docs is a page, whose scripts come from here.
+PAGE_HEADERS = [
+    (b"x-content-type-options", b"nosniff"),
+    (
+        b"content-security-policy",
+        (
+            b"default-src 'self'; script-src 'self' 'unsafe-inline'; "
+            b"style-src 'self' 'unsafe-inline'; img-src 'self' data:; frame-ancestors 'none'"
+        ),
+    ),
+    (b"referrer-policy", b"no-referrer"),
+]
+
+
+class Keys:
+    """Those that let a caller in; without any, everyone is."""
+
+    def __init__(self, keys: Sequence[str]) -> None:
+        self._keys = [key.encode() for key in keys]
+
+    def __bool__(self) -> bool:
+        return bool(self._keys)
+
+    def admit(self, headers: Mapping[bytes, bytes]) -> bool:
+        """In the same time whichever key comes close."""
+        if not self._keys:
+            return True
+        sent = headers.get(b"x-api-key")
+        if sent is None:
+            scheme, _, sent = headers.get(b"authorization", b"").partition(b" ")
+            if scheme.lower() != b"bearer":
+                return False
+        sent = sent.strip()
+        found = [hmac.compare_digest(sent, key) for key in self._keys]
+        return any(found)
+
+
+class Guarded:
+    """An ASGI app behind keys and limits, whose answers carry headers for browsers."""
+
+    def __init__(self, app: ASGIApp, settings: Settings, instruments: Instruments) -> None:
+        self._app = app
+        self._keys = Keys(settings.api_keys)
+        self._instruments = instruments
+        self._most = settings.max_concurrent_requests
+        self._seconds = settings.request_seconds
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        has_started = False
+
+        async def send_guarded(message: Message) -> None:
+            nonlocal has_started
+            if message["type"] == "http.response.start":
+                has_started = True
+                message["headers"] = [*message.get("headers", ()), *_choose_headers(scope)]
+            await send(message)
+
+        limit = asyncio.timeout(None if scope["path"] == UNTIMED else self._seconds)
+        try:
+            self._require_admission(scope)
+            async with limit:
+                await self._app(scope, receive, send_guarded)
+            return
+        except (Unauthorized, TooManyRequests) as error:
+            failure: ModelServerError = error
+        except TimeoutError:
+            if has_started or not limit.expired():
+                raise
+            message = f"It took longer than {self._seconds:g} seconds. Ask for less, or later."
+            failure = RequestTooSlow(message)
+        await answer_failure(Request(scope), failure)(scope, receive, send_guarded)
+
+    def _require_admission(self, scope: Scope) -> None:
+        """Raises Unauthorized or TooManyRequests."""
+        if (
+            self._keys
+            and not _is_open(scope["path"])
+            and not self._keys.admit(dict(scope["headers"]))
+        ):
+            message = "Send a key: `Authorization: Bearer KEY`, or `X-API-Key: KEY`."
+            raise Unauthorized(message)
+        if self._instruments.in_flight > self._most and not _is_open(scope["path"]):
+            message = f"{self._most} requests are being answered. Send this one again later."
+            raise TooManyRequests(message)
+
+
+def _is_open(path: str) -> bool:
+    return path in OPEN or path.startswith(OPEN_FOLDER)
+
+
+def _choose_headers(scope: Scope) -> list[tuple[bytes, bytes]]:
+    is_page = scope["path"] == "/docs" or scope["path"].startswith(OPEN_FOLDER)
+    return PAGE_HEADERS if is_page else HEADERS

@@ -1,0 +1,180 @@
+import asyncio
+
+import pytest
+from conftest import SETOSA, VERSION, wait_for_version
+from fastapi.testclient import TestClient
+
+from security import OPEN, Guarded
+from settings import Settings
+
+KEYS = "first-key, second-key"
+ASKED = [
+    ("POST", "/predict"),
+    ("POST", "/predict/batch"),
+    ("POST", "/explain"),
+    ("POST", "/feedback"),
+    ("GET", "/feedback"),
+    ("GET", "/models"),
+    ("GET", "/models/live"),
+    ("GET", "/monitoring"),
+    ("GET", "/metrics"),
+    ("GET", "/v2"),
+    ("GET", "/v2/models/iris"),
+    ("POST", "/v2/models/iris/infer"),
+    ("POST", "/v1/models/iris:predict"),
+    ("GET", "/nothing"),
+]
+
+
+@pytest.fixture
+def locked(start_journal):
+    """A client of an app with keys, which sends none."""
+    return start_journal(api_key=KEYS)
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {},
+        {"X-API-Key": ""},
+        {"X-API-Key": "first-ke"},
+        {"X-API-Key": "first-key, second-key"},
+        {"X-API-Key": "first-key\u00e9".encode("latin-1")},
+        {"Authorization": "Bearer "},
+        {"Authorization": "Bearer wrong"},
+        {"Authorization": "Basic first-key"},
+        {"Authorization": "first-key"},
+    ],
+)
+def test_without_a_right_key_nothing_is_answered(locked, headers):
+    for method, path in ASKED:
+        response = locked.request(method, path, json=SETOSA, headers=headers)
+
+        assert response.status_code == 401
+        assert response.headers["www-authenticate"] == "Bearer"
+        said = response.json()
+        assert said.get("error", said.get("detail")).startswith("Send a key")
+        assert ("error" in said) == path.startswith(("/v1", "/v2"))
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"X-API-Key": "first-key"},
+        {"X-API-Key": "second-key"},
+        {"Authorization": "Bearer second-key"},
+        {"Authorization": "bearer first-key"},
+    ],
+)
+def test_each_key_lets_in(locked, headers):
+    assert locked.post("/predict", json=SETOSA, headers=headers).status_code == 200
+    assert locked.get("/models", headers=headers).status_code == 200
+
+
+@pytest.mark.parametrize("path", sorted(OPEN | {"/static-offline-docs/swagger-ui.css"}))
+def test_greeting_health_and_docs_need_no_key(locked, path):
+    assert locked.get(path).status_code == 200
+
+
+def test_without_keys_none_is_asked_for(client):
+    assert client.post("/predict", json=SETOSA).status_code == 200
+    assert client.post("/predict", json=SETOSA, headers={"X-API-Key": "x"}).status_code == 200
+
+
+def test_a_key_of_nothing_stops_the_start():
+    with pytest.raises(ValueError, match="API_KEY holds no key"):
+        Settings(api_key=" , ")
+
+
+def test_settings_never_tell_keys_or_databases():
+    shown = repr(Settings(api_key="geheim", journal_url="postgresql://iris:geheim@db/journal"))
+
+    assert "geheim" not in shown
+
+
+def test_other_origins_are_not_allowed_unless_set(client):
+    response = client.post("/predict", json=SETOSA, headers={"Origin": "https://page.example"})
+
+    assert response.status_code == 200
+    assert "access-control-allow-origin" not in response.headers
+
+
+def test_the_origins_that_are_set_may_ask(start, publish):
+    publish()
+    client = start(cors_origins="https://page.example, https://other.example", api_key="key")
+    wait_for_version(client, VERSION)
+    asking = {
+        "Origin": "https://page.example",
+        "Access-Control-Request-Method": "POST",
+        "Access-Control-Request-Headers": "content-type,x-api-key",
+    }
+
+    preflight = client.options("/predict", headers=asking)
+    asked = {"Origin": "https://page.example", "X-API-Key": "key"}
+    response = client.post("/predict", json=SETOSA, headers=asked)
+    stranger = client.post("/predict", json=SETOSA, headers=asked | {"Origin": "https://x.example"})
+
+    assert preflight.status_code == 200
+    assert preflight.headers["access-control-allow-origin"] == "https://page.example"
+    assert response.headers["access-control-allow-origin"] == "https://page.example"
+    assert "access-control-allow-origin" not in stranger.headers
+
+
+@pytest.mark.parametrize("path", ["/", "/models", "/metrics", "/v2", "/nothing"])
+def test_no_browser_renders_guesses_or_keeps_an_answer(client, path):
+    headers = client.get(path).headers
+
+    assert headers["x-content-type-options"] == "nosniff"
+    assert headers["content-security-policy"] == "default-src 'none'; frame-ancestors 'none'"
+    assert headers["cache-control"] == "no-store"
+
+
+def test_the_docs_take_scripts_from_here_alone(client):
+    policy = client.get("/docs").headers["content-security-policy"]
+
+    assert "default-src 'self'" in policy
+    assert "frame-ancestors 'none'" in policy
+
+
+async def wait_for_ever(*_):
+    await asyncio.Event().wait()
+
+
+def guard(app, instruments, **settings):
+    return TestClient(Guarded(app, Settings(**settings), instruments))
+
+
+def test_a_request_that_takes_too_long_answers_503(client):
+    slow = guard(wait_for_ever, client.app.live.instruments, request_seconds=0.05)
+
+    response = slow.get("/models")
+
+    assert response.status_code == 503
+    assert response.headers["retry-after"] == "10"
+    assert response.json()["title"] == "Request too slow"
+
+
+def test_more_requests_at_once_than_allowed_answer_429(start, publish):
+    publish()
+    client = start(max_concurrent_requests=2)
+    wait_for_version(client, VERSION)
+    instruments = client.app.live.instruments
+    instruments.in_flight += 2
+    try:
+        for path in ("/predict", "/explain"):
+            response = client.post(path, json=SETOSA)
+            assert response.status_code == 429
+            assert response.headers["retry-after"] == "1"
+        assert client.get("/health/ready").status_code == 200
+    finally:
+        instruments.in_flight -= 2
+
+    assert client.post("/predict", json=SETOSA).status_code == 200
+
+
+def test_requests_that_are_done_are_not_in_flight(client):
+    client.post("/predict", json=SETOSA)
+    client.post("/predict", json={})
+    client.get("/nothing")
+
+    assert client.app.live.instruments.in_flight == 0
