@@ -35,6 +35,7 @@ define TRAIN
 export MODELS_DIR="$$(realpath "$${MODELS_DIR:-models}")"
 export MODEL_SIGNING_KEY="$${MODEL_SIGNING_KEY:-keys/private/model_signing_key.pem}"
 export MLFLOW_TRACKING_URI="$${MLFLOW_TRACKING_URI:-http://localhost:$${MLFLOW_PORT:-8003}}"
+export BACKEND_URL="$${BACKEND_URL:-http://localhost:$${BACKEND_PORT:-8002}}"
 exec python mlflow/metrics.py $(ARGS)
 endef
 export TRAIN
@@ -81,8 +82,8 @@ lint: $(VENV)/installed ## Check style, types, Dockerfiles, workflows and Compos
 	@for service in $(SERVICES); do \
 	  echo "mypy $$service" && (cd $$service && $(BIN)/mypy --config-file ../pyproject.toml .) || exit 1; \
 	done
-	$(BIN)/hadolint $(SERVICES:%=%/Dockerfile)
-	$(BIN)/shellcheck doctor .ci/run $(wildcard */*.sh)
+	$(BIN)/hadolint $(SERVICES:%=%/Dockerfile) $(wildcard deploy/*/Dockerfile)
+	$(BIN)/shellcheck doctor .ci/run $(wildcard */*.sh deploy/*/*.sh)
 	$(BIN)/check-jsonschema --builtin-schema vendor.compose-spec docker-compose.yaml
 	$(BIN)/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
 	$(BIN)/zizmor --offline --quiet .github
@@ -113,8 +114,8 @@ down: ## Stop the stack in Docker; models and runs stay
 	docker compose down --remove-orphans
 
 .PHONY: clean
-clean: ## Remove what was built; models and runs stay
-	@if docker info >/dev/null 2>&1; then docker compose down --rmi local --volumes --remove-orphans; fi
+clean: ## Remove what was built; models, runs and journal stay
+	@if docker info >/dev/null 2>&1; then docker compose down --rmi local --remove-orphans; fi
 	rm -rf $(VENV) .peers .mypy_cache .ruff_cache .pytest_cache */.mypy_cache */.pytest_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 

@@ -78,7 +78,8 @@ def run_wrk(  # noqa: PLR0913, PLR0917  what wrk is told, and who is watched
 
 def list_processes(pid: int) -> list[int]:
     """The process and its children, all the way down."""
-    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    tasks = Path(f"/proc/{pid}/task").glob("*/children")
+    children = [child for task in tasks for child in task.read_text().split()]
     return [pid, *(it for child in children for it in list_processes(int(child)))]
 
 

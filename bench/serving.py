@@ -7,6 +7,7 @@ turns with the backend as it ships, for a linear model and a forest, so that wha
 machine does it does to all. Printed: medians of the rounds, and ratios within each round.
 """
 
+import os
 import statistics
 import sys
 import tempfile
@@ -35,7 +36,8 @@ def serving(
     """The address and process of an app on the server's core, once it answers a GET of the path."""
     port = find_free_port()
     command = ["taskset", "-c", cores, sys.executable, *UVICORN, app]
-    with running([*command, "--port", str(port)], folder, **settings) as process:
+    command = [*command, "--port", str(port)]
+    with Path(os.devnull).open("w") as log, running(command, folder, log, **settings) as process:
         url = f"http://127.0.0.1:{port}"
         wait_until(lambda: requests.get(url + path, timeout=5).status_code in (200, 405))
         yield f"{url}/predict", process.pid

@@ -64,7 +64,7 @@ def train(models_dir: Path, runs_dir: Path, *arguments: object) -> subprocess.Co
 
 @contextmanager
 def running(
-    command: list[str], folder: str, output: IO[str] | None = None, **variables: object
+    command: list[str], folder: str, output: int | IO[str] | None = None, **variables: object
 ) -> Iterator[subprocess.Popen[bytes]]:
     """A process in a service's folder; asked to stop at the end, and killed where it does not."""
     process = subprocess.Popen(
@@ -72,6 +72,7 @@ def running(
         env=environment(**variables),
         cwd=ROOT / folder,
         stdout=output,
+        stderr=subprocess.STDOUT if output else None,
         start_new_session=True,
     )
     try:
@@ -84,12 +85,23 @@ def running(
                 process.wait(20)
 
 
+def list_processes(parent: int) -> list[tuple[int, str]]:
+    """The children of a process with their command lines, all the way down; of Linux alone."""
+    found = []
+    for task in Path(f"/proc/{parent}/task").glob("*/children"):
+        for child in map(int, task.read_text().split()):
+            with suppress(OSError):
+                command = Path(f"/proc/{child}/cmdline").read_text().replace("\0", " ")
+                found += [(child, command), *list_processes(child)]
+    return found
+
+
 @contextmanager
-def running_backend(models_dir: Path, port: int) -> Iterator[str]:
-    """The address of a real backend, once it lives."""
+def running_backend(models_dir: Path, port: int, **settings: object) -> Iterator[str]:
+    """The address of a real backend, once it lives; without a journal unless one is set."""
     command = [sys.executable, "-m", "uvicorn", "main:app", "--port", str(port)]
     url = f"http://127.0.0.1:{port}"
-    with running(command, "backend", MODELS_DIR=models_dir):
+    with running(command, "backend", **{"MODELS_DIR": models_dir, "JOURNAL": "off"} | settings):
         wait_until(lambda: requests.get(f"{url}/health/live", timeout=5).ok)
         yield url
 

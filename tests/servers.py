@@ -2,18 +2,21 @@
 
 import os
 import pwd
+import shutil
 import signal
 import socket
+import ssl
 import subprocess
 import tempfile
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import NamedTuple
 
 import requests
-from processes import find_free_port, wait_until
+from processes import find_free_port, running, wait_until
 
 NOT_ROOT = "nobody"  # PostgreSQL refuses to run as root
 
@@ -83,30 +86,120 @@ def running_relay(
 
 
 @contextmanager
-def running_postgresql() -> Iterator[str]:
-    """The address of a database of a real PostgreSQL, whose files are gone at the end."""
-    binaries, port = _find_postgresql(), str(find_free_port())
+def running_postgresql(data: Path | None = None, port: int | None = None) -> Iterator[str]:
+    """The address of a database of a real PostgreSQL, whose files are gone at the end.
+
+    With a folder they stay, and another one can go on with them.
+    """
+    port = port or find_free_port()
     user = os.geteuid() or pwd.getpwnam(NOT_ROOT).pw_uid
-    with tempfile.TemporaryDirectory() as data:
-        os.chown(data, user, -1)
-        initialize = [binaries / "initdb", "-D", data, "-U", "iris", "--auth=trust", "--no-sync"]
-        subprocess.run(initialize, check=True, user=user, stdout=subprocess.DEVNULL, cwd=data)
-        serve = [binaries / "postgres", "-D", data, "-p", port, "-k", "", "-h", "127.0.0.1"]
-        server = subprocess.Popen(serve, user=user, stderr=subprocess.DEVNULL, cwd=data)
+    with ExitStack() as stack:
+        folder = str(data or stack.enter_context(tempfile.TemporaryDirectory()))
+        binaries = _initialize_postgresql(folder, user)
+        serve = [binaries / "postgres", "-D", folder, "-p", str(port), "-k", "", "-h", "127.0.0.1"]
+        server = subprocess.Popen(serve, user=user, stderr=subprocess.DEVNULL, cwd="/")
         try:
-            ready = [binaries / "pg_isready", "-q", "-h", "127.0.0.1", "-p", port]
+            ready = [binaries / "pg_isready", "-q", "-h", "127.0.0.1", "-p", str(port)]
             wait_until(lambda: subprocess.run(ready).returncode == 0)
             yield f"postgresql://iris@127.0.0.1:{port}/postgres"
         finally:
-            server.send_signal(signal.SIGQUIT)  # at once, as nothing has to be kept
+            # At once where nothing has to be kept.
+            server.send_signal(signal.SIGINT if data else signal.SIGQUIT)
             server.wait()
+
+
+def _initialize_postgresql(folder: str, user: int) -> Path:
+    """The binaries of a server whose files are in the folder by then."""
+    binaries = _find_postgresql()
+    if not (Path(folder) / "PG_VERSION").exists():
+        Path(folder).mkdir(exist_ok=True)
+        os.chown(folder, user, -1)
+        command = [binaries / "initdb", "-D", folder, "-U", "iris", "--auth=trust", "--no-sync"]
+        subprocess.run(command, check=True, user=user, stdout=subprocess.DEVNULL, cwd="/")
+    return binaries
 
 
 def _find_postgresql() -> Path:
     """Debian's, installed where it is missing."""
     if not (found := sorted(Path("/usr/lib/postgresql").glob("*/bin"))):
-        subprocess.run(["apt-get", "update", "-qq"], check=True)
-        command = ["apt-get", "install", "-qq", "-y", "--no-install-recommends", "postgresql"]
-        subprocess.run(command, check=True, env=os.environ | {"DEBIAN_FRONTEND": "noninteractive"})
+        _install("postgresql")
         found = sorted(Path("/usr/lib/postgresql").glob("*/bin"))
     return found[-1]
+
+
+class Caddy(NamedTuple):
+    """A web server that makes its own certificates."""
+
+    http_port: int
+    https_port: int
+    authority: Path
+    log: Path
+
+
+@contextmanager
+def running_caddy(caddyfile: Path, folder: Path, **settings: object) -> Iterator[Caddy]:
+    """A real Caddy that keeps all it writes in the folder, once it shows certificates."""
+    authority = folder / "caddy/pki/authorities/local/root.crt"
+    caddy = Caddy(find_free_port(), find_free_port(), authority, folder / "caddy.log")
+    variables = {
+        "HTTP_PORT": caddy.http_port,
+        "HTTPS_PORT": caddy.https_port,
+        "XDG_CONFIG_HOME": folder,
+        "XDG_DATA_HOME": folder,
+        **settings,
+    }
+    serve = [find_caddy(), "run", "--config", str(caddyfile), "--adapter", "caddyfile"]
+    command = ["sh", "-c", 'exec "$@" 2>&1', "sh", *serve]  # it logs to standard error
+    with caddy.log.open("w") as log, running(command, ".", log, **variables):
+        for name in ("", "api.", "mlflow."):
+            wait_until(lambda host=f"{name}{settings['DOMAIN']}": _shows_certificate(caddy, host))
+        yield caddy
+
+
+def connect_to_caddy(caddy: Caddy, host: str) -> ssl.SSLSocket:
+    """Trusting its authority alone; raises OSError where it is not what it says."""
+    context = ssl.create_default_context(cafile=caddy.authority)
+    plain = socket.create_connection(("127.0.0.1", caddy.https_port), timeout=20)
+    return context.wrap_socket(plain, server_hostname=host)
+
+
+def _shows_certificate(caddy: Caddy, host: str) -> bool:
+    try:
+        connect_to_caddy(caddy, host).close()
+    except OSError:
+        return False
+    return True
+
+
+def find_caddy() -> str:
+    """Debian's, installed where there is none."""
+    if not shutil.which("caddy"):
+        _install("caddy")
+    return shutil.which("caddy") or "caddy"
+
+
+@contextmanager
+def running_prometheus(config: Path, data: Path) -> Iterator[str]:
+    """The address of a real Prometheus with this configuration, once it is ready."""
+    port = find_free_port()
+    url = f"http://127.0.0.1:{port}"
+    options = ["--log.level=error", f"--web.listen-address=127.0.0.1:{port}"]
+    files = [f"--config.file={config}", f"--storage.tsdb.path={data}"]
+    with running([find_prometheus(), *files, *options], "."):
+        wait_until(lambda: requests.get(f"{url}/-/ready", timeout=5).ok)
+        yield url
+
+
+def find_prometheus(name: str = "prometheus") -> str:
+    """Debian's, or its promtool, installed where there is none."""
+    if not shutil.which(name):
+        _install("prometheus")
+    return shutil.which(name) or name
+
+
+def _install(package: str) -> None:
+    root = [] if os.geteuid() == 0 else ["sudo"]
+    quiet = ["apt-get", "-qq", "-o", "DPkg::Lock::Timeout=300"]
+    variables = os.environ | {"DEBIAN_FRONTEND": "noninteractive"}
+    for action in (["update"], ["install", "-y", "--no-install-recommends", package]):
+        subprocess.run([*root, *quiet, *action], check=True, env=variables)

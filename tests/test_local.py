@@ -27,6 +27,7 @@ def stack(tmp_path_factory):
     variables = {
         **ports,
         "MODELS_DIR": models_dir,
+        "JOURNAL_URL": f"sqlite:///{folder}/journal.db",
         "MLFLOW_BACKEND_STORE_URI": f"sqlite:///{folder}/mlflow.db",
         "MLFLOW_ARTIFACTS_DESTINATION": folder / "artifacts",
     }
