@@ -14,6 +14,7 @@ from drawing import (
     choose,
     colour,
     draw_rule,
+    ink,
     keep_most,
     name,
     name_rows,
@@ -27,8 +28,11 @@ PAIR_HEIGHT = 18  # pixels, as below
 LEGEND_HEIGHT = 50
 CURVE_HEIGHT = 260
 TRAFFIC_HEIGHT = 220
+CELL_HEIGHT = 34
+CELL_LABEL_WIDTH = 110
 
 _BAR = {"type": "bar", "cornerRadiusEnd": 3}
+_SLANTED = {"labelAngle": -40}
 _COUNTS = {"grid": False, "tickCount": 4, "tickMinStep": 1, "format": ",.0f"}
 
 
@@ -181,6 +185,51 @@ def draw_traffic(points: Sequence[tuple[str, float]]) -> Spec:
     }
 
 
+def draw_confusion(confusion: dict[str, dict[str, int]], classes: Sequence[str]) -> Spec:
+    """Rows by the class that was right, downwards, and the one predicted, across."""
+    rows = [
+        {"right": right, "predicted": it, "rows": count, "share": count / sum(by_class.values())}
+        for right, by_class in confusion.items()
+        for it, count in by_class.items()
+    ]
+    scale = {"domain": list(classes)}
+    axis = {"labelLimit": CELL_LABEL_WIDTH, "ticks": False, "domain": False}
+    right = name("right", title=texts.RIGHT(), scale=scale, axis=axis)
+    predicted = name("predicted", title=texts.PREDICTED(), scale=scale, axis=axis | _SLANTED)
+    told = [
+        name("right", title=texts.RIGHT()),
+        name("predicted", title=texts.PREDICTED()),
+        number("rows", title=texts.ROWS(), format=","),
+        number("share", title=texts.SHARE_OF_ROWS(), format=".1%"),
+    ]
+    return {
+        "data": {"values": rows},
+        "height": CELL_HEIGHT * len(classes) + AXIS_HEIGHT + CELL_LABEL_WIDTH // 2,
+        "encoding": {"x": predicted, "y": right, "tooltip": told},
+        "layer": _draw_cells(),
+    }
+
+
+def draw_calibration(bins: Sequence[dict[str, float]]) -> Spec:
+    """Of bins of probability, how often their answers were right, against the diagonal."""
+    axis = {"format": "%", "values": [0, 0.25, 0.5, 0.75, 1]}
+    axes = {"scale": {"domain": [0, 1]}, "axis": axis}
+    diagonal = {
+        "data": {"values": [{"probability": end, "accuracy": end} for end in (0, 1)]},
+        "mark": {"type": "line", "color": GREY, "strokeDash": [5, 5], "aria": False},
+    }
+    line = {"mark": {"type": "line", "color": PALETTE[0], "aria": False}}
+    return {
+        "data": {"values": list(bins)},
+        "height": CURVE_HEIGHT,
+        "encoding": {
+            "x": number("probability", title=texts.PROBABILITY(), **axes),
+            "y": number("accuracy", title=texts.ACCURACY_SHARE(), **axes),
+        },
+        "layer": [diagonal, line, _draw_bins()],
+    }
+
+
 def _find_highest(probabilities: dict[str, list[float | None]]) -> list[str]:
     """The classes that are the most probable ones somewhere, as many as have a colour."""
     peaks = {it: max(part or 0 for part in column) for it, column in probabilities.items()}
@@ -200,3 +249,40 @@ def _draw_lines(title: str) -> Spec:
 def _draw_points(title: str) -> Spec:
     mark = {"type": "point", "filled": True, "size": 90}
     return {"mark": mark, "encoding": {"x": name("x", title=title, sort=None)}}
+
+
+def _draw_cells() -> list[Spec]:
+    """In one colour where right and predicted are the same, in another elsewhere."""
+    is_right = {"test": "datum.right === datum.predicted", "value": PALETTE[0]}
+    # Never so strong that the figure on it could not be read.
+    strength = {"domain": [0, 1], "range": [0.1, 0.65]}
+    colours = {
+        "color": {"condition": is_right, "value": PALETTE[1]},
+        "opacity": number(
+            "share", title=texts.SHARE_OF_ROWS(), format=".1%", scale=strength, legend=None
+        ),
+    }
+    figure = {"type": "text", "color": ink(), "aria": False}
+    return [
+        {"mark": "rect", "encoding": colours},
+        {"mark": figure, "encoding": {"text": number("rows", format=",")}},
+    ]
+
+
+def _draw_bins() -> Spec:
+    """Points, the larger the more rows they are of."""
+    sizes = {"domainMin": 0, "range": [40, 240]}
+    told = [
+        number("from", title="≥", format=".0%"),
+        number("to", title="≤", format=".0%"),
+        number("count", title=texts.ROWS(), format=","),
+        number("probability", title=texts.PROBABILITY(), format=".1%"),
+        number("accuracy", title=texts.ACCURACY_SHARE(), format=".1%"),
+    ]
+    return {
+        "mark": {"type": "point", "filled": True, "opacity": 1, "color": PALETTE[0]},
+        "encoding": {
+            "size": number("count", title=texts.ROWS(), scale=sizes, legend=None),
+            "tooltip": told,
+        },
+    }

@@ -25,18 +25,21 @@ Json = dict[str, Any]
 
 
 class BackendError(Exception):
-    """The backend refused; `faults` are those it names, of a table with row and column."""
+    """The backend refused; `said` is why, in its words, and empty where it said nothing.
+
+    `faults` are those it names, of a table with row and column.
+    """
 
     def __init__(self, sentence: texts.Sentence, problem: Json | None = None) -> None:
         super().__init__(sentence.en)
         self._sentence = sentence
-        self._said = str((problem or {}).get("detail", ""))
+        self.said = str((problem or {}).get("detail", ""))
         self.faults: list[Json] = (problem or {}).get("errors") or []
 
     @property
     def detail(self) -> str:
         """For the reader of the page, in the language they have by then."""
-        return self._sentence(detail=self._said)
+        return self._sentence(detail=self.said)
 
 
 class BackendAway(BackendError):

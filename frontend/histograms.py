@@ -24,6 +24,9 @@ from drawing import (
 
 HEIGHT = 190  # pixels, as below
 ROW_HEIGHT = 20
+MOST_DIGITS = 16
+
+Pair = tuple[int, int]  # rows of the training table, and rows asked
 
 _COUNTS = {"tickCount": 3, "tickMinStep": 1}
 
@@ -58,26 +61,81 @@ def draw_histogram(feature: dict[str, Any], classes: Sequence[str], entered: Any
     return _draw_values(feature, counts, entered)
 
 
-def draw_drift(feature: dict[str, Any], observed: Sequence[int]) -> Spec:
-    """Shares of the training table and of what was asked, in the same bins."""
+def show_drift_legend() -> None:
+    kinds = [texts.TRAINED(), texts.ANSWERED()]
+    show_legend(kinds, kinds)
+
+
+def draw_drift(feature: dict[str, Any], observed: Sequence[int], rows: int) -> Spec:
+    """Shares of the training table and of `rows` that were asked, in the same bins.
+
+    Those asked may be more than are in the bins, which then have less than all of them.
+    """
     trained = [sum(column) for column in zip(*feature["histogram"]["counts"].values(), strict=True)]
-    kinds = {texts.TRAINED(): trained, texts.ANSWERED(): observed}
+    bins = dict(zip(_name_bins(feature), zip(trained, observed, strict=True), strict=True))
+    totals = sum(trained), rows
+    if feature["type"] == "number":
+        return _draw_beside(texts.label(feature), bins, totals, "≥")
+    return _draw_beside(texts.label(feature), _gather_rest(bins, totals), totals)
+
+
+def draw_class_drift(trained: dict[str, int], observed: dict[str, int]) -> Spec:
+    """Shares of rows by class, of the training table and of what was answered."""
+    bins = {it: (trained.get(it, 0), observed.get(it, 0)) for it in trained | observed}
+    totals = sum(trained.values()), sum(observed.values())
+    return _draw_beside(texts.CLASS(), _gather_rest(bins, totals), totals)
+
+
+def count_trained(manifest: dict[str, Any]) -> dict[str, int]:
+    """Rows of the training table by class, which every histogram has."""
+    histogram = manifest["features"][0].get("histogram") or {"counts": {}}
+    missing = histogram.get("missing", {})
+    return {
+        name: sum(counts) + missing.get(name, 0) for name, counts in histogram["counts"].items()
+    }
+
+
+def _gather_rest(bins: dict[str, Pair], totals: Pair) -> dict[str, Pair]:
+    """Of many the largest, and all others as one."""
+    if len(bins) <= MOST_BARS:
+        return bins
+    kept = sorted(bins, key=lambda it: -max(map(_divide, bins[it], totals)))[: MOST_BARS - 1]
+    shown = {it: pair for it, pair in bins.items() if it in kept}
+    rest = [pair for it, pair in bins.items() if it not in shown]
+    added = sum(trained for trained, _ in rest), sum(observed for _, observed in rest)
+    return shown | {texts.OTHER_CLASSES(count=len(rest)): added}
+
+
+def _divide(count: int, total: int) -> float:
+    return count / max(total, 1)
+
+
+def _draw_beside(title: str, bins: dict[str, Pair], totals: Pair, told: str = "") -> Spec:
+    """Counts as shares of their totals; `told` is what a bin's name is."""
+    kinds = [texts.TRAINED(), texts.ANSWERED()]
     rows = [
-        {"bin": bin_, "of": kind, "share": count / max(sum(counts), 1)}
-        for kind, counts in kinds.items()
-        for bin_, count in zip(_name_bins(feature), counts, strict=True)
+        {"bin": bin_, "of": kind, "rows": count, "share": _divide(count, total)}
+        for bin_, pair in bins.items()
+        for kind, count, total in zip(kinds, pair, totals, strict=True)
     ]
     axis = {"labelOverlap": True, "labelLimit": 80, "labelAngle": 0}
     percent = {"format": "%", "tickCount": 3}
+    part = number("share", title=texts.SHARE_OF_ROWS(), format=".1%")
     return {
         "data": {"values": rows},
         "height": HEIGHT,
         "mark": {"type": "bar", "opacity": 0.75},
         "encoding": {
-            "x": name("bin", sort=None, title=texts.label(feature), axis=axis),
+            "x": name("bin", sort=None, title=title, axis=axis),
             "xOffset": name("of", sort=None),
             "y": number("share", title=texts.SHARE_OF_ROWS(), axis=percent),
-            "color": colour(list(kinds), "of"),
+            "color": colour(kinds, "of") | {"legend": None},
+            "tooltip": [
+                name("bin", title=told or title),
+                name("of"),
+                part,
+                number("rows", title=texts.ROWS()),
+            ],
         },
     }
 
@@ -173,4 +231,13 @@ def _name_bins(feature: dict[str, Any]) -> list[str]:
         return list(feature["values"])
     if feature["type"] == "boolean":
         return [texts.value(False), texts.value(True)]
-    return [texts.value(float(f"{edge:.4g}")) for edge in feature["histogram"]["edges"][:-1]]
+    return _write_edges(feature["histogram"]["edges"][:-1])
+
+
+def _write_edges(edges: Sequence[float]) -> list[str]:
+    """With as few digits as tell them apart."""
+    for digits in range(4, MOST_DIGITS):
+        said = [texts.value(float(f"{edge:.{digits}g}")) for edge in edges]
+        if len(set(said)) == len(edges):
+            break
+    return said

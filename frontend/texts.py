@@ -131,6 +131,9 @@ THANKS = Sentence(
     "Thank you: {label} is noted for this prediction.",
     "Merci : {label} est noté pour cette prédiction.",
 )
+NOT_NOTED = Sentence(
+    "Nothing was noted. The backend says: {detail}", "Rien n'a été noté. Le backend dit : {detail}"
+)
 WHY = Sentence("Why", "Pourquoi")
 WHY_CAPTION = Sentence(
     "What each value moves the probability of {label} by, against the training table's middle "
@@ -349,27 +352,137 @@ SHARE_OF_ROWS = Sentence("Share of rows", "Part des lignes")
 NO_ANSWERS = Sentence(
     "The live model has not been asked yet.", "Le modèle en service n'a pas encore été interrogé."
 )
+JOURNAL_TROUBLE = Sentence(
+    "The journal has a problem, so drift and live accuracy are behind or missing: {reason}",
+    "Le journal a un problème : la dérive et l'exactitude sont en retard ou absentes : {reason}",
+)
+JOURNAL_LOST = Sentence(
+    "Predictions that could not be stored: {count}. Drift and live accuracy are without them.",
+    "Prédictions qui n'ont pas pu être enregistrées : {count}. La dérive et l'exactitude sont "
+    "calculées sans elles.",
+)
+NOT_KNOWN_NOW = Sentence(
+    "Not known at the moment: it is read from the journal, which does not answer.",
+    "Inconnue pour le moment : elle est lue dans le journal, qui ne répond pas.",
+)
+SHIFTED = Sentence(
+    "{window}: what the model is asked is no longer like its training table. Shifted: {names}.",
+    "{window} : ce qu'on demande au modèle ne ressemble plus à sa table d'entraînement. "
+    "En dérive : {names}.",
+)
 DRIFT = Sentence("Drift", "Dérive")
-NO_DRIFT = Sentence(
-    "Not there yet: this backend does not compare what it is asked with the training table.",
-    "Pas encore là : ce backend ne compare pas encore ce qu'on lui demande à la table "
-    "d'entraînement.",
+NOTHING_TO_DRIFT = Sentence(
+    "Nothing that is asked is stored (JOURNAL=off), so it cannot be held against the training "
+    "table.",
+    "Rien de ce qui est demandé n'est enregistré (JOURNAL=off) : impossible de le comparer à la "
+    "table d'entraînement.",
 )
-ACCURACY = Sentence("Live accuracy", "Exactitude en service")
-NO_ACCURACY = Sentence(
-    "Not there yet: it needs feedback on predictions.",
-    "Pas encore là : il faut des retours sur les prédictions.",
+WINDOW = Sentence("Rows of", "Lignes de")
+WINDOWS = {
+    "hour": Sentence("Last hour", "Dernière heure"),
+    "day": Sentence("Last day", "Dernier jour"),
+    "model": Sentence("Since this model", "Depuis ce modèle"),
+}
+NO_ROWS = Sentence(
+    "Nothing has been asked in this time.", "Rien n'a été demandé pendant cette période."
 )
-ACCURACY_OF = Sentence(
-    "{accuracy} of {count} predictions with feedback were right.",
-    "{accuracy} des {count} prédictions avec retour étaient justes.",
+TOO_FEW_ROWS = Sentence(
+    "Too few rows for a verdict: {rows} so far, and it takes {least}. Until then, this is what "
+    "they look like.",
+    "Trop peu de lignes pour un verdict : {rows} jusqu'ici, et il en faut {least}. En attendant, "
+    "voici à quoi elles ressemblent.",
 )
+DRIFT_CAPTION = Sentence(
+    "Rows predicted: {rows}, beside those of the training table, the most shifted first. PSI, the "
+    "population stability index, is 0 where both are alike and grows as they part.",
+    "Lignes prédites : {rows}, à côté de celles de la table d'entraînement, la plus forte dérive "
+    "d'abord. Le PSI, indice de stabilité, vaut 0 quand les deux se ressemblent et croît quand "
+    "elles s'écartent.",
+)
+DRIFT_OF = Sentence(
+    "Share of rows by {feature}, of the training table and predicted",
+    "Part des lignes selon {feature}, de la table d'entraînement et prédites",
+)
+CLASS_DRIFT = Sentence(
+    "Share of rows by class, of the training table and predicted",
+    "Part des lignes par classe, de la table d'entraînement et prédites",
+)
+MORE_DRIFT = Sentence("Features that have moved less", "Variables qui ont moins bougé")
+FEATURE = Sentence("Feature", "Variable")
+VERDICT = Sentence("Verdict", "Verdict")
 VERDICTS = {
-    "stable": Sentence("stable", "stable"),
-    "moderate": Sentence("moderate shift", "dérive modérée"),
     "shifted": Sentence("shifted", "dérive"),
+    "moderate": Sentence("moderate shift", "dérive modérée"),
+    "stable": Sentence("stable", "stable"),
     "unknown": Sentence("too few rows", "trop peu de lignes"),
 }
+SHARES = {
+    "missing": Sentence("missing", "absentes"),
+    "outside": Sentence("outside the training range", "hors de l'intervalle d'entraînement"),
+    "unknown": Sentence("not known to the model", "inconnues du modèle"),
+}
+ACCURACY = Sentence("Live accuracy", "Exactitude en service")
+NOTHING_TO_MEASURE = Sentence(
+    "Nothing that is answered is stored (JOURNAL=off), so nobody can say what would have been "
+    "right.",
+    "Aucune réponse n'est enregistrée (JOURNAL=off) : personne ne peut dire ce qui aurait été "
+    "juste.",
+)
+NO_ACCURACY = Sentence(
+    "Nobody has said yet what was right. It takes feedback: the button after a prediction, or "
+    "POST /feedback.",
+    "Personne n'a encore dit ce qui était juste. Il faut des retours : le bouton après une "
+    "prédiction, ou POST /feedback.",
+)
+ACCURACY_CAPTION = Sentence(
+    "Answers of model {version} that feedback was given on. The model expected to be right as "
+    "often as its probabilities say: well above the accuracy, it is too sure of itself.",
+    "Réponses du modèle {version} qui ont reçu un retour. Le modèle s'attendait à avoir raison "
+    "aussi souvent que le disent ses probabilités : bien au-dessus de l'exactitude, il est trop "
+    "sûr de lui.",
+)
+ACCURACY_SHARE = Sentence("Accuracy", "Exactitude")
+EXPECTED = Sentence("Expected by the model", "Selon le modèle")
+LABELLED = Sentence("With feedback", "Avec retour")
+CONFUSION = Sentence("Right and predicted classes", "Classes justes et prédites")
+CONFUSION_CAPTION = Sentence(
+    "Rows by the class that was right and the one predicted. The stronger the colour, the larger "
+    "their share of the right class.",
+    "Lignes par classe juste et par classe prédite. Plus la couleur est forte, plus leur part de "
+    "la classe juste est grande.",
+)
+CONFUSION_LIST = Sentence(
+    "Rows by the class that was right and the one predicted: first the errors.",
+    "Lignes par classe juste et par classe prédite : d'abord les erreurs.",
+)
+RIGHT = Sentence("Right class", "Classe juste")
+PREDICTED = Sentence("Predicted class", "Classe prédite")
+CALIBRATION = Sentence("Probability and accuracy", "Probabilité et exactitude")
+CALIBRATION_CAPTION = Sentence(
+    "How often the answers of each probability were right. Below the dashed line the model is "
+    "too sure, above it not sure enough; larger points are of more rows.",
+    "La fréquence des réponses justes selon leur probabilité. Sous le trait pointillé, le modèle "
+    "est trop sûr de lui, au-dessus pas assez ; un point plus gros compte plus de lignes.",
+)
+SHADOW = Sentence("In the shadow", "Dans l'ombre")
+SHADOW_CAPTION = Sentence(
+    "Model {version} is asked the same as the live one. Its answers are compared and given to "
+    "nobody.",
+    "Le modèle {version} reçoit les mêmes demandes que celui en service. Ses réponses sont "
+    "comparées et ne sont données à personne.",
+)
+SHADOW_ANSWERED = Sentence("Answered by both", "Réponses des deux")
+AGREEMENT = Sentence("Same class", "Même classe")
+SHADOW_ACCURACY = Sentence("Its accuracy", "Son exactitude")
+SHADOW_COUNTS = Sentence(
+    "Its accuracy is that of {count} predictions with feedback, the live model's of {live_count}.",
+    "Son exactitude porte sur {count} prédictions avec retour, celle du modèle en service sur "
+    "{live_count}.",
+)
+SHADOW_SKIPPED = Sentence(
+    "Rows it was not asked, so as not to hold up the live model: {count}.",
+    "Lignes qu'il n'a pas reçues, pour ne pas ralentir le modèle en service : {count}.",
+)
 
 
 def label(feature: dict[str, Any]) -> str:

@@ -1,4 +1,5 @@
 import io
+import json
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -23,7 +24,7 @@ def answering():
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self):
                 asked.append(self)
-                self.rfile.read(int(self.headers.get("Content-Length", 0)))
+                self.body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
                 if wait:
                     wait.wait()
                 self.send_response(status)
@@ -75,6 +76,15 @@ def test_an_unavailable_backend_is_worth_asking_again(answering):
         client.predict({})
 
     assert "No model is published yet." in raised.value.detail
+
+
+def test_feedback_names_the_prediction_and_its_right_class(answering):
+    client = answering(200, b'{"recorded": 1}')
+
+    client.give_feedback("01H", "setosa")
+
+    assert client.asked[0].path == "/feedback"
+    assert json.loads(client.asked[0].body) == {"prediction_id": "01H", "label": "setosa"}
 
 
 @pytest.mark.parametrize("status", [401, 403])

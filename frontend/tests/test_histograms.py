@@ -1,8 +1,9 @@
+import pytest
 from mixed import category, number
 
 import drawing
 import texts
-from histograms import draw_histogram, name_classes
+from histograms import draw_class_drift, draw_drift, draw_histogram, name_classes
 
 MANY = {f"class {index}": 1 / 50 for index in range(50)}
 
@@ -67,3 +68,53 @@ def test_of_many_values_the_entered_one_is_drawn():
     assert drawn[0] == "value 0"
     assert drawn[-1] == "value 99"
     assert spec["layer"][1]["data"]["values"] == [{"value": "value 99", "rows": 0}]
+
+
+def test_drift_has_the_shares_of_both_in_every_bin():
+    feature = counted(number("age"), {"no": [1, 2], "yes": [0, 1]}, [0, 5, 10])
+
+    spec = draw_drift(feature, [30, 10], 40)
+
+    shares = {(row["bin"], row["of"]): row["share"] for row in rows(spec)}
+    assert shares["0", texts.TRAINED()] == 0.25
+    assert shares["5", texts.TRAINED()] == 0.75
+    assert shares["0", texts.ANSWERED()] == 0.75
+    assert shares["5", texts.ANSWERED()] == 0.25
+
+
+def test_rows_outside_every_bin_are_rows_too():
+    feature = counted(number("age"), {"no": [1, 2]}, [0, 5, 10])
+
+    spec = draw_drift(feature, [1, 2], 12)
+
+    asked = [row["share"] for row in rows(spec) if row["of"] == texts.ANSWERED()]
+    assert asked == [1 / 12, 2 / 12]
+
+
+def test_bins_that_differ_by_little_keep_names_of_their_own():
+    feature = counted(number("year"), {"no": [1, 2]}, [2000.01, 2000.02, 2000.03])
+
+    assert {row["bin"] for row in rows(draw_drift(feature, [1, 1], 2))} == {"2000.01", "2000.02"}
+
+
+def test_drift_of_many_values_is_drawn_for_those_frequent_in_either():
+    values = [f"value {index}" for index in range(100)]
+    feature = counted(category("sex", values), {"no": [50, *[1] * 99]})
+
+    spec = draw_drift(feature, [*[0] * 99, 7], 7)
+
+    drawn = {row["bin"] for row in rows(spec)}
+    assert {"value 0", "value 99", "89 others"} <= drawn
+    assert len(drawn) == drawing.MOST_BARS
+    assert sum(row["share"] for row in rows(spec)) == pytest.approx(2)
+
+
+def test_a_class_that_only_one_side_has_is_drawn_too():
+    spec = draw_class_drift({"no": 3}, {"yes": 2})
+
+    assert [(row["bin"], row["share"]) for row in rows(spec)] == [
+        ("no", 1),
+        ("no", 0),
+        ("yes", 0),
+        ("yes", 1),
+    ]

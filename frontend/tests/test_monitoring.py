@@ -1,8 +1,10 @@
 import json
+from types import SimpleNamespace
 
 import pytest
 import requests
 from drawn import find_chart, find_charts
+from mixed import number
 from servers import running_relay
 
 import texts
@@ -25,24 +27,95 @@ SEEN = {
         },
     ],
     "predictions": {"count": 990, "by_class": {"setosa": 900, "versicolor": 90, "virginica": 0}},
+    "journal": {"lag_seconds": 0.1, "lost": 0, "trouble": None},
     "drift": None,
-    "accuracy": None,
+    "accuracy": {"versions": []},
+    "shadow": None,
+}
+HISTOGRAM = {"edges": [18, 44, 80], "counts": {"setosa": [1, 2]}, "missing": {}}
+SHIFTED = {"psi": 0.31, "verdict": "shifted"}
+MODERATE = {"psi": 0.12, "verdict": "moderate"}
+UNKNOWN = {"psi": None, "verdict": "unknown"}
+LABELLED = {
+    "count": 40,
+    "accuracy": 0.925,
+    "expected": 0.91,
+    "confusion": {"setosa": {"setosa": 36}, "versicolor": {"setosa": 3, "versicolor": 1}},
+    "calibration": [
+        {"from": 0.9, "to": 1.0, "count": 40, "probability": 0.97, "accuracy": 0.925},
+    ],
+}
+SHADOW = {
+    "model_version": "2026_12_01_T08_00_00",
+    "answered": 5000,
+    "skipped": 7,
+    "agreed": 4800,
+    "agreement": 0.96,
+    "accuracy": 0.9,
+    "count": 30,
 }
 
 
-@pytest.fixture
-def seen():
-    """What the backend says of itself; a test may change it."""
-    return dict(SEEN)
+def find(feature="sepal_width", bins=20, **changes):
+    """What is known of a feature in a window."""
+    stable = {"psi": 0.02, "verdict": "stable", "missing": 0.0, "outside": 0.0, "unknown": 0.0}
+    counts = [0] * (bins - 1) + [128]
+    return {"feature": feature, "observed": {"counts": counts}} | stable | changes
 
 
-@pytest.fixture
-def page(iris_url, open_page, seen):
+def make_drift(*features, rows=512, **classes):
+    """Of the last day; in the last hour were too few rows, and since this model all is well."""
+    observed = {"observed": {"setosa": rows}}
+    few = {"rows": 12, "classes": UNKNOWN | observed, "features": [find(**UNKNOWN)]}
+    day = {"classes": find() | observed | classes, "features": list(features)}
+    well = {"rows": 9000, "classes": find() | observed, "features": [find()]}
+    return {
+        "min_rows": 100,
+        "windows": [
+            {"window": "hour"} | few,
+            {"window": "day", "rows": rows} | day,
+            {"window": "model"} | well,
+        ],
+    }
+
+
+@pytest.fixture(scope="module")
+def relay(iris_url):
+    """Before a real backend; what it answers itself is in `answers`, by path."""
+    answers = {}
+
     def answer(path):
-        return (200, json.dumps(seen).encode()) if path == "/monitoring" else None
+        return (200, json.dumps(answers[path]).encode()) if path in answers else None
 
     with running_relay(iris_url, answer) as (url, _):
-        yield open_page(url, "monitoring")
+        yield SimpleNamespace(url=url, answers=answers)
+
+
+@pytest.fixture
+def seen(relay, iris_url):
+    """What the backend says of itself; a test may change it."""
+    version = requests.get(f"{iris_url}/health/ready", timeout=5).json()["model_version"]
+    relay.answers.clear()
+    relay.answers["/monitoring"] = SEEN | {"model_version": version}
+    return relay.answers["/monitoring"]
+
+
+@pytest.fixture
+def look(relay, open_page, seen):
+    """Opens the view on a backend that says something else, too."""
+
+    def open_view(language="en", **changes):
+        seen.update(changes)
+        page = open_page(relay.url, "monitoring", language=language)
+        assert not page.exception
+        return page
+
+    return open_view
+
+
+@pytest.fixture
+def page(look):
+    return look()
 
 
 def said(page):
@@ -52,6 +125,18 @@ def said(page):
 
 def figures(page):
     return {figure.label: figure.value for figure in page.metric}
+
+
+def choose_window(page, window):
+    page.segmented_control(key="drift window").set_value(window).run()
+
+
+def make_live(relay, version, features):
+    """Have the relay answer with a model that has features of its own."""
+    model = requests.get(f"{relay.url}/models/live", timeout=5).json()
+    model |= {"version": version, "manifest": model["manifest"] | {"features": features}}
+    relay.answers[f"/models/{version}"] = model
+    relay.answers["/health/ready"] = {"model_version": version}
 
 
 def test_the_real_backends_figures_are_shown(iris_url, open_page):
@@ -110,27 +195,250 @@ def test_errors_are_told_by_route_and_status(page):
     assert list(table["Median (ms)"]) == [0.12, 1.0]
 
 
-def test_what_is_not_there_yet_is_said_kindly(page):
-    assert texts.NO_DRIFT() in said(page)
-    assert texts.NO_ACCURACY() in said(page)
+def test_without_a_journal_nothing_is_known_of_drift_and_accuracy(look):
+    page = look(journal=None, drift=None, accuracy=None)
+
+    assert texts.NOTHING_TO_DRIFT() in said(page)
+    assert texts.NOTHING_TO_MEASURE() in said(page)
+    assert not page.warning
 
 
-def test_drift_is_drawn_with_both_histograms_and_a_verdict(page, seen):
-    feature = {"feature": "petal_length", "psi": 0.31, "verdict": "shifted"}
-    seen["drift"] = {"features": [feature | {"observed": {"counts": [0] * 19 + [50]}}]}
-    page.run()
+def test_a_journal_in_trouble_is_one_warning(look):
+    page = look(
+        journal={"lag_seconds": 9.0, "lost": 1200, "trouble": "The *disk* is full."},
+        drift=None,
+        accuracy=None,
+    )
 
-    assert "**Petal length (cm)**: shifted · PSI 0.31" in said(page)
-    rows = find_chart(page, texts.HISTOGRAM_OF(feature="Petal length (cm)")).rows
+    [warning] = page.warning
+    assert "The \\*disk\\* is full." in warning.value
+    assert texts.JOURNAL_LOST(count="1,200") in warning.value
+    assert said(page).count(texts.NOT_KNOWN_NOW()) == 2
+
+
+def test_what_the_journal_lost_is_said_when_it_is_well_again(look):
+    page = look(journal={"lag_seconds": 0.1, "lost": 3, "trouble": None})
+
+    assert [it.value for it in page.warning] == [texts.JOURNAL_LOST(count="3")]
+
+
+def test_features_are_drawn_with_a_verdict_the_most_shifted_first(look):
+    shifted = find("petal_length", missing=0.5, **SHIFTED)
+    features = [find(), shifted, find("petal_width", **MODERATE)]
+    page = look(drift=make_drift(*features))
+
+    assert [it for it in said(page) if " · PSI " in it] == [
+        ":green[:material/check_circle:] **Predicted classes**: stable · PSI 0.02",
+        ":red[:material/error:] **Petal length (cm)**: shifted · PSI 0.31",
+        ":orange[:material/warning:] **Petal width (cm)**: moderate shift · PSI 0.12",
+        ":green[:material/check_circle:] **Sepal width (cm)**: stable · PSI 0.02",
+    ]
+    rows = find_chart(page, texts.DRIFT_OF(feature="Petal length (cm)")).rows
     assert len(rows) == 40
-    assert sum(row["share"] for row in rows) == pytest.approx(2)
+    assert rows[-1]["share"] == 0.5  # 128 of the 256 that had a value
 
 
-def test_live_accuracy_is_said_when_there_is_feedback(page, seen):
-    seen["accuracy"] = {"accuracy": 0.925, "count": 40}
-    page.run()
+def test_a_shift_is_said_on_top(look):
+    page = look(drift=make_drift(find("petal_length", **SHIFTED), find(), **SHIFTED))
 
-    assert "92.5% of 40 predictions with feedback were right." in said(page)
+    [warning] = page.warning
+    assert warning.value == (
+        "Last day: what the model is asked is no longer like its training table. "
+        "Shifted: Petal length (cm), Predicted classes."
+    )
+
+
+def test_of_many_shifted_features_some_are_named_on_top(look):
+    page = look(drift=make_drift(*[find(f"hostile *{index}*", **SHIFTED) for index in range(200)]))
+
+    [warning] = page.warning
+    assert warning.value.endswith("Hostile \\*5\\*, and 194 more.")
+
+
+def test_the_window_can_be_chosen_and_stays_chosen(look):
+    page = look(drift=make_drift(find(**SHIFTED)))
+
+    choose_window(page, "model")
+    assert not page.warning
+    assert any("Rows predicted: 9,000" in it for it in said(page))
+
+    page.switch_page("views/models.py").run().switch_page("views/monitoring.py").run()
+    assert any("Rows predicted: 9,000" in it for it in said(page))
+
+
+def test_too_few_rows_have_no_verdict_and_are_drawn(look):
+    page = look(drift=make_drift(find(**SHIFTED)))
+    choose_window(page, "hour")
+
+    assert texts.TOO_FEW_ROWS(rows="12", least="100") in said(page)
+    assert ":material/help: **Sepal width (cm)**: too few rows" in said(page)
+    assert find_chart(page, texts.DRIFT_OF(feature="Sepal width (cm)"))
+    assert not page.warning
+
+
+def test_a_window_without_rows_is_one_sentence(look):
+    nothing = dict.fromkeys(texts.SHARES)
+    page = look(drift=make_drift(find(**UNKNOWN | nothing), rows=0, **UNKNOWN))
+
+    assert texts.NO_ROWS() in said(page)
+    assert not [it for it in find_charts(page) if it.startswith("Share of rows by")]
+
+
+def test_shares_of_what_the_model_has_not_seen_are_told_where_there_are_any(look):
+    page = look(drift=make_drift(find(outside=0.12, missing=0.034), find("petal_length")))
+
+    told = [it for it in said(page) if "outside the training range" in it]
+    assert told == ["3.4% missing · 12.0% outside the training range"]
+
+
+def test_predicted_classes_are_drawn_beside_those_of_the_training_table(look):
+    page = look(drift=make_drift(find(), observed={"setosa": 384, "virginica": 128}))
+
+    rows = find_chart(page, texts.CLASS_DRIFT()).rows
+    shares = {(row["bin"], row["of"]): row["share"] for row in rows}
+    assert shares["setosa", texts.ANSWERED()] == 0.75
+    assert shares["versicolor", texts.ANSWERED()] == 0
+    assert shares["versicolor", texts.TRAINED()] == pytest.approx(1 / 3)
+
+
+def test_of_many_features_a_dozen_is_drawn_and_the_others_are_listed(look, relay):
+    names = [f"feature {index}" for index in range(200)]
+    make_live(relay, "wide", [number(name) | {"histogram": HISTOGRAM} for name in names])
+    features = [find(name, 2, psi=index / 1000) for index, name in enumerate(names)]
+    page = look(drift=make_drift(*features))
+
+    drawn = [it for it in find_charts(page) if it.startswith("Share of rows by Feature")]
+    table = page.dataframe[1].value
+    assert len(drawn) == 12
+    assert texts.DRIFT_OF(feature="Feature 188 (a)") in drawn
+    assert list(table["Feature"][:2]) == ["Feature 187 (a)", "Feature 186 (a)"]
+    assert len(table) == 188
+    assert list(table.columns)[1:3] == ["Verdict", "PSI"]
+
+
+def test_what_the_manifest_has_no_histogram_of_is_listed(look):
+    page = look(drift=make_drift(find("colour", **SHIFTED), find(bins=7)))
+
+    assert list(page.dataframe[1].value["Feature"]) == ["Colour", "Sepal width (cm)"]
+    assert list(page.dataframe[1].value["Verdict"]) == ["shifted", "stable"]
+
+
+def test_accuracy_stands_beside_what_the_model_expected(look, seen):
+    page = look(accuracy={"versions": [LABELLED | {"model_version": seen["model_version"]}]})
+
+    shown = figures(page)
+    assert [shown[it] for it in ("Accuracy", "Expected by the model", "With feedback")] == [
+        "92.5%",
+        "91.0%",
+        "40",
+    ]
+    assert any(f"Answers of model {seen['model_version']}" in it for it in said(page))
+    assert not page.selectbox
+
+
+def test_right_and_predicted_classes_are_drawn_in_the_models_order(look, seen):
+    page = look(accuracy={"versions": [LABELLED | {"model_version": seen["model_version"]}]})
+
+    chart = find_chart(page, texts.CONFUSION())
+    wrong = [row for row in chart.rows if row["right"] != row["predicted"]]
+    assert [(row["right"], row["predicted"], row["rows"]) for row in wrong] == [
+        ("versicolor", "setosa", 3)
+    ]
+    assert chart.spec["encoding"]["x"]["scale"]["domain"] == ["setosa", "versicolor", "virginica"]
+
+
+def test_calibration_is_drawn(look, seen):
+    page = look(accuracy={"versions": [LABELLED | {"model_version": seen["model_version"]}]})
+
+    assert find_chart(page, texts.CALIBRATION()).rows == LABELLED["calibration"]
+
+
+def test_a_model_without_probabilities_expects_nothing(look):
+    unsure = {"model_version": "v1", "expected": None, "calibration": []}
+    page = look(accuracy={"versions": [LABELLED | unsure]})
+
+    assert figures(page)["Expected by the model"] == "–"
+    assert texts.NO_PROBABILITIES() in said(page)
+
+
+def test_of_several_versions_with_feedback_one_is_chosen(look, seen):
+    unlabelled = {"model_version": seen["model_version"], "count": 0, "accuracy": None}
+    older = {"model_version": "v1", "accuracy": 0.5, "confusion": {"ant": {"bee": 40}}}
+    versions = [LABELLED | it for it in (unlabelled, {"model_version": "v2"}, older)]
+    page = look(accuracy={"versions": versions})
+
+    assert page.selectbox[0].options == ["v2", "v1"]
+    assert figures(page)["Accuracy"] == "92.5%"
+
+    page.selectbox[0].set_value("v1").run()
+    assert figures(page)["Accuracy"] == "50.0%"
+    domain = find_chart(page, texts.CONFUSION()).spec["encoding"]["y"]["scale"]["domain"]
+    assert domain == ["ant", "bee"]
+
+
+def test_very_many_classes_are_listed_the_errors_first(look):
+    right = {f"class {index}": {f"class {index}": index + 1} for index in range(16)}
+    confusion = right | {"class 3": {"class 3": 4, "class 4": 2}}
+    page = look(accuracy={"versions": [LABELLED | {"model_version": "v1", "confusion": confusion}]})
+
+    table = page.dataframe[1].value
+    assert list(table.iloc[0]) == ["class 3", "class 4", 2]
+    assert list(table.iloc[1]) == ["class 15", "class 15", 16]
+    assert len(table) == 17
+
+
+@pytest.mark.parametrize("versions", [[], [{"model_version": "v1", "count": 0}]])
+def test_without_feedback_it_is_said_what_gives_some(look, versions):
+    page = look(accuracy={"versions": versions})
+
+    assert texts.NO_ACCURACY() in said(page)
+    assert "Accuracy" not in figures(page)
+
+
+def test_a_shadow_is_compared_with_the_live_model(look, seen):
+    live = LABELLED | {"model_version": seen["model_version"]}
+    page = look(shadow=SHADOW, accuracy={"versions": [live]})
+
+    shown = figures(page)
+    assert shown["Answered by both"] == "5,000"
+    assert shown["Same class"] == "96.0%"
+    assert shown["Its accuracy"] == "90.0%"
+    assert shown["Live accuracy"] == "92.5%"
+    assert texts.SHADOW_COUNTS(count="30", live_count="40") in said(page)
+    assert texts.SHADOW_SKIPPED(count="7") in said(page)
+
+
+def test_a_shadow_without_answers_has_no_figures_yet(look):
+    none = {"answered": 0, "skipped": 0, "agreement": None, "accuracy": None, "count": 0}
+    page = look(shadow=SHADOW | none, accuracy=None)
+
+    assert [figures(page)[it] for it in ("Same class", "Its accuracy", "Live accuracy")] == [
+        "–"
+    ] * 3
+
+
+def test_without_a_shadow_there_is_no_word_of_one(page):
+    assert texts.SHADOW() not in [header.value for header in page.header]
+
+
+def test_drift_and_accuracy_speak_french(look):
+    page = look(
+        language="fr",
+        journal={"lag_seconds": 0.1, "lost": 3, "trouble": None},
+        drift=make_drift(find("petal_length", outside=0.12, **SHIFTED)),
+        accuracy={"versions": [LABELLED | {"model_version": "v1"}]},
+        shadow=SHADOW,
+    )
+
+    words = " ".join(said(page)).replace("\u00a0", " ").replace("\u202f", " ")
+    assert "Dernier jour : ce qu'on demande au modèle ne ressemble plus" in words
+    assert "**Petal length (cm)**: dérive · PSI 0,31" in words
+    assert "12,0 % hors de l'intervalle d'entraînement" in words
+    assert "Prédictions qui n'ont pas pu être enregistrées : 3." in words
+    assert figures(page)["Selon le modèle"] == "91,0\u202f%"
+    assert figures(page)["Son exactitude"] == "90,0\u202f%"
+    headers = [it.value for it in [*page.header, *page.subheader]]
+    assert {"Dérive", "Exactitude en service", "Dans l'ombre"} < set(headers)
 
 
 def test_nothing_asked_yet_is_said(page, seen):

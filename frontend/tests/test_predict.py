@@ -281,26 +281,33 @@ def test_a_route_that_fails_is_one_sentence(iris_url, open_page, path):
     assert len(warned(page)) <= 1
 
 
-def test_a_backend_without_feedback_offers_none(iris_url, open_page):
-    page = predict(open_page(iris_url))
-
-    assert [button.label for button in page.button if button.label == "Send"] == []
-
-
 @pytest.fixture
 def feedback_url(iris_url):
     """A backend that takes feedback, and what it was sent."""
     offered = requests.get(f"{iris_url}/openapi.json", timeout=5).json()
     offered["paths"]["/feedback"] = {"post": {}}
-    answers = {"/openapi.json": (200, json.dumps(offered).encode()), "/feedback": (200, b"{}")}
+    answers = {
+        "/openapi.json": (200, json.dumps(offered).encode()),
+        "/feedback": (200, b'{"recorded": 1}'),
+    }
     with running_relay(iris_url, answers.get) as (url, asked):
         yield SimpleNamespace(url=url, asked=asked, answers=answers)
 
 
-def test_a_wrong_answer_can_be_said_to_be(feedback_url, open_page):
-    page = predict(open_page(feedback_url.url))
+def send_feedback(page):
     page.selectbox(key="right class").set_value("virginica")
-    press(page, "Send")
+    return press(page, "Send")
+
+
+def test_a_backend_without_feedback_offers_none(feedback_url, open_page):
+    feedback_url.answers["/openapi.json"] = (200, b'{"paths": {"/predict": {}}}')
+    page = predict(open_page(feedback_url.url))
+
+    assert [button.label for button in page.button if button.label == "Send"] == []
+
+
+def test_a_wrong_answer_can_be_said_to_be(feedback_url, open_page):
+    page = send_feedback(predict(open_page(feedback_url.url)))
 
     assert page.success[0].value == texts.THANKS(label="virginica")
     assert feedback_url.asked.count("POST /feedback") == 1
@@ -308,14 +315,20 @@ def test_a_wrong_answer_can_be_said_to_be(feedback_url, open_page):
     assert not predict(page).success
 
 
-def test_feedback_that_is_refused_is_one_sentence(feedback_url, open_page):
-    feedback_url.answers["/feedback"] = (404, b'{"detail": "There is no such prediction."}')
-    page = predict(open_page(feedback_url.url))
-    page.selectbox(key="right class").set_value("virginica")
-    press(page, "Send")
+@pytest.mark.parametrize("status", [404, 422, 503])
+def test_feedback_that_is_refused_is_one_sentence_and_can_be_sent_again(
+    feedback_url, open_page, status
+):
+    taken = feedback_url.answers["/feedback"]
+    feedback_url.answers["/feedback"] = (status, b'{"detail": "The journal is away."}')
+    page = send_feedback(predict(open_page(feedback_url.url)))
 
     assert not page.exception
-    assert warned(page) == ["There is no such prediction."]
+    [said] = warned(page)
+    assert said.replace("\\", "") == "Nothing was noted. The backend says: The journal is away."
+
+    feedback_url.answers["/feedback"] = taken
+    assert press(page, "Send").success
 
 
 def test_a_pickle_of_which_little_is_known_has_a_form_too(open_page, tmp_path):

@@ -11,8 +11,11 @@ import charts
 import histograms
 import live
 import texts
+from accuracy import show_accuracy
 from client import BackendError, Json, NotOffered, connect
 from drawing import show
+from drift import show_drift, warn_of_shift
+from shadow import show_shadow
 
 LOOK_SECONDS = 3
 KEPT_LOOKS = 200
@@ -85,24 +88,15 @@ def show_classes(seen: Json, manifest: Json) -> None:
         st.caption(texts.NO_ANSWERS())
         return
     st.caption(texts.CLASS_SHARES_CAPTION())
-    trained = count_trained(manifest)
+    trained = histograms.count_trained(manifest)
     rows = sum(trained.values())
     ranked = sorted(by_class, key=lambda name: -by_class[name])
     shares = {
-        name: {texts.ANSWERED(): by_class[name] / total}
-        | ({texts.TRAINED(): trained.get(name, 0) / rows} if rows else {})
+        name: ({texts.TRAINED(): trained.get(name, 0) / rows} if rows else {})
+        | {texts.ANSWERED(): by_class[name] / total}
         for name in ranked
     }
     show(charts.draw_pairs(shares, texts.SHARE_OF_ROWS()), texts.CLASS_SHARES())
-
-
-def count_trained(manifest: Json) -> dict[str, int]:
-    """Rows of the training table by class, which every histogram has."""
-    histogram = manifest["features"][0].get("histogram") or {"counts": {}}
-    missing = histogram.get("missing", {})
-    return {
-        name: sum(counts) + missing.get(name, 0) for name, counts in histogram["counts"].items()
-    }
 
 
 def show_routes(seen: Json) -> None:
@@ -126,34 +120,17 @@ def to_milliseconds(seconds: float | None) -> float | None:
     return None if seconds is None else round(1000 * seconds, 3)
 
 
-def show_drift(seen: Json, manifest: Json) -> None:
-    st.header(texts.DRIFT(), anchor=False)
-    drift = seen.get("drift")
-    if not drift:
-        st.caption(texts.NO_DRIFT())
+def warn_of_journal(journal: Json | None) -> None:
+    """Once, of all that is wrong with it."""
+    if not journal:
         return
-    by_name = {feature["name"]: feature for feature in manifest["features"]}
-    grid = st.grid(3, min_column_width=260, gap="medium")
-    for it in drift["features"]:
-        feature = by_name.get(it["feature"])
-        if feature is None:
-            continue
-        with grid.cell():
-            verdict = texts.VERDICTS[it["verdict"]]()
-            psi = "" if it["psi"] is None else f" · PSI {texts.number(it['psi'], 2)}"
-            st.markdown(f"**{texts.plain(texts.label(feature))}**: {verdict}{psi}")
-            spec = histograms.draw_drift(feature, it["observed"]["counts"])
-            show(spec, texts.HISTOGRAM_OF(feature=texts.label(feature)))
-
-
-def show_accuracy(seen: Json) -> None:
-    st.header(texts.ACCURACY(), anchor=False)
-    accuracy = seen.get("accuracy")
-    if not accuracy:
-        st.caption(texts.NO_ACCURACY())
-        return
-    share = texts.percent(accuracy["accuracy"])
-    st.markdown(texts.ACCURACY_OF(accuracy=share, count=texts.number(accuracy["count"])))
+    said = []
+    if journal["trouble"]:
+        said.append(texts.JOURNAL_TROUBLE(reason=texts.plain(journal["trouble"])))
+    if journal["lost"]:
+        said.append(texts.JOURNAL_LOST(count=texts.number(journal["lost"])))
+    if said:
+        st.warning("\n\n".join(said), icon=":material/database_off:")
 
 
 @st.fragment(run_every=LOOK_SECONDS)
@@ -167,6 +144,8 @@ def show_monitoring() -> None:
         live.note_failure(error)
         return
     manifest = live.require_model()["manifest"]
+    warn_of_journal(seen.get("journal"))
+    warn_of_shift(seen, manifest)
     since = texts.moment(seen["since"])
     st.markdown(texts.MONITORING_INTRODUCTION(since=since, seconds=LOOK_SECONDS))
     show_figures(seen)
@@ -177,7 +156,8 @@ def show_monitoring() -> None:
         show_classes(seen, manifest)
     show_routes(seen)
     show_drift(seen, manifest)
-    show_accuracy(seen)
+    show_accuracy(seen, manifest)
+    show_shadow(seen)
 
 
 show_monitoring()

@@ -114,7 +114,9 @@ def give_feedback(number: str, right: str) -> None:
     try:
         client.give_feedback(number, right)
     except BackendError as error:
-        live.show_failure(error)
+        # Nothing sends it again by itself, whatever the page says of a backend that is away.
+        said = texts.NOT_NOTED(detail=error.said) if error.said else error.detail
+        st.warning(texts.plain(said), icon=":material/flag:")
         return
     st.session_state["feedback"][number] = right
     st.rerun()
