@@ -111,11 +111,11 @@ lock: $(VENV)/installed ## Lock the dependencies with hashes; ARGS=--upgrade for
 
 .PHONY: down
 down: ## Stop the stack in Docker; models and runs stay
-	docker compose down --remove-orphans
+	docker compose --profile '*' down --remove-orphans
 
 .PHONY: clean
 clean: ## Remove what was built; models, runs and journal stay
-	@if docker info >/dev/null 2>&1; then docker compose down --rmi local --remove-orphans; fi
+	@if docker info >/dev/null 2>&1; then docker compose --profile '*' down --rmi local --remove-orphans; fi
 	rm -rf $(VENV) .peers .mypy_cache .ruff_cache .pytest_cache */.mypy_cache */.pytest_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 

@@ -1,0 +1,304 @@
+"""Prometheus and Grafana ask for what the backend tells, and every alert says what to do."""
+
+import hashlib
+import json
+import re
+import shutil
+import subprocess
+from contextlib import suppress
+
+import joblib
+import pytest
+import requests
+import yaml
+from documentation import ROOT
+from processes import find_free_port, running_backend, wait_until
+from servers import find_prometheus, running_prometheus
+
+FOLDER = ROOT / "deploy/prometheus"
+DASHBOARD = json.loads((ROOT / "deploy/grafana/dashboard.json").read_text())
+RULES = [
+    rule
+    for group in yaml.safe_load((FOLDER / "alerts.yml").read_text())["groups"]
+    for rule in group["rules"]
+]
+ALERTS = {rule["alert"]: rule for rule in RULES if "alert" in rule}
+MONITORING = ("prometheus", "grafana")
+
+KEY = "first-key"
+SETOSA = {"sepal_length": 5.1, "sepal_width": 3.5, "petal_length": 1.4, "petal_width": 0.2}
+
+# What PromQL has besides metrics, Prometheus' own among those.
+WORDS = {"and", "or", "unless", "up", "ALERTS"}
+
+
+def list_expressions():
+    """Those of the dashboard, its variables filled in as Grafana does."""
+    targets = [target for panel in DASHBOARD["panels"] for target in panel.get("targets", [])]
+    [variable] = DASHBOARD["templating"]["list"]
+    asked = re.fullmatch(r"label_values\((.+), \w+\)", variable["query"]["query"])[1]
+    annotations = DASHBOARD["annotations"]["list"]
+    for expression in [*(it["expr"] for it in [*targets, *annotations]), asked]:
+        filled = re.sub(r"\$__(rate_)?interval", "5m", expression)
+        yield filled.replace("$instance", ".*")
+
+
+EXPRESSIONS = list(list_expressions())
+
+
+def find_metrics(expression):
+    bare = re.sub(r'"[^"]*"|\{[^}]*\}|\[[^]]*\]', "", expression)
+    bare = re.sub(r"\b(by|on)\s*\([^)]*\)", "", bare)
+    return set(re.findall(r"\b[a-zA-Z_:][\w:]*\b(?!\s*\()", bare)) - WORDS
+
+
+def find_labels(expression):
+    """Those it groups and selects by."""
+    groups = re.findall(r"\b(?:by|on)\s*\(([^)]*)\)", expression)
+    selected = re.findall(r'[{,]\s*(\w+)(?:=|!=|=~|!~)"', expression)
+    return {*selected, *re.findall(r"\w+", " ".join(groups))}
+
+
+def promtool(*arguments):
+    command = [find_prometheus("promtool"), *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True)
+
+
+def publish_challenger(models_dir):
+    """The live model as an older version in other bytes, which make it another one."""
+    [pickle] = models_dir.glob("*.pkl")
+    older = models_dir / "model_2020_01_01_T00_00_00.pkl"
+    joblib.dump(joblib.load(pickle), older, protocol=3)
+    changes = {
+        "version": "2020_01_01_T00_00_00",
+        "created_at": "2020-01-01T00:00:00Z",
+        "sha256": hashlib.sha256(older.read_bytes()).hexdigest(),
+        "size": older.stat().st_size,
+        "signature": None,
+    }
+    manifest = json.loads(pickle.with_suffix(".json").read_text()) | changes
+    older.with_suffix(".json").write_text(json.dumps(manifest))
+
+
+@pytest.fixture(scope="module")
+def backend(published, tmp_path_factory):
+    """One that has keys, a journal and a shadow, a model that is live and one that is refused."""
+    models_dir, journal = tmp_path_factory.mktemp("models"), tmp_path_factory.mktemp("journal")
+    for path in published.models_dir.iterdir():
+        shutil.copy(path, models_dir)
+    publish_challenger(models_dir)
+    (models_dir / "model_2099_01_01_T00_00_00.pkl").write_bytes(b"no pickle")
+    settings = {
+        "API_KEY": f"{KEY}, second-key",
+        "JOURNAL": "on",
+        "JOURNAL_URL": f"sqlite:///{journal}/journal.db",
+        "SHADOW": "challenger",
+    }
+    with running_backend(models_dir, find_free_port(), **settings) as url:
+        wait_until(lambda: requests.get(f"{url}/health/ready", timeout=5).ok)
+        assert ask(url, "/predict", SETOSA).ok
+        yield url
+
+
+def ask(backend, path, body):
+    headers = {"Authorization": f"Bearer {KEY}"}
+    return requests.post(f"{backend}{path}", json=body, headers=headers, timeout=20)
+
+
+def use_everything(backend):
+    """Whether a prediction's label was taken; beside it rows enough to tell drift by."""
+    ask(backend, "/predict/batch", {"instances": [SETOSA] * 100})
+    prediction = ask(backend, "/predict", SETOSA).json()
+    label = {"prediction_id": prediction["prediction_id"], "label": "setosa"}
+    return ask(backend, "/feedback", label).ok
+
+
+def read_metrics(backend):
+    headers = {"Authorization": f"Bearer {KEY}"}
+    return requests.get(f"{backend}/metrics", headers=headers, timeout=5).text
+
+
+def list_exposed(backend):
+    text = read_metrics(backend)
+    families = dict(re.findall(r"^# TYPE (\S+) (\S+)$", text, re.MULTILINE))
+    histograms = [name for name, kind in families.items() if kind == "histogram"]
+    parts = {f"{name}_{part}" for name in histograms for part in ("bucket", "sum", "count")}
+    return set(families) - set(histograms) | parts
+
+
+@pytest.fixture(scope="module")
+def prometheus(backend, tmp_path_factory):
+    """A real one, with the stack's configuration but for addresses and patience."""
+    folder = tmp_path_factory.mktemp("prometheus")
+    (folder / "api_key").write_text(KEY)
+    text = (FOLDER / "prometheus.yml").read_text()
+    changes = {
+        "15s": "1s",
+        "/tmp/api_key": str(folder / "api_key"),
+        "backend:8002": backend.removeprefix("http://"),
+        "alerts.yml]": f"{FOLDER}/alerts.yml]",
+    }
+    for old, new in changes.items():
+        assert old in text
+        text = text.replace(old, new)
+    (folder / "prometheus.yml").write_text(text)
+    assert promtool("check", "config", folder / "prometheus.yml").returncode == 0
+    with running_prometheus(folder / "prometheus.yml", folder / "data") as url:
+        yield url
+
+
+def query(prometheus, expression):
+    answer = requests.get(f"{prometheus}/api/v1/query", params={"query": expression}, timeout=5)
+    assert answer.ok, f"{expression}: {answer.text}"
+    return answer.json()["data"]["result"]
+
+
+def test_prometheus_takes_the_configuration_as_it_is():
+    checked = promtool("check", "config", "--syntax-only", FOLDER / "prometheus.yml")
+
+    assert checked.returncode == 0, checked.stderr
+
+
+def test_every_alert_fires_when_it_should_and_not_otherwise():
+    tests = yaml.safe_load((FOLDER / "alerts_test.yml").read_text())["tests"]
+    cases = [case for test in tests for case in test["alert_rule_test"]]
+
+    checked = promtool("test", "rules", FOLDER / "alerts_test.yml")
+
+    assert checked.returncode == 0, checked.stdout + checked.stderr
+    assert {case["alertname"] for case in cases if case["exp_alerts"]} == set(ALERTS)
+    assert {case["alertname"] for case in cases if not case["exp_alerts"]} == set(ALERTS)
+
+
+def test_every_alert_has_an_entry_for_who_is_called_and_there_is_no_other():
+    page = (ROOT / "docs/operations.md").read_text()
+    section = page.partition("\n## The alerts\n")[2].partition("\n## ")[0]
+
+    assert re.findall(r"^### (\w+)$", section, re.MULTILINE) == list(ALERTS)
+
+
+@pytest.mark.parametrize("name", ALERTS)
+def test_an_alert_says_how_bad_it_is_and_where_to_read_on(name):
+    annotations = ALERTS[name]["annotations"]
+
+    assert ALERTS[name]["labels"]["severity"] in ("critical", "warning")
+    assert annotations["summary"]
+    assert annotations["description"]
+    assert annotations["runbook_url"] == f"docs/operations.md#{name.lower()}"
+
+
+def test_every_metric_of_alerts_and_dashboard_is_one_that_the_backend_has(backend):
+    expressions = [*EXPRESSIONS, *(rule["expr"] for rule in RULES)]
+    recorded = {rule["record"] for rule in RULES if "record" in rule}
+    named = set.union(*map(find_metrics, expressions)) - recorded
+
+    with suppress(AssertionError):  # which ones says more than that it took too long
+        wait_until(lambda: use_everything(backend) and named <= list_exposed(backend), seconds=60)
+
+    assert named - list_exposed(backend) == set()
+    assert recorded <= set.union(*map(find_metrics, expressions))
+
+
+def test_every_label_of_alerts_and_dashboard_is_one_that_the_backend_gives(backend):
+    wait_until(lambda: use_everything(backend) and "model_feature_psi{" in read_metrics(backend))
+    exposed = set(re.findall(r'[{,](\w+)="', read_metrics(backend)))
+    legends = re.findall(r"\{\{(\w+)\}\}", json.dumps(DASHBOARD))
+
+    named = set.union(*map(find_labels, [*EXPRESSIONS, *(rule["expr"] for rule in RULES)]))
+
+    assert {*named, *legends} <= exposed | {"job", "instance", "alertname"}
+
+
+def test_prometheus_reads_the_backend_with_its_key(backend, prometheus):
+    wait_until(lambda: query(prometheus, 'up{job="backend"} == 1'))
+
+    assert requests.get(f"{backend}/metrics", timeout=5).status_code == 401
+    [live] = query(prometheus, 'model_info{job="backend"}')
+    headers = {"X-API-Key": KEY}
+    model = requests.get(f"{backend}/models/live", headers=headers, timeout=5).json()
+    assert live["metric"]["version"] == model["version"]
+    assert live["value"][1] == "1"
+
+
+def test_prometheus_evaluates_every_rule(prometheus):
+    def evaluate():
+        answer = requests.get(f"{prometheus}/api/v1/rules", timeout=5).json()
+        return {rule["health"] for group in answer["data"]["groups"] for rule in group["rules"]}
+
+    wait_until(lambda: "unknown" not in evaluate())
+
+    assert evaluate() == {"ok"}
+
+
+@pytest.mark.parametrize("expression", EXPRESSIONS)
+def test_prometheus_answers_what_the_dashboard_asks(prometheus, expression):
+    query(prometheus, expression)
+
+
+def test_the_dashboard_asks_the_data_source_that_is_provisioned():
+    provisioned = yaml.safe_load((ROOT / "deploy/grafana/datasource.yml").read_text())
+    [source] = provisioned["datasources"]
+
+    asked = re.findall(r'"datasource": (\{.*?\})', json.dumps(DASHBOARD))
+    assert {json.loads(it)["uid"] for it in asked} == {source["uid"]}
+    assert all("datasource" in it for it in DASHBOARD["panels"] if it["type"] != "row")
+
+
+def test_no_panel_of_the_dashboard_hides_another():
+    cells = [
+        (x, y)
+        for panel in DASHBOARD["panels"]
+        for place in [panel["gridPos"]]
+        for x in range(place["x"], place["x"] + place["w"])
+        for y in range(place["y"], place["y"] + place["h"])
+    ]
+    identifiers = [panel["id"] for panel in DASHBOARD["panels"]]
+
+    assert len(cells) == len(set(cells))
+    assert max(x for x, _ in cells) < 24
+    assert len(identifiers) == len(set(identifiers))
+
+
+@pytest.mark.parametrize("name", MONITORING)
+def test_what_monitors_starts_only_when_asked_for_and_may_do_little(name):
+    compose = yaml.safe_load((ROOT / "docker-compose.yaml").read_text())
+    service = compose["services"][name]
+
+    assert service["profiles"] == ["monitoring"]
+    assert service["read_only"]
+    assert service["cap_drop"] == ["ALL"]
+    assert "cap_add" not in service
+    assert service["security_opt"] == ["no-new-privileges:true"]
+    assert service["mem_limit"] == "512m"
+    assert service["healthcheck"]["test"]
+    [port] = service["ports"]
+    assert port.startswith("${BIND_ADDRESS:-127.0.0.1}:${" + name.upper())
+
+
+def start_grafana(**variables):
+    """What its entry point says, and the password that Grafana is started with."""
+    script = (ROOT / "deploy/grafana/entrypoint.sh").read_text().replace("exec /run.sh", "exec env")
+    command = ["sh", "-c", script]
+    said = subprocess.run(command, capture_output=True, text=True, env=variables).stdout
+    return said, re.search(r"^GF_SECURITY_ADMIN_PASSWORD=(.+)$", said, re.MULTILINE)[1]
+
+
+def test_grafana_has_a_password_that_nobody_else_has():
+    compose = yaml.safe_load((ROOT / "docker-compose.yaml").read_text())
+    variables = compose["services"]["grafana"]["environment"]
+
+    (said, made), (_, another) = start_grafana(), start_grafana(GF_SECURITY_ADMIN_PASSWORD="")
+
+    assert variables["GF_SECURITY_ADMIN_PASSWORD"] == "${GRAFANA_PASSWORD:-}"
+    assert variables["GF_AUTH_ANONYMOUS_ENABLED"] == "false"
+    assert len(made) == 20
+    assert made != another
+    assert said.startswith("GRAFANA_PASSWORD is not set.")
+    assert made in said.partition("\n")[0]
+
+
+def test_grafana_takes_the_password_it_is_given_and_does_not_say_it():
+    said, password = start_grafana(GF_SECURITY_ADMIN_PASSWORD="mine")
+
+    assert password == "mine"
+    assert said.count("mine") == 1
