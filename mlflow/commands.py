@@ -8,9 +8,12 @@ from addresses import hide_secrets
 from datasets import Dataset, make_dataset, read_iris
 from delivery import Services, deliver, send_kept
 from errors import CommandFailed
+from feedback import add_feedback
+from journal import read_labelled
 from manifests import describe
 from publishing import Publisher
 from records import RecordFolder
+from report import account
 from signing import read_signing_key
 from tables import read_table
 from tracking import Tracker
@@ -41,6 +44,8 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _train(arguments: argparse.Namespace, services: Services) -> int:
     dataset = _read(arguments)
+    if arguments.with_feedback:
+        dataset = _add_feedback(dataset, arguments)
     live = services.publisher.read_live_manifest()
     training = train(dataset, live, Options(arguments.seed, arguments.budget))
     refused = training.is_worse and not arguments.force
@@ -69,6 +74,13 @@ def _read(arguments: argparse.Namespace) -> Dataset:
     name, target = arguments.name, arguments.target
     dataset = make_dataset(table, name, target, arguments.drop, arguments.category)
     return replace(dataset, source=hide_secrets(arguments.data))
+
+
+def _add_feedback(dataset: Dataset, arguments: argparse.Namespace) -> Dataset:
+    labelled = read_labelled(arguments.backend_url, arguments.api_key, dataset.name)
+    addition = add_feedback(dataset, list(labelled))
+    print(account(addition), flush=True)
+    return addition.dataset
 
 
 def _connect(arguments: argparse.Namespace) -> Services:

@@ -12,7 +12,8 @@ from sklearn.model_selection import RepeatedStratifiedKFold
 
 from candidates import Candidate
 from datasets import Dataset
-from evaluation import METRICS, Array, Fold, Score, score
+from evaluation import METRICS, Array, Score, score
+from folds import Fold, deal, number_instances
 from workers import Failure, run
 
 FOLDS = 5
@@ -87,9 +88,9 @@ Report = Callable[[Task, Score | Failure], None]
 
 
 def split(dataset: Dataset, seed: int) -> list[Fold]:
-    """The same repeated stratified folds for every candidate."""
+    """The same repeated stratified folds for every candidate, equal rows kept together."""
     folds = RepeatedStratifiedKFold(n_splits=FOLDS, n_repeats=REPEATS, random_state=seed)
-    return [Fold(*rows) for rows in folds.split(dataset.X, dataset.y)]
+    return deal(dataset, number_instances(dataset, FOLDS), folds)
 
 
 def compare(

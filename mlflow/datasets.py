@@ -25,7 +25,7 @@ class Dataset:
 
     `kinds` says of each column what it is: numbers and booleans are floats, categories strings,
     what is missing NaN; `nullable` are the columns in which something is. `remarks` say what of
-    the table was left out, and why.
+    the table was left out, and why. The last `feedback_rows` are not of the table.
     """
 
     name: str
@@ -38,6 +38,7 @@ class Dataset:
     source: str = ""
     units: dict[str, str] = field(default_factory=dict)
     remarks: list[str] = field(default_factory=list)
+    feedback_rows: int = 0
 
     @property
     def classes(self) -> list[str]:

@@ -13,21 +13,14 @@ from sklearn.pipeline import Pipeline
 
 from candidates import Candidate, name_steps
 from datasets import Dataset
+from folds import Fold, deal, number_instances
 
 SEARCH_FOLDS = 3
-ROWS_FOR_ONE_SPLIT = 1000  # from here on a quarter held out tells a search enough
+ROWS_FOR_ONE_SPLIT = 1000  # different ones; from here on a quarter held out tells a search enough
 
 METRICS = ("log_loss", "accuracy", "balanced_accuracy", "f1_macro", "roc_auc_ovr", "brier")
 
 Array = npt.NDArray[np.float64]
-Rows = npt.NDArray[np.intp]
-
-
-class Fold(NamedTuple):
-    """Row numbers."""
-
-    train: Rows
-    test: Rows
 
 
 class Score(NamedTuple):
@@ -59,14 +52,15 @@ def search(candidate: Candidate, dataset: Dataset, seed: int) -> dict[str, Any]:
     """
     if not candidate.grid:
         return {}
+    instances = number_instances(dataset, SEARCH_FOLDS)
     folds = StratifiedKFold(SEARCH_FOLDS, shuffle=True, random_state=seed)
-    if len(dataset.X) >= ROWS_FOR_ONE_SPLIT:
+    if instances.max() + 1 >= ROWS_FOR_ONE_SPLIT:
         folds = StratifiedShuffleSplit(1, test_size=0.25, random_state=seed)
     grid = GridSearchCV(
         candidate.build(dataset),
         name_steps(candidate.grid),
         scoring=negative_log_loss,
-        cv=folds,
+        cv=deal(dataset, instances, folds),
         refit=False,
     )
     with warnings.catch_warnings(action="ignore"):  # of values that do not fit: others do

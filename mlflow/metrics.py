@@ -71,6 +71,7 @@ def _parse_arguments() -> argparse.Namespace:
     add("--name", type=_name, help="of model and MLflow experiment; by default the file's")
     add("--seed", type=_seed, default=0, help="of folds, searches and forests (default 0)")
     add("--budget", type=_minutes, metavar="MINUTES", help="end the comparison after these")
+    add("--with-feedback", action="store_true", help="learn from the backend's feedback too")
     add("--force", action="store_true", help="publish what is worse than the live model too")
     add("--first", action="store_true", help="train only where no model is published yet")
     add("--sync", action="store_true", help="send MLflow the trainings that it missed")
@@ -78,6 +79,8 @@ def _parse_arguments() -> argparse.Namespace:
     arguments = parser.parse_args()
     if not arguments.data and (arguments.target or arguments.drop or arguments.category):
         parser.error("--target, --drop and --category are for a table: name it with --data")
+    if arguments.with_feedback and (arguments.first or arguments.sync or arguments.republish):
+        parser.error("--with-feedback is for a training: leave --first, --sync or --republish out")
     arguments.name = arguments.name or _name_of(arguments.data or "iris")
     arguments.models_dir = Path(environment.get("MODELS_DIR", "/models"))
     arguments.signing_key = Path(
@@ -86,6 +89,8 @@ def _parse_arguments() -> argparse.Namespace:
     unsent = Path(__file__).parent / "mlruns/unsent"
     arguments.unsent_dir = Path(environment.get("UNSENT_RUNS_DIR", unsent))
     arguments.tracking_uri = environment.get("MLFLOW_TRACKING_URI", "http://localhost:8003")
+    arguments.backend_url = environment.get("BACKEND_URL") or "http://backend:8002"
+    arguments.api_key = environment.get("API_KEY", "").partition(",")[0].strip()
     arguments.ui_url = environment.get("MLFLOW_UI_URL", arguments.tracking_uri)
     return arguments
 

@@ -75,6 +75,7 @@ def make_record(
             "dataset": dataset.name,
             "target": dataset.target,
             "estimator": winner.name,
+            "feedback_rows": dataset.feedback_rows,
             **params,
         },
         metrics=_flatten(winner),

@@ -3,6 +3,8 @@
 from comparison import FOLDS, REPEATS, Outcome, Result
 from datasets import Dataset
 from evaluation import METRICS
+from feedback import Addition
+from folds import find_scarce, number_rows
 
 _HEADS = ("log loss", "accuracy", "balanced", "F1 macro", "ROC AUC", "Brier")
 _NAME_WIDTH = 32
@@ -17,9 +19,25 @@ def headline(dataset: Dataset, sample: Dataset) -> str:
         f"{dataset.name}: {rows:,} rows, {features} features, {classes} classes.",
         f"Comparing on {FOLDS} folds, repeated {REPEATS} times.",
     ]
+    if scarce := find_scarce(sample, number_rows(sample.X), FOLDS):
+        lines.append(
+            f"Equal rows of {', '.join(scarce)} are trained and tested on: too few are different."
+        )
     if len(sample.X) < rows:
         lines.append(f"Candidates are compared on {len(sample.X):,} rows drawn from them.")
     return "\n".join(lines)
+
+
+def account(addition: Addition) -> str:
+    """What became of the labelled predictions, in one line."""
+    added, left_out = addition.dataset.feedback_rows, addition.left_out
+    total = added + left_out.total()
+    if not total:
+        name = addition.dataset.name
+        return f"Feedback: no prediction of {name} is labelled yet; training on the table alone."
+    reasons = ", ".join(f"{count:,} {reason}" for reason, count in left_out.most_common())
+    labelled = f"Feedback: {_count(total, 'labelled prediction')}, {_count(added, 'row')} added"
+    return f"{labelled} (left out: {reasons})." if reasons else f"{labelled}."
 
 
 def tabulate(outcome: Outcome, candidates: list[Result], winner: Result) -> str:
@@ -39,6 +57,10 @@ def tabulate(outcome: Outcome, candidates: list[Result], winner: Result) -> str:
 def list_failures(outcome: Outcome) -> str:
     lines = [f"{name} is left out: {it.reason}." for name, it in outcome.failures.items()]
     return "\n".join(lines)
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
 def _row(result: Result) -> str:

@@ -1,0 +1,257 @@
+import json
+import sqlite3
+from contextlib import closing
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+from journal_server import JournalServer, entries, serving
+from processes import find_free_port, train
+
+from comparison import split
+from datasets import make_dataset, read_iris
+from feedback import add_feedback
+from journal import LabelledPrediction
+from report import account
+from tables import Table
+
+NAMES = ["sepal_length", "sepal_width", "petal_length", "petal_width"]
+
+
+def flower(*values):
+    return dict(zip(NAMES, values, strict=True))
+
+
+NEW = flower(5.15, 3.45, 1.45, 0.25)
+FIRST = flower(5.1, 3.5, 1.4, 0.2)  # of the table, a setosa
+
+
+def add(dataset, *labelled):
+    return add_feedback(dataset, [LabelledPrediction(*it) for it in labelled])
+
+
+@pytest.fixture(scope="module")
+def small():
+    """A number, a boolean and a category, with nothing missing."""
+    random = np.random.default_rng(0)
+    columns = {"n": random.normal(size=40), "b": random.random(40) < 0.5, "c": ["p", "q"] * 20}
+    frame = pd.DataFrame(columns).assign(y=random.choice(["no", "yes"], 40))
+    return make_dataset(Table(frame, "0" * 64), "small", "y")
+
+
+def test_a_labelled_prediction_becomes_a_row():
+    iris = read_iris()
+
+    dataset, left_out = add(iris, (NEW, "setosa"))
+
+    assert not left_out
+    assert dataset.X.iloc[150].to_dict() == NEW
+    assert dataset.y.iloc[150] == "setosa"
+    assert dataset.X.head(150).equals(iris.X)
+    assert dataset.feedback_rows == 1
+    assert (dataset.units, dataset.kinds) == (iris.units, iris.kinds)
+    assert dataset.X.index.tolist() == dataset.y.index.tolist() == list(range(151))
+
+
+def test_values_become_what_the_columns_hold(small):
+    dataset, _ = add(
+        small,
+        ({"c": "new", "n": 7, "b": True}, "yes"),
+        ({"n": None, "b": None, "c": None}, "no"),
+    )
+
+    assert dataset.X.dtypes.equals(small.X.dtypes)
+    assert dataset.X.iloc[40].to_dict() == {"n": 7.0, "b": 1.0, "c": "new"}
+    assert dataset.X.iloc[41].isna().all()
+
+
+def test_what_is_missing_makes_its_column_nullable_and_no_other(small):
+    dataset, _ = add(small, ({"n": 1.0, "b": None, "c": "p"}, "yes"))
+
+    assert small.nullable == []
+    assert dataset.nullable == ["b"]
+
+
+def test_a_column_stays_what_the_table_says():
+    """Were the column looked at again, it would number the rows and be left out."""
+    numbers = [*range(39), 0]
+    frame = pd.DataFrame({"n": numbers, "y": ["a", "b"] * 20})
+    table = make_dataset(Table(frame, ""), "table", "y")
+
+    dataset, left_out = add(table, ({"n": 39}, "a"), ({"n": 40}, "b"))
+
+    assert not left_out
+    assert dataset.kinds == {"n": "number"}
+
+
+@pytest.mark.parametrize(
+    ("inputs", "label", "reason"),
+    [
+        ({"n": 1.0, "b": True}, "yes", "of other features"),
+        ({"n": 1.0, "b": True, "c": "p", "d": 1.0}, "yes", "of other features"),
+        ({"n": 1.0, "b": True, "c": "p"}, "perhaps", "of another class"),
+        ({"n": True, "b": True, "c": "p"}, "yes", "with a value of another kind"),
+        ({"n": "1", "b": True, "c": "p"}, "yes", "with a value of another kind"),
+        ({"n": [1], "b": True, "c": "p"}, "yes", "with a value of another kind"),
+        ({"n": float("nan"), "b": True, "c": "p"}, "yes", "with a value of another kind"),
+        ({"n": float("inf"), "b": True, "c": "p"}, "yes", "with a value of another kind"),
+        ({"n": 10**400, "b": True, "c": "p"}, "yes", "with a value of another kind"),
+        ({"n": 1.0, "b": 1, "c": "p"}, "yes", "with a value of another kind"),
+        ({"n": 1.0, "b": True, "c": 7}, "yes", "with a value of another kind"),
+        ({"n": 1.0, "b": True, "c": "\ud800"}, "yes", "with a value of another kind"),
+    ],
+)
+def test_what_does_not_fit_is_left_out_with_its_reason(small, inputs, label, reason):
+    dataset, left_out = add(small, (inputs, label))
+
+    assert left_out == {reason: 1}
+    assert dataset is small
+
+
+def test_what_the_table_says_already_is_not_added():
+    iris = read_iris()
+
+    dataset, left_out = add(iris, (FIRST, "setosa"))
+
+    assert left_out == {"there already": 1}
+    assert dataset is iris
+
+
+def test_what_contradicts_the_table_is_added_beside_it():
+    dataset, left_out = add(read_iris(), (FIRST, "virginica"))
+
+    assert not left_out
+    assert dataset.y.iloc[[0, 150]].tolist() == ["setosa", "virginica"]
+
+
+def test_equal_feedback_is_added_once():
+    dataset, left_out = add(read_iris(), *[(NEW, "setosa")] * 3)
+
+    assert dataset.feedback_rows == 1
+    assert left_out == {"there already": 2}
+
+
+def test_missing_values_are_equal(small):
+    missing = {"n": None, "b": True, "c": None}
+
+    dataset, left_out = add(small, (missing, "yes"), (missing, "yes"))
+
+    assert dataset.feedback_rows == 1
+    assert left_out == {"there already": 1}
+
+
+def test_of_different_labels_of_the_same_inputs_the_latest_counts():
+    labels = ["setosa", "virginica", "setosa", "versicolor"]
+
+    dataset, left_out = add(read_iris(), *[(NEW, label) for label in labels])
+
+    assert dataset.y.iloc[150:].tolist() == ["versicolor"]
+    assert left_out == {"labelled anew later": 3}
+
+
+def test_the_hash_tells_what_was_added():
+    iris, other = read_iris(), flower(5.15, 3.45, 1.45, 0.35)
+    additions = [
+        add(iris),
+        add(iris, (NEW, "setosa")),
+        add(iris, (NEW, "virginica")),
+        add(iris, (other, "setosa")),
+        add(iris, (NEW, "setosa"), (other, "setosa")),
+        add(replace(iris, sha256="0" * 64), (NEW, "setosa")),
+    ]
+
+    hashes = [addition.dataset.sha256 for addition in additions]
+
+    assert len(set(hashes)) == 6
+    assert hashes[0] == iris.sha256
+    assert hashes[1] == add(read_iris(), (NEW, "setosa")).dataset.sha256
+
+
+def test_feedback_is_not_tested_on_where_the_same_row_of_the_table_is_trained_on():
+    dataset, _ = add(read_iris(), (FIRST, "virginica"))
+
+    for fold in split(dataset, seed=0):
+        assert len({0, 150} & set(fold.test.tolist())) in (0, 2)
+
+
+def test_one_line_says_what_became_of_it():
+    addition = add(
+        read_iris(), (NEW, "setosa"), (FIRST, "setosa"), (FIRST, "setosa"), ({}, "setosa")
+    )
+
+    assert account(addition) == (
+        "Feedback: 4 labelled predictions, 1 row added"
+        " (left out: 2 there already, 1 of other features)."
+    )
+    assert account(add(read_iris(), (NEW, "setosa"))) == (
+        "Feedback: 1 labelled prediction, 1 row added."
+    )
+
+
+def test_without_labelled_predictions_the_table_is_trained_on_alone():
+    iris = read_iris()
+
+    addition = add(iris)
+
+    assert addition.dataset is iris
+    assert account(addition) == (
+        "Feedback: no prediction of iris is labelled yet; training on the table alone."
+    )
+
+
+def read_manifest(models_dir):
+    return json.loads(max(models_dir.glob("*.json")).read_text())
+
+
+def read_param(runs_dir, name):
+    """Of each training, oldest first."""
+    with closing(sqlite3.connect(runs_dir / "mlflow.db")) as database:
+        rows = database.execute(
+            "select value from params join runs using (run_uuid) where key = ? order by start_time",
+            [name],
+        )
+        return [value for (value,) in rows]
+
+
+def test_a_training_learns_from_feedback_and_is_compared_with_the_live_model(tmp_path, monkeypatch):
+    table = read_iris().X.assign(species=read_iris().y)
+    table.to_csv(tmp_path / "flowers.csv", index=False)
+    command = ("--data", tmp_path / "flowers.csv", "--target", "species", "--budget", 0.05)
+    assert train(tmp_path, tmp_path, *command).returncode == 0
+    live = read_manifest(tmp_path)
+
+    said = entries((NEW, "setosa"), (flower(9.75, 3.0, 4.9, 1.7), "virginica"), (FIRST, "setosa"))
+    with serving(JournalServer(said, name="flowers", keys="first")) as server:
+        monkeypatch.setenv("BACKEND_URL", server.url)
+        monkeypatch.setenv("API_KEY", "first, second")
+        done = train(tmp_path, tmp_path, *command, "--with-feedback")
+
+    assert done.returncode == 0, done.stderr
+    assert "3 labelled predictions, 2 rows added (left out: 1 there already)." in done.stdout
+    assert f"Live {live['version']}" in done.stdout
+    manifest = read_manifest(tmp_path)
+    assert manifest["dataset"]["rows"] == 152
+    assert manifest["dataset"]["sha256"] != live["dataset"]["sha256"]
+    assert manifest["features"][0]["max"] == 9.75
+    assert read_param(tmp_path, "feedback_rows") == ["0", "2"]
+
+
+def test_a_backend_that_is_away_ends_the_command_with_a_sentence(tmp_path, monkeypatch):
+    monkeypatch.setenv("BACKEND_URL", f"http://127.0.0.1:{find_free_port()}")
+
+    command = train(tmp_path, tmp_path, "--with-feedback")
+
+    assert command.returncode == 1
+    assert command.stderr.startswith("The backend does not answer at http://127.0.0.1:")
+    assert not list(tmp_path.glob("*.pkl"))
+
+
+@pytest.mark.parametrize(
+    "other", [["--sync"], ["--first"], ["--republish", "2026_01_01_T00_00_00"]]
+)
+def test_feedback_is_for_a_training_alone(tmp_path, other):
+    command = train(tmp_path, tmp_path, "--with-feedback", *other)
+
+    assert command.returncode == 2
+    assert "--with-feedback is for a training" in command.stderr
