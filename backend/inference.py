@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import partial
 from math import nan
+from operator import le
 from typing import Any
 
 import numpy as np
@@ -22,6 +23,7 @@ from schemas import (
     Description,
     Feature,
     FeatureWarning,
+    Number,
     Prediction,
     Serving,
     SignatureState,
@@ -53,6 +55,7 @@ class Model:
         self.max_body_bytes = self._reader.max_bytes
         self.read_instance = self._reader.read
         self._has_text = any(isinstance(feature, Category) for feature in description.features)
+        self._bounds = _find_bounds(description.features)
         self._checks = [(feature.name, _check(feature)) for feature in description.features]
         self._labels = list(estimator.classes_)
         self.has_probabilities = hasattr(estimator, "predict_proba")
@@ -147,7 +150,11 @@ class Model:
         answered = np.isfinite(probabilities).all(axis=1)
         return np.where(answered, probabilities.argmax(axis=1), -1), probabilities
 
-    def _warn_of(self, values: list[Value]) -> list[FeatureWarning]:
+    def _warn_of(self, values: list[Any]) -> list[FeatureWarning]:
+        if self._bounds:
+            low, high = self._bounds
+            if all(map(le, low, values)) and all(map(le, values, high)):
+                return []
         return [
             FeatureWarning(feature=name, detail=f"{name} {found}{consequence}.")
             for name, (found, consequence) in self._find_unusual(values)
@@ -167,6 +174,18 @@ class Model:
             for (name, check), value in zip(self._checks, values, strict=True)
             if (unusual := check(value))
         ]
+
+
+def _find_bounds(features: Sequence[Feature]) -> tuple[list[float], list[float]] | None:
+    """The training ranges, where all features are numbers that have one and are never missing."""
+    bounds = [
+        (it.min, it.max)
+        for it in features
+        if isinstance(it, Number) and not it.nullable and it.min is not None and it.max is not None
+    ]
+    if len(bounds) < len(features):
+        return None
+    return [low for low, _ in bounds], [high for _, high in bounds]
 
 
 def _fit(value: Value) -> float | str:

@@ -2,25 +2,20 @@
 
 import asyncio
 from itertools import groupby
-from typing import NamedTuple
+from operator import itemgetter
 
 from inference import Model
-from journal.messages import Row
 from journal.recorder import Recorder
 from logs import RequestLog
 from schemas import Prediction, Value
 
-WAIT_SECONDS = 0.02  # few enough meanwhile that nobody waits for their writing down
+WAIT_SECONDS = 0.02
+MOST = 64  # that a processor's cache still has, and few enough that nobody waits for them
 
 
-class Entry(NamedTuple):
-    """A prediction that was sent, with what its request was called where it has no line yet."""
-
-    model: Model
-    prediction: Prediction
-    values: list[Value]
-    seconds: float = 0.0
-    request_id: str | None = None
+# A prediction that was sent, in how many seconds, and what its request is called in the log; None
+# where that has a line already. A plain tuple, as one with names takes as long as the rest of it.
+Entry = tuple[Model, Prediction, list[Value], float, str | None]
 
 
 class Ledger:
@@ -30,27 +25,40 @@ class Ledger:
         self._requests = requests
         self._recorder = recorder
         self._entries: list[Entry] = []
+        self._is_waiting = False
 
     def add(self, entry: Entry) -> None:
         self._entries.append(entry)
-        if len(self._entries) == 1:
-            asyncio.get_running_loop().call_later(WAIT_SECONDS, self.write)
+        if len(self._entries) == MOST:
+            self.write()
+        elif not self._is_waiting:
+            self._is_waiting = True
+            asyncio.get_running_loop().call_later(WAIT_SECONDS, self._end_wait)
+
+    def _end_wait(self) -> None:
+        self._is_waiting = False
+        self.write()
 
     def write(self) -> None:
         """All there is by now."""
         entries, self._entries = self._entries, []
         self._requests.write_predictions(
-            (it.request_id, it.seconds, it.prediction["prediction_id"])
-            for it in entries
-            if it.request_id is not None
+            [
+                (called, seconds, prediction["prediction_id"])
+                for _, prediction, _, seconds, called in entries
+                if called is not None
+            ]
         )
         if self._recorder is None:
             return
-        for model, found in groupby(entries, key=lambda it: it.model):
-            self._recorder.add(model, [_to_row(it.prediction, it.values) for it in found])
-
-
-def _to_row(prediction: Prediction, values: list[Value]) -> Row:
-    named = prediction["probabilities"]
-    probabilities = list(named.values()) if named else None
-    return prediction["prediction_id"], prediction["prediction"], probabilities, values
+        for model, found in groupby(entries, key=itemgetter(0)):
+            rows = [
+                (
+                    prediction["prediction_id"],
+                    prediction["prediction"],
+                    list(named.values()) if (named := prediction["probabilities"]) else None,
+                    values,
+                )
+                for _, prediction, values, _, _ in found
+            ]
+            self._recorder.add(model, rows)

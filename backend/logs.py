@@ -4,7 +4,7 @@ import json
 import logging
 import re
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from contextvars import ContextVar
 from datetime import UTC, datetime
 from typing import NamedTuple, TextIO
@@ -17,6 +17,7 @@ request_id: ContextVar[str | None] = ContextVar("request_id", default=None)
 _USABLE_ID = re.compile(rb"[\w.:+/=@-]{1,128}", re.ASCII)  # nothing that ends a line or a string
 
 _TEXT = "INFO: access: request method=%s route=%s status=%d seconds=%.6f request_id=%s\n"
+_PREDICTED = _TEXT.replace("%s", "POST", 1).replace("%s", "/predict", 1).replace("%d", "200")
 _JSON = (
     '{"time": "%s", "level": "INFO", "logger": "access", "message": "request", "method": "%s", '
     '"route": "%s", "status": %d, "seconds": %.6f, "request_id": "%s"}\n'
@@ -94,18 +95,18 @@ class RequestLog:
         if self._stream:
             _write(self._stream, self._format(answered))
 
-    def write_predictions(self, found: Iterable[tuple[str, float, str]]) -> None:
+    def write_predictions(self, found: Sequence[tuple[str, float, str]]) -> None:
         """Of many /predict: the id, seconds, and the id of the prediction, which has its time."""
         if self._stream is None:
             return
         if self._format is _to_text:
-            lines = [_TEXT % ("POST", "/predict", 200, it[1], it[0]) for it in found]
+            lines = [_PREDICTED % (seconds, identifier) for identifier, seconds, _ in found]
         else:
             lines = _list_json(found)
         _write(self._stream, "".join(lines))
 
 
-def _list_json(found: Iterable[tuple[str, float, str]]) -> list[str]:
+def _list_json(found: Sequence[tuple[str, float, str]]) -> list[str]:
     times: dict[str, str] = {}  # many are of the same millisecond
     lines = []
     for identifier, seconds, prediction_id in found:

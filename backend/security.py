@@ -25,6 +25,7 @@ HEADERS = [
     (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
     (b"cache-control", b"no-store"),
 ]
+PREDICTION_HEADERS = HEADERS[:1]  # of a POST, which nobody keeps; and each header costs time
 # /docs is a page, whose scripts come from here.
 PAGE_HEADERS = [
     (b"x-content-type-options", b"nosniff"),
@@ -119,5 +120,7 @@ def _is_open(path: str) -> bool:
 
 
 def _choose_headers(scope: Scope) -> list[tuple[bytes, bytes]]:
-    is_page = scope["path"] == "/docs" or scope["path"].startswith(OPEN_FOLDER)
-    return PAGE_HEADERS if is_page else HEADERS
+    path = scope["path"]
+    if path == "/predict":
+        return PREDICTION_HEADERS
+    return PAGE_HEADERS if path == "/docs" or path.startswith(OPEN_FOLDER) else HEADERS

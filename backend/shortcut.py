@@ -1,5 +1,6 @@
 """Answers plain predictions before the framework's routing, which takes ten times as long."""
 
+from collections.abc import Mapping
 from time import perf_counter
 
 from pydantic_core import to_json
@@ -7,11 +8,11 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from inference import Model
 from instrumentation import Instruments
-from ledger import Entry, Ledger
+from ledger import Ledger
 from live import LiveModel
 from logs import read_request_id
 from schemas import Prediction, Value
-from security import HEADERS, Keys
+from security import PREDICTION_HEADERS, Keys
 from settings import Settings
 
 Answer = tuple[Model, Prediction, list[Value]]
@@ -25,12 +26,16 @@ class Shortcut:
         self.live = live
         self._ledger = ledger
         self._instruments: Instruments = live.instruments
-        self._keys = Keys(settings.api_keys)
+        self._keys = Keys(settings.api_keys) if settings.api_keys else None
         self._max_body_bytes = settings.max_body_bytes
         self._max_concurrent = settings.max_concurrent_requests
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if not self._is_plain(scope):
+        if scope["type"] != "http" or scope["path"] != "/predict":
+            await self._app(scope, receive, send)
+            return
+        headers = dict(scope["headers"])
+        if not self._is_plain(scope, headers):
             await self._app(scope, receive, send)
             return
         started = perf_counter()
@@ -44,33 +49,31 @@ class Shortcut:
             await self._app(scope, _replay(message, receive), send)
             return
         model, prediction, values = answer
-        called = read_request_id(dict(scope["headers"]).get(b"x-request-id"))
-        identifier = called or prediction["prediction_id"]
+        called = headers.get(b"x-request-id")
+        identifier = (called and read_request_id(called)) or prediction["prediction_id"]
         content = to_json(prediction)
-        headers = [
+        sent = [
             (b"content-type", b"application/json"),
             (b"content-length", b"%d" % len(content)),
-            *HEADERS,
+            *PREDICTION_HEADERS,
             (b"x-request-id", identifier.encode()),
         ]
-        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        await send({"type": "http.response.start", "status": 200, "headers": sent})
         await send({"type": "http.response.body", "body": content})
         seconds = perf_counter() - started
         self._instruments.count_prediction(seconds)
-        self._ledger.add(Entry(model, prediction, values, seconds, identifier))
+        self._ledger.add((model, prediction, values, seconds, identifier))
 
-    def _is_plain(self, scope: Scope) -> bool:
+    def _is_plain(self, scope: Scope, headers: Mapping[bytes, bytes]) -> bool:
         """Whether it is JSON for the live model, declared in the usual way, by who may ask."""
-        if scope["type"] != "http" or scope["path"] != "/predict" or scope["method"] != "POST":
-            return False
-        headers = dict(scope["headers"])
         return (
             headers.get(b"content-type") == b"application/json"
+            and scope["method"] == "POST"
+            and not scope["query_string"]
             and b"content-encoding" not in headers
             and b"origin" not in headers  # a browser's, which are looked at one by one
-            and not scope["query_string"]
             and self._instruments.in_flight < self._max_concurrent
-            and self._keys.admit(headers)
+            and (not self._keys or self._keys.admit(headers))
         )
 
     async def _answer(self, message: Message) -> Answer | None:

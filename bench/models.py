@@ -56,7 +56,8 @@ def _describe(pickled: bytes) -> dict[str, Any]:
     ]
     return {
         "format": 1, "name": "iris", "signature": None, "estimator": "", "params": {},
-        "metrics": {"log_loss": {"mean": 0.1}}, "features": features, "libraries": {}, "mlflow": None, "examples": [],
+        "metrics": {"log_loss": {"mean": 0.1}}, "features": features, "libraries": {},
+        "mlflow": None, "examples": [],
         "target": {"name": "species", "classes": load_iris().target_names.tolist()},
         "dataset": {"name": "iris", "rows": 150, "sha256": ""}, "republished_from": None,
         "sha256": hashlib.sha256(pickled).hexdigest(), "size": len(pickled),

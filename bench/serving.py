@@ -26,7 +26,8 @@ from processes import find_free_port, running, wait_until
 ROUNDS = 7
 SECONDS = 3
 SERVER_CORE, LOAD_CORE = "0", "1"
-UVICORN = ["-m", "uvicorn", "--no-access-log", "--timeout-keep-alive", "75"]
+UVICORN = ["-m", "uvicorn", "--no-access-log", "--no-server-header", "--timeout-keep-alive", "75"]
+BACKEND = ["--http", "connections:Connection"]  # as it ships
 
 
 @contextmanager
@@ -36,7 +37,7 @@ def serving(
     """The address and process of an app on the server's core, once it answers a GET of the path."""
     port = find_free_port()
     command = ["taskset", "-c", cores, sys.executable, *UVICORN, app]
-    command = [*command, "--port", str(port)]
+    command += [*(BACKEND if folder == "backend" else ()), "--port", str(port)]
     with Path(os.devnull).open("w") as log, running(command, folder, log, **settings) as process:
         url = f"http://127.0.0.1:{port}"
         wait_until(lambda: requests.get(url + path, timeout=5).status_code in (200, 405))

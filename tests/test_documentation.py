@@ -77,7 +77,7 @@ def test_every_option_of_a_training_is_documented_and_no_other():
     said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
 
     options = {row.split()[0] for row in documented("docs/training.md", "## Options")}
-    assert options == set(re.findall(r"^  (--\w+)", said, re.MULTILINE))
+    assert options == set(re.findall(r"^  (--[\w-]+)", said, re.MULTILINE))
 
 
 def test_every_refusal_of_a_table_is_documented_and_no_other():

@@ -6,9 +6,10 @@ import signal
 import sys
 from collections.abc import Iterator
 from contextlib import suppress
+from itertools import groupby
 from multiprocessing.connection import Connection
 from time import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 from uuid import uuid4
 
 from sqlalchemy.exc import DataError, IntegrityError, SQLAlchemyError
@@ -16,7 +17,7 @@ from sqlalchemy.exc import DataError, IntegrityError, SQLAlchemyError
 from binning import ModelBins
 from identifiers import read_milliseconds, read_time
 from journal.database import Database, models, predictions, say, tallies
-from journal.messages import Delivery, Receipt, Record, Row, TableEntry
+from journal.messages import Delivery, Receipt, Record, Row, Singles, TableEntry, join
 from journal.retention import Retention
 from journal.tally import COARSE, FINE, Counted, Period, Shadowed, Tally, count_classes
 from schemas import Description
@@ -29,6 +30,13 @@ log = logging.getLogger(__name__)
 
 Key = tuple[str, Period, int]  # version, period and its start
 KEPT_SECONDS = 2 * COARSE.seconds  # of counts in memory, in case predictions come late
+
+
+class Batch(NamedTuple):
+    """Predictions of one version."""
+
+    version: str
+    rows: list[Row]
 
 
 class Writer:
@@ -69,12 +77,15 @@ class Writer:
     def _write(self, delivery: Delivery) -> None:
         rows: list[dict[str, Any]] = []
         counts = dict(self._tallies)
-        for record in delivery.records:
-            written, counted = self._read(record, delivery)
+        for batch in _gather(delivery.records):
+            description = self._descriptions[batch.version]
+            if isinstance(batch, TableEntry):
+                written, counted = [_describe_table(batch, description)], batch.counted
+            else:
+                written, counted = self._read(batch, delivery)
             rows += written
-            for key in _keys(record):
-                tally = counts.get(key) or Tally(self._descriptions[record.version])
-                counts[key] = tally.plus(counted)
+            for key in _keys(batch.version, written[0]["id"]):
+                counts[key] = (counts.get(key) or Tally(description)).plus(counted)
         changed = {key: it for key, it in counts.items() if it is not self._tallies.get(key)}
         known = [] if self._has_told else list(self._descriptions.values())
         self._insert(rows, changed, known or list(delivery.descriptions.values()))
@@ -82,19 +93,16 @@ class Writer:
         self._tallies = {key: it for key, it in counts.items() if key[2] > oldest}
         self._has_told = True
 
-    def _read(self, record: Record, delivery: Delivery) -> tuple[list[dict[str, Any]], Counted]:
-        description = self._descriptions[record.version]
-        if isinstance(record, TableEntry):
-            return [_describe_table(record, description)], record.counted
-        rows = record.read()
-        values = [row[3] for row in rows]
+    def _read(self, batch: Batch, delivery: Delivery) -> tuple[list[dict[str, Any]], Counted]:
+        description = self._descriptions[batch.version]
+        values = [row[3] for row in batch.rows]
         shadow, answers = None, None
-        if self._shadow and record.version == delivery.live_version:
+        if self._shadow and batch.version == delivery.live_version:
             shadow, answers = self._shadow.answer(description, values, delivery.is_behind)
-        written = list(_describe(rows, description, shadow, answers))
-        shadows = _compare(shadow, written, len(rows))
-        classes = count_classes(description, [row[1] for row in rows])
-        features = self._bins[record.version].count_instances(values)
+        written = list(_describe(batch.rows, description, shadow, answers))
+        shadows = _compare(shadow, written, len(values))
+        classes = count_classes(description, [row[1] for row in batch.rows])
+        features = self._bins[batch.version].count_instances(values)
         return written, Counted(features, classes, shadows)
 
     def _insert(
@@ -132,10 +140,24 @@ def _start_shadow(settings: Settings) -> "Shadow | None":
     return Shadow(settings)
 
 
-def _keys(record: Record) -> list[Key]:
-    identifier = record.identifier if isinstance(record, TableEntry) else record.read()[0][0]
+def _gather(records: list[Record]) -> Iterator[Batch | TableEntry]:
+    """Those that follow each other, of one version and one stretch of time, are counted at once."""
+    for _, found in groupby(records, key=_sort):
+        first, *others = found
+        if isinstance(first, TableEntry):
+            yield from (first, *(it for it in others if isinstance(it, TableEntry)))
+        else:
+            singles = [first, *(it for it in others if isinstance(it, Singles))]
+            yield Batch(first.version, join(singles))
+
+
+def _sort(record: Record) -> tuple[bool, str, int]:
+    return isinstance(record, TableEntry), record.version, FINE.begin(record.moment)
+
+
+def _keys(version: str, identifier: str) -> list[Key]:
     moment = read_milliseconds(identifier) / 1000
-    return [(record.version, period, period.begin(moment)) for period in (FINE, COARSE)]
+    return [(version, period, period.begin(moment)) for period in (FINE, COARSE)]
 
 
 def _describe(

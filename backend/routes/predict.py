@@ -6,7 +6,6 @@ from fastapi import APIRouter, Depends, Query, Request
 
 from bodies import read_json_body
 from inference import Model
-from ledger import Entry
 from live import Live
 from problems import problem_responses
 from schemas import Prediction, Value
@@ -36,5 +35,5 @@ async def predict(request: Request, model: Asked) -> Prediction:
     """Class and class probabilities for one instance of the model's features."""
     values = await read_values(request, model)
     prediction = await model.predict(values)
-    request.app.state.ledger.add(Entry(model, prediction, values))
+    request.app.state.ledger.add((model, prediction, values, 0.0, None))
     return prediction

@@ -7,13 +7,15 @@ import shutil
 import subprocess
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 import requests
 from documentation import ROOT, find_command, read_commands
 from made_tables import make_penguins
-from page import SETOSA, fill, press, visit
+from page import SETOSA, expect_answer, fill, press, visit
 from playwright.sync_api import expect
 from processes import environment, find_free_port, running, wait_until
+from sklearn.datasets import load_iris
 
 # What the page does outside Docker it does here too: each runs again, on the stack's `url`.
 from test_page import (  # noqa: F401
@@ -204,6 +206,101 @@ def test_republishing_goes_back_to_an_older_version_and_the_page_says_so(stack, 
     expect(tab.get_by_role("spinbutton", name="Petal length")).to_have_value("1.7")
 
 
+def grow_garden(seed):
+    """Irises whose petals are measured otherwise, no two alike, with their names."""
+    iris = load_iris()
+    moved = np.random.default_rng(seed).normal([0, 0, 2.5, 1], 0.01, iris.data.shape)
+    return (iris.data + moved).round(4), iris.target_names[iris.target]
+
+
+def tell(stack, rows, names):
+    """Predict each row, then say what each is."""
+    session = requests.Session()
+    columns = [snake(name) for name in SETOSA]
+    labels = []
+    for row, name in zip(rows.tolist(), names.tolist(), strict=True):
+        instance = dict(zip(columns, row, strict=True))
+        answer = session.post(f"{stack.backend}/predict", json=instance).json()
+        labels.append({"prediction_id": answer["prediction_id"], "label": name})
+    assert session.post(f"{stack.backend}/feedback", json=labels).json() == {"recorded": len(rows)}
+
+
+def monitor(stack):
+    return requests.get(f"{stack.backend}/monitoring").json()
+
+
+def find_shifted(stack):
+    window = monitor(stack)["drift"]["windows"][0]
+    return {it["feature"] for it in window["features"] if it["verdict"] == "shifted"}
+
+
+def accuracy_of(stack, version):
+    found = monitor(stack)["accuracy"]["versions"]
+    return next((it["accuracy"] for it in found if it["model_version"] == version), None)
+
+
+def test_the_loop_closes_from_drift_over_feedback_to_a_better_model(stack, tab):
+    before = live_version(stack)
+    tell(stack, *grow_garden(seed=0))
+    wait_until(lambda: {"petal_length", "petal_width"} <= find_shifted(stack))
+    wait_until(lambda: accuracy_of(stack, before) is not None)
+    assert accuracy_of(stack, before) < 0.7
+    tab.goto(stack.frontend)
+    visit(tab, "Monitoring")
+    expect(tab.get_by_text("Petal length").first).to_be_visible(timeout=15_000)
+
+    command = find_command("docs/training.md", "docker exec mlflow python3 /app/metrics.py --with")
+    name = stack.variables["MLFLOW_CONTAINER"]
+    done = run(stack, "sh", "-c", command.replace(" mlflow ", f" {name} "))
+
+    assert done.returncode == 0, done.stderr
+    assert "150 rows added" in done.stdout
+    wait_until(lambda: live_version(stack) > before)
+    after = live_version(stack)
+    assert requests.get(f"{stack.backend}/models/live").json()["dataset"]["rows"] == 300
+    tell(stack, *grow_garden(seed=1))
+    wait_until(lambda: accuracy_of(stack, after) is not None)
+    assert accuracy_of(stack, after) > 0.9
+    assert find_shifted(stack) == set()
+
+
+def test_the_second_best_version_answers_beside_the_live_one(stack):
+    stack.variables["SHADOW"] = "challenger"
+    compose(stack, "up", "--detach", "--wait", "backend")
+    rows, names = grow_garden(seed=2)
+
+    def is_answered():
+        tell(stack, rows[:20], names[:20])
+        return (monitor(stack)["shadow"] or {}).get("answered", 0) > 20
+
+    wait_until(is_answered)
+    found = monitor(stack)["shadow"]
+    assert found["model_version"] != live_version(stack)
+    assert 0 <= found["agreement"] <= 1
+    assert found["count"] > 0
+    del stack.variables["SHADOW"]
+
+
+def test_with_a_key_only_who_has_it_is_answered(stack, tab):
+    stack.variables["API_KEY"] = "first-key, second-key"
+    compose(stack, "up", "--detach", "--wait", "backend", "frontend", "mlflow")
+    wait_until(lambda: live_version(stack))
+    name = stack.variables["MLFLOW_CONTAINER"]
+    command = find_command("docs/training.md", "docker exec mlflow python3 /app/metrics.py --with")
+
+    assert requests.post(f"{stack.backend}/predict", json={}).status_code == 401
+    assert requests.get(f"{stack.backend}/metrics").status_code == 401
+    tab.goto(stack.frontend)
+    fill(tab, SETOSA)
+    press(tab, "Predict")
+    expect_answer(tab, "setosa")
+    assert "rows added" in run(stack, "sh", "-c", command.replace(" mlflow ", f" {name} ")).stdout
+
+    del stack.variables["API_KEY"]
+    compose(stack, "up", "--detach", "--wait", "backend", "frontend", "mlflow")
+    wait_until(lambda: predict(stack)["model_version"])
+
+
 def test_what_is_written_belongs_to_the_folders_owner(stack):
     written = [*stack.clone.glob("models/*"), *stack.clone.glob("mlflow/mlruns/**/*")]
 
@@ -240,7 +337,7 @@ def test_containers_may_do_no_more_than_they_need(stack, service):
 def test_the_backend_cannot_write_models(stack):
     mounts = {mount["Destination"]: mount["RW"] for mount in inspect(stack, "backend")["Mounts"]}
 
-    assert mounts == {"/models": False, "/keys": False}
+    assert mounts == {"/models": False, "/keys": False, "/journal": True}
 
 
 @pytest.mark.parametrize("service", SERVICES)
@@ -325,3 +422,22 @@ def test_another_table_takes_iris_place(stack, tab):
     expect(tab.get_by_role("combobox", name="Island")).to_be_visible()
     expect(tab.get_by_test_id("stMetricValue")).to_have_text(re.compile("class"))
     assert tab.faults == []
+
+
+def test_prometheus_scrapes_the_backend_with_the_first_of_its_keys(stack):
+    port = find_free_port()
+    # The profile for what takes the stack down, too.
+    stack.variables |= {"COMPOSE_PROFILES": "monitoring", "PROMETHEUS_PORT": port}
+    stack.variables["API_KEY"] = "first-key, second-key"
+
+    compose(stack, "up", "--detach", "--build", "--wait", "backend", "prometheus")
+
+    assert requests.get(f"{stack.backend}/metrics").status_code == 401
+    question = {"query": 'model_info{job="backend"} and on (instance) up == 1'}
+    asked = f"http://localhost:{port}/api/v1/query"
+    wait_until(lambda: requests.get(asked, question).json()["data"]["result"], 60)
+    [live] = requests.get(asked, question).json()["data"]["result"]
+    key = {"X-API-Key": "second-key"}
+    model = requests.get(f"{stack.backend}/models/live", headers=key).json()
+    assert live["metric"]["version"] == model["version"]
+    assert inspect(stack, "prometheus")["HostConfig"]["ReadonlyRootfs"]

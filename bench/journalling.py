@@ -3,8 +3,8 @@
     make bench
 
 Three backends take turns: one that keeps no journal, one with a journal in SQLite, one whose
-second-best model answers too. Each worker has a core, and wrk the other one, which it shares with the
-process that writes the journal. Printed: medians of the rounds, and ratios within each round.
+second-best model answers too. Each worker has a core, and wrk the other one, which it shares with
+the process that writes the journal. Printed: medians of the rounds, and ratios within each round.
 """
 
 import os
