@@ -16,6 +16,7 @@ from prometheus_client.core import (
 from prometheus_client.metrics_core import Metric
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from connections import Connection
 from counts import PROBABILITIES
 from errors import Reason
 from exposition import Source, Sum, Workers
@@ -138,6 +139,8 @@ class Instruments:
     def _collect_own(self) -> Iterator[Metric]:
         in_flight = "Requests that are being answered."
         yield GaugeMetricFamily("http_requests_in_flight", in_flight, self.in_flight)
+        slow = "Connections cut because requests came too slowly."
+        yield CounterMetricFamily("http_slow_connections", slow, Connection.cut)
         newer = "Published files that are newer than the live model, and refused."
         yield GaugeMetricFamily("model_refused", newer, self._refused_now)
         if self._model:

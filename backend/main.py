@@ -36,6 +36,7 @@ from routes import (
 from security import Guarded
 from settings import Settings, read_settings
 from shortcut import Shortcut
+from tracing import trace
 
 
 def create_app(settings: Settings) -> ASGIApp:
@@ -52,7 +53,8 @@ def create_app(settings: Settings) -> ASGIApp:
             allow_headers=["Authorization", "Content-Type", "X-API-Key", "X-Request-ID"],
             expose_headers=["X-Request-ID", "X-Model-Version", "Retry-After"],
         )
-    return Shortcut(Instrumented(guarded, instruments, log), live, app.state.ledger, settings)
+    instrumented = Instrumented(guarded, instruments, log)
+    return trace(Shortcut(instrumented, live, app.state.ledger, settings))
 
 
 def _assemble(settings: Settings, live: LiveModel, log: RequestLog) -> FastAPI:

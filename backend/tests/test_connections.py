@@ -1,0 +1,413 @@
+import asyncio
+import json
+import select
+import socket
+import threading
+import time
+from contextlib import ExitStack, contextmanager
+from http.client import HTTPResponse
+from pathlib import Path
+
+import pytest
+import uvicorn
+from processes import wait_until
+
+from connections import Connection, Limit, swept
+
+SECONDS, RATE = 0.4, 500
+POST = b"POST /predict HTTP/1.1\r\nHost: x\r\n"
+DECLARED = POST + b"Content-Length: 1000000\r\n\r\n"
+GET = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
+LOOKS = 25  # SECONDS take ten
+
+
+class Server:
+    """A real one, in a thread, that loses patience soon."""
+
+    def __init__(self, loop, app, keep_alive):
+        class Impatient(Connection):
+            header_limit = Limit(SECONDS)
+            body_limit = Limit(SECONDS, RATE)
+            sweep_seconds = 0.04
+            looks = 0
+
+            def look(self):
+                type(self).looks += 1
+                super().look()
+
+        self.protocol = Impatient
+        settings = {"port": 0, "loop": loop, "http": Impatient, "lifespan": "off"}
+        settings |= {"log_config": None, "timeout_keep_alive": keep_alive}
+        settings |= {"timeout_graceful_shutdown": 5}
+        self._uvicorn = uvicorn.Server(uvicorn.Config(app, **settings))
+
+    @contextmanager
+    def running(self):
+        thread = threading.Thread(target=self._uvicorn.run, daemon=True)
+        thread.start()
+        wait_until(lambda: self._uvicorn.started)
+        try:
+            yield self
+        finally:
+            self._uvicorn.should_exit = True
+            thread.join(20)
+
+    @contextmanager
+    def connect(self, *sent):
+        address = self._uvicorn.servers[0].sockets[0].getsockname()
+        with socket.create_connection(address, timeout=20) as connection:
+            for data in sent:
+                connection.sendall(data)
+            yield connection
+
+    def wait_for_looks(self, looks=LOOKS):
+        until = self.protocol.looks + looks
+        wait_until(lambda: self.protocol.looks >= until)
+
+
+@pytest.fixture(params=["asyncio", "uvloop"])
+def serve(request):
+    with ExitStack() as stack:
+
+        def start(app, keep_alive=75):
+            return stack.enter_context(Server(request.param, app, keep_alive).running())
+
+        yield start
+
+
+async def answer(_, receive, send):
+    """With how many bytes the body had, once all have come."""
+    size = 0
+    while (message := await receive())["type"] == "http.request":
+        size += len(message["body"])
+        if not message["more_body"]:
+            await respond(send, str(size).encode())
+            return
+
+
+async def answer_at_once(_, __, send):
+    await respond(send, b"")
+
+
+async def respond(send, content):
+    headers = [(b"content-length", str(len(content)).encode())]
+    await send({"type": "http.response.start", "status": 200, "headers": headers})
+    await send({"type": "http.response.body", "body": content})
+
+
+def answer_after(event, before=answer):
+    async def app(scope, receive, send):
+        await asyncio.to_thread(event.wait, 10)
+        await before(scope, receive, send)
+
+    return app
+
+
+def read(connection):
+    response = HTTPResponse(connection)
+    response.begin()
+    return response, response.read()
+
+
+def read_refusal(connection):
+    """The document, where it is a whole answer and the last one."""
+    response, content = read(connection)
+    assert response.status == 408
+    assert response.headers["Connection"] == "close"
+    assert connection.recv(1) == b""
+    return response.headers["Content-Type"], json.loads(content)
+
+
+def count_descriptors():
+    return len([*Path("/dev/fd").iterdir()])
+
+
+def trickle(connection, data, seconds=0.03):
+    """Send byte after byte, until it is answered or closed."""
+    for byte in data:
+        if select.select([connection], [], [], seconds)[0]:
+            return
+        connection.sendall(bytes([byte]))
+    raise AssertionError("it was not cut")
+
+
+def test_who_sends_nothing_is_cut(serve):
+    with serve(answer).connect() as connection:
+        media_type, document = read_refusal(connection)
+
+    assert media_type == "application/problem+json"
+    assert document == {
+        "title": "Request Timeout",
+        "status": 408,
+        "detail": "The headers took longer than 0.4 seconds.",
+    }
+
+
+def test_who_sends_half_a_header_is_cut(serve):
+    with serve(answer).connect(POST) as connection:
+        assert read_refusal(connection)
+
+
+def test_who_sends_a_header_byte_by_byte_is_cut(serve):
+    with serve(answer).connect() as connection:
+        trickle(connection, POST + b"X: " + b"x" * 1000)
+
+        assert read_refusal(connection)
+
+
+def test_the_next_header_may_not_come_slowly_either(serve):
+    with serve(answer).connect(GET) as connection:
+        assert read(connection)[0].status == 200
+        trickle(connection, POST + b"X: " + b"x" * 1000)
+
+        assert read_refusal(connection)
+
+
+def test_who_stops_amid_a_body_is_cut_and_the_app_told(serve):
+    told = threading.Event()
+
+    async def app(scope, receive, send):
+        await answer(scope, receive, send)
+        told.set()
+
+    server = serve(app)
+
+    with server.connect(DECLARED) as connection:
+        server.wait_for_looks(3)
+        connection.sendall(b"x" * 10_000)
+        _, document = read_refusal(connection)
+
+    assert document["detail"] == (
+        "The body came at less than 500 bytes a second, or not at all for 0.4 seconds."
+    )
+    assert told.wait(20)
+
+
+def test_who_sends_a_body_byte_by_byte_is_cut(serve):
+    with serve(answer).connect(DECLARED) as connection:
+        trickle(connection, b"x" * 1000)
+
+        assert read_refusal(connection)
+
+
+def test_the_open_protocol_has_an_error_of_its_own(serve):
+    declared = DECLARED.replace(b"/predict", b"/v2/models/iris/infer")
+
+    with serve(answer).connect(declared) as connection:
+        media_type, document = read_refusal(connection)
+
+    assert media_type == "application/json"
+    assert list(document) == ["error"]
+
+
+def test_what_has_begun_to_be_answered_is_only_closed(serve):
+    async def app(scope, receive, send):
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await answer(scope, receive, send)
+
+    with serve(app).connect(DECLARED) as connection:
+        head = connection.recv(1000)
+
+        assert head.startswith(b"HTTP/1.1 200")
+        assert b"408" not in head + connection.recv(1000)
+
+
+def test_who_takes_no_answer_is_not_waited_for(serve):
+    async def app(scope, receive, send):
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": b"x" * 10**7 * 2, "more_body": True})
+        await answer(scope, receive, send)
+
+    with serve(app).connect(DECLARED):
+        wait_until(lambda: swept)
+        wait_until(lambda: not swept)
+
+
+def test_the_app_may_not_answer_what_was_refused(serve):
+    refused = threading.Event()
+    app = answer_after(refused, answer_at_once)
+    server, before = serve(app), Connection.cut
+
+    with server.connect(DECLARED) as connection:
+        wait_until(lambda: Connection.cut > before)
+        refused.set()
+
+        assert read_refusal(connection)
+
+
+def test_the_rest_of_an_answered_body_may_not_come_slowly(serve):
+    with serve(answer_at_once, keep_alive=1).connect(DECLARED) as connection:
+        assert read(connection)[0].status == 200
+        trickle(connection, b"x" * 1000)
+
+        assert connection.recv(1) == b""
+
+
+def test_the_rest_of_an_answered_body_may_take_long(serve):
+    with serve(answer_at_once, keep_alive=1).connect(POST) as connection:
+        connection.sendall(b"Content-Length: 2500\r\n\r\n")
+        assert read(connection)[0].status == 200
+        for _ in range(25):
+            assert not select.select([connection], [], [], 0.05)[0]
+            connection.sendall(b"x" * 100)
+        connection.sendall(GET)
+
+        assert read(connection)[0].status == 200
+
+
+def test_each_header_has_a_time_of_its_own(serve):
+    server = serve(answer)
+
+    with server.connect(POST) as connection:
+        for _ in range(4):
+            server.wait_for_looks(6)
+            connection.sendall(b"\r\n" + POST)
+
+            assert read(connection)[0].status == 200
+
+
+def test_a_web_socket_is_none_of_ours(serve):
+    async def app(_, receive, send):
+        await receive()
+        await send({"type": "websocket.accept"})
+        await receive()
+
+    upgrade = b"Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
+    key = b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+    server = serve(app)
+
+    with server.connect(POST.replace(b"POST", b"GET"), upgrade, key) as accepted:
+        assert b"101 Switching" in accepted.recv(1000)
+        with ExitStack() as stack:
+            silent = [stack.enter_context(server.connect()) for _ in range(8)]
+            assert all(read_refusal(it) for it in silent)
+
+        assert not select.select([accepted], [], [], 0)[0]
+
+
+def test_who_keeps_quiet_between_requests_is_not_cut(serve):
+    server = serve(answer)
+
+    with server.connect(GET) as connection:
+        assert read(connection)[0].status == 200
+        server.wait_for_looks()
+        connection.sendall(GET)
+
+        assert read(connection)[0].status == 200
+
+
+def test_an_upload_that_goes_on_is_not_cut(serve):
+    with serve(answer).connect(POST, b"Content-Length: 2500\r\n\r\n") as connection:
+        for _ in range(25):
+            assert not select.select([connection], [], [], 0.05)[0]
+            connection.sendall(b"x" * 100)
+
+        assert read(connection)[1] == b"2500"
+
+
+def test_after_a_slow_upload_the_next_request_has_its_own_time(serve):
+    server = serve(answer)
+
+    with server.connect(POST, b"Content-Length: 9\r\n\r\n") as connection:
+        server.wait_for_looks(5)
+        connection.sendall(b"x" * 9)
+        assert read(connection)[1] == b"9"
+        server.wait_for_looks()
+        connection.sendall(GET)
+
+        assert read(connection)[0].status == 200
+
+
+def test_who_waits_for_an_answer_is_not_cut(serve):
+    event = threading.Event()
+    server = serve(answer_after(event))
+
+    with server.connect(GET) as connection:
+        server.wait_for_looks()
+        event.set()
+
+        assert read(connection)[0].status == 200
+
+
+def test_who_sends_more_than_the_app_reads_is_not_cut(serve):
+    event = threading.Event()
+    server = serve(answer_after(event))
+
+    with server.connect(DECLARED, b"x" * 100_000) as connection:
+        server.wait_for_looks()
+        event.set()
+        connection.sendall(b"x" * 900_000)
+
+        assert read(connection)[1] == b"1000000"
+
+
+def test_who_waits_to_be_asked_for_the_body_is_not_cut(serve):
+    event = threading.Event()
+    server = serve(answer_after(event))
+
+    with server.connect(POST, b"Content-Length: 1\r\nExpect: 100-continue\r\n\r\n") as connection:
+        server.wait_for_looks()
+        event.set()
+        assert connection.recv(100) == b"HTTP/1.1 100 Continue\r\n\r\n"
+        connection.sendall(b"x")
+
+        assert read(connection)[1] == b"1"
+
+
+@pytest.mark.parametrize("more", [GET, DECLARED, POST])
+def test_who_sends_requests_ahead_of_answers_is_not_cut(serve, more):
+    event = threading.Event()
+
+    async def app(scope, receive, send):
+        await receive()  # from where on the server reads more
+        await answer_after(event, answer_at_once)(scope, receive, send)
+
+    server = serve(app)
+
+    with server.connect(GET, more) as connection:
+        server.wait_for_looks()
+        event.set()
+
+        assert read(connection)[0].status == 200
+
+
+def test_a_server_that_was_held_up_blames_no_caller(serve):
+    async def app(scope, receive, send):
+        if scope["method"] == "GET":
+            time.sleep(2 * SECONDS)  # noqa: ASYNC251  that holds up the others
+        await answer(scope, receive, send)
+
+    server = serve(app)
+
+    with server.connect(POST) as slow, server.connect(GET) as other:
+        slow.sendall(b"Content-Length: 0\r\n\r\n")
+        assert read(other)[0].status == 200
+
+        assert read(slow)[0].status == 200
+
+
+def test_sweeps_end_with_the_last_connection_and_begin_again(serve):
+    server = serve(answer)
+    for cut in (1, 2):
+        before = Connection.cut
+        with server.connect() as connection:
+            assert read_refusal(connection)
+        wait_until(lambda: not swept)
+
+        assert Connection.cut - before == 1, cut
+
+
+def test_two_hundred_slow_senders_leave_no_descriptor_behind(serve):
+    server = serve(answer)
+    starts = [b"", POST, DECLARED, DECLARED + b"x" * 100]
+    with server.connect() as connection:
+        assert read_refusal(connection)
+    wait_until(lambda: not swept)
+    before, cut = count_descriptors(), Connection.cut
+
+    with ExitStack() as stack:
+        senders = [stack.enter_context(server.connect(starts[i % 4])) for i in range(200)]
+        wait_until(lambda: Connection.cut - cut == 200)
+        assert all(read_refusal(sender) for sender in senders)
+
+    wait_until(lambda: count_descriptors() == before)

@@ -1,0 +1,250 @@
+import logging
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+import requests
+from conftest import SETOSA
+from fastapi.testclient import TestClient
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+from opentelemetry.proto.trace.v1.trace_pb2 import Span
+from processes import environment, find_free_port, wait_until
+
+import tracing
+from tracing import trace
+
+EXPORTER = "opentelemetry.exporter.otlp.proto.http.trace_exporter"
+TRACE, PARENT = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
+SERVED = """
+from tracing import trace
+
+async def answer(scope, receive, send):
+    if scope["type"] == "lifespan":
+        for end in ("startup", "shutdown"):
+            await receive()
+            await send({"type": f"lifespan.{end}.complete"})
+        return
+    await send({"type": "http.response.start", "status": 200, "headers": []})
+    await send({"type": "http.response.body", "body": b"ok"})
+
+app = trace(answer)
+"""
+
+
+class Collector:
+    """A real one, that keeps what it is sent."""
+
+    def __init__(self):
+        self.bodies = bodies = []
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self):
+                if self.path == "/v1/traces":
+                    bodies.append(self.rfile.read(int(self.headers["Content-Length"])))
+                self.send_response(200)
+                self.end_headers()
+
+            def log_message(self, *_):
+                pass
+
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self.server.server_port}"
+
+    def resources(self):
+        sent = [ExportTraceServiceRequest.FromString(body) for body in self.bodies]
+        return [resource for it in sent for resource in it.resource_spans]
+
+    def spans(self):
+        return [span for it in self.resources() for scope in it.scope_spans for span in scope.spans]
+
+    def wait_for_spans(self, number=1):
+        wait_until(lambda: len(self.spans()) >= number)
+        return self.spans()
+
+
+@pytest.fixture
+def collector(monkeypatch):
+    it = Collector()
+    threading.Thread(target=it.server.serve_forever).start()
+    monkeypatch.setenv("OTEL_BSP_SCHEDULE_DELAY", "50")
+    yield it
+    it.server.shutdown()
+    it.server.server_close()
+
+
+@pytest.fixture
+def traced(client, collector, monkeypatch):
+    """A client of an app with a live model, whose traces the collector gets."""
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", collector.url)
+    return TestClient(trace(client.app), raise_server_exceptions=False)
+
+
+def attributes(it):
+    values = {found.key: found.value for found in it.attributes}
+    return {key: getattr(value, value.WhichOneof("value")) for key, value in values.items()}
+
+
+def test_a_prediction_is_one_span_with_route_and_status(traced, collector):
+    assert traced.post("/predict", json=SETOSA).status_code == 200
+
+    [span] = collector.wait_for_spans()
+    assert span.name == "POST /predict"
+    assert span.kind == Span.SPAN_KIND_SERVER
+    assert attributes(span)["http.route"] == "/predict"
+    assert attributes(span)["http.response.status_code"] == 200
+
+
+def test_a_span_goes_on_from_that_of_the_caller(traced, collector):
+    traced.post("/predict", json=SETOSA, headers={"traceparent": f"00-{TRACE}-{PARENT}-01"})
+
+    [span] = collector.wait_for_spans()
+    assert span.trace_id.hex() == TRACE
+    assert span.parent_span_id.hex() == PARENT
+
+
+def test_no_span_says_what_an_instance_says(traced, collector):
+    unusual = SETOSA | {"sepal_length": 5.4321, "petal_width": "seven"}
+
+    assert traced.post("/predict?petal_length=1.2345", json=unusual).status_code == 422
+    traced.post("/predict", json=SETOSA | {"sepal_length": 5.4321})
+
+    collector.wait_for_spans(2)
+    for value in (b"5.4321", b"1.2345", b"seven"):
+        assert value not in b"".join(collector.bodies)
+
+
+def test_spans_are_named_by_routes_and_not_by_paths(traced, collector):
+    for path in ("/models/2026_01_01_T00_00_00", "/nowhere"):
+        traced.get(path)
+    traced.request("GUESS", "/models")
+
+    names = [span.name for span in collector.wait_for_spans(3)]
+    assert names == ["GET /models/{version}", "GET", "HTTP /models"]
+
+
+def test_what_a_caller_chooses_is_kept_short(traced, collector):
+    traced.get("/" + "x" * 1000)
+
+    [span] = collector.wait_for_spans()
+    assert len(attributes(span)["url.path"]) == 256
+
+
+def test_health_and_metrics_are_not_traced(traced, collector):
+    for path in ("/metrics", "/", "/health/live", "/health/ready", "/v2/health/live"):
+        assert traced.get(path).status_code == 200
+    traced.get("/models")
+
+    assert [span.name for span in collector.wait_for_spans()] == ["GET /models"]
+
+
+def test_what_an_app_raises_is_raised_and_not_told(collector, monkeypatch):
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", collector.url)
+
+    async def app(*_):
+        raise ValueError("sepal_length is 5.4321")
+
+    with pytest.raises(ValueError, match=r"5\.4321"):
+        TestClient(trace(app)).get("/models")
+
+    [span] = collector.wait_for_spans()
+    assert attributes(span)["error.type"] == "ValueError"
+    assert b"5.4321" not in b"".join(collector.bodies)
+
+
+@pytest.mark.parametrize(
+    ("variables", "name"),
+    [
+        ({}, "iris-ml-backend"),
+        ({"OTEL_RESOURCE_ATTRIBUTES": "service.name=ours"}, "ours"),
+        ({"OTEL_SERVICE_NAME": "ours"}, "ours"),
+    ],
+)
+def test_the_service_has_a_name_unless_given_one(client, collector, monkeypatch, variables, name):
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", collector.url)
+    for variable, value in variables.items():
+        monkeypatch.setenv(variable, value)
+
+    TestClient(trace(client.app)).get("/models")
+
+    collector.wait_for_spans()
+    assert attributes(collector.resources()[0].resource)["service.name"] == name
+
+
+@pytest.mark.parametrize("variables", [{}, {"OTEL_EXPORTER_OTLP_ENDPOINT": ""}])
+def test_without_a_collector_the_app_is_left_alone(client, monkeypatch, variables):
+    for variable, value in variables.items():
+        monkeypatch.setenv(variable, value)
+
+    assert trace(client.app) is client.app
+
+
+def test_without_the_packages_the_app_is_left_alone_with_a_warning(monkeypatch, caplog):
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "http://localhost:4318")
+    monkeypatch.setitem(sys.modules, "opentelemetry.instrumentation.asgi", None)
+
+    app = object()
+
+    assert trace(app) is app
+    [warning] = caplog.records
+    assert "requirements-tracing.txt" in warning.getMessage()
+    assert "--build-arg TRACING=1" in warning.getMessage()
+
+
+def test_a_collector_that_is_away_costs_a_line(client, monkeypatch, caplog):
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", f"http://127.0.0.1:{find_free_port()}")
+    monkeypatch.setenv("OTEL_BSP_SCHEDULE_DELAY", "50")
+    monkeypatch.setattr(tracing._seldom, "_quiet_until", 0)
+    traced = TestClient(trace(client.app))
+
+    with caplog.at_level(logging.WARNING):
+        for _ in range(20):
+            assert traced.post("/predict", json=SETOSA).status_code == 200
+        wait_until(lambda: caplog.records)
+        logging.getLogger(EXPORTER).warning("the next attempt")
+
+    assert len(caplog.records) == 1
+
+
+@pytest.fixture
+def serve(tmp_path):
+    """Start a process whose requests are traced, but sent only at its end; has answered one."""
+    (tmp_path / "served.py").write_text(SERVED)
+
+    @contextmanager
+    def start(collector_url):
+        port = find_free_port()
+        command = [sys.executable, "-m", "uvicorn", "served:app", "--port", str(port)]
+        variables = {"OTEL_BSP_SCHEDULE_DELAY": 600_000}
+        variables["OTEL_EXPORTER_OTLP_ENDPOINT"] = collector_url
+        variables["PYTHONPATH"] = f"{tmp_path}:{Path(tracing.__file__).parent}"
+        with subprocess.Popen(command, env=environment(**variables)) as process:
+            wait_until(lambda: requests.get(f"http://127.0.0.1:{port}/models", timeout=5).ok)
+            yield process
+
+    return start
+
+
+@pytest.mark.parametrize("ending", [signal.SIGTERM, signal.SIGINT])
+def test_what_is_not_sent_yet_is_sent_at_the_end(collector, serve, ending):
+    with serve(collector.url) as process:
+        process.send_signal(ending)
+        process.wait(20)
+
+    assert len(collector.spans()) == 1
+
+
+def test_a_collector_that_does_not_answer_holds_up_no_end(serve):
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        with serve(f"http://127.0.0.1:{silent.getsockname()[1]}") as process:
+            process.terminate()
+            started = time.monotonic()
+            process.wait(20)
+
+        assert time.monotonic() - started < tracing.FLUSH_SECONDS + 4
