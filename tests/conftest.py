@@ -2,7 +2,10 @@
 
 import pytest
 from browser import running_browser
+from playwright.sync_api import expect
 from processes import published  # noqa: F401  # a fixture
+
+expect.set_options(timeout=20_000)  # a machine may have other things to do
 
 DESKTOP = {"width": 1280, "height": 900}
 

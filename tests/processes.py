@@ -6,7 +6,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import SimpleNamespace
@@ -18,7 +18,7 @@ import requests
 ROOT = Path(__file__).parent.parent
 
 
-def wait_until(condition: Callable[[], object], seconds: float = 30) -> None:
+def wait_until(condition: Callable[[], object], seconds: float = 90) -> None:
     """Wait for a condition; errors of a server that is still starting count as not yet."""
     deadline = time.monotonic() + seconds
     while True:
@@ -44,13 +44,16 @@ def find_free_port() -> int:
         return port
 
 
-def train(models_dir: Path, runs_dir: Path, *arguments: object) -> subprocess.CompletedProcess[str]:
+def train(
+    models_dir: Path, runs_dir: Path, *arguments: object, **settings: object
+) -> subprocess.CompletedProcess[str]:
     """Run metrics.py as a user does, tracking in a database of its own without a server."""
     command = [sys.executable, str(ROOT / "mlflow/metrics.py"), *map(str, arguments)]
     variables = {
         "MODELS_DIR": models_dir,
         "MLFLOW_TRACKING_URI": f"sqlite:///{runs_dir}/mlflow.db",
         "UNSENT_RUNS_DIR": runs_dir / "unsent",
+        **settings,
     }
     return subprocess.run(
         command,
@@ -119,7 +122,9 @@ def running_frontend(backend_url: str) -> Iterator[str]:
 
 
 @contextmanager
-def running_mlflow(models_dir: Path, runs_dir: Path, **settings: object) -> Iterator[str]:
+def running_mlflow(
+    models_dir: Path, runs_dir: Path, options: Sequence[str] = (), **settings: object
+) -> Iterator[str]:
     """The address of a real tracking server, once it answers."""
     port = find_free_port()
     url = f"http://127.0.0.1:{port}"
@@ -131,7 +136,7 @@ def running_mlflow(models_dir: Path, runs_dir: Path, **settings: object) -> Iter
         "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
         **settings,
     }
-    with running(["sh", "start.sh", "--port", str(port)], "mlflow", **variables):
+    with running(["sh", "start.sh", "--port", str(port), *options], "mlflow", **variables):
         wait_until(lambda: requests.get(f"{url}/health", timeout=5).ok)
         yield url
 

@@ -31,6 +31,7 @@ from test_page import (  # noqa: F401
 )
 
 SERVICES = ("backend", "frontend", "mlflow")
+WRITABLE = {"backend": {"/tmp", "/journal"}, "frontend": {"/tmp"}, "mlflow": {"/tmp"}}
 # Where we are root, the folder is given to somebody else.
 OWNER = os.geteuid() or 12345
 
@@ -247,7 +248,7 @@ def test_the_loop_closes_from_drift_over_feedback_to_a_better_model(stack, tab):
     assert accuracy_of(stack, before) < 0.7
     tab.goto(stack.frontend)
     visit(tab, "Monitoring")
-    expect(tab.get_by_text("Petal length").first).to_be_visible(timeout=15_000)
+    expect(tab.get_by_text("no longer like its training table").first).to_be_visible()
 
     command = find_command("docs/training.md", "docker exec mlflow python3 /app/metrics.py --with")
     name = stack.variables["MLFLOW_CONTAINER"]
@@ -349,6 +350,17 @@ def test_an_image_is_small_change_and_not_roots(stack, service):
     user = run(stack, "docker", "inspect", "--format", "{{.Config.User}}", image).stdout.strip()
     assert user == "10001"
     assert not re.findall(r"gcc|cc$|http|\.whl", run(stack, *command).stdout)
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_nothing_in_an_image_is_writable_but_what_volumes_take_the_place_of(stack, service):
+    image = inspect(stack, service)["Image"]
+    find = ["docker", "run", "--rm", "--network", "none", "--entrypoint", "find", image]
+
+    found = run(stack, *find, "/", "-xdev", "-writable", "-not", "-type", "l").stdout.split()
+
+    writable = {path for path in found if not path.startswith(("/proc", "/dev"))}
+    assert writable == WRITABLE[service]
 
 
 @pytest.mark.parametrize("service", SERVICES)
