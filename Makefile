@@ -66,7 +66,7 @@ e2e: $(VENV)/installed ## Build, start and test the stack in Docker
 
 .PHONY: bench
 bench: $(VENV)/installed ## Measure serving, the page, trainings, and what a change of models costs; needs wrk
-	$(BIN)/python bench/documented.py serving anatomy batches page
+	$(BIN)/python bench/documented.py serving anatomy journalling batches page
 	$(BIN)/python bench/training_quality.py
 	$(BIN)/python bench/training_speed.py
 	$(BIN)/python bench/going_live.py

@@ -108,7 +108,14 @@ def serving(app: str, folder: str, **variables: object) -> Iterator[Server]:
     port = find_free_port()
     command = ["taskset", "-c", str(SERVER_CORE), sys.executable, "-m", "uvicorn", app]
     command += ["--port", str(port), "--no-access-log", "--log-level", "warning"]
-    with running(command, folder, **variables) as process:
+    with (
+        tempfile.TemporaryDirectory() as journal,
+        running(
+            command,
+            folder,
+            **{"JOURNAL_URL": f"sqlite:///{journal}/journal.db"} | variables,
+        ) as process,
+    ):
         url = f"http://127.0.0.1:{port}"
         wait_until(lambda: requests.get(url, timeout=5) is not None)
         yield Server(url, process.pid)

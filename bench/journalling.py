@@ -7,9 +7,7 @@ second-best model answers too. Each worker has a core, and wrk the other one, wh
 the process that writes the journal. Printed: medians of the rounds, and ratios within each round.
 """
 
-import os
 import statistics
-import sys
 import tempfile
 from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
@@ -19,8 +17,6 @@ from load import Load, draw_instances, list_processes, read_memory, require_wrk,
 from models import dump, fit, publish
 from serving import LOAD_CORE, serving
 
-sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
-
 ROUNDS = 9
 SECONDS = 3
 CONNECTIONS = 32
@@ -29,23 +25,6 @@ SETTINGS = {
     "journal": {},
     "journal and shadow": {"SHADOW": "challenger"},
 }
-
-
-def start(stack: ExitStack, name: str, models_dir: Path, folder: Path) -> tuple[str, int]:
-    journal = f"sqlite:///{folder}/{name}.db".replace(" ", "_")
-    url, pid = stack.enter_context(
-        serving(
-            "main:app",
-            "backend",
-            "/health/ready",
-            MODELS_DIR=models_dir,
-            JOURNAL_URL=journal,
-            **SETTINGS[name],
-        )
-    )
-    for writer in list_processes(pid)[1:]:
-        os.sched_setaffinity(writer, {int(LOAD_CORE)})
-    return url, pid
 
 
 def measure(servers: dict[str, tuple[str, int]]) -> dict[str, list[Load]]:
@@ -78,13 +57,16 @@ def report(loads: dict[str, list[Load]]) -> None:
 
 def main() -> None:
     with tempfile.TemporaryDirectory() as directory, ExitStack() as stack:
-        folder = Path(directory)
-        models_dir = folder / "models"
-        models_dir.mkdir()
+        models_dir = Path(directory)
         for number, estimator in enumerate(("forest of 200", "logistic regression")):
             moment = datetime.now(UTC) + timedelta(seconds=number)
             publish(dump(fit(estimator)), models_dir, moment)
-        servers = {name: start(stack, name, models_dir, folder) for name in SETTINGS}
+        servers = {
+            name: stack.enter_context(
+                serving("main:app", "backend", "/health/ready", MODELS_DIR=models_dir, **settings)
+            )
+            for name, settings in SETTINGS.items()
+        }
         report(measure(servers))
         print()
         for name, (_, pid) in servers.items():

@@ -16,12 +16,13 @@ from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
+import load
 import requests
-from load import Load, draw_instances, list_processes, read_memory, require_wrk, run_wrk
+from load import Load, draw_instances, read_memory, require_wrk, run_wrk
 from models import ESTIMATORS, dump, fit, publish
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
-from processes import find_free_port, running, wait_until
+from processes import find_free_port, list_processes, running, wait_until
 
 ROUNDS = 7
 SECONDS = 3
@@ -38,10 +39,20 @@ def serving(
     port = find_free_port()
     command = ["taskset", "-c", cores, sys.executable, *UVICORN, app]
     command += [*(BACKEND if folder == "backend" else ()), "--port", str(port)]
-    with Path(os.devnull).open("w") as log, running(command, folder, log, **settings) as process:
-        url = f"http://127.0.0.1:{port}"
-        wait_until(lambda: requests.get(url + path, timeout=5).status_code in (200, 405))
-        yield f"{url}/predict", process.pid
+    with tempfile.TemporaryDirectory() as journal, Path(os.devnull).open("w") as log:
+        variables = {"JOURNAL_URL": f"sqlite:///{journal}/journal.db"} | settings
+        with running(command, folder, log, **variables) as process:
+            url = f"http://127.0.0.1:{port}"
+            wait_until(lambda: requests.get(url + path, timeout=5).status_code in (200, 405))
+            leave_core(process.pid)
+            yield f"{url}/predict", process.pid
+
+
+def leave_core(pid: int) -> None:
+    """The process that writes the journal takes the other one, as it would where there are more."""
+    for process, command in list_processes(pid):
+        if "journal.writer" in command:
+            os.sched_setaffinity(process, {int(LOAD_CORE)})
 
 
 def measure(connections: int, bodies: list, servers: dict) -> dict[str, list[Load]]:
@@ -97,7 +108,7 @@ def measure_workers(bodies: list) -> None:
         }
         for _ in range(ROUNDS):
             for workers, (url, pid) in servers.items():
-                rates[workers].append(run_wrk(url, bodies, 64, SECONDS, list_processes(pid)))
+                rates[workers].append(run_wrk(url, bodies, 64, SECONDS, load.list_processes(pid)))
     pairs = list(zip(rates[2], rates[1], strict=True))
     raw = statistics.median(two.rate / one.rate for two, one in pairs)
     own = statistics.median(2 * one.cpu / two.cpu for two, one in pairs)

@@ -66,7 +66,7 @@ def stack(clone):
     stack = SimpleNamespace(clone=clone, variables=variables, **urls)
     try:
         with running(["make", "run"], str(clone), **variables):
-            wait_until(lambda: live_version(stack), seconds=300)
+            wait_until(lambda: live_version(stack), seconds=900)
             wait_until(lambda: requests.get(f"{stack.frontend}/_stcore/health").ok)
             yield stack
     finally:
