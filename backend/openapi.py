@@ -16,18 +16,31 @@ from live import LiveModel
 def describe_with_live_model(app: FastAPI, live: LiveModel) -> Callable[[], dict[str, Any]]:
     """The function FastAPI calls for /openapi.json: made anew for each model that goes live."""
     made: dict[Model, dict[str, Any]] = {}
+    has_keys = bool(app.state.settings.api_keys)
 
     def openapi() -> dict[str, Any]:
         try:
             model = live.model()
         except NoModelPublished as error:
-            return _describe_without_model(app, str(error))
+            return _lock(_describe_without_model(app, str(error)), has_keys)
         if model not in made:  # a tenth of a second, in which nothing else is answered
             made.clear()
-            made[model] = _describe(app, model)
+            made[model] = _lock(_describe(app, model), has_keys)
         return made[model]
 
     return openapi
+
+
+def _lock(document: dict[str, Any], has_keys: bool) -> dict[str, Any]:
+    """With the ways to send a key, so that /docs asks for one."""
+    if has_keys:
+        components = document.setdefault("components", {})
+        components["securitySchemes"] = {
+            "key": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
+            "bearer": {"type": "http", "scheme": "bearer"},
+        }
+        document["security"] = [{"key": []}, {"bearer": []}]
+    return document
 
 
 def _describe_without_model(app: FastAPI, why: str) -> dict[str, Any]:

@@ -87,6 +87,13 @@ tallies = Table(
     sqlite_with_rowid=False,
 )
 
+# A server that has gone without a word is found out in ten seconds.
+_KEEP_ALIVE = {
+    "keepalives_idle": 4,
+    "keepalives_interval": 2,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 10_000,
+}
 _INSERTS = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
 
 
@@ -149,7 +156,7 @@ def read_url(address: str) -> URL:
 def _create_engine(url: URL) -> Engine:
     if url.get_backend_name() == "postgresql":
         limit = f"-c statement_timeout={1000 * STATEMENT_SECONDS}"
-        options = {"connect_timeout": CONNECT_SECONDS, "options": limit}
+        options = {"connect_timeout": CONNECT_SECONDS, "options": limit, **_KEEP_ALIVE}
         return create_engine(url, pool_pre_ping=True, connect_args=options, hide_parameters=True)
     engine = create_engine(url, connect_args={"timeout": BUSY_SECONDS}, hide_parameters=True)
     event.listen(engine, "connect", _set_up_sqlite)

@@ -1,13 +1,24 @@
 """The journal of one worker: what writes it, and what reads it."""
 
+import asyncio
 import sys
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import ParamSpec, TypeVar
 
+from inference import Model
 from journal.database import Database
 from journal.feedback import Feedback
-from journal.reading import Reader
+from journal.reading import Reader, Report
 from journal.recorder import Recorder
 from live import LiveModel
 from settings import Settings
+
+READING_THREADS = 4
+ANSWER_SECONDS = 4.0  # Prometheus gives a scrape ten
+
+Arguments = ParamSpec("Arguments")
+Answer = TypeVar("Answer")
 
 
 class Journal:
@@ -17,11 +28,28 @@ class Journal:
         """Raises ValueError where there can be no such database."""
         database = Database(settings.journal_url)
         self._database = database
+        self._threads = ThreadPoolExecutor(READING_THREADS, "journal-reading")
         self.recorder = Recorder(settings, live)
         self.reader = Reader(database)
         self.feedback = Feedback(database)
 
+    async def ask(
+        self, function: Callable[Arguments, Answer], *args: Arguments.args, **_: Arguments.kwargs
+    ) -> Answer:
+        """In threads of its own, or a database that hangs would hold up all that needs one."""
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._threads, function, *args)
+
+    async def report(self, model: Model) -> Report:
+        """What there is to tell by now; a scrape cannot wait for long."""
+        try:
+            async with asyncio.timeout(ANSWER_SECONDS):
+                return await self.ask(self.reader.report, model)
+        except TimeoutError:
+            return Report(trouble="The journal does not answer.")
+
     def close(self) -> None:
+        self._threads.shutdown(wait=False, cancel_futures=True)
         self.recorder.close()
         self._database.engine.dispose()
 

@@ -20,7 +20,8 @@ from errors import (
     shorten,
 )
 from identifiers import read_milliseconds
-from journal.feedback import Feedback, Predicted
+from journal.feedback import Predicted
+from journal.journal import Journal
 from openapi import describe_type
 from problems import problem_responses
 from schemas import Label, LabelledPage, Recorded
@@ -33,12 +34,12 @@ LOOK_SECONDS = 0.1
 router = APIRouter(tags=["feedback"])
 
 
-def _of(request: Request) -> Feedback:
-    feedback: Feedback = request.app.state.journal.feedback
-    return feedback
+def _of(request: Request) -> Journal:
+    journal: Journal = request.app.state.journal
+    return journal
 
 
-Kept = Annotated[Feedback, Depends(_of)]
+Kept = Annotated[Journal, Depends(_of)]
 _ONE = TypeAdapter(Label)
 _MANY = TypeAdapter(Annotated[list[Label], Field(min_length=1, max_length=MOST_LABELS)])
 _BODY = {"anyOf": [_ONE.json_schema(), describe_type(_MANY)]}
@@ -52,7 +53,7 @@ _BODY = {"anyOf": [_ONE.json_schema(), describe_type(_MANY)]}
     },
     responses=problem_responses(400, 404, 413, 415, 422, 503),
 )
-async def take_feedback(request: Request, feedback: Kept) -> Recorded:
+async def take_feedback(request: Request, journal: Kept) -> Recorded:
     """The label of one earlier prediction, or of many; all are kept, or none.
 
     The last label of a prediction counts, so that sending one again changes nothing.
@@ -61,10 +62,10 @@ async def take_feedback(request: Request, feedback: Kept) -> Recorded:
     given = _read(await read_json_body(request, limit))
     by_id = {label.prediction_id: label.label for label in given}
     try:
-        predicted = await _find_written(feedback, list(by_id))
+        predicted = await _find_written(journal, list(by_id))
         _require_known(given, predicted)
         _require_classes(given, predicted)
-        await asyncio.to_thread(feedback.record, by_id, predicted)
+        await journal.ask(journal.feedback.record, by_id, predicted)
     except (SQLAlchemyError, OSError):
         raise JournalAway("The journal cannot be written now. Send it again later.") from None
     return Recorded(recorded=len(by_id))
@@ -76,14 +77,14 @@ async def take_feedback(request: Request, feedback: Kept) -> Recorded:
     responses=problem_responses(422, 503),
 )
 async def list_feedback(
-    feedback: Kept,
+    journal: Kept,
     name: Annotated[str, Query(description="Of the model, as in its manifest.")],
     after: Annotated[str, Query(description="The `next` of the page before.")] = "",
     limit: Annotated[int, Query(ge=1, le=MOST_LABELS)] = 1000,
 ) -> LabelledPage:
     """What was asked and what it should have been, in the order of the predictions."""
     try:
-        return await asyncio.to_thread(feedback.list_labelled, name, after, limit)
+        return await journal.ask(journal.feedback.list_labelled, name, after, limit)
     except (SQLAlchemyError, OSError):
         raise JournalAway("The journal cannot be read now. Ask again later.") from None
 
@@ -101,12 +102,12 @@ def _read(body: bytes) -> list[Label]:
     raise RequestValidationError([{**it, "loc": ("body", *it["loc"])} for it in faults])
 
 
-async def _find_written(feedback: Feedback, identifiers: list[str]) -> dict[str, Predicted]:
+async def _find_written(journal: Journal, identifiers: list[str]) -> dict[str, Predicted]:
     """Those made just now may not be written yet, by whichever worker made them."""
-    found = await asyncio.to_thread(feedback.find, identifiers)
+    found = await journal.ask(journal.feedback.find, identifiers)
     while missing := [it for it in identifiers if it not in found and _is_recent(it)]:
         await asyncio.sleep(LOOK_SECONDS)
-        found |= await asyncio.to_thread(feedback.find, missing)
+        found |= await journal.ask(journal.feedback.find, missing)
     return found
 
 

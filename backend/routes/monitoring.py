@@ -1,6 +1,5 @@
 """Shows what the service has counted."""
 
-import asyncio
 from contextlib import suppress
 from functools import partial
 
@@ -49,9 +48,8 @@ def _find(live: LiveModel) -> Model | None:
 
 
 async def _read_report(request: Request, model: Model | None) -> Report:
-    """Of the journal, in a thread, as its database may be slow."""
     journal = request.app.state.journal
     if journal is None or model is None:
         return Report()
-    report: Report = await asyncio.to_thread(journal.reader.report, model)
+    report: Report = await journal.report(model)
     return report

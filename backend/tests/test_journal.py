@@ -9,6 +9,7 @@ import time
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
+from threading import Event
 
 import pytest
 import requests
@@ -19,10 +20,12 @@ from processes import ROOT, environment, find_free_port, wait_until
 from servers import running_postgresql
 
 from identifiers import begin_at
-from journal import recorder
+from journal import journal, recorder
 from journal.database import Database
+from journal.reading import Reader
 from journal.retention import Retention
 
+NEWER = "2026_11_21_T20_44_21"
 CSV = {"Content-Type": "text/csv"}
 TABLE = ",".join(NAMES) + "\n" + "5.1,3.5,1.4,0.2\n" * 3 + "6.5,3.0,5.5,2.0\n"
 
@@ -299,6 +302,26 @@ def test_a_restarted_postgresql_loses_nothing(publish, start, data):
     with running_postgresql(data, port):
         wait_until_written(client, 2)
         assert written(address) == 2
+
+
+def test_a_database_that_hangs_holds_up_neither_metrics_nor_models(
+    start_journal, publish, monkeypatch
+):
+    monkeypatch.setattr(journal, "ANSWER_SECONDS", 0.1)
+    client = start_journal()
+    hangs = Event()
+    monkeypatch.setattr(Reader, "_read", lambda *_: hangs.wait(60))
+    try:
+        for _ in range(8):
+            assert client.get("/metrics").status_code == 200
+        said = client.get("/monitoring").json()
+        publish(NEWER)
+        wait_for_version(client, NEWER)
+    finally:
+        hangs.set()
+
+    assert said["journal"]["trouble"] == "The journal does not answer."
+    assert said["drift"] is None
 
 
 def test_a_password_of_the_database_is_never_told(start_journal, caplog):

@@ -76,6 +76,14 @@ def test_greeting_health_and_docs_need_no_key(locked, path):
     assert locked.get(path).status_code == 200
 
 
+def test_the_document_says_how_to_send_a_key_where_one_is_needed(locked, client):
+    document = locked.get("/openapi.json").json()
+
+    assert document["security"] == [{"key": []}, {"bearer": []}]
+    assert document["components"]["securitySchemes"]["key"]["name"] == "X-API-Key"
+    assert "security" not in client.get("/openapi.json").json()
+
+
 def test_without_keys_none_is_asked_for(client):
     assert client.post("/predict", json=SETOSA).status_code == 200
     assert client.post("/predict", json=SETOSA, headers={"X-API-Key": "x"}).status_code == 200
