@@ -48,7 +48,7 @@ class Catalogue:
         try:
             manifest, signature = inspect(file, self._settings)
             if refusal := self._live.refusal_of(file):
-                raise refusal
+                raise refusal.with_traceback(None)  # which would grow each time it is raised
         except ModelRefused as refusal:
             return PublishedModel(
                 version=file.version, file=file.path.name, state="refused", reason=str(refusal)

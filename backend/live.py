@@ -114,6 +114,8 @@ class LiveModel:
 
     def _refuse(self, file: PublishedFile, refusal: ModelRefused) -> None:
         _, before = self._refusals.get(file.path, (None, None))
+        # The frames it came from hold the pickle, and files of the process it was tried out in.
+        refusal.__traceback__ = refusal.__context__ = None
         self._refusals[file.path] = (file, refusal)
         # A file that is still being written is refused twice a second, and worth one line.
         if before is None or before.reason != refusal.reason:

@@ -1,14 +1,18 @@
 """Answers with ONNX Runtime, in double precision."""
 
+import os
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
 import numpy as np
-from onnxruntime import InferenceSession, SessionOptions
 
 from engines.engine import Probabilities
 from engines.preparation import Recipe
 from schemas import EngineName
+
+# Looked at when it is imported. Without it, Microsoft is told of the machine and the process.
+os.environ["ORT_DISABLE_TELEMETRY"] = "1"
+from onnxruntime import InferenceSession, SessionOptions
 
 NEAR = 2e-6  # classes this close are left to the estimator itself
 

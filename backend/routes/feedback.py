@@ -103,20 +103,31 @@ def _read(body: bytes) -> list[Label]:
 
 
 async def _find_written(journal: Journal, identifiers: list[str]) -> dict[str, Predicted]:
-    """Those made just now may not be written yet, by whichever worker made them."""
-    found = await journal.ask(journal.feedback.find, identifiers)
-    while missing := [it for it in identifiers if it not in found and _is_recent(it)]:
-        await asyncio.sleep(LOOK_SECONDS)
+    """Those made just now may not be written yet, by whichever worker made them.
+
+    Raises JournalAway where one may wait longer for it.
+    """
+    found: dict[str, Predicted] = {}
+    missing = identifiers
+    while True:
+        # Before looking, so that what is written meanwhile is found.
+        lag = journal.recorder.lag_seconds
         found |= await journal.ask(journal.feedback.find, missing)
+        missing = [it for it in identifiers if it not in found]
+        if not any(_is_younger(it, WRITTEN_SECONDS) for it in missing):
+            break
+        await asyncio.sleep(LOOK_SECONDS)
+    if any(_is_younger(it, lag) for it in missing):
+        raise JournalAway("The journal is behind. Send it again later.")
     return found
 
 
-def _is_recent(identifier: str) -> bool:
+def _is_younger(identifier: str, seconds: float) -> bool:
     try:
         age = time() - read_milliseconds(identifier) / 1000
     except ValueError:
         return False
-    return 0 <= age < WRITTEN_SECONDS
+    return 0 <= age < seconds
 
 
 def _require_known(given: Sequence[Label], predicted: dict[str, Predicted]) -> None:
