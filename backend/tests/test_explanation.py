@@ -197,7 +197,8 @@ def test_an_instance_that_cannot_be_predicted_fails_as_it_does_there(client, bod
 
     assert response.status_code == status
     assert response.headers["content-type"] == "application/problem+json"
-    assert response.json() == predicted.json()
+    without_id = {"request_id": ""}
+    assert response.json() | without_id == predicted.json() | without_id
 
 
 def test_a_body_that_is_not_declared_as_json_answers_415(client):
