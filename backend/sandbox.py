@@ -49,6 +49,7 @@ def call(function: Callable[..., Any], *arguments: Any, seconds: float) -> Any:
     finally:
         process.kill()
         process.join()
+        process.close()  # or its files stay open for as long as it is referred to
         ours.close()
     if succeeded:
         return answer

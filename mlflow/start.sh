@@ -19,18 +19,31 @@ fi
 
 python3 metrics.py --first &
 
-# A server stopped while it makes its database leaves one that never starts again: so that is made
+# A server stopped while it makes a database leaves one that never starts again: so each is made
 # under another name first.
 # shellcheck disable=SC2086  # as_owner is several words, or none
-case $MLFLOW_BACKEND_STORE_URI in sqlite:///*)
-  database=${MLFLOW_BACKEND_STORE_URI#sqlite:///}
+make_database() { # its address, and what makes it
+  case $1 in sqlite:///*) ;; *) return ;; esac
+  database=${1#sqlite:///}
   if ! $as_owner test -e "$database"; then # root may not even look into another's folder
     $as_owner rm -f "$database.new"
-    $as_owner python3 -c 'import sys; from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
-SqlAlchemyStore(sys.argv[1], "mlflow-artifacts:/")' "sqlite:///$database.new"
+    $as_owner python3 -c "$2" "sqlite:///$database.new"
     $as_owner mv -n "$database.new" "$database"
   fi
-esac
+}
+
+make_database "$MLFLOW_BACKEND_STORE_URI" 'import sys
+from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
+SqlAlchemyStore(sys.argv[1], "mlflow-artifacts:/")'
+
+# That of MLflow's own users, where it has a login, such as deploy/mlflow-auth gives it.
+if [ -n "${MLFLOW_AUTH_CONFIG_PATH-}" ]; then
+  # shellcheck disable=SC2086  # as above
+  users=$($as_owner sed -n 's/^database_uri *= *//p' "$MLFLOW_AUTH_CONFIG_PATH")
+  make_database "$users" 'import sys
+from mlflow.server.auth.sqlalchemy_store import SqlAlchemyStore
+SqlAlchemyStore().init_db(sys.argv[1])'
+fi
 
 # shellcheck disable=SC2086  # as above
 exec $as_owner mlflow server --workers 1 "$@"

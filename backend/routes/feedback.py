@@ -105,13 +105,12 @@ def _read(body: bytes) -> list[Label]:
 async def _find_written(journal: Journal, identifiers: list[str]) -> dict[str, Predicted]:
     """Those made just now may not be written yet, by whichever worker made them.
 
-    Raises JournalAway where one may wait longer for it.
+    Raises JournalAway where one of them waits longer for it.
     """
     found: dict[str, Predicted] = {}
     missing = identifiers
     while True:
-        # Before looking, so that what is written meanwhile is found.
-        lag = journal.recorder.lag_seconds
+        lag = journal.recorder.lag_seconds  # before looking: what is written meanwhile is found
         found |= await journal.ask(journal.feedback.find, missing)
         missing = [it for it in identifiers if it not in found]
         if not any(_is_younger(it, WRITTEN_SECONDS) for it in missing):

@@ -72,8 +72,8 @@ def leave_when(condition):
     async def receive():
         if messages:
             return messages.pop()
-        while not condition():
-            await asyncio.sleep(0.001)  # noqa: ASYNC110  # it is threads that count
+        while not condition():  # noqa: ASYNC110  # it is threads that count
+            await asyncio.sleep(0.001)
         return {"type": "http.disconnect"}
 
     return receive

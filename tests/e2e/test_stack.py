@@ -230,9 +230,10 @@ def monitor(stack):
     return requests.get(f"{stack.backend}/monitoring").json()
 
 
-def find_shifted(stack):
+def read_drift(stack):
+    """Of the last hour, by feature."""
     window = monitor(stack)["drift"]["windows"][0]
-    return {it["feature"] for it in window["features"] if it["verdict"] == "shifted"}
+    return {it["feature"]: it for it in window["features"]}
 
 
 def accuracy_of(stack, version):
@@ -243,7 +244,8 @@ def accuracy_of(stack, version):
 def test_the_loop_closes_from_drift_over_feedback_to_a_better_model(stack, tab):
     before = live_version(stack)
     tell(stack, *grow_garden(seed=0))
-    wait_until(lambda: {"petal_length", "petal_width"} <= find_shifted(stack))
+    wait_until(lambda: read_drift(stack)["petal_length"]["verdict"] == "shifted")
+    drifted = read_drift(stack)["petal_length"]["psi"]
     wait_until(lambda: accuracy_of(stack, before) is not None)
     assert accuracy_of(stack, before) < 0.7
     tab.goto(stack.frontend)
@@ -262,7 +264,9 @@ def test_the_loop_closes_from_drift_over_feedback_to_a_better_model(stack, tab):
     tell(stack, *grow_garden(seed=1))
     wait_until(lambda: accuracy_of(stack, after) is not None)
     assert accuracy_of(stack, after) > 0.9
-    assert find_shifted(stack) == set()
+    # Half of what it has learned from are flowers of before, so some of it stays.
+    assert read_drift(stack)["petal_length"]["psi"] < drifted
+    assert read_drift(stack)["petal_length"]["outside"] < 0.1
 
 
 def test_the_second_best_version_answers_beside_the_live_one(stack):
@@ -350,6 +354,40 @@ def test_an_image_is_small_change_and_not_roots(stack, service):
     user = run(stack, "docker", "inspect", "--format", "{{.Config.User}}", image).stdout.strip()
     assert user == "10001"
     assert not re.findall(r"gcc|cc$|http|\.whl", run(stack, *command).stdout)
+
+
+def configure(clone, folder, **variables):
+    """What Compose makes of the stack with what a folder of deploy/ adds to it."""
+    files = ["-f", "docker-compose.yaml", "-f", f"deploy/{folder}/compose.yaml"]
+    command = ["docker", "compose", *files, "config", "--format", "json"]
+    return subprocess.run(
+        command, cwd=clone, env=environment(**variables), capture_output=True, text=True
+    )
+
+
+def test_behind_caddy_no_service_has_a_port_of_its_own(clone):
+    done = configure(clone, "caddy", DOMAIN="iris.example", API_KEY="key")
+
+    services = json.loads(done.stdout)["services"]
+    assert [services[name].get("ports") for name in SERVICES] == [None, None, None]
+    assert {port["published"] for port in services["caddy"]["ports"]} == {"80", "443"}
+    assert re.fullmatch(r"caddy:2\.\d+", services["caddy"]["image"])
+
+
+@pytest.mark.parametrize(
+    ("folder", "given", "missing"),
+    [
+        ("caddy", {"API_KEY": "key"}, "DOMAIN"),
+        ("caddy", {"DOMAIN": "iris.example"}, "API_KEY"),
+        ("mlflow-auth", {"MLFLOW_ADMIN_PASSWORD": "long enough"}, "MLFLOW_FLASK_SERVER_SECRET_KEY"),
+        ("mlflow-auth", {"MLFLOW_FLASK_SERVER_SECRET_KEY": "key"}, "MLFLOW_ADMIN_PASSWORD"),
+    ],
+)
+def test_what_opens_the_stack_asks_for_its_secrets(clone, folder, given, missing):
+    done = configure(clone, folder, **given)
+
+    assert done.returncode != 0
+    assert f"set {missing}" in done.stderr
 
 
 @pytest.mark.parametrize("service", SERVICES)
