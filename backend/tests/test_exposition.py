@@ -80,6 +80,7 @@ def test_several_workers_are_counted_as_one(publish, tmp_path):
 def test_what_a_killed_worker_has_counted_stays_counted(publish, tmp_path):
     publish()
     with running_workers(tmp_path, JOURNAL="off") as (url, parent):
+        wait_until(lambda: {read(url)["model_loads_total",] for _ in range(9)} == {WORKERS})
         ask(url, 60)
         wait_until(lambda: read(url)["http_requests_total", "POST", "/predict", "200"] == 60)
 
