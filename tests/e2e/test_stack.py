@@ -299,7 +299,7 @@ def test_with_a_key_only_who_has_it_is_answered(stack, tab):
     fill(tab, SETOSA)
     press(tab, "Predict")
     expect_answer(tab, "setosa")
-    assert "rows added" in run(stack, "sh", "-c", command.replace(" mlflow ", f" {name} ")).stdout
+    assert "Feedback: " in run(stack, "sh", "-c", command.replace(" mlflow ", f" {name} ")).stdout
 
     del stack.variables["API_KEY"]
     compose(stack, "up", "--detach", "--wait", "backend", "frontend", "mlflow")
