@@ -1,0 +1,138 @@
+"""Runs one backend as it ships, which can be killed and started again."""
+
+import os
+import re
+import signal
+import sys
+import tempfile
+import time
+from contextlib import ExitStack, suppress
+from pathlib import Path
+from typing import NamedTuple
+
+import requests
+from load import read_memory
+
+sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
+from processes import find_free_port, list_processes, running, wait_until
+
+# As in backend/Dockerfile.
+UVICORN = ["-m", "uvicorn", "main:app", "--timeout-keep-alive", "75", "--no-access-log"]
+UVICORN += ["--timeout-graceful-shutdown", "10", "--no-server-header"]
+UVICORN += ["--http", "connections:Connection"]
+START_SECONDS = 60
+WRITER = "journal.writer"
+
+
+class Held(NamedTuple):
+    """What a process holds: megabytes, threads, and open files beside those of the journal."""
+
+    memory: float
+    threads: int
+    files: list[str]
+
+    @property
+    def descriptors(self) -> int:
+        return len(self.files)
+
+
+class Backend:
+    """At one port, with a log of all its lives."""
+
+    def __init__(self, models_dir: Path, journal_url: str, **settings: object) -> None:
+        self.port = find_free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.pid = 0
+        self._variables = {"MODELS_DIR": models_dir, "JOURNAL_URL": journal_url, **settings}
+        self.journal_url = journal_url
+        self._life = ExitStack()
+        self._log = tempfile.NamedTemporaryFile("w+", suffix=".log")  # noqa: SIM115  # as long as this
+
+    def start(self) -> None:
+        """Returns once a model is live."""
+        command = [sys.executable, *UVICORN, "--port", str(self.port)]
+        process = self._life.enter_context(
+            running(command, "backend", self._log, **self._variables)
+        )
+        self.pid = process.pid
+        wait_until(self.is_ready, START_SECONDS)
+
+    def is_ready(self) -> bool:
+        return requests.get(f"{self.url}/health/ready", timeout=5).ok
+
+    def kill(self) -> None:
+        """With all that belongs to it, as a container is."""
+        os.killpg(self.pid, signal.SIGKILL)
+        self.stop()
+
+    def stop(self) -> None:
+        self._life.close()
+
+    def is_alive(self) -> bool:
+        """The same process, and no corpse."""
+        with suppress(OSError):
+            status = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
+            return status[0] != "Z"
+        return False
+
+    def find_writer(self) -> int:
+        """The process that writes the journal; 0 while there is none."""
+        found = [pid for pid, command in list_processes(self.pid) if WRITER in command]
+        return found[0] if found else 0
+
+    def measure(self) -> Held:
+        """Of the worker."""
+        status = Path(f"/proc/{self.pid}/status").read_text()
+        threads = int(re.search(r"Threads:\s+(\d+)", status)[1])
+        files = [it for it in self._list_files() if not self._is_of_journal(it)]
+        return Held(read_memory(self.pid), threads, files)
+
+    def _list_files(self) -> list[str]:
+        """Paths, kinds, and of connections their state and both ports."""
+        sockets = _list_connections()
+        files = []
+        for link in Path(f"/proc/{self.pid}/fd").iterdir():
+            with suppress(OSError):
+                target = str(link.readlink())
+                files.append(sockets.get(target, target))
+        return sorted(files)
+
+    def _is_of_journal(self, file: str) -> bool:
+        """A pool keeps them: connections to PostgreSQL, or SQLite's files."""
+        port = re.search(r":(\d+)/", self.journal_url.partition("://")[2])
+        if port:
+            return file.endswith(f" to {port[1]}")
+        return file.startswith(self.journal_url.removeprefix("sqlite:///"))
+
+    def expose(self) -> dict[str, float]:
+        """The samples of /metrics by name, labels included."""
+        lines = requests.get(f"{self.url}/metrics", timeout=30).text.splitlines()
+        pairs = (line.rsplit(" ", 1) for line in lines if not line.startswith("#"))
+        return {name: float(value) for name, value in pairs}
+
+    def find_tracebacks(self) -> list[str]:
+        """Where each in the log ends, and with what."""
+        text = Path(self._log.name).read_text(errors="replace")
+        found = re.findall(r"^Traceback .*\n((?:[ ].*\n)*)(\S.*)", text, re.MULTILINE)
+        places = [re.findall(r"File .*", lines)[-1:] for lines, _ in found]
+        return [f"{error} {place}" for (_, error), place in zip(found, places, strict=True)]
+
+
+def _list_connections() -> dict[str, str]:
+    """By what a descriptor of theirs is a link to."""
+    found = {}
+    for line in Path("/proc/net/tcp").read_text().splitlines()[1:]:
+        _, local, remote, state, *rest = line.split()
+        ports = [int(it.partition(":")[2], 16) for it in (local, remote)]
+        found[f"socket:[{rest[5]}]"] = f"connection in state {state} from {ports[0]} to {ports[1]}"
+    return found
+
+
+def wait_for(seconds: float, condition) -> float | None:
+    """How long it took; None where it did not happen in time."""
+    started = time.monotonic()
+    try:
+        wait_until(condition, seconds)
+    except AssertionError:
+        return None
+    return time.monotonic() - started
