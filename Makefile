@@ -70,6 +70,8 @@ bench: $(VENV)/installed ## Measure serving, the page, trainings, and what a cha
 	$(BIN)/python bench/training_quality.py
 	$(BIN)/python bench/training_speed.py
 	$(BIN)/python bench/going_live.py
+	$(BIN)/python bench/documented.py "soak --minutes 10"
+	$(BIN)/python bench/documented.py fuzz
 
 .PHONY: bench-peers
 bench-peers: $(VENV)/installed ## Measure other model servers beside the backend, installed into .peers; needs wrk

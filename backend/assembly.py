@@ -65,6 +65,8 @@ def _require_classifier(estimator: Any) -> None:
     try:
         fitted = is_classifier(estimator) and len(estimator.classes_) > 1
         inputs = int(estimator.n_features_in_)
+    except MemoryError:
+        raise
     except Exception as error:  # an estimator can raise anything
         message = f"It is a {kind}, not a fitted classifier of scikit-learn: {error}."
         raise ModelRefused("estimator", message) from None
@@ -125,6 +127,8 @@ def _test(model: Model, example: Example) -> None:
     try:
         values = model.read_instance(json.dumps(example.inputs).encode())
         [index], probabilities = model.answer(model.to_array([values]))
+    except MemoryError:
+        raise
     except Exception as error:  # an estimator can raise anything
         raise ModelRefused("self_test", f"It does not answer an example: {error!r}.") from None
     if index < 0:

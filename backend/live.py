@@ -3,8 +3,10 @@
 import asyncio
 import logging
 from collections.abc import Callable
+from math import inf
 from pathlib import Path
-from typing import Annotated
+from time import monotonic
+from typing import Annotated, NamedTuple
 
 from fastapi import Depends, Request
 
@@ -17,8 +19,21 @@ log = logging.getLogger(__name__)
 
 POLL_SECONDS = 0.5  # half a second to be seen, one to be tried out: live within two
 KEPT_VERSIONS = 4  # asked for by name, beside the live one
+# Of a machine that was too busy, or short of memory, a model may be innocent.
+PASSING = {"hang", "crash"}
+RETRY_SECONDS = 60  # the first time, then twice as long each time
+LONGEST_RETRY_SECONDS = 3600
 
 Load = Callable[[PublishedFile], Model]
+
+
+class Refused(NamedTuple):
+    """A file as it was when it was refused, and the moment from when it is tried again."""
+
+    file: PublishedFile
+    refusal: ModelRefused
+    tries: int
+    retry_at: float
 
 
 class LiveModel:
@@ -33,7 +48,7 @@ class LiveModel:
         self._gone = False
         self._kept: dict[PublishedFile, Model] = {}
         self._loading = asyncio.Lock()
-        self._refusals: dict[Path, tuple[PublishedFile, ModelRefused]] = {}
+        self._refused: dict[Path, Refused] = {}
         self.trouble: str | None = None  # with the folder itself
 
     @property
@@ -66,8 +81,8 @@ class LiveModel:
 
     def refusal_of(self, file: PublishedFile) -> ModelRefused | None:
         """Why the file as it is now has been refused, if it has."""
-        known, refusal = self._refusals.get(file.path, (None, None))
-        return refusal if known == file else None
+        known = self._known(file)
+        return known.refusal if known else None
 
     def refresh(self) -> None:
         """Serve the newest model that is fit to; keep the present one where there is none."""
@@ -98,8 +113,8 @@ class LiveModel:
         return True
 
     def _try(self, file: PublishedFile) -> Model | None:
-        """None where the file is refused; it is not looked at again until it changes."""
-        if self.refusal_of(file):
+        """None where the file is refused; it is tried again when it changes, or after a while."""
+        if (known := self._known(file)) and monotonic() < known.retry_at:
             return None
         try:
             model = self._load(file)
@@ -109,24 +124,31 @@ class LiveModel:
         except Exception as error:  # whatever it is, it must not keep newer models away
             self._refuse(file, ModelRefused("crash", f"It could not be loaded: {error!r}."))
             return None
-        self._refusals.pop(file.path, None)
+        self._refused.pop(file.path, None)
         return model
 
+    def _known(self, file: PublishedFile) -> Refused | None:
+        known = self._refused.get(file.path)
+        return known if known and known.file == file else None
+
     def _refuse(self, file: PublishedFile, refusal: ModelRefused) -> None:
-        _, before = self._refusals.get(file.path, (None, None))
+        before = self._refused.get(file.path)
+        tries = before.tries + 1 if before and before.file == file else 1
+        pause = min(RETRY_SECONDS * 2 ** (tries - 1), LONGEST_RETRY_SECONDS)
+        retry_at = monotonic() + pause if refusal.reason in PASSING else inf
         # The frames it came from hold the pickle, and files of the process it was tried out in.
         refusal.__traceback__ = refusal.__context__ = None
-        self._refusals[file.path] = (file, refusal)
+        self._refused[file.path] = Refused(file, refusal, tries, retry_at)
         # A file that is still being written is refused twice a second, and worth one line.
-        if before is None or before.reason != refusal.reason:
+        if before is None or before.refusal.reason != refusal.reason:
             log.error("model refused file=%s reason=%s", file.path.name, refusal)
             self.instruments.refused(refusal.reason)
 
     def _forget(self, files: list[PublishedFile]) -> None:
         """Drop what is known of files that are gone."""
         paths = {file.path for file in files}
-        for path in set(self._refusals) - paths:
-            self._refusals.pop(path, None)
+        for path in set(self._refused) - paths:
+            self._refused.pop(path, None)
 
     def _find_version(self, version: str) -> Model:
         files = find_published(self._directory)
@@ -145,10 +167,11 @@ class LiveModel:
     def _why_not(self) -> str:
         if self.trouble:
             return f"The models folder cannot be read: {self.trouble}."
-        if not self._refusals:
+        if not self._refused:
             return "No model is published yet. Train one with `make train`, or wait for the first."
-        file, refusal = max(self._refusals.values(), key=lambda known: known[0].version)
-        return f"No published model is fit to serve. {file.path.name} is refused: {refusal}"
+        newest = max(self._refused.values(), key=lambda it: it.file.version)
+        said = f"{newest.file.path.name} is refused: {newest.refusal}"
+        return f"No published model is fit to serve. {said}"
 
 
 async def watch(live: LiveModel) -> None:

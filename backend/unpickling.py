@@ -22,7 +22,7 @@ def unpickle(pickled: bytes) -> Any:
         raise ModelRefused("pickle", message)
     try:
         return AllowListUnpickler(io.BytesIO(pickled)).load()
-    except ModelRefused:
+    except (ModelRefused, MemoryError):
         raise
     except Exception as error:  # a damaged pickle can raise anything
         message = f"It cannot be unpickled, or is incomplete: {error!r}."

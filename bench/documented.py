@@ -1,6 +1,6 @@
 """Runs benchmarks, prints what they print, and puts it where docs/performance.md shows it.
 
-python bench/documented.py serving anatomy
+python bench/documented.py serving anatomy "soak --minutes 10"
 """
 
 import re
@@ -12,10 +12,10 @@ BENCH = Path(__file__).parent
 PAGE = BENCH.parent / "docs/performance.md"
 
 
-def run(name: str) -> str:
+def run(name: str, *options: str) -> str:
     """What the script says, line by line as it says it."""
     said = []
-    command = [sys.executable, str(BENCH / f"{name}.py")]
+    command = [sys.executable, str(BENCH / f"{name}.py"), *options]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         for line in process.stdout:
             print(line, end="", flush=True)
@@ -33,4 +33,5 @@ def document(name: str, text: str) -> None:
 
 if __name__ == "__main__":
     for script in sys.argv[1:]:
-        document(script, run(script))
+        name, *options = script.split()
+        document(name, run(name, *options))

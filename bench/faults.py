@@ -30,7 +30,7 @@ from servers import running_postgresql
 
 LIVE_SECONDS = 30  # most of them are taken by the load on the same cores
 MENDED_SECONDS = 30
-AWAY_SECONDS = 4.0
+AWAY_SECONDS = [2.0, 12.0, 5.0]  # in turn; feedback waits ten for its prediction to be written
 LAG_SECONDS = 0.5
 FULL_BYTES = 50_000  # no file of the writer's may grow beyond
 
@@ -177,6 +177,7 @@ class World:
         self._publisher = publisher
         self.judge = judge
         self._log = log
+        self._away_seconds = cycle(AWAY_SECONDS)
 
     def publish(self) -> None:
         version, kind = self._publisher.publish()
@@ -215,7 +216,7 @@ class World:
         with self._without_journal():
             database.stop()
             noticed = wait_for(MENDED_SECONDS, self._is_away)
-            time.sleep(AWAY_SECONDS)
+            time.sleep(next(self._away_seconds))
             database.start()
             mended = wait_for(MENDED_SECONDS, self._is_written)
         self._log.add("the database is stopped, until it is noticed", noticed)
@@ -233,7 +234,7 @@ class World:
         with self._without_journal():
             limits = resource.prlimit(writer, resource.RLIMIT_FSIZE, (FULL_BYTES, -1))
             noticed = wait_for(MENDED_SECONDS, self._is_away)
-            time.sleep(AWAY_SECONDS)
+            time.sleep(next(self._away_seconds))
             resource.prlimit(writer, resource.RLIMIT_FSIZE, limits)
             mended = wait_for(MENDED_SECONDS, self._is_written)
         self._log.add("the journal's disk is full, until it is noticed", noticed)

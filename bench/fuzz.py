@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import requests
+from hypothesis.configuration import set_hypothesis_home_dir
 from load import draw_instances
 from models import dump, fit, publish
 from nonsense import ROUTES, Case, Maker, draw_material
@@ -191,6 +192,7 @@ def main() -> None:
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as directory:
         folder = Path(directory)
+        set_hypothesis_home_dir(folder / "hypothesis")  # or it is in the folder one is in
         publish(dump(fit("forest of 200")), folder, datetime.now(UTC))
         backend = Backend(folder, f"sqlite:///{folder}/journal.db")
         backend.start()

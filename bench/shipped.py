@@ -6,6 +6,7 @@ import signal
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import NamedTuple
@@ -128,7 +129,7 @@ def _list_connections() -> dict[str, str]:
     return found
 
 
-def wait_for(seconds: float, condition) -> float | None:
+def wait_for(seconds: float, condition: Callable[[], object]) -> float | None:
     """How long it took; None where it did not happen in time."""
     started = time.monotonic()
     try:

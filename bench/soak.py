@@ -33,7 +33,7 @@ SOME_KINDS = 10  # by then all callers are there
 PAUSE_SECONDS = 3.0  # between events
 TRACKING_MINUTES = 0.5
 SAMPLE_SECONDS = 0.5
-REST_SECONDS = 3.0  # until all connections are closed at both ends
+REST_SECONDS = 1.5  # until all connections are closed at both ends
 
 
 def run_phase(name: str, world: World, judge: Judge, act: Callable[[], None]) -> Phase:
@@ -104,7 +104,7 @@ def act_until(seconds: float, events: list[Callable[[], None]], world: World) ->
         if event == world.kill_backend and passed > KILLING_SHARE * seconds and not is_first:
             continue
         event()
-        time.sleep(min(PAUSE_SECONDS, seconds / 20))
+        time.sleep(min(PAUSE_SECONDS, seconds / 40))
 
 
 def run_with_sqlite(folder: Path, seconds: float, log: Log) -> Phase:

@@ -95,6 +95,8 @@ _KEEP_ALIVE = {
     "tcp_user_timeout": 10_000,
 }
 _INSERTS = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
+# Held until the end of the transaction; the number is any that nobody else uses.
+_LOCKS = {"sqlite": "BEGIN IMMEDIATE", "postgresql": "SELECT pg_advisory_xact_lock(20260101)"}
 
 
 class Database:
@@ -127,7 +129,10 @@ class Database:
     def _prepare(self) -> None:
         if self._file:  # what people asked is for nobody else to read
             os.close(os.open(self._file, os.O_CREAT | os.O_RDWR, 0o600))
-        metadata.create_all(self.engine)
+        with self.engine.begin() as connection:
+            # Workers and writers that start at once would all make the same tables, and all fail.
+            connection.exec_driver_sql(_LOCKS[self.engine.dialect.name])
+            metadata.create_all(connection)
 
     def insert(self, table: Table) -> Any:
         """An INSERT that can also say what to do where the row is there already."""

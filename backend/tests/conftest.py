@@ -130,8 +130,7 @@ def start(tmp_path: Path) -> Iterator[Callable[..., TestClient]]:
     with ExitStack() as stack:
 
         def enter(**settings: Any) -> TestClient:
-            given = {"journal": "off", "model_load_seconds": 3} | settings
-            app = create_app(Settings(models_dir=tmp_path, **given))
+            app = create_app(Settings(models_dir=tmp_path, **{"journal": "off"} | settings))
             return stack.enter_context(TestClient(app, raise_server_exceptions=False))
 
         yield enter
@@ -176,4 +175,7 @@ def mixed_client(publish: Publish, start: Callable[[], TestClient]) -> TestClien
 
 
 def wait_for_version(client: TestClient, version: str) -> None:
-    wait_until(lambda: client.get("/health/ready").json().get("model_version") == version)
+    try:
+        wait_until(lambda: client.get("/health/ready").json().get("model_version") == version)
+    except AssertionError:
+        pytest.fail(f"{version} did not go live: {client.get('/health/ready').text}")

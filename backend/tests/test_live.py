@@ -17,6 +17,9 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.tree import DecisionTreeClassifier
 
+import live
+import sandbox
+
 OLDER = "2026_11_20_T00_00_00"
 NEWER = "2026_11_21_T20_44_21"
 NEWEST = "2027_01_01_T00_00_00"
@@ -252,7 +255,10 @@ def test_what_cannot_serve_is_refused_and_the_live_model_stays(client, tmp_path,
 
 
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
-def test_a_model_that_hangs_is_refused_in_time(client, tmp_path):
+def test_a_model_that_hangs_is_refused_in_time(publish, start, tmp_path):
+    publish()
+    client = start(model_load_seconds=3)
+    wait_for_version(client, VERSION)
     drop(tmp_path, endless(), f"model_{NEWER}.pkl")
 
     wait_until(lambda: listed(client)[f"model_{NEWER}.pkl"]["state"] == "refused", seconds=40)
@@ -260,6 +266,20 @@ def test_a_model_that_hangs_is_refused_in_time(client, tmp_path):
         "did not load and answer within 3 seconds" in listed(client)[f"model_{NEWER}.pkl"]["reason"]
     )
     assert version_of_a_prediction(client) == VERSION
+
+
+def test_what_crashed_is_tried_again_as_the_machine_may_have_been_short(
+    publish, start, monkeypatch
+):
+    monkeypatch.setattr(live, "RETRY_SECONDS", 1)
+    monkeypatch.setattr(sandbox, "MEMORY", -(2**50))  # so little that none can be tried out
+    publish()
+    client = start()
+    wait_until(lambda: "ran out of memory" in reason(client))
+
+    monkeypatch.undo()
+
+    wait_for_version(client, VERSION)
 
 
 def test_a_classifier_without_probabilities_is_served_and_says_so(tmp_path, start):
