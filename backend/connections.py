@@ -17,6 +17,7 @@ from uvicorn.protocols.http.httptools_impl import (
 )
 from uvicorn.server import ServerState
 
+from identifiers import make_identifier
 from problems import MEDIA_TYPE, OPEN_PROTOCOL
 
 log = logging.getLogger(__name__)
@@ -141,7 +142,9 @@ class Connection(HttpToolsProtocol):
 
     def _answer(self, detail: str, path: str = "") -> None:
         status = HTTPStatus.REQUEST_TIMEOUT
+        called = make_identifier()
         document = {"title": status.phrase, "status": status, "detail": detail}
+        document["request_id"] = called
         media_type = MEDIA_TYPE
         if OPEN_PROTOCOL.match(path):
             document, media_type = {"error": detail}, "application/json"
@@ -151,6 +154,7 @@ class Connection(HttpToolsProtocol):
             (b"content-type", media_type.encode()),
             (b"content-length", b"%d" % len(content)),
             (b"connection", b"close"),
+            (b"x-request-id", called.encode()),
         ]
         lines = [b"%s: %s\r\n" % header for header in headers]
         self.transport.write(b"".join([STATUS_LINE[status], *lines, b"\r\n", content]))

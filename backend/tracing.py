@@ -106,6 +106,8 @@ class Traced:
             raise seen[_FAILURE]
 
     async def _answer(self, seen: Scope, receive: Receive, send: Send) -> None:
+        from opentelemetry.trace import StatusCode
+
         scope, span = seen[_SCOPE], seen[_SPAN]
 
         async def name(message: Message) -> None:
@@ -120,6 +122,7 @@ class Traced:
             # Past the middleware, which would write down what it says, values of instances and all.
             seen[_FAILURE] = failure
             if span.is_recording():
+                span.set_status(StatusCode.ERROR)
                 span.set_attribute("error.type", type(failure).__name__)
 
     def _flush_before_end(self, send: Send) -> Send:

@@ -30,6 +30,7 @@ os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
 logging.getLogger("mlflow").setLevel(logging.ERROR)
 
 POLL_SECONDS = 0.5
+REFUSALS = {"UNAUTHENTICATED", "CUSTOMER_UNAUTHORIZED", "PERMISSION_DENIED"}
 MAX_TAG = 1000  # characters, the least that a service takes
 
 _TABLES = '[{"path": "comparison.json", "type": "table"}]'
@@ -112,7 +113,9 @@ class Tracker:
             try:
                 self._client.search_experiments(max_results=1)
                 return
-            except MlflowException:
+            except MlflowException as error:
+                if error.error_code in REFUSALS:
+                    raise TrackingUnavailable(_describe_refusal(self._uri, error)) from None
                 if time.monotonic() > deadline:
                     message = f"MLflow does not answer at {self._uri}; is the stack running?"
                     raise TrackingUnavailable(message) from None
@@ -158,6 +161,13 @@ def _failing_as_unavailable() -> Iterator[None]:
         yield
     except Exception as error:  # a plug-in can raise anything, and no training is lost for it
         raise TrackingUnavailable(f"MLflow failed half-way: {_first_line(error)}") from None
+
+
+def _describe_refusal(uri: str, error: MlflowException) -> str:
+    return (
+        f"MLflow at {uri} refuses. {_first_line(error)} Where it wants a login, set "
+        "MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or MLFLOW_TRACKING_TOKEN."
+    )
 
 
 def _first_line(error: Exception) -> str:

@@ -1,6 +1,5 @@
 """Writes the journal, in a process of its own so that a prediction never waits for a database."""
 
-import json
 import logging
 import signal
 import sys
@@ -15,11 +14,12 @@ from uuid import uuid4
 from sqlalchemy.exc import DataError, IntegrityError, SQLAlchemyError
 
 from binning import ModelBins
-from identifiers import read_milliseconds, read_time
+from identifiers import read_milliseconds
 from journal.database import Database, models, predictions, say, tallies
 from journal.messages import Delivery, Receipt, Record, Row, Singles, TableEntry, join
 from journal.retention import Retention
-from journal.tally import COARSE, FINE, Counted, Period, Shadowed, Tally, count_classes
+from journal.rows import compare, describe, describe_model, describe_table
+from journal.tally import COARSE, FINE, Counted, Period, Tally, count_classes
 from schemas import Description
 from settings import Settings
 
@@ -80,7 +80,7 @@ class Writer:
         for batch in _gather(delivery.records):
             description = self._descriptions[batch.version]
             if isinstance(batch, TableEntry):
-                written, counted = [_describe_table(batch, description)], batch.counted
+                written, counted = [describe_table(batch, description)], batch.counted
             else:
                 written, counted = self._read(batch, delivery)
             rows += written
@@ -99,8 +99,8 @@ class Writer:
         shadow, answers = None, None
         if self._shadow and batch.version == delivery.live_version:
             shadow, answers = self._shadow.answer(description, values, delivery.is_behind)
-        written = list(_describe(batch.rows, description, shadow, answers))
-        shadows = _compare(shadow, written, len(values))
+        written = list(describe(batch.rows, description, shadow, answers))
+        shadows = compare(shadow, written, len(values))
         classes = count_classes(description, [row[1] for row in batch.rows])
         features = self._bins[batch.version].count_instances(values)
         return written, Counted(features, classes, shadows)
@@ -123,7 +123,7 @@ class Writer:
             index_elements=tallies.primary_key.columns, set_={"counts": replace.excluded.counts}
         )
         with self._database.begin() as connection:
-            described = [_describe_model(description) for description in known]
+            described = [describe_model(description) for description in known]
             for table, entries in ((models, described), (predictions, rows)):
                 if entries:  # those that came through before the answer was lost are there already
                     again = self._database.insert(table).on_conflict_do_nothing()
@@ -158,59 +158,6 @@ def _sort(record: Record) -> tuple[bool, str, int]:
 def _keys(version: str, identifier: str) -> list[Key]:
     moment = read_milliseconds(identifier) / 1000
     return [(version, period, period.begin(moment)) for period in (FINE, COARSE)]
-
-
-def _describe(
-    rows: list[Row], description: Description, shadow: str | None, answers: list[str | None] | None
-) -> Iterator[dict[str, Any]]:
-    names = [feature.name for feature in description.features]
-    classes = description.target.classes
-    for (identifier, index, probabilities, values), answer in zip(
-        rows, answers or [None] * len(rows), strict=True
-    ):
-        yield {
-            "id": identifier,
-            "predicted_at": read_time(identifier),
-            "model_version": description.version,
-            "rows": 1,
-            "inputs": json.dumps(dict(zip(names, values, strict=True))),
-            "prediction_class": classes[index],
-            "probabilities": probabilities
-            and json.dumps(dict(zip(classes, probabilities, strict=True))),
-            "shadow_version": shadow if answer is not None else None,
-            "shadow_class": answer,
-            "by_class": None,
-        }
-
-
-def _describe_table(entry: TableEntry, description: Description) -> dict[str, Any]:
-    by_class = zip(description.target.classes, entry.counted.classes.tolist(), strict=True)
-    absent = ("inputs", "prediction_class", "probabilities", "shadow_version", "shadow_class")
-    return {
-        "id": entry.identifier,
-        "predicted_at": read_time(entry.identifier),
-        "model_version": description.version,
-        "rows": entry.rows,
-        "by_class": json.dumps(dict(by_class)),
-        **dict.fromkeys(absent),
-    }
-
-
-def _describe_model(description: Description) -> dict[str, Any]:
-    return {
-        "version": description.version,
-        "name": description.name,
-        "features": json.dumps([feature.name for feature in description.features]),
-        "classes": json.dumps(description.target.classes),
-    }
-
-
-def _compare(shadow: str | None, written: list[dict[str, Any]], rows: int) -> dict[str, Shadowed]:
-    if shadow is None:
-        return {}
-    answered = [it for it in written if it["shadow_class"] is not None]
-    agreed = sum(it["shadow_class"] == it["prediction_class"] for it in answered)
-    return {shadow: Shadowed(len(answered), agreed, rows - len(answered))}
 
 
 def _give_up(delivery: Delivery, error: object) -> Receipt:

@@ -14,7 +14,7 @@ import requests
 from conftest import SETOSA
 from fastapi.testclient import TestClient
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
-from opentelemetry.proto.trace.v1.trace_pb2 import Span
+from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
 from processes import environment, find_free_port, wait_until
 
 import tracing
@@ -155,6 +155,7 @@ def test_what_an_app_raises_is_raised_and_not_told(collector, monkeypatch):
 
     [span] = collector.wait_for_spans()
     assert attributes(span)["error.type"] == "ValueError"
+    assert span.status.code == Status.STATUS_CODE_ERROR
     assert b"5.4321" not in b"".join(collector.bodies)
 
 

@@ -76,6 +76,15 @@ def test_the_trainer_logs_in_with_it(server, tmp_path):
     assert PASSWORD not in command.stdout + command.stderr
 
 
+def test_the_trainer_says_when_its_password_is_wrong(server, tmp_path):
+    login = {"MLFLOW_TRACKING_USERNAME": "admin", "MLFLOW_TRACKING_PASSWORD": "wrong"}
+    command = train(tmp_path, tmp_path, "--budget", "0.02", MLFLOW_TRACKING_URI=server, **login)
+
+    assert command.returncode == 0  # it is published all the same
+    assert "refuses." in command.stderr
+    assert "set MLFLOW_TRACKING_USERNAME" in command.stderr
+
+
 def test_a_server_killed_while_it_makes_its_users_starts_again(published, tmp_path):
     shutil.copy(published.runs_dir / "mlflow.db", tmp_path)
     settings = configure(tmp_path)
