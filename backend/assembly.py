@@ -65,8 +65,8 @@ def _require_classifier(estimator: Any) -> None:
     try:
         fitted = is_classifier(estimator) and len(estimator.classes_) > 1
         inputs = int(estimator.n_features_in_)
-    except MemoryError:
-        raise
+    except MemoryError as error:
+        raise ModelRefused("crash", f"There is not enough memory for it: {error!r}.") from None
     except Exception as error:  # an estimator can raise anything
         message = f"It is a {kind}, not a fitted classifier of scikit-learn: {error}."
         raise ModelRefused("estimator", message) from None

@@ -22,8 +22,10 @@ def unpickle(pickled: bytes) -> Any:
         raise ModelRefused("pickle", message)
     try:
         return AllowListUnpickler(io.BytesIO(pickled)).load()
-    except (ModelRefused, MemoryError):
+    except ModelRefused:
         raise
+    except MemoryError as error:
+        raise ModelRefused("crash", f"There is not enough memory for it: {error!r}.") from None
     except Exception as error:  # a damaged pickle can raise anything
         message = f"It cannot be unpickled, or is incomplete: {error!r}."
         raise ModelRefused("pickle", message) from None
