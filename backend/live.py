@@ -46,6 +46,7 @@ class LiveModel:
         self._model: Model | None = None
         self._file: PublishedFile | None = None
         self._gone = False
+        self._has_looked = False
         self._kept: dict[PublishedFile, Model] = {}
         self._loading = asyncio.Lock()
         self._refused: dict[Path, Refused] = {}
@@ -90,6 +91,7 @@ class LiveModel:
         self._forget(files)
         self._serve_newest(files)
         newer = (it for it in files if self._file is None or it.version > self._file.version)
+        self._has_looked = True
         self.instruments.note_refused(sum(self.refusal_of(it) is not None for it in newer))
 
     def _serve_newest(self, files: list[PublishedFile]) -> None:
@@ -167,6 +169,8 @@ class LiveModel:
     def _why_not(self) -> str:
         if self.trouble:
             return f"The models folder cannot be read: {self.trouble}."
+        if not self._has_looked:
+            return "The models folder is being looked at. Ask again in a moment."
         if not self._refused:
             return "No model is published yet. Train one with `make train`, or wait for the first."
         newest = max(self._refused.values(), key=lambda it: it.file.version)

@@ -17,6 +17,7 @@ OPEN = frozenset(
     | {"/v2/health/live", "/v2/health/ready"}
 )
 OPEN_FOLDER = "/static-offline-docs/"  # the scripts of /docs
+WATCHED = frozenset({"/metrics", "/monitoring"})  # most of all when there are too many requests
 UNTIMED = "/predict/batch"  # which has limits of its own
 
 # For an API whose answers no browser is to render, guess at or keep.
@@ -103,14 +104,13 @@ class Guarded:
 
     def _require_admission(self, scope: Scope) -> None:
         """Raises Unauthorized or TooManyRequests."""
-        if (
-            self._keys
-            and not _is_open(scope["path"])
-            and not self._keys.admit(dict(scope["headers"]))
-        ):
+        path = scope["path"]
+        if _is_open(path):
+            return
+        if self._keys and not self._keys.admit(dict(scope["headers"])):
             message = "Send a key: `Authorization: Bearer KEY`, or `X-API-Key: KEY`."
             raise Unauthorized(message)
-        if self._instruments.in_flight > self._most and not _is_open(scope["path"]):
+        if self._instruments.in_flight > self._most and path not in WATCHED:
             message = f"{self._most} requests are being answered. Send this one again later."
             raise TooManyRequests(message)
 

@@ -31,6 +31,10 @@ def running_workers(models_dir, **settings):
         yield url, process.pid
 
 
+def find_writers(parent):
+    return [it for it, command in list_processes(parent) if "journal.writer" in command]
+
+
 def find_workers(parent):
     """Those of its processes that serve."""
     return [it for it, command in list_processes(parent) if "spawn_main" in command]
@@ -159,3 +163,21 @@ def test_sources_with_the_same_series_are_one():
     assert "journal_up 1.0" in found
     assert "age 2.0" in found
     assert len([line for line in found if line.startswith("# TYPE asked")]) == 1
+
+
+def test_each_worker_tells_of_all_journals(publish, tmp_path):
+    publish()
+    journal = {"JOURNAL": "on", "JOURNAL_URL": f"sqlite:///{tmp_path}/journal.db"}
+    with running_workers(tmp_path, **journal) as (url, pid):
+        wait_until(lambda: len(find_writers(pid)) == WORKERS)
+        stopped, _ = find_writers(pid)
+        os.kill(stopped, signal.SIGSTOP)
+        try:
+            ask(url, 60)
+            wait_until(lambda: min(read_lag(url) for _ in range(20)) > 1)
+        finally:
+            os.kill(stopped, signal.SIGCONT)
+
+
+def read_lag(url):
+    return requests.get(f"{url}/monitoring").json()["journal"]["lag_seconds"]

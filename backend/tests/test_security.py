@@ -173,7 +173,8 @@ def test_more_requests_at_once_than_allowed_answer_429(start, publish):
             response = client.post(path, json=SETOSA)
             assert response.status_code == 429
             assert response.headers["retry-after"] == "1"
-        assert client.get("/health/ready").status_code == 200
+        for path in ("/health/ready", "/metrics", "/monitoring"):
+            assert client.get(path).status_code == 200
     finally:
         instruments.in_flight -= 2
 
