@@ -10,7 +10,7 @@ from typing import Annotated, NamedTuple
 
 from fastapi import Depends, Request
 
-from errors import ModelRefused, NoModelPublished, UnknownVersion, VersionRefused
+from errors import ModelRefused, NoModelPublished, UnknownVersion, VersionRefused, shorten
 from inference import Model
 from instrumentation import Instruments
 from repository import PublishedFile, find_published
@@ -157,7 +157,9 @@ class LiveModel:
         file = next((file for file in files if file.version == version), None)
         if file is None:
             known = ", ".join(file.version for file in files[:20]) or "none"
-            raise UnknownVersion(f"There is no version {version}. The newest are: {known}.")
+            raise UnknownVersion(
+                f"There is no version {shorten(version)}. The newest are: {known}."
+            )
         model = self._kept.pop(file, None) or self._try(file)
         if model is None:
             raise VersionRefused(f"{file.path.name} is refused: {self.refusal_of(file)}")

@@ -169,6 +169,7 @@ def test_each_worker_tells_of_all_journals(publish, tmp_path):
     publish()
     journal = {"JOURNAL": "on", "JOURNAL_URL": f"sqlite:///{tmp_path}/journal.db"}
     with running_workers(tmp_path, **journal) as (url, pid):
+        wait_until(lambda: {read(url)["model_loads_total",] for _ in range(9)} == {WORKERS})
         wait_until(lambda: len(find_writers(pid)) == WORKERS)
         stopped, _ = find_writers(pid)
         os.kill(stopped, signal.SIGSTOP)
