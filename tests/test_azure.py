@@ -1,0 +1,394 @@
+"""The scripts that put the stack on Azure, with nothing but the cloud made up."""
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+import requests
+from documentation import ROOT
+from processes import (
+    environment,
+    find_free_port,
+    running_backend,
+    running_mlflow,
+    train,
+    wait_until,
+)
+
+SETUP = {"AZURE_LOCATION": "westeurope", "GITHUB_REPOSITORY": "Owner/iris-ml"}
+IMAGES = {"IMAGES": "ghcr.io/Owner/iris-ml", "TAG": "1.2.3"}
+INSTANCE = {"sepal_length": 5.1, "sepal_width": 3.5, "petal_length": 1.4, "petal_width": 0.2}
+
+
+NOTHING = {
+    "login": True,
+    "providers": [],
+    "roles": [],
+    "made": {},
+    "apps": {},
+    "refusing": [],
+    "failing": [],
+}
+
+
+class Azure:
+    """A cloud of its own, the scripts that are run in it, and what they ask of it."""
+
+    def __init__(self, folder, state=NOTHING):
+        self._folder = folder
+        self._file, self._calls = folder / "cloud.json", folder / "calls.jsonl"
+        self._file.write_text(json.dumps(state))
+        az = folder / "bin/az"
+        az.parent.mkdir()
+        az.write_text(f'#!/bin/sh\nexec {sys.executable} {ROOT}/tests/cloud.py "$@"\n')
+        az.chmod(0o755)
+
+    def read(self):
+        return json.loads(self._file.read_text())
+
+    def change(self, **changes):
+        self._file.write_text(json.dumps(self.read() | changes))
+
+    def run(self, script, *arguments, answer="", **variables):
+        self._calls.write_text("")
+        variables = {
+            "AZURE_RESOURCE_GROUP": "iris-ml",
+            "POLL_SECONDS": "0",
+            "PATH": f"{self._folder}/bin:{os.environ['PATH']}",
+            "CLOUD": self._folder,
+            **variables,
+        }
+        command = subprocess.run(
+            [ROOT / "deploy/azure" / script, *arguments],
+            env=environment(**variables),
+            input=answer,
+            capture_output=True,
+            text=True,
+        )
+        command.calls = [json.loads(line) for line in self._calls.read_text().splitlines()]
+        command.bodies = find_bodies(command)
+        return command
+
+
+@pytest.fixture
+def azure(tmp_path):
+    """With nothing in it."""
+    return Azure(tmp_path)
+
+
+def run_first(factory, script, variables):
+    """What a script does in an empty cloud, and a way to get a cloud like that after it."""
+    cloud = Azure(factory.mktemp("cloud"))
+    command = cloud.run(script, **variables)
+    assert command.returncode == 0, command.stderr
+    state = cloud.read()
+    command.azure = lambda: Azure(factory.mktemp("cloud"), state)
+    return command
+
+
+@pytest.fixture(scope="module")
+def setup(tmp_path_factory):
+    return run_first(tmp_path_factory, "setup.sh", SETUP)
+
+
+@pytest.fixture(scope="module")
+def deployment(tmp_path_factory):
+    return run_first(tmp_path_factory, "deploy.sh", IMAGES)
+
+
+def list_changes(command):
+    """All calls but looks, in order: the words before the options, or the path of the API."""
+    changes = []
+    for call in command.calls:
+        words = call["arguments"]
+        if words[0] == "rest":
+            method, url = words[2], words[4]
+            path = url.partition("Microsoft.App/")[2].partition("?")[0]
+            if method != "get" and "listSecrets" not in path:
+                changes.append(f"{method} {path}")
+            continue
+        end = next(at for at, it in enumerate(words) if it.startswith("--"))
+        if words[end - 1] not in ("show", "list", "exists", "get-shared-keys"):
+            changes.append(" ".join(words[:end]))
+    return changes
+
+
+def find_bodies(command):
+    """What each app was to be, by its name."""
+    bodies = [(call["arguments"][4], call["body"]) for call in command.calls if "body" in call]
+    return {url.partition("containerApps/")[2].partition("?")[0]: body for url, body in bodies}
+
+
+def find_environment(body):
+    """The variables of an app's container, with its secrets in their places."""
+    secrets = find_secrets(body)
+    variables = body["properties"]["template"]["containers"][0]["env"]
+    return {it["name"]: it.get("value", secrets.get(it.get("secretRef"))) for it in variables}
+
+
+def find_secrets(body):
+    return {it["name"]: it["value"] for it in body["properties"]["configuration"]["secrets"]}
+
+
+def test_setup_makes_what_the_apps_need_in_order(setup):
+    assert list_changes(setup) == [
+        *["provider register"] * 4,
+        "group create",
+        "storage account create",
+        *["storage share-rm create"] * 3,
+        "monitor log-analytics workspace create",
+        "containerapp env create",
+        *["containerapp env storage set"] * 4,
+        "identity create",
+        "identity federated-credential create",
+        "role assignment create",
+    ]
+    assert "gh variable set AZURE_CLIENT_ID --repo Owner/iris-ml --body client" in setup.stdout
+
+
+def test_setup_again_makes_nothing_new(setup):
+    again = setup.azure().run("setup.sh", **SETUP)
+
+    assert again.returncode == 0, again.stderr
+    assert set(list_changes(again)) == {"containerapp env storage set"}
+
+
+def test_setup_trusts_the_environment_of_one_repository_and_gives_it_the_apps_alone(setup):
+    said = " ".join(word for call in setup.calls for word in call["arguments"])
+
+    assert "--subject repo:Owner/iris-ml:environment:azure " in said
+    assert "--role 358470bc-b998-42bd-ab17-a7e34c199c0f --scope /subscriptions/s" in said
+
+
+def test_setup_follows_a_subject_that_has_changed(setup):
+    subject = "repo:Owner@1/iris-ml@2:environment:azure"
+
+    again = setup.azure().run("setup.sh", **SETUP, AZURE_SUBJECT=subject)
+
+    assert "identity federated-credential update" in list_changes(again)
+
+
+def test_no_secret_is_an_argument_or_in_the_log(setup, deployment):
+    given = {call["input"].strip() for call in setup.calls if "input" in call}
+    secrets = {it for body in deployment.bodies.values() for it in find_secrets(body).values()}
+
+    assert given == {"storage-key", "workspace-key"}
+    words = {word for call in setup.calls + deployment.calls for word in call["arguments"]}
+    assert not words & (secrets | given)
+    said = setup.stdout + setup.stderr + deployment.stdout + deployment.stderr
+    assert not [secret for secret in secrets | given if secret in said]
+
+
+@pytest.mark.parametrize(
+    ("script", "variables", "sentence"),
+    [
+        ("setup.sh", SETUP | {"AZURE_LOCATION": ""}, "Set AZURE_LOCATION to a region"),
+        ("setup.sh", SETUP | {"GITHUB_REPOSITORY": ""}, "Set GITHUB_REPOSITORY to the repository"),
+        ("setup.sh", SETUP | {"GITHUB_REPOSITORY": "iris-ml"}, "owner/name, not iris-ml"),
+        ("setup.sh", SETUP | {"AZURE_RESOURCE_GROUP": ""}, "Set AZURE_RESOURCE_GROUP to the name"),
+        ("deploy.sh", {"TAG": "1.2.3", "IMAGES": ""}, "Set IMAGES to what the images' names"),
+        ("deploy.sh", IMAGES | {"TAG": ""}, "Set TAG to the tag"),
+        ("deploy.sh", IMAGES | {"AZURE_MLFLOW_PUBLIC": "maybe"}, "is yes or no, not maybe"),
+        ("deploy.sh", IMAGES | {"AZURE_BACKEND_REPLICAS": "many"}, "from 1 to 99, not many"),
+        ("deploy.sh", IMAGES | {"AZURE_BACKEND_REPLICAS": "2"}, "a JOURNAL_URL of PostgreSQL"),
+        ("deploy.sh", IMAGES | {"AZURE_MLFLOW_CORES": "3"}, "is 0.5, 1, 2 or 4, not 3"),
+        ("teardown.sh", {"AZURE_RESOURCE_GROUP": ""}, "Set AZURE_RESOURCE_GROUP to the name"),
+    ],
+)
+def test_what_is_missing_is_said_in_a_line_and_nothing_is_done(azure, script, variables, sentence):
+    command = azure.run(script, **variables)
+
+    assert command.returncode == 1
+    [line] = command.stderr.splitlines()
+    assert sentence in line
+    assert list_changes(command) == []
+
+
+@pytest.mark.parametrize("script", ["setup.sh", "deploy.sh", "teardown.sh"])
+def test_without_a_login_it_says_how(azure, script):
+    azure.change(login=False)
+
+    command = azure.run(script, **SETUP, **IMAGES)
+
+    assert (command.returncode, command.stderr) == (1, "az is not logged in. Run: az login\n")
+
+
+def test_setup_takes_no_group_of_somebody_else(azure):
+    azure.change(made={"group iris-ml": {"tags": {}}})
+
+    command = azure.run("setup.sh", **SETUP)
+
+    assert command.returncode == 1
+    assert "not made by this script" in command.stderr
+    assert "group create" not in list_changes(command)
+
+
+def test_the_apps_are_deployed_one_after_the_other(deployment):
+    order = ["mlflow", "backend", "frontend"]
+    assert list_changes(deployment) == [f"put containerApps/{name}" for name in order]
+    [container] = deployment.bodies["backend"]["properties"]["template"]["containers"]
+    assert container["image"] == "ghcr.io/owner/iris-ml/backend:1.2.3"
+    assert "The page is at https://frontend.tame-sea-1." in deployment.stderr
+
+
+def test_the_same_again_changes_nothing(deployment):
+    again = deployment.azure().run("deploy.sh", **IMAGES)
+
+    assert again.returncode == 0, again.stderr
+    assert again.bodies == deployment.bodies
+    assert "deactivate" not in " ".join(list_changes(again))
+
+
+def test_another_version_keeps_the_secrets_and_never_has_two_mlflows(deployment):
+    newer = deployment.azure().run("deploy.sh", **IMAGES | {"TAG": "1.3.0"})
+
+    assert list_changes(newer)[:2] == [
+        "post containerApps/mlflow/revisions/mlflow--0000001/deactivate",
+        "put containerApps/mlflow",
+    ]
+    for name, body in deployment.bodies.items():
+        assert find_secrets(newer.bodies[name]) == find_secrets(body)
+
+
+def test_a_new_secret_makes_a_new_revision(deployment):
+    again = deployment.azure().run("deploy.sh", **IMAGES, API_KEY="new,old")
+
+    before, after = (find_environment(it.bodies["backend"]) for it in (deployment, again))
+    assert before["CONFIGURATION"] != after["CONFIGURATION"]
+    assert find_secrets(again.bodies["frontend"])["api-key"] == "new,old"
+
+
+def test_an_mlflow_that_a_failed_update_ended_goes_on_when_one_goes_back(deployment):
+    azure = deployment.azure()
+    azure.change(refusing=["mlflow"])
+    failed = azure.run("deploy.sh", **IMAGES | {"TAG": "1.3.0"})
+    azure.change(refusing=[])
+
+    back = azure.run("deploy.sh", **IMAGES)
+
+    assert failed.returncode != 0
+    assert list_changes(back)[0] == "post containerApps/mlflow/revisions/mlflow--0000001/activate"
+    assert back.bodies == deployment.bodies
+
+
+def test_only_the_page_is_public_unless_the_others_are_asked_for(azure, deployment):
+    public = {"AZURE_BACKEND_PUBLIC": "yes", "AZURE_MLFLOW_PUBLIC": "yes"}
+    allowed = {"AZURE_ALLOWED_ADDRESSES": "203.0.113.0/24, 198.51.100.7/32"}
+
+    opened = azure.run("deploy.sh", **IMAGES, **public, **allowed)
+
+    ingresses = [
+        {name: body["properties"]["configuration"]["ingress"] for name, body in it.bodies.items()}
+        for it in (deployment, opened)
+    ]
+    assert [name for name, it in ingresses[0].items() if it["external"]] == ["frontend"]
+    for ingress in ingresses[1].values():
+        assert ingress["external"]
+        ranges = [it["ipAddressRange"] for it in ingress["ipSecurityRestrictions"]]
+        assert ranges == ["203.0.113.0/24", "198.51.100.7/32"]
+
+
+def test_more_backends_share_a_journal_in_postgresql(azure):
+    settings = {"AZURE_BACKEND_REPLICAS": "3", "JOURNAL_URL": "postgresql://u:it's$x@host/journal"}
+
+    command = azure.run("deploy.sh", **IMAGES, **settings)
+
+    body = command.bodies["backend"]
+    assert body["properties"]["template"]["scale"]["maxReplicas"] == 3
+    assert find_environment(body)["JOURNAL_URL"] == settings["JOURNAL_URL"]
+
+
+def test_a_deployment_that_fails_says_where_to_look_and_goes_no_further(azure):
+    azure.change(failing=["backend"])
+
+    command = azure.run("deploy.sh", **IMAGES)
+
+    assert command.returncode == 1
+    assert "Azure could not deploy backend." in command.stderr
+    assert "put containerApps/frontend" not in list_changes(command)
+
+
+def test_a_first_deployment_that_failed_goes_on_with_the_same_secrets(azure):
+    azure.change(refusing=["backend"])
+    failed = azure.run("deploy.sh", **IMAGES)
+    azure.change(refusing=[])
+
+    again = azure.run("deploy.sh", **IMAGES)
+
+    assert again.returncode == 0, again.stderr
+    assert again.bodies["mlflow"] == failed.bodies["mlflow"]
+
+
+@pytest.fixture
+def deployed(deployment, tmp_path):
+    """What each app would find in its container: its variables, and its secrets as files."""
+    for body in deployment.bodies.values():
+        for name, secret in find_secrets(body).items():
+            (tmp_path / name).write_text(secret.replace("sqlite:////tmp", f"sqlite:///{tmp_path}"))
+    return {name: find_environment(body) for name, body in deployment.bodies.items()}
+
+
+def test_the_deployed_mlflow_asks_for_a_login_and_takes_its_trainers(deployed, tmp_path):
+    settings = deployed["mlflow"] | {
+        "MLFLOW_AUTH_CONFIG_PATH": tmp_path / "mlflow-login",
+        "MLFLOW_BACKEND_STORE_URI": f"sqlite:///{tmp_path}/mlflow.db",
+        "UNSENT_RUNS_DIR": tmp_path / "unsent",
+    }
+    options = ["--app-name", "basic-auth"]
+    by_name = "api/2.0/mlflow/experiments/get-by-name?experiment_name=iris"
+
+    with running_mlflow(tmp_path, tmp_path, options, **settings) as url:
+        stranger = requests.get(f"{url}/{by_name}", timeout=20)
+        admin = ("admin", (tmp_path / "mlflow-password").read_text())
+        wait_until(lambda: requests.get(f"{url}/{by_name}", auth=admin, timeout=20).ok)
+
+    assert stranger.status_code == 401
+
+
+def test_the_deployed_backend_serves_what_the_deployed_key_signed(deployed, tmp_path):
+    trained = train(tmp_path, tmp_path, MODEL_SIGNING_KEY=tmp_path / "model-signing-key")
+    assert trained.returncode == 0, trained.stderr
+    settings = {"MODEL_PUBLIC_KEY": tmp_path / "model-public-key", "JOURNAL": "off"}
+    key = {"X-API-Key": deployed["frontend"]["API_KEY"]}
+
+    settings = deployed["backend"] | settings
+    with running_backend(tmp_path, find_free_port(), **settings) as backend:
+        wait_until(lambda: requests.get(f"{backend}/health/ready", timeout=5).ok)
+        stranger = requests.post(f"{backend}/predict", json=INSTANCE, timeout=5)
+        answer = requests.post(f"{backend}/predict", json=INSTANCE, headers=key, timeout=5)
+
+    assert stranger.status_code == 401
+    assert answer.json()["prediction_class"] == "setosa"
+
+
+def test_teardown_deletes_the_group_that_setup_made(setup):
+    command = setup.azure().run("teardown.sh", answer="iris-ml\n")
+
+    assert command.returncode == 0, command.stderr
+    assert list_changes(command) == ["monitor log-analytics workspace delete", "group delete"]
+
+
+def test_teardown_with_another_answer_deletes_nothing(setup):
+    command = setup.azure().run("teardown.sh", answer="yes\n")
+
+    assert command.returncode == 1
+    assert list_changes(command) == []
+
+
+def test_teardown_deletes_no_group_of_somebody_else(azure):
+    azure.change(made={"group iris-ml": {"tags": {}}})
+
+    command = azure.run("teardown.sh", "--yes")
+
+    assert command.returncode == 1
+    assert "was not made by setup.sh" in command.stderr
+    assert list_changes(command) == []
+
+
+def test_teardown_again_has_nothing_to_do(azure):
+    command = azure.run("teardown.sh", "--yes")
+
+    assert command.returncode == 0
+    assert "nothing to delete" in command.stderr

@@ -1,0 +1,185 @@
+"""What GitHub is to do: check each change, and publish what passed."""
+
+import os
+import re
+import subprocess
+
+import pytest
+import yaml
+from documentation import ROOT
+from processes import environment
+
+WORKFLOW = (ROOT / ".github/workflows/main.yml").read_text()
+JOBS = yaml.safe_load(WORKFLOW)["jobs"]
+STEPS = [step for job in JOBS.values() for step in job["steps"]]
+COMMIT = "0123456789abcdef0123456789abcdef01234567"
+CHANGELOG = """# Changelog
+
+## Unreleased
+
+- Not yet.
+
+## 1.2.3 (2026-12-01)
+
+### Added
+
+- The page is green.
+
+## 1.2.30
+
+- Of another version.
+"""
+
+
+def run(*command, **variables):
+    return subprocess.run(
+        [ROOT / command[0], *command[1:]],
+        env=environment(**variables),
+        capture_output=True,
+        text=True,
+    )
+
+
+@pytest.fixture
+def tool(tmp_path):
+    """Puts a program on the path that writes down how it is called, and answers something."""
+
+    def put(name, script="exit 0"):
+        program, calls = tmp_path / name, tmp_path / "calls"
+        program.write_text(f'#!/bin/sh\necho "{name} $*" >> {calls}\n{script}\n')
+        program.chmod(0o755)
+        return {"PATH": f"{tmp_path}:{os.environ['PATH']}"}
+
+    put.calls = lambda: (tmp_path / "calls").read_text().splitlines()
+    return put
+
+
+def test_what_is_run_is_a_target_of_make():
+    makefile = (ROOT / "Makefile").read_text()
+    commands = [step["run"] for step in STEPS if "run" in step]
+    made = [command for command in commands if "::notice::" not in command]
+
+    assert len(made) >= 8
+    for command in made:
+        make, target = command.split()
+        assert make == "make"
+        assert re.search(rf"^{target}:", makefile, re.MULTILINE), target
+
+
+def test_every_action_is_a_commit_with_its_version():
+    used = re.findall(r"uses: (.+)", WORKFLOW)
+
+    assert len(used) == sum("uses" in step for step in STEPS)
+    for action in used:
+        assert re.fullmatch(r"[\w/-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+", action), action
+
+
+def test_one_action_has_one_commit():
+    pins = set(re.findall(r"uses: ([\w/-]+)@(\w+)", WORKFLOW))
+
+    assert len(pins) == len({action for action, _ in pins})
+
+
+def test_no_checkout_leaves_its_token_behind():
+    checkouts = [it for it in STEPS if it.get("uses", "").startswith("actions/checkout@")]
+
+    assert checkouts
+    assert {it["with"]["persist-credentials"] for it in checkouts} == {False}
+
+
+@pytest.mark.parametrize("name", JOBS)
+def test_every_job_says_what_it_may_and_how_long(name):
+    assert "permissions" in JOBS[name]
+    assert JOBS[name]["timeout-minutes"] <= 60
+
+
+def test_nothing_of_a_pull_request_is_published():
+    """What may write follows a push, by its own condition or that of what it needs."""
+    conditions = {name: job.get("if", "") for name, job in JOBS.items()}
+    writing = [name for name, job in JOBS.items() if "write" in job["permissions"].values()]
+
+    assert sorted(writing) == ["azure", "images", "pages", "publish", "release"]
+    assert conditions["images"] == "github.event_name == 'push'"
+    assert conditions["pages"] == "github.ref == 'refs/heads/main'"
+    assert JOBS["publish"]["needs"] == "images"
+    assert {JOBS[name]["needs"] for name in ("azure", "release")} == {"publish"}
+
+
+def test_a_release_has_its_section_of_the_changelog(tmp_path):
+    (tmp_path / "CHANGELOG.md").write_text(CHANGELOG)
+
+    command = run(".github/release.sh", "notes", "v1.2.3", CHANGELOG=tmp_path / "CHANGELOG.md")
+
+    assert command.returncode == 0, command.stderr
+    assert command.stdout == "### Added\n\n- The page is green.\n"
+
+
+def test_a_release_without_a_section_is_refused(tmp_path, tool):
+    (tmp_path / "CHANGELOG.md").write_text(CHANGELOG)
+    settings = tool("gh") | {"CHANGELOG": tmp_path / "CHANGELOG.md"}
+
+    command = run(".github/release.sh", "publish", "v1.2.4", **settings)
+
+    assert command.returncode == 1
+    [line] = command.stderr.splitlines()
+    assert 'Call its section Unreleased "## 1.2.4"' in line
+    assert not (tmp_path / "calls").exists()
+
+
+def test_a_release_is_made_once_and_then_gets_its_text_again(tmp_path, tool):
+    (tmp_path / "CHANGELOG.md").write_text(CHANGELOG)
+    released = tmp_path / "released"
+    script = f"case $2 in view) test -e {released} ;; create) touch {released} ;; esac"
+    settings = tool("gh", script) | {"CHANGELOG": tmp_path / "CHANGELOG.md"}
+
+    for _ in range(2):
+        command = run(".github/release.sh", "publish", "v1.2.3", **settings)
+        assert command.returncode == 0, command.stderr
+
+    verbs = [call.split()[2] for call in tool.calls()]
+    assert verbs == ["view", "create", "view", "edit"]
+
+
+def test_only_a_version_is_released():
+    command = run(".github/release.sh", "publish", "main")
+
+    assert command.returncode == 1
+    assert command.stderr == "A release is a tag like v1.2.3 or v1.2.3-rc1, not main.\n"
+
+
+@pytest.mark.parametrize(
+    ("kind", "ref", "names"),
+    [
+        ("branch", "main", ["main"]),
+        ("tag", "v1.2.3", ["1.2.3", "1.2", "latest"]),
+        ("tag", "v1.2.3-rc1", ["1.2.3-rc1"]),
+    ],
+)
+def test_images_are_named_by_what_the_commit_is_called(kind, ref, names):
+    settings = {"GITHUB_REF_TYPE": kind, "GITHUB_REF_NAME": ref, "GITHUB_SHA": COMMIT}
+
+    command = run("deploy/images.sh", "names", **settings)
+
+    assert command.stdout.split() == [f"sha-{COMMIT}", *names]
+
+
+def test_each_image_is_put_together_of_both_processors(tmp_path, tool):
+    settings = tool("docker", '[ "$3" != inspect ] || echo \\"sha256:abc\\"') | {
+        "GITHUB_REF_TYPE": "tag",
+        "GITHUB_REF_NAME": "v1.2.3",
+        "GITHUB_SHA": COMMIT,
+        "GITHUB_OUTPUT": tmp_path / "output",
+        "IMAGES": "ghcr.io/Owner/iris-ml",
+    }
+
+    command = run("deploy/images.sh", "publish", **settings)
+
+    assert command.returncode == 0, command.stderr
+    image = "ghcr.io/owner/iris-ml/mlflow"
+    made = next(call for call in tool.calls() if "create" in call and image in call)
+    assert made.endswith(f"{image}:sha-{COMMIT}-amd64 {image}:sha-{COMMIT}-arm64")
+    assert f"--tag {image}:latest" in made
+    assert (tmp_path / "output").read_text().splitlines() == [
+        "names=ghcr.io/owner/iris-ml",
+        *(f"{name}=sha256:abc" for name in ("backend", "frontend", "mlflow")),
+    ]
