@@ -1,0 +1,536 @@
+"""What would be applied to a Kubernetes cluster keeps its promises, as shows without one."""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import kubernetes_validate
+import pytest
+import yaml
+from documentation import ROOT
+from servers import find_prometheus
+
+from manifests import (
+    FOLDER,
+    KSERVE_FIELDS,
+    NAMESPACE,
+    OVERLAYS,
+    Pod,
+    admits,
+    find,
+    find_pods,
+    list_pods,
+    matches,
+    reaches,
+    render,
+    render_all,
+)
+
+PAGE = (ROOT / "docs/how-to/kubernetes.md").read_text()
+BLOCKS = re.findall(r"^```yaml\n(.*?)^```", PAGE, re.DOTALL | re.MULTILINE)
+USER = 10001  # that of the images
+SERVICES = ("backend", "frontend", "mlflow")
+TRAINERS = {"trainer", "first-training"}
+BACKENDS = {"backend", "kserve"}
+NAME = "app.kubernetes.io/name"
+
+INGRESS = Pod("ingress", {NAME: "traefik"}, {}, "traefik")
+PROMETHEUS = Pod("prometheus", {NAME: "prometheus"}, {}, "monitoring")
+DNS = Pod("dns", {"k8s-app": "kube-dns"}, {}, "kube-system")
+INTERNET = Pod("internet", {}, {}, "elsewhere")
+STRANGERS = (
+    INTERNET,
+    Pod("other", {NAME: "other"}, {}),
+    Pod("impostor", {NAME: "frontend"}, {}, "elsewhere"),
+    Pod("neighbour", {NAME: "grafana"}, {}, "monitoring"),
+)
+
+# Of the libraries, not of ours: what documentation has of them is in theirs.
+FOREIGN = re.compile(r"PGPASSWORD|PYTHONPATH|DASK_TEMPORARY_DIRECTORY")
+
+
+@pytest.fixture(params=OVERLAYS)
+def everything(request):
+    """An overlay, and all that can stand beside it."""
+    return render_all(request.param)
+
+
+@pytest.fixture
+def production():
+    return render("overlays/production")
+
+
+@pytest.fixture
+def small():
+    return render("overlays/small")
+
+
+def list_visitors(objects, name, port):
+    """Who reaches a pod, of all that there are and of some from outside."""
+    pods = find_pods(objects)
+    server = pods.pop(name)
+    others = [*pods.values(), INGRESS, PROMETHEUS, *STRANGERS]
+    visitors = {pod.name for pod in others if reaches(objects, pod, server, port)}
+    # Not only because the others may not leave.
+    assert {pod.name for pod in others if admits(objects, server, pod, port)} == visitors
+    return visitors
+
+
+def list_mounts(pod, claim):
+    """Whether each mount of the claim is read-only."""
+    claims = {
+        name: volume.get("persistentVolumeClaim", {}).get("claimName")
+        for name, volume in pod.volumes.items()
+    }
+    mounts = [mount for it in pod.containers for mount in it.get("volumeMounts", [])]
+    return [bool(it.get("readOnly")) for it in mounts if claims.get(it["name"]) == claim]
+
+
+def list_secrets(pod):
+    for volume in pod.volumes.values():
+        if "secret" in volume:
+            yield volume["secret"]["secretName"]
+    for container in pod.containers:
+        for it in container.get("envFrom", []):
+            if "secretRef" in it:
+                yield it["secretRef"]["name"]
+        for it in container.get("env", []):
+            if "valueFrom" in it:
+                yield it["valueFrom"]["secretKeyRef"]["name"]
+
+
+def list_probes(pod):
+    for container in pod.containers:
+        for name, probe in container.items():
+            if name.endswith("Probe"):
+                yield name, probe, container
+
+
+def read_number(path, pattern):
+    return float(re.search(pattern, (ROOT / path).read_text())[1])
+
+
+def read_memory(text):
+    return text.upper().removesuffix("I")
+
+
+def test_everything_is_in_one_namespace(everything):
+    others = [it for it in everything if it["kind"] != "Namespace"]
+
+    assert list(find(everything, "Namespace")) == [NAMESPACE]
+    assert {it["metadata"]["namespace"] for it in others} == {NAMESPACE}
+
+
+def test_what_selects_pods_selects_those_of_one_workload(everything):
+    pods = list(list_pods(everything))
+
+    for kind in ("Deployment", "StatefulSet", "PodDisruptionBudget"):
+        for name, it in find(everything, kind).items():
+            selector = it["spec"]["selector"]
+            assert [pod.name for pod in pods if matches(selector, pod.labels)] == [name]
+    for name, it in find(everything, "Service").items():
+        selector = {"matchLabels": it["spec"]["selector"]}
+        assert [pod.name for pod in pods if matches(selector, pod.labels)] == [name]
+
+
+def test_services_lead_to_ports_that_are_there(everything):
+    pods = find_pods(everything)
+
+    for name, service in find(everything, "Service").items():
+        [container] = pods[name].spec["containers"]
+        [port] = service["spec"]["ports"]
+        ports = {it["name"]: it["containerPort"] for it in container["ports"]}
+        assert ports[port["targetPort"]] == port["port"]
+
+
+def test_no_pod_may_do_more_than_it_has_to(everything):
+    for pod in list_pods(everything):
+        context = pod.spec["securityContext"]
+        assert (context["runAsNonRoot"], context["runAsUser"]) == (True, USER), pod.name
+        assert context["seccompProfile"] == {"type": "RuntimeDefault"}
+        assert pod.spec["automountServiceAccountToken"] is False
+        assert pod.spec["enableServiceLinks"] is False  # Dask reads every DASK_… there is
+        for container in pod.containers:
+            assert container["securityContext"] == {
+                "allowPrivilegeEscalation": False,
+                "readOnlyRootFilesystem": True,
+                "capabilities": {"drop": ["ALL"]},
+            }
+
+
+def test_the_cluster_itself_refuses_other_pods(everything):
+    labels = find(everything, "Namespace")[NAMESPACE]["metadata"]["labels"]
+
+    assert labels["pod-security.kubernetes.io/enforce"] == "restricted"
+
+
+def test_the_images_are_those_of_the_services(everything):
+    images = {it["image"] for pod in list_pods(everything) for it in pod.containers}
+
+    assert images == {f"ghcr.io/OWNER/iris-ml/{it}:VERSION" for it in SERVICES}  # for sed
+    for service in SERVICES:
+        assert f"USER {USER}\n" in (ROOT / service / "Dockerfile").read_text()
+
+
+def test_memory_is_limited_as_in_compose(everything):
+    compose = yaml.safe_load((ROOT / "docker-compose.yaml").read_text())["services"]
+    pods = find_pods(everything)
+    limits = {
+        name: read_memory(pod.spec["containers"][0]["resources"]["limits"]["memory"])
+        for name, pod in pods.items()
+    }
+
+    assert limits["backend"] == limits["kserve"] == read_memory(compose["backend"]["mem_limit"])
+    assert limits["frontend"] == read_memory(compose["frontend"]["mem_limit"])
+    assert {limits[it] for it in TRAINERS} == {read_memory(compose["mlflow"]["mem_limit"])}
+    for pod in pods.values():
+        for container in pod.containers:
+            assert container["resources"]["requests"].keys() == {"cpu", "memory"}
+
+
+def test_every_path_that_is_probed_is_answered(everything):
+    routes = "".join(path.read_text() for path in ROOT.glob("backend/routes/*.py"))
+    answered = set(re.findall(r'@router\.get\(\s*"([^"]+)"', routes))
+    answered |= {f"/v2{it}" for it in answered if it.startswith("/health")}
+
+    for pod in list_pods(everything):
+        for _, probe, container in list_probes(pod):
+            asked = probe.get("httpGet") or probe["tcpSocket"]
+            assert asked["port"] in [it["name"] for it in container["ports"]]
+            if pod.name in BACKENDS:
+                assert asked["path"] in answered
+
+
+def test_a_backend_is_asked_what_it_is_to_say(everything):
+    for name in BACKENDS:
+        probes = list_probes(find_pods(everything)[name])
+        paths = {kind: probe["httpGet"]["path"] for kind, probe, _ in probes}
+        assert paths["readinessProbe"].endswith("/health/ready")
+        assert paths["livenessProbe"] == paths["startupProbe"]
+        assert paths["livenessProbe"].endswith("/health/live")  # a backend without a model lives
+
+
+def test_what_answers_is_probed(everything):
+    for name in (*SERVICES, "kserve", "dask-scheduler"):
+        kinds = {kind for kind, *_ in list_probes(find_pods(everything)[name])}
+        assert kinds == {"startupProbe", "readinessProbe", "livenessProbe"}, name
+
+
+def test_a_backend_that_goes_has_time_to_end(everything):
+    serving = read_number("backend/Dockerfile", r'"--timeout-graceful-shutdown", "(\d+)"')
+    writing = read_number("backend/journal/recorder.py", r"\nCLOSE_SECONDS = ([\d.]+)")
+
+    for name in BACKENDS:
+        spec = find_pods(everything)[name].spec
+        pause = spec["containers"][0]["lifecycle"]["preStop"]["sleep"]["seconds"]
+        assert pause >= 10
+        assert spec["terminationGracePeriodSeconds"] > pause + serving + writing
+
+
+def test_an_upgrade_in_production_takes_no_pod_away_before_another_is_there(production):
+    for name in SERVICES:
+        strategy = find(production, "Deployment")[name]["spec"]["strategy"]
+        assert strategy["type"] == "RollingUpdate"
+        assert strategy["rollingUpdate"] == {"maxUnavailable": 0, "maxSurge": 1}
+
+
+def test_production_has_several_backends_and_keeps_all_but_one_of_them(production):
+    scaler = find(production, "HorizontalPodAutoscaler")["backend"]["spec"]
+    target = scaler["scaleTargetRef"]
+    deployment = find(production, target["kind"])[target["name"]]
+    budgets = find(production, "PodDisruptionBudget")
+
+    assert 2 <= scaler["minReplicas"] < scaler["maxReplicas"]
+    assert "replicas" not in deployment["spec"]  # or each `apply` would undo the autoscaler
+    assert find(production, "Deployment")["frontend"]["spec"]["replicas"] >= 2
+    for name in ("backend", "frontend"):
+        assert budgets[name]["spec"]["maxUnavailable"] == 1
+        assert budgets[name]["spec"]["unhealthyPodEvictionPolicy"] == "AlwaysAllow"
+
+
+def test_a_journal_in_sqlite_has_one_pod_at_most(small, production):
+    deployment = find(small, "Deployment")["backend"]["spec"]
+    journal = find(small, "PersistentVolumeClaim")["journal"]["spec"]
+
+    assert (deployment["replicas"], deployment["strategy"]) == (1, {"type": "Recreate"})
+    assert journal["accessModes"] == ["ReadWriteOnce"]
+    assert list_mounts(find_pods(small)["backend"], "journal") == [False]
+    assert not find(small, "HorizontalPodAutoscaler")
+    assert "journal" in list_secrets(find_pods(production)["backend"])
+    assert "journal" not in find(production, "PersistentVolumeClaim")
+
+
+def test_only_backends_and_trainers_have_the_models_and_only_trainers_write_them(everything):
+    mounts = {pod.name: list_mounts(pod, "models") for pod in list_pods(everything)}
+
+    assert {name for name, found in mounts.items() if found} == BACKENDS | TRAINERS
+    assert all(all(mounts[it]) for it in BACKENDS)
+    assert not any(any(mounts[it]) for it in TRAINERS)
+
+
+def test_what_several_nodes_mount_can_be_on_several(everything):
+    claims = find(everything, "PersistentVolumeClaim")
+
+    for name, claim in claims.items():
+        users = [pod for pod in list_pods(everything) if list_mounts(pod, name)]
+        assert users
+        if len(users) > 1:
+            assert claim["spec"]["accessModes"] == ["ReadWriteMany"]
+
+
+def test_every_claim_secret_and_configuration_is_made_or_documented(everything):
+    made = re.findall(r"kubectl create secret \w+ ([\w-]+)", PAGE)
+    configurations = [*find(everything, "ConfigMap"), "training"]  # the latter is optional
+    claims = find(everything, "PersistentVolumeClaim")
+
+    for pod in list_pods(everything):
+        assert set(list_secrets(pod)) <= set(made), pod.name
+        for volume in pod.volumes.values():
+            if "persistentVolumeClaim" in volume:
+                assert volume["persistentVolumeClaim"]["claimName"] in claims
+        for it in (it for container in pod.containers for it in container.get("envFrom", [])):
+            if "configMapRef" in it:
+                assert it["configMapRef"]["name"] in configurations
+                assert it["configMapRef"]["optional"]
+    for ingress in find(everything, "Ingress").values():
+        assert {it["secretName"] for it in ingress["spec"]["tls"]} <= set(made)
+
+
+def test_no_secret_is_in_the_repository(everything):
+    assert not find(everything, "Secret")
+
+
+def test_a_key_is_only_where_it_is_used(everything):
+    users = {}
+    for pod in list_pods(everything):
+        for secret in list_secrets(pod):
+            users.setdefault(secret, set()).add(pod.name)
+
+    assert users["model-signing-key"] == TRAINERS
+    assert users["model-public-key"] == BACKENDS
+    assert users["api-key"] == BACKENDS | TRAINERS | {"frontend"}
+
+
+def test_models_have_to_be_signed(everything):
+    for name in BACKENDS:
+        [container] = find_pods(everything)[name].spec["containers"]
+        assert {"name": "MODEL_TRUST", "value": "signed"} in container["env"]
+
+
+def test_every_setting_is_documented(everything):
+    text = "".join(path.read_text() for path in ROOT.glob("docs/**/*.md"))
+    documented = set(re.findall(r"^\| `([A-Z0-9_]+)`", text, re.MULTILINE))
+    containers = [container for pod in list_pods(everything) for container in pod.containers]
+    used = {it["name"] for container in containers for it in container.get("env", [])}
+    used |= {key for it in find(everything, "ConfigMap").values() for key in it["data"]}
+    used |= set(re.findall(r"(?:^|--from-literal=)([A-Z0-9_]+)=[^$]", PAGE, re.MULTILINE))
+
+    assert {"API_KEY", "JOURNAL_URL", "TARGET"} <= used
+    assert {it for it in used if not FOREIGN.fullmatch(it)} <= documented
+
+
+def test_only_frontend_ingress_and_prometheus_reach_the_backend(everything):
+    has_ingress = bool(find(everything, "Ingress"))
+
+    visitors = list_visitors(everything, "backend", 8002)
+
+    assert visitors == {"frontend", "prometheus"} | ({"ingress"} if has_ingress else set())
+
+
+def test_every_other_server_is_reached_by_who_needs_it(everything):
+    ingress = {"ingress"} if find(everything, "Ingress") else set()
+
+    assert list_visitors(everything, "frontend", 8001) == ingress
+    assert list_visitors(everything, "mlflow", 8003) == TRAINERS
+    assert list_visitors(everything, "kserve", 8002) == {"ingress"}
+    assert list_visitors(everything, "dask-scheduler", 8786) == TRAINERS | {"dask-worker"}
+    assert list_visitors(everything, "dask-worker", 40000) == {"dask-scheduler"}
+
+
+@pytest.mark.parametrize("port", [22, 8000, 8786])
+def test_no_other_port_of_the_services_is_open(everything, port):
+    for name in (*SERVICES, *TRAINERS, "kserve", "files"):
+        assert list_visitors(everything, name, port) == set()
+
+
+def test_pods_reach_names_databases_and_stores_and_nothing_else_outside(everything):
+    objects, pods = everything, find_pods(everything)
+    is_large = bool(find(everything, "Ingress"))
+
+    assert all(reaches(objects, pod, DNS, 53) for pod in pods.values())
+    for port, expected in ((5432, {"backend", "mlflow"}), (443, {"mlflow"}), (80, set())):
+        reached = {name for name, pod in pods.items() if reaches(objects, pod, INTERNET, port)}
+        assert reached == (expected if is_large else set()), port
+
+
+def test_a_readers_page_stays_with_one_frontend(everything):
+    service = find(everything, "Service")["frontend"]
+
+    assert service["spec"]["sessionAffinity"] == "ClientIP"
+    if find(everything, "Ingress"):
+        cookie = "traefik.ingress.kubernetes.io/service.sticky.cookie"
+        assert service["metadata"]["annotations"][cookie] == "true"
+        assert service["metadata"]["annotations"][f"{cookie}.secure"] == "true"
+
+
+def test_what_is_opened_has_tls_and_mlflow_is_not(production):
+    ingress = find(production, "Ingress")["iris-ml"]
+    hosts = {it["host"] for it in ingress["spec"]["rules"]}
+    paths = [path for it in ingress["spec"]["rules"] for path in it["http"]["paths"]]
+    entry = ingress["metadata"]["annotations"]["traefik.ingress.kubernetes.io/router.entrypoints"]
+
+    assert hosts == {host for it in ingress["spec"]["tls"] for host in it["hosts"]}
+    assert {it["backend"]["service"]["name"] for it in paths} == {"backend", "frontend"}
+    assert entry == "websecure"
+
+
+def test_trainings_do_not_overlap(everything):
+    cron = find(everything, "CronJob")["trainer"]["spec"]
+
+    assert cron["concurrencyPolicy"] == "Forbid"
+    for name in TRAINERS:
+        pod = find_pods(everything)[name]
+        affinity = pod.spec["affinity"]["podAntiAffinity"]
+        [term] = affinity["requiredDuringSchedulingIgnoredDuringExecution"]
+        assert term["topologyKey"] == "kubernetes.io/os"  # all nodes are one place
+        assert matches(term["labelSelector"], pod.labels)
+
+
+def test_job_and_cron_job_train_alike(everything):
+    first, nightly = (find_pods(everything)[it].spec for it in ("first-training", "trainer"))
+    job = find(everything, "Job")["first-training"]["spec"]
+    cron = find(everything, "CronJob")["trainer"]["spec"]["jobTemplate"]["spec"]
+
+    [starts], [repeats] = first["containers"], nightly["containers"]
+    assert starts == repeats | {"args": ["--first"]}
+    assert first | {"containers": []} == nightly | {"containers": []}
+    assert repeats["command"] == ["python3", "/app/metrics.py"]
+    assert job["podFailurePolicy"] == cron["podFailurePolicy"]
+
+
+def test_a_training_that_is_not_published_is_not_tried_again(everything):
+    worse = read_number("mlflow/commands.py", r"\nWORSE_THAN_LIVE = (\d+)")
+    job = find(everything, "CronJob")["trainer"]["spec"]["jobTemplate"]["spec"]
+    [container] = job["template"]["spec"]["containers"]
+    refusal = job["podFailurePolicy"]["rules"][0]
+
+    assert refusal["action"] == "FailJob"
+    assert refusal["onExitCodes"]["values"] == [worse]
+    assert refusal["onExitCodes"]["containerName"] == container["name"]
+
+
+def test_trainings_use_a_dask_cluster_that_is_there(everything):
+    pods = find_pods(everything)
+    address = find(everything, "ConfigMap")["dask"]["data"]["DASK_SCHEDULER_ADDRESS"]
+    services = find(everything, "Service")
+
+    assert address == "tcp://dask-scheduler:8786"
+    assert services["dask-scheduler"]["spec"]["ports"][0]["port"] == 8786
+    assert address in pods["dask-worker"].spec["containers"][0]["command"]
+    for name in TRAINERS:
+        sources = pods[name].spec["containers"][0]["envFrom"]
+        assert {"configMapRef": {"name": "dask", "optional": True}} in sources
+
+
+def test_scheduler_and_workers_start_as_in_compose(everything):
+    compose = yaml.safe_load((ROOT / "docker-compose.yaml").read_text())["services"]
+    pods = find_pods(everything)
+
+    for pod, service in (("dask-scheduler", "scheduler"), ("dask-worker", "worker")):
+        [container] = pods[pod].spec["containers"]
+        theirs = " ".join(compose[service]["command"]).replace("://scheduler", "://dask-scheduler")
+        assert theirs.strip().endswith(" ".join(container["command"]))
+        environment = {it["name"]: it["value"] for it in container["env"]}
+        assert environment == compose[service]["environment"]
+
+
+def test_kserve_runs_the_backends_container(everything):
+    service = find(everything, "InferenceService")["iris-ml"]
+    backend, predictor = (find_pods(everything)[it].spec for it in ("backend", "kserve"))
+    [ours], [theirs] = backend["containers"], predictor["containers"]
+
+    assert service["apiVersion"] == "serving.kserve.io/v1beta1"
+    assert service["spec"].keys() == {"predictor"}
+    assert theirs["name"] == "kserve-container"
+    assert [it["containerPort"] for it in theirs["ports"]] == [8002]
+    for key in ("image", "lifecycle", "securityContext"):
+        assert theirs[key] == ours[key]
+
+
+@pytest.mark.parametrize("version", ["1.36.0", "1.37.0"])
+def test_kserves_predictor_is_a_pod_with_fields_of_its_own(version):
+    [service] = find(render("kserve"), "InferenceService").values()
+    predictor = service["spec"]["predictor"]
+    [pod] = list_pods([service])
+
+    assert predictor.keys() - pod.spec.keys() <= KSERVE_FIELDS
+    metadata = {"name": "predictor"}
+    alone = {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": pod.spec}
+    assert kubernetes_validate.validate(alone, version, strict=True)
+
+
+def test_lint_refuses_what_kubernetes_would(tmp_path):
+    copy = shutil.copytree(FOLDER, tmp_path / "kubernetes")
+    for name, right, wrong in (
+        ("availability", "maxUnavailable: 1", "maxUnavailabel: 1"),
+        ("ingress", "kind: Ingress", "kind: Ingres"),
+        ("frontend", "replicas: 2", "replicas: two"),
+    ):
+        file = copy / f"overlays/production/{name}.yaml"
+        assert right in file.read_text()
+        file.write_text(file.read_text().replace(right, wrong))
+
+    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    command = [copy / "validate.sh"]
+    checked = subprocess.run(command, capture_output=True, text=True, env={"PATH": path})
+
+    assert checked.returncode == 1
+    for said in ("'maxUnavailabel' was unexpected", "kind Ingres ", "'two' is not of type"):
+        assert said in checked.stderr
+
+
+def test_the_page_lets_trainers_ask_the_backend_where_they_are_to(everything):
+    policies = list(yaml.safe_load_all(BLOCKS[0]))
+    for policy in policies:
+        kubernetes_validate.validate(policy, "1.37.0", strict=True)
+
+    visitors = list_visitors([*everything, *policies], "backend", 8002)
+
+    assert visitors - list_visitors(everything, "backend", 8002) == TRAINERS
+
+
+def test_prometheus_takes_what_the_page_gives_it(tmp_path):
+    config = yaml.safe_load(BLOCKS[1])
+    # Debian's Prometheus is built without it.
+    [discovery] = config["scrape_configs"][0].pop("kubernetes_sd_configs")
+    (tmp_path / "prometheus.yml").write_text(yaml.safe_dump(config))
+
+    command = [find_prometheus("promtool"), "check", "config", "--syntax-only"]
+    checked = subprocess.run([*command, tmp_path / "prometheus.yml"], capture_output=True)
+
+    assert checked.returncode == 0, checked.stderr
+    assert discovery == {"role": "pod", "namespaces": {"names": [NAMESPACE]}}
+
+
+def test_the_page_goes_back_to_an_older_model(everything):
+    template = find(everything, "CronJob")["trainer"]["spec"]["jobTemplate"]
+    job = template | {"apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": "go-back"}}
+    patch = re.search(r"kubectl patch --local .*?--patch='.*?'", PAGE, re.DOTALL)[0]
+
+    command = ["sh", "-c", patch]
+    changed = subprocess.run(command, input=json.dumps(job), capture_output=True, text=True)
+
+    assert changed.returncode == 0, changed.stderr
+    [container] = json.loads(changed.stdout)["spec"]["template"]["spec"]["containers"]
+    assert container["args"] == ["--republish", "2026_11_21_T20_44_20"]
+
+
+def test_every_folder_that_the_page_applies_is_there():
+    named = set(re.findall(r"-k deploy/kubernetes/([\w/]+)", PAGE))
+    folders = {it.parent.relative_to(FOLDER).as_posix() for it in FOLDER.glob("**/*.yaml")}
+
+    assert named == folders - {"base"}
