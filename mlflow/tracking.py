@@ -160,7 +160,18 @@ def _failing_as_unavailable() -> Iterator[None]:
     try:
         yield
     except Exception as error:  # a plug-in can raise anything, and no training is lost for it
-        raise TrackingUnavailable(f"MLflow failed half-way: {_first_line(error)}") from None
+        raise TrackingUnavailable(_describe_failure(error)) from None
+
+
+def _describe_failure(error: Exception) -> str:
+    """The server answers 500 without a word where the storage behind it fails."""
+    said = f"MLflow failed half-way: {_first_line(error)}"
+    if "/mlflow-artifacts/" not in str(error):
+        return said
+    return (
+        f"{said} Its server cannot keep files, and its log says why: see that "
+        "MLFLOW_ARTIFACTS_DESTINATION is there, in reach, and that its key may write."
+    )
 
 
 def _describe_refusal(uri: str, error: MlflowException) -> str:
