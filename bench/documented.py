@@ -1,4 +1,4 @@
-"""Runs benchmarks, prints what they print, and puts it where docs/performance.md shows it.
+"""Runs benchmarks, prints what they print, and puts it where the documentation shows it.
 
 python bench/documented.py serving anatomy "soak --minutes 10"
 """
@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 BENCH = Path(__file__).parent
-PAGE = BENCH.parent / "docs/performance.md"
+PAGES = ("performance.md", "scaling.md")
 
 
 def run(name: str, *options: str) -> str:
@@ -25,10 +25,11 @@ def run(name: str, *options: str) -> str:
 
 def document(name: str, text: str) -> None:
     """Between the comments that have the script's name; nothing where it failed."""
-    page = PAGE.read_text()
     section = re.compile(rf"(<!-- bench/{name}\.py -->\n).*?(<!-- end -->)", re.DOTALL)
-    if text and section.search(page):
-        PAGE.write_text(section.sub(lambda it: f"{it[1]}\n{text.strip()}\n\n{it[2]}", page))
+    for path in (BENCH.parent / "docs" / page for page in PAGES):
+        page = path.read_text()
+        if text and section.search(page):
+            path.write_text(section.sub(lambda it: f"{it[1]}\n{text.strip()}\n\n{it[2]}", page))
 
 
 if __name__ == "__main__":

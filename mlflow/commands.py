@@ -47,7 +47,8 @@ def _train(arguments: argparse.Namespace, services: Services) -> int:
     if arguments.with_feedback:
         dataset = _add_feedback(dataset, arguments)
     live = services.publisher.read_live_manifest()
-    training = train(dataset, live, Options(arguments.seed, arguments.budget))
+    options = Options(arguments.seed, arguments.budget, arguments.scheduler)
+    training = train(dataset, live, options)
     refused = training.is_worse and not arguments.force
     manifest = None if refused else describe(dataset, training.winner, training.record.models[0])
     deliver(training.record, manifest, services)

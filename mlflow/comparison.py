@@ -87,6 +87,20 @@ class Outcome(NamedTuple):
 Report = Callable[[Task, Score | Failure], None]
 
 
+class Means(NamedTuple):
+    """Who does the work, as `workers.run` does it, and how long, in monotonic time.
+
+    The first candidates, as many as are vital, have all the time they take.
+    """
+
+    run: Callable[..., Iterator[tuple[Any, Any]]] = run
+    deadline: float = float("inf")
+    vital: int = 1
+
+
+ALONE = Means()
+
+
 def split(dataset: Dataset, seed: int) -> list[Fold]:
     """The same repeated stratified folds for every candidate, equal rows kept together."""
     folds = RepeatedStratifiedKFold(n_splits=FOLDS, n_repeats=REPEATS, random_state=seed)
@@ -97,16 +111,12 @@ def compare(
     candidates: list[Candidate],
     setting: Setting,
     report: Report = lambda *_: None,
-    deadline: float = float("inf"),
-    vital: int = 1,
+    means: Means = ALONE,
 ) -> Outcome:
-    """Score each candidate on each fold; by the deadline, in monotonic time, as far as it got.
-
-    The first candidates, as many as are vital, have all the time they take.
-    """
+    """Score each candidate on each fold; by the deadline, as far as it got."""
     found: dict[Task, Score] = {}
     failures: dict[str, Failure] = {}
-    for task, outcome in _run(list_tasks(candidates, setting), setting, deadline, vital):
+    for task, outcome in _run(list_tasks(candidates, setting), setting, means):
         if isinstance(outcome, Failure):
             failures.setdefault(task.name, outcome)
         else:
@@ -162,16 +172,16 @@ def corrected_error(values: Array) -> float:
 
 
 def _run(
-    tasks: list[Task], setting: Setting, deadline: float, vital: int
+    tasks: list[Task], setting: Setting, means: Means
 ) -> Iterator[tuple[Task, Score | Failure]]:
-    if deadline == float("inf"):
-        yield from run(_score, tasks, setting)
+    if means.deadline == float("inf"):
+        yield from means.run(_score, tasks, setting)
         return
     order = list(dict.fromkeys(task.candidate for task in tasks))
     whole = sorted(tasks, key=lambda task: order.index(task.candidate))
-    end = vital * len(setting.folds)
-    yield from run(_score, whole[:end], setting)
-    yield from run(_score, whole[end:], setting, deadline)
+    end = means.vital * len(setting.folds)
+    yield from means.run(_score, whole[:end], setting)
+    yield from means.run(_score, whole[end:], setting, means.deadline)
 
 
 def _score(setting: Setting, task: Task) -> Score:

@@ -91,6 +91,7 @@ def _parse_arguments() -> argparse.Namespace:
     arguments.tracking_uri = environment.get("MLFLOW_TRACKING_URI", "http://localhost:8003")
     arguments.backend_url = environment.get("BACKEND_URL") or "http://backend:8002"
     arguments.api_key = environment.get("API_KEY", "").partition(",")[0].strip()
+    arguments.scheduler = environment.get("DASK_SCHEDULER_ADDRESS") or None
     arguments.ui_url = environment.get("MLFLOW_UI_URL", arguments.tracking_uri)
     return arguments
 

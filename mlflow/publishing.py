@@ -55,7 +55,7 @@ class Publisher:
             raise CannotRepublish(f"The manifest of {path.name} lacks keys, or is none.")
         if hashlib.sha256(pickled).hexdigest() != manifest["sha256"]:
             raise CannotRepublish(f"{path.name} is not the file its manifest describes.")
-        if self._key and not is_signed_by(self._key, manifest):
+        if self._key and not is_signed_by(self._key.public_key(), manifest):
             raise CannotRepublish(f"{path.name} is not signed with this key.")
         return self._write(pickled, {**manifest, "republished_from": version}, now)
 

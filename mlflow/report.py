@@ -28,6 +28,10 @@ def headline(dataset: Dataset, sample: Dataset) -> str:
     return "\n".join(lines)
 
 
+def count_workers(workers: int, cores: int) -> str:
+    return f"The cluster has {_count(workers, 'worker')} with {_count(cores, 'core')} in all."
+
+
 def account(addition: Addition) -> str:
     """What became of the labelled predictions, in one line."""
     added, left_out = addition.dataset.feedback_rows, addition.left_out

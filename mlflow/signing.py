@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from cryptography.hazmat.primitives.serialization import (
     Encoding,
     NoEncryption,
@@ -34,11 +34,11 @@ def sign(manifest: dict[str, Any], key: Ed25519PrivateKey) -> dict[str, str]:
     return {"algorithm": "ed25519", "value": value}
 
 
-def is_signed_by(key: Ed25519PrivateKey, manifest: dict[str, Any]) -> bool:
-    """Whether the manifest bears this key's signature."""
+def is_signed_by(key: Ed25519PublicKey, manifest: dict[str, Any]) -> bool:
+    """Whether the manifest bears the signature of this key's other half."""
     try:
         value = base64.b64decode(manifest["signature"]["value"], validate=True)
-        key.public_key().verify(value, _signed_bytes(manifest))
+        key.verify(value, _signed_bytes(manifest))
     except (InvalidSignature, ValueError, TypeError, KeyError):
         return False
     return True

@@ -4,11 +4,20 @@ import sys
 import time
 from typing import NamedTuple
 
-import joblib
-
 import report
 from candidates import Candidate, list_candidates
-from comparison import Outcome, Result, Setting, choose, compare, find_runner_up, list_tasks, split
+from cluster import hire
+from comparison import (
+    Means,
+    Outcome,
+    Result,
+    Setting,
+    choose,
+    compare,
+    find_runner_up,
+    list_tasks,
+    split,
+)
 from datasets import Dataset
 from errors import CommandFailed
 from evaluation import fit, search
@@ -27,10 +36,11 @@ class TrainingFailed(CommandFailed):
 
 
 class Options(NamedTuple):
-    """`budget` is in minutes and ends the comparison."""
+    """`budget` is in minutes and ends the comparison; `scheduler` is the address of a cluster's."""
 
     seed: int
     budget: float | None = None
+    scheduler: str | None = None
 
 
 class Training(NamedTuple):
@@ -51,14 +61,15 @@ def train(dataset: Dataset, live: dict[str, object] | None, options: Options) ->
     sample = dataset.sample(SEARCH_ROWS, options.seed)
     setting = Setting(sample, split(sample, options.seed), options.seed)
     print(report.headline(dataset, sample), flush=True)
-    outcome = _compare(candidates, rivals, setting, options.budget)
+    outcome, workers = _compare(candidates, rivals, setting, options)
     results = [result for result in outcome.results if result.candidate not in rivals]
     if not results:
         raise TrainingFailed(report.list_failures(outcome))
     winner = choose(results)
     print(report.tabulate(outcome, results, winner), flush=True)
     models = _fit(dataset, setting, [winner, *find_runner_up(results, winner)])
-    record = make_record(dataset, outcome, winner, models, options._asdict())
+    params = {"seed": options.seed, "budget": options.budget, "cluster_workers": workers}
+    record = make_record(dataset, outcome, winner, models, params)
     record.files |= draw(results, winner, explain(winner, setting))
     rival = [result for result in outcome.results if result.candidate in rivals]
     return Training(winner, record, any(is_worse(winner, result) for result in rival))
@@ -86,16 +97,23 @@ def _find_rival(
 
 
 def _compare(
-    candidates: list[Candidate], rivals: list[Candidate], setting: Setting, budget: float | None
-) -> Outcome:
-    """However short the budget, there is the simplest candidate, and the live model beside it."""
+    candidates: list[Candidate], rivals: list[Candidate], setting: Setting, options: Options
+) -> tuple[Outcome, int]:
+    """However short the budget, there is the simplest candidate, and the live model beside it.
+
+    Also, on how many workers of a cluster.
+    """
     everyone = [*rivals, *candidates]
-    progress = Progress(list_tasks(everyone, setting), joblib.cpu_count(), sys.stdout)
-    deadline = float("inf") if budget is None else time.monotonic() + 60 * budget
-    try:
-        return compare(everyone, setting, progress.report, deadline, vital=len(rivals) + 1)
-    finally:
-        progress.clear()
+    with hire(options.scheduler) as crew:
+        if crew.workers:
+            print(report.count_workers(crew.workers, crew.cores), flush=True)
+        progress = Progress(list_tasks(everyone, setting), crew.cores, sys.stdout)
+        minutes = options.budget or float("inf")
+        means = Means(crew.run, time.monotonic() + 60 * minutes, vital=len(rivals) + 1)
+        try:
+            return compare(everyone, setting, progress.report, means), crew.workers
+        finally:
+            progress.clear()
 
 
 class _Fit(NamedTuple):

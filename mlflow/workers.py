@@ -1,7 +1,9 @@
 """Runs independent tasks on all cores."""
 
 import multiprocessing
+import os
 import signal
+import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
@@ -57,6 +59,14 @@ def run(
         yield from _run_apart(function, waiting, setting, deadline)
 
 
+def attempt(function: Callable[[S, T], R], setting: S, task: T) -> R | Failure:
+    """What the function returns, or why it returns nothing."""
+    try:
+        return function(setting, task)
+    except Exception as error:  # an estimator can raise anything
+        return Failure(str(error).partition("\n")[0] or repr(error))
+
+
 def _run_apart(
     function: Callable[[S, T], R], tasks: list[T], setting: S, deadline: float
 ) -> Iterator[tuple[T, R | Failure]]:
@@ -96,11 +106,16 @@ def _prepare(function: Callable[..., Any], setting: Any) -> None:
     # their number changes the last digits.
     threadpool_limits(1)
     _prepared.append((function, setting))
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    """Where that is killed, or its processes would wait for tasks for ever."""
+    if parent := multiprocessing.parent_process():
+        parent.join()
+        os._exit(1)
 
 
 def _call(task: Any) -> Any:
     [(function, setting)] = _prepared
-    try:
-        return function(setting, task)
-    except Exception as error:  # an estimator can raise anything
-        return Failure(str(error).partition("\n")[0] or repr(error))
+    return attempt(function, setting, task)

@@ -1,4 +1,4 @@
-"""Adds to the backend's allow-list every name that a known good pickle needs to load.
+"""Adds to the allow-list every name that a known good pickle needs to load.
 
 Run it when scikit-learn is upgraded or the trainer has a new candidate, with each Python that is
 supported, as names differ between the libraries' versions; then read the difference:
@@ -18,6 +18,7 @@ from joblib.numpy_pickle import NumpyUnpickler
 from made_tables import TARGET, make_mixed
 
 FILE = ROOT / "backend/allow_list.txt"
+COPY = ROOT / "mlflow/allow_list.txt"  # of scoring.py, as no file is shared between services
 
 # In the trainer's own folder, as no import crosses into a service.
 DUMP_CANDIDATES = """
@@ -77,8 +78,9 @@ def main(folder: Path) -> None:
     pickles += [path.read_bytes() for path in dump_candidates(folder)]
     listed = {tuple(line.split()) for line in FILE.read_text().splitlines()}
     names = listed.union(*map(record, pickles))
-    FILE.write_text("".join(f"{module} {name}\n" for module, name in sorted(names)))
-    print(f"{len(names)} names, from {len(pickles)} pickles, in {FILE.relative_to(ROOT)}")
+    for path in (FILE, COPY):
+        path.write_text("".join(f"{module} {name}\n" for module, name in sorted(names)))
+        print(f"{len(names)} names, from {len(pickles)} pickles, in {path.relative_to(ROOT)}")
 
 
 if __name__ == "__main__":

@@ -1,9 +1,9 @@
-"""What the backend lets a pickle ask for, against the pickles there are."""
+"""What backend and scorer let a pickle ask for, against the pickles there are."""
 
 import subprocess
 import sys
 
-from allow_list import FILE, dump, dump_candidates, record
+from allow_list import COPY, FILE, dump, dump_candidates, record
 from documentation import ROOT
 from estimators import fit_all
 
@@ -26,14 +26,19 @@ def test_every_candidate_of_the_trainer_needs_only_what_is_allowed(tmp_path):
         assert record(path.read_bytes()) <= ALLOWED, path.name
 
 
+def test_the_trainer_scores_with_the_same_list():
+    assert COPY.read_text() == FILE.read_text()
+
+
 def test_the_usual_estimators_need_only_what_is_allowed():
     for name, estimator in fit_all():
         assert record(dump(estimator)) <= ALLOWED, name
 
 
-def test_the_backend_loads_them_all(tmp_path):
+def test_backend_and_scorer_load_them_all(tmp_path):
     for index, (_, estimator) in enumerate(fit_all()):
         (tmp_path / str(index)).write_bytes(dump(estimator))
 
     command = [sys.executable, "-W", "ignore", "-c", UNPICKLE, tmp_path]
-    subprocess.run(command, cwd=ROOT / "backend", check=True)
+    for service in ("backend", "mlflow"):
+        subprocess.run(command, cwd=ROOT / service, check=True)

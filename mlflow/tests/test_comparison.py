@@ -12,7 +12,16 @@ from conftest import find_candidate
 from processes import ROOT, environment
 from sklearn.naive_bayes import GaussianNB
 
-from comparison import Result, Setting, choose, compare, corrected_error, find_runner_up, p_value
+from comparison import (
+    Means,
+    Result,
+    Setting,
+    choose,
+    compare,
+    corrected_error,
+    find_runner_up,
+    p_value,
+)
 from comparison import split as split_rows
 from evaluation import Score
 
@@ -48,6 +57,14 @@ class Endless(GaussianNB):
 
     def fit(self, *_):
         time.sleep(3600)
+
+
+class Slow(GaussianNB):
+    """Takes five seconds."""
+
+    def fit(self, *_):
+        time.sleep(5)
+        return super().fit(*_)
 
 
 def result(name, log_losses):
@@ -132,7 +149,7 @@ def test_a_candidate_that_kills_its_process_is_left_out_alone(training):
 def test_a_budget_ends_the_search_and_leaves_no_process_behind(training):
     candidates = [find_candidate("GaussianNB"), candidate(Endless())]
 
-    outcome = compare(candidates, training.setting, deadline=time.monotonic() + 1)
+    outcome = compare(candidates, training.setting, means=Means(deadline=time.monotonic() + 1))
 
     assert [it.name for it in outcome.results] == ["GaussianNB"]
     assert "the budget ended after 0 of its 10 folds" in outcome.failures["Endless"].reason

@@ -1,0 +1,184 @@
+"""Scores a table of any size with a published model: a file or a folder, in parts, on all cores."""
+
+import argparse
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+from cluster import Crew, hire
+from errors import CommandFailed
+from jobs import Outcome, Output
+from ownership import become_owner
+from pace import Pace
+from parts import Job, Record, score
+from sources import Partition, open_source
+from verification import Verified, find_version, load, read_trust
+from workers import Failure
+from writers import require_writable
+
+# For each core: more are not known of at a time, nor more of their text held.
+PARTITIONS_AHEAD = 32
+BYTES_AHEAD = 64 * 1024**2
+
+SOME_ROWS_ARE_BAD = 3  # an exit code
+
+
+class ScoringFailed(CommandFailed):
+    """A part cannot be scored."""
+
+
+class Overlap(CommandFailed):
+    """What is read is what would be written."""
+
+
+class Scoring(NamedTuple):
+    """What is scored, by which process, and where it is shown."""
+
+    job: Job
+    output: Output
+    crew: Crew
+    pace: Pace
+
+
+def main() -> None:
+    arguments = _parse_arguments()
+    try:
+        if "DROP_ROOT" in os.environ:
+            become_owner(_find_folder(arguments.output))
+        sys.exit(_run(arguments))
+    except CommandFailed as error:
+        sys.exit(str(error))
+    except KeyboardInterrupt:
+        sys.exit("\nStopped. The same command goes on from here.")
+    except OSError as error:
+        sys.exit(f"{error}. Mend that, and the same command goes on from here.")
+
+
+def _run(arguments: argparse.Namespace) -> int:
+    """The exit code; raises CommandFailed or OSError."""
+    _require_apart(arguments.input, arguments.output)
+    output = Output(arguments.output)
+    model = _load(arguments, output)
+    source = open_source(arguments.input, model.features)
+    kind = output.ending or source.kind
+    job = Job(source, output.folder, kind, output.model, *model.summary)
+    job.make_inputs()
+    require_writable(source.schema, model.classes, kind)
+    identity = {"version": model.version, "sha256": model.sha256, "format": kind}
+    with output.begin({**identity, "files": source.identify()}):
+        print(f"Scoring {arguments.input} with model {model.version}.", flush=True)
+        done = output.read_state().get("done")
+        if done and output.path.exists():
+            output.clear()
+            return _account(Outcome(**done), output, "Scored already")
+        output.model.write_bytes(model.pickled)
+        with hire(os.environ.get("DASK_SCHEDULER_ADDRESS")) as crew:
+            if crew.workers:
+                print(f"Workers of the cluster: {crew.workers}.", flush=True)
+            scoring = Scoring(job, output, crew, Pace(source.size, sys.stdout))
+            return _score(scoring)
+
+
+def _score(scoring: Scoring) -> int:
+    job, output, pace = scoring.job, scoring.output, scoring.pace
+    identity = job.source.identify()
+    try:
+        records = dict(sorted(_score_parts(scoring)))
+    finally:
+        pace.clear()
+    if job.source.identify() != identity:
+        raise ScoringFailed("The input has changed while it was scored. Remove OUT and score anew.")
+    rate = f"{pace.rows_per_second:,.0f} rows a second"
+    return _account(output.finish(records, job.format, job.schema), output, f"Scored, {rate}")
+
+
+def _score_parts(scoring: Scoring) -> Iterator[tuple[str, Record]]:
+    """Those of an earlier run too, in any order; raises ScoringFailed."""
+    for wave in _gather(scoring.job.source.list_partitions(), scoring.crew.cores):
+        todo = []
+        for partition in wave:
+            if record := scoring.output.find_record(partition.name, scoring.job.format):
+                scoring.pace.skip(partition.size)
+                yield partition.name, record
+            else:
+                todo.append(partition)
+        if todo:
+            yield from _score_wave(scoring, todo)
+
+
+def _gather(partitions: Iterator[Partition], cores: int) -> Iterator[list[Partition]]:
+    wave, held = [], 0
+    for partition in partitions:
+        wave.append(partition)
+        held += len(partition.piece or b"")
+        if len(wave) >= PARTITIONS_AHEAD * cores or held >= BYTES_AHEAD * cores:
+            yield wave
+            wave, held = [], 0
+    yield wave
+
+
+def _score_wave(scoring: Scoring, wave: list[Partition]) -> Iterator[tuple[str, Record]]:
+    for partition, outcome in scoring.crew.run(score, wave, scoring.job):
+        if isinstance(outcome, Failure):
+            said = f"Part of {partition.path} cannot be scored: {outcome.reason.rstrip('.')}"
+            raise ScoringFailed(f"{said}. Mend that, and the same command goes on from here.")
+        scoring.pace.report(partition.size, outcome.rows, outcome.bad)
+        yield partition.name, outcome
+
+
+def _account(outcome: Outcome, output: Output, said: str) -> int:
+    good = outcome.rows - outcome.bad
+    print(f"{said}: {good:,} of {outcome.rows:,} rows are in {output.path}.")
+    if not outcome.bad:
+        return 0
+    print(f"{outcome.bad:,} bad rows are not, and {output.bad} says why.")
+    return SOME_ROWS_ARE_BAD
+
+
+def _load(arguments: argparse.Namespace, output: Output) -> Verified:
+    """By default the newest, or the one that has begun what is gone on with."""
+    environment = os.environ
+    trust = read_trust(
+        environment.get("MODEL_TRUST") or "auto",
+        Path(environment.get("MODEL_PUBLIC_KEY", "/keys/model_public_key.pem")),
+        Path(environment.get("MODEL_SIGNING_KEY", "/keys/model_signing_key.pem")),
+    )
+    directory = Path(environment.get("MODELS_DIR", "/models"))
+    wanted = arguments.version or output.read_state().get("version")
+    model = load(directory, find_version(directory, wanted), trust)
+    if model.remark:
+        print(model.remark, file=sys.stderr)
+    return model
+
+
+def _find_folder(path: Path) -> Path:
+    """The one that is there and is written to."""
+    return path if path.is_dir() else path.parent
+
+
+def _require_apart(source: Path, output: Path) -> None:
+    """Raises Overlap."""
+    read, written = source.resolve(), output.resolve()
+    if read == written or (written.is_relative_to(read) and read.is_dir()):
+        raise Overlap(f"OUT is {source}, or lies in it. Name another OUT.")
+
+
+def _parse_arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("input", metavar="IN", type=Path, help="CSV, gzip of CSV or Parquet")
+    parser.add_argument(
+        "output",
+        metavar="OUT",
+        type=Path,
+        help="a file where it ends in .csv or .parquet, else a folder of a file for each part",
+    )
+    parser.add_argument("--version", help="of the model; by default the newest")
+    arguments = parser.parse_args()
+    arguments.output = arguments.output.absolute()
+    return arguments
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,268 @@
+import json
+import os
+import shutil
+import signal
+import sys
+import time
+from contextlib import ExitStack, contextmanager
+from functools import partial
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+from conftest import find_candidate
+from processes import ROOT, find_free_port, running, train, wait_until
+from test_comparison import Deadly, Slow, candidate
+
+from cluster import close, connect, hire, run
+from comparison import Means, Setting, compare
+
+NAMES = ("GaussianNB", "LinearDiscriminantAnalysis", "LogisticRegression")
+HERE = os.pathsep.join(map(str, (ROOT / "mlflow", ROOT / "mlflow/tests", ROOT / "tests")))
+DASK = str(Path(sys.executable).with_name("dask"))
+OPTIONS = ["--host", "127.0.0.1", "--no-dashboard"]
+
+
+class Cluster:
+    """A scheduler and workers with one core each, as processes of this machine."""
+
+    def __init__(self, folder, stack):
+        self.folder = folder
+        self.workers = []
+        self._stack = stack
+
+    def start_scheduler(self):
+        file = self.folder / "scheduler.json"
+        command = [DASK, "scheduler", *OPTIONS, "--port", "0", "--scheduler-file", str(file)]
+        self.scheduler = self._start(command, HERE)
+        wait_until(file.exists)
+        self.address = json.loads(file.read_text())["address"]
+
+    def start_worker(self, path=HERE, nanny="--no-nanny"):
+        command = [DASK, "worker", self.address, *OPTIONS, "--nworkers", "1", "--nthreads", "1"]
+        self.workers.append(self._start([*command, nanny], path))
+
+    def _start(self, command, path):
+        output = self._stack.enter_context((self.folder / "log").open("a"))
+        settings = {"PYTHONPATH": path, "DASK_DISTRIBUTED__SCHEDULER__ALLOWED_FAILURES": 1}
+        settings["DASK_TEMPORARY_DIRECTORY"] = self.folder
+        return self._stack.enter_context(running(command, "mlflow", output, **settings))
+
+
+@pytest.fixture
+def cluster(tmp_path):
+    with ExitStack() as stack:
+        cluster = Cluster(tmp_path, stack)
+        cluster.start_scheduler()
+        yield cluster
+
+
+@pytest.fixture(scope="module")
+def search(training):
+    """Candidates, a setting of three folds, and what comes of it on this machine."""
+    candidates = [find_candidate(name) for name in NAMES]
+    setting = Setting(training.dataset, training.setting.folds[:3], 0)
+    return SimpleNamespace(
+        candidates=candidates, setting=setting, numbers=read(compare(candidates, setting))
+    )
+
+
+def read(outcome):
+    """The numbers that a choice is made by."""
+    return {
+        it.name: [(score.metrics, score.params) for score in it.scores] for it in outcome.results
+    }
+
+
+@contextmanager
+def client_of(cluster, workers):
+    """Once so many workers have joined."""
+    client = connect(cluster.address)
+    try:
+        client.wait_for_workers(workers, timeout=30)
+        yield client
+    finally:
+        close(client)
+
+
+def kill(process):
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait()
+
+
+def once(action):
+    """A report that acts at the first task that is done."""
+    seen = []
+
+    def report(*_):
+        if not seen:
+            action()
+        seen.append(1)
+
+    return report, seen
+
+
+def test_a_cluster_finds_the_same_numbers_to_the_last_digit(cluster, search):
+    cluster.start_worker()
+    cluster.start_worker()
+
+    with client_of(cluster, 2) as client:
+        outcome = compare(search.candidates, search.setting, means=Means(partial(run, client)))
+
+    assert read(outcome) == search.numbers
+    assert [it.name for it in outcome.results] == list(NAMES)
+
+
+def test_a_search_outlives_the_only_worker_that_had_its_data(cluster, search, capsys):
+    cluster.start_worker()
+
+    def replace_worker():
+        kill(cluster.workers[0])
+        cluster.start_worker()
+
+    report, done = once(replace_worker)
+    with client_of(cluster, 1) as client:
+        means = Means(partial(run, client))
+        outcome = compare(search.candidates, search.setting, report, means)
+
+    assert read(outcome) == search.numbers
+    assert len(done) == 9
+    assert capsys.readouterr().err == ""
+
+
+def test_without_the_scheduler_this_machine_finishes_what_is_left(cluster, search, capsys):
+    cluster.start_worker()
+
+    report, done = once(lambda: kill(cluster.scheduler))
+    with client_of(cluster, 1) as client:
+        means = Means(partial(run, client), time.monotonic() + 600)  # two rounds
+        outcome = compare(search.candidates, search.setting, report, means)
+
+    assert read(outcome) == search.numbers
+    assert len(done) == 9
+    said = capsys.readouterr().err
+    assert said.startswith("The cluster is lost: its scheduler is gone or does not answer.")
+    assert said.count("\n") == 1
+
+
+def test_a_scheduler_that_hangs_is_given_up(cluster, search, capsys, monkeypatch):
+    cluster.start_worker()
+
+    report, done = once(lambda: os.kill(cluster.scheduler.pid, signal.SIGSTOP))
+    with client_of(cluster, 1) as client:
+        for name in ("SECONDS_OF_SILENCE", "SECONDS_TO_ANSWER"):
+            monkeypatch.setattr(f"cluster.{name}", 1)
+        outcome = compare(search.candidates, search.setting, report, Means(partial(run, client)))
+    os.kill(cluster.scheduler.pid, signal.SIGCONT)
+
+    assert read(outcome) == search.numbers
+    assert len(done) == 9
+    assert "does not answer" in capsys.readouterr().err
+
+
+def test_without_workers_this_machine_finishes_what_is_left(cluster, search, capsys, monkeypatch):
+    monkeypatch.setattr("cluster.SECONDS_WITHOUT_WORKERS", 1)
+    cluster.start_worker()
+
+    report, done = once(lambda: kill(cluster.workers[0]))
+    with client_of(cluster, 1) as client:
+        means = Means(partial(run, client))
+        outcome = compare(search.candidates, search.setting, report, means)
+
+    assert read(outcome) == search.numbers
+    assert len(done) == 9
+    assert "no workers any more" in capsys.readouterr().err
+
+
+def test_a_candidate_that_kills_its_workers_is_left_out_alone(cluster, search):
+    cluster.start_worker(nanny="--nanny")
+    candidates = [candidate(Deadly()), search.candidates[0]]
+
+    with client_of(cluster, 1) as client:
+        outcome = compare(candidates, search.setting, means=Means(partial(run, client)))
+
+    assert read(outcome) == {NAMES[0]: search.numbers[NAMES[0]]}
+    assert "its workers died" in outcome.failures["Deadly"].reason
+
+
+def test_a_budget_ends_a_search_on_a_cluster(cluster, search):
+    cluster.start_worker()
+    candidates = [search.candidates[0], candidate(Slow())]
+
+    with client_of(cluster, 1) as client:
+        compare(candidates[:1], search.setting, means=Means(partial(run, client)))  # it imports
+        deadline = time.monotonic() + 1
+        outcome = compare(candidates, search.setting, means=Means(partial(run, client), deadline))
+
+    assert time.monotonic() < deadline + 5
+    assert [it.name for it in outcome.results] == [NAMES[0]]
+    assert "the budget ended" in outcome.failures["Slow"].reason
+
+
+def test_an_address_without_a_scheduler_says_so_and_leaves_the_work_here(capsys):
+    address = f"tcp://127.0.0.1:{find_free_port()}"
+
+    with hire(address) as crew:
+        assert crew.workers == 0
+
+    said = capsys.readouterr().err
+    assert said.startswith(f"The cluster at {address} is not used: no scheduler answers there.")
+    assert said.count("\n") == 1
+
+
+def test_a_scheduler_without_workers_is_not_used(cluster, capsys, monkeypatch):
+    monkeypatch.setattr("cluster.SECONDS_TO_JOIN", 0.5)
+
+    assert connect(cluster.address) is None
+    assert "it has no workers" in capsys.readouterr().err
+
+
+def lack_code(folder):
+    return folder
+
+
+def change_code(folder):
+    for path in (ROOT / "mlflow").glob("*.py"):
+        shutil.copy(path, folder)
+    (folder / "evaluation.py").write_text("# Another one.\n")
+    return folder
+
+
+def change_version(folder):
+    described = folder / "scikit_learn-0.1.dist-info/METADATA"
+    described.parent.mkdir()
+    described.write_text("Metadata-Version: 2.1\nName: scikit-learn\nVersion: 0.1\n")
+    return f"{folder}{os.pathsep}{HERE}"
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        (lack_code, "its workers lack the trainer's code (ModuleNotFoundError"),
+        (change_code, "its workers have other code than the trainer"),
+        (change_version, "its workers have scikit-learn 0.1, and the trainer"),
+    ],
+)
+def test_workers_that_are_not_the_trainers_are_refused(cluster, tmp_path, capsys, change, reason):
+    (tmp_path / "other").mkdir()
+    cluster.start_worker(change(tmp_path / "other"))
+
+    assert connect(cluster.address) is None
+    assert reason in capsys.readouterr().err
+
+
+def test_the_command_compares_on_the_cluster_and_says_so(cluster, tmp_path):
+    cluster.start_worker()
+    for name in ("models", "runs"):
+        (tmp_path / name).mkdir()
+
+    done = train(
+        tmp_path / "models",
+        tmp_path / "runs",
+        *("--budget", "0.01"),
+        DASK_SCHEDULER_ADDRESS=cluster.address,
+    )
+
+    assert done.returncode == 0, done.stderr
+    assert "The cluster has 1 worker with 1 core in all." in done.stdout
+    assert "Published" in done.stdout

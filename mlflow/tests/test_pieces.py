@@ -1,0 +1,87 @@
+import csv
+import io
+import random
+
+import pytest
+
+from pieces import EndlessRow, cut, read_first_row
+
+CONTENTS = [
+    "1,2\n3,4\n5,6\n",
+    "1,2\r\n3,4\r\n5,6",
+    "1,2\r3,4\r5,6\r",
+    '1,"a\nb"\n"c,\nd",2\n3,4\n',
+    '"a""b\n",1\n"""",2\n"",3\n',
+    '5" pipe,1\nwidth 3",2\n"4""\n",3\n',
+    "\n\n1,2\n\n3,4\n\n",
+    'é,"ü\nø"\n漢,字\n',
+]
+CELLS = ["", "1.5", "a", 'he said "no"', "two\nlines", "a,b", '"', "\r\n", "ß", '""', 'x"']
+
+
+def read(text):
+    return list(csv.reader(io.StringIO(text, newline="")))
+
+
+@pytest.fixture
+def cut_by(monkeypatch):
+    def cut_text(text, size, delimiter=","):
+        monkeypatch.setattr("pieces.PIECE_BYTES", size)
+        return list(cut(io.BytesIO(text.encode()), delimiter))
+
+    return cut_text
+
+
+def expect_whole_rows(pieces, text):
+    assert b"".join(it.content for it in pieces).decode() == text
+    assert [row for it in pieces for row in read(it.content.decode())] == read(text)
+    for piece in pieces:
+        assert text.encode()[piece.start :].startswith(piece.content)
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 5, 64])
+@pytest.mark.parametrize("text", CONTENTS)
+def test_pieces_are_whole_rows(text, size, cut_by):
+    expect_whole_rows(cut_by(text, size), text)
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_pieces_of_whatever_cells_are_whole_rows(seed, cut_by):
+    dice, written = random.Random(seed), io.StringIO()
+    for _ in range(50):
+        csv.writer(written).writerow(dice.choices(CELLS, k=3))
+    text = written.getvalue()
+
+    pieces = cut_by(text, dice.randint(1, 40))
+
+    assert len(pieces) > 5
+    expect_whole_rows(pieces, text)
+
+
+def test_quotes_follow_the_delimiter_there_is(cut_by):
+    pieces = cut_by('1;"a\nb"\n2;c\n', 7, delimiter=";")
+
+    assert [it.content for it in pieces] == [b'1;"a\nb"\n', b"2;c\n"]
+
+
+def test_a_quote_that_is_never_closed_is_named(cut_by, monkeypatch):
+    monkeypatch.setattr("pieces.MAX_ROW_BYTES", 100)
+
+    with pytest.raises(EndlessRow, match=r"begins at byte 4 .* quote in it is never closed"):
+        cut_by('1,2\n3,"4\n' + "5,6\n" * 100, 20)
+
+
+@pytest.mark.parametrize(
+    ("text", "header"),
+    [
+        ("a,b\n1,2\n", "a,b\n"),
+        ("a,b\r\n1,2\r\n", "a,b\r\n"),
+        ("a,b\r1,2\r", "a,b\r"),
+        ('"a\nb",c\n1,2\n', '"a\nb",c\n'),
+        ("\n\na,b\n1,2\n", "\n\na,b\n"),
+        ("a,b", "a,b"),
+        ("", ""),
+    ],
+)
+def test_the_first_row_is_found(text, header):
+    assert read_first_row(io.BytesIO(text.encode()), ",") == header.encode()

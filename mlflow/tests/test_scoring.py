@@ -1,0 +1,348 @@
+"""The command, its files, and what happens to them when it is killed."""
+
+import csv
+import gzip
+import json
+import os
+import resource
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import joblib
+import numpy as np
+import pandas as pd
+import pyarrow.parquet as pq
+import pytest
+from processes import ROOT, environment, list_processes, running, train, wait_until
+from test_cluster import cluster  # noqa: F401  # a fixture
+
+from jobs import Output
+
+NAMES = ["sepal_length", "sepal_width", "petal_length", "petal_width"]
+COMMAND = [sys.executable, str(ROOT / "mlflow/scoring.py")]
+FILES = 24
+
+
+@pytest.fixture
+def score(published):
+    def run(*arguments, **options):
+        variables = {"MODELS_DIR": published.models_dir, **options.pop("variables", {})}
+        return subprocess.run(
+            [*COMMAND, *map(str, arguments)],
+            env=environment(**variables),
+            capture_output=True,
+            text=True,
+            timeout=240,
+            **options,
+        )
+
+    return run
+
+
+def draw(rows, seed=0):
+    X = np.random.default_rng(seed).uniform([4, 2, 1, 0], [8, 4, 7, 2.5], (rows, 4)).round(1)
+    return pd.DataFrame(X, columns=NAMES)
+
+
+TABLE = draw(500).assign(id=[f"row {it}" for it in range(500)])
+
+
+@pytest.fixture
+def table(tmp_path):
+    """A small CSV file with a column of its own."""
+    path = tmp_path / "in.csv"
+    TABLE.to_csv(path, index=False)
+    return path
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """As many partitions as files."""
+    path = tmp_path_factory.mktemp("many")
+    for it in range(FILES):
+        draw(20_000, seed=it).to_parquet(path / f"{it:02}.parquet")
+    return path
+
+
+@pytest.fixture(scope="module")
+def whole(folder, published, tmp_path_factory):
+    """What a run that nothing disturbs makes of the folder."""
+    out = tmp_path_factory.mktemp("whole") / "out"
+    command = [*COMMAND, str(folder), str(out)]
+    variables = environment(MODELS_DIR=published.models_dir)
+    subprocess.run(command, env=variables, check=True, capture_output=True)
+    return read_files(out)
+
+
+def read_files(out):
+    return {path.name: path.read_bytes() for path in out.iterdir() if path.name[0] not in "._"}
+
+
+def probabilities_of(published, frame):
+    estimator = joblib.load(max(published.models_dir.glob("*.pkl")))
+    return estimator.predict_proba(frame[NAMES]), list(estimator.classes_)
+
+
+def test_a_file_is_scored_into_a_file(score, published, table, tmp_path):
+    done = score(table, tmp_path / "out.csv")
+
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith(f"Scoring {tmp_path}/in.csv with model 20")
+    assert f"500 of 500 rows are in {tmp_path}/out.csv." in done.stdout
+    assert "rows a second" in done.stdout
+    scored = pd.read_csv(tmp_path / "out.csv")
+    expected, classes = probabilities_of(published, TABLE)
+    found = scored[[f"probability_{it}" for it in classes]].to_numpy()
+    assert found == pytest.approx(expected, abs=1e-12)
+    assert scored["prediction_class"].tolist() == [classes[it] for it in expected.argmax(axis=1)]
+    assert scored["id"].tolist() == TABLE["id"].tolist()
+    assert sorted(it.name for it in tmp_path.iterdir()) == ["in.csv", "out.csv"]
+
+
+def test_a_folder_is_scored_into_a_folder(whole):
+    assert sorted(whole) == [f"part-{it:06}.parquet" for it in range(FILES)]
+
+
+def test_parts_are_joined_in_the_order_of_the_rows(score, folder, tmp_path):
+    done = score(folder, tmp_path / "out.parquet")
+
+    assert done.returncode == 0, done.stderr
+    joined = pq.read_table(tmp_path / "out.parquet")
+    rows = pd.concat([pd.read_parquet(it) for it in sorted(folder.iterdir())])
+    assert np.array_equal(joined.select(NAMES).to_pandas().to_numpy(), rows.to_numpy())
+    assert joined.schema.field("prediction_class").type.value_type == "string"
+    assert list(tmp_path.iterdir()) == [tmp_path / "out.parquet"]
+
+
+def test_bad_rows_are_beside_with_their_numbers_and_reasons(score, tmp_path):
+    source = tmp_path / "many"
+    source.mkdir()
+    for name in ("a", "b"):
+        with gzip.open(source / f"{name}.csv.gz", "wt") as file:
+            file.write(f"{','.join(NAMES)}\n5.1,3.5,1.4,0.2\n{name},3.5,1.4,0.2\n5.1,3.5,1.4\n")
+
+    done = score(source, tmp_path / "out")
+
+    assert done.returncode == 3, done.stderr
+    assert f"4 bad rows are not, and {tmp_path}/out/_bad.csv says why." in done.stdout
+    with (tmp_path / "out/_bad.csv").open(newline="") as file:
+        bad = list(csv.DictReader(file))
+    assert [(it["file"], it["row"], it["column"]) for it in bad] == [
+        (f"{source}/{name}.csv.gz", row, column)
+        for name in ("a", "b")
+        for row, column in (("2", "sepal_length"), ("3", ""))
+    ]
+    assert bad[0]["reason"] == "sepal_length must be a number."
+
+
+def test_rows_are_numbered_through_the_parts_of_a_file(score, tmp_path):
+    frame = draw(900_000)
+    frame.loc[899_990, "petal_width"] = None
+    frame.to_csv(tmp_path / "in.csv", index=False)
+
+    done = score(tmp_path / "in.csv", tmp_path / "out.csv")
+
+    assert done.returncode == 3, done.stderr
+    bad = pd.read_csv(tmp_path / "out.csv.bad.csv")
+    assert bad["row"].tolist() == [899_991]
+    assert len(pd.read_csv(tmp_path / "out.csv")) == 899_999
+
+
+@pytest.fixture
+def start(folder, published):
+    """Scores the folder, and does not wait."""
+
+    def start_into(out, **variables):
+        command = [*COMMAND, str(folder), str(out)]
+        variables = {"MODELS_DIR": published.models_dir, **variables}
+        return running(command, ".", subprocess.DEVNULL, **variables)
+
+    return start_into
+
+
+def test_after_a_kill_the_same_command_makes_the_same_files(start, score, folder, whole, tmp_path):
+    out = tmp_path / "out"
+    with start(out) as process:
+        wait_until(lambda: len(list(out.glob("part-*"))) >= 3)
+        workers = [pid for pid, _ in list_processes(process.pid)]
+        process.kill()
+        process.wait()
+        wait_until(lambda: not any(is_alive(pid) for pid in workers))
+    before = read_files(out)
+    assert 3 <= len(before) < FILES
+    kept = min(before)
+    written = (out / kept).stat().st_mtime_ns
+
+    done = score(folder, out)
+
+    assert done.returncode == 0, done.stderr
+    assert read_files(out) == whole
+    assert (out / kept).stat().st_mtime_ns == written
+    assert sorted(it.name for it in out.iterdir() if it.name[0] in "._") == ["_job.json"]
+
+
+def is_alive(pid):
+    try:
+        status = Path(f"/proc/{pid}/stat").read_text()
+    except OSError:
+        return False
+    return status.rpartition(")")[2].split()[0] != "Z"
+
+
+def test_a_worker_that_is_killed_changes_nothing(start, whole, tmp_path):
+    out = tmp_path / "out"
+    with start(out) as process:
+        wait_until(lambda: list(out.glob("part-*")))
+        newest = max(pid for pid, _ in list_processes(process.pid))
+        os.kill(newest, signal.SIGKILL)
+        assert process.wait(120) == 0
+
+    assert read_files(out) == whole
+
+
+def test_a_full_disk_leaves_nothing_half_written(score, folder, whole, tmp_path):
+    out = tmp_path / "out"
+
+    def limit():
+        resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
+
+    done = score(folder, out, preexec_fn=limit)
+
+    assert done.returncode == 1
+    assert "File too large" in done.stderr
+    assert "Mend that, and the same command goes on from here." in done.stderr
+    assert read_files(out) == {}
+    assert score(folder, out).returncode == 0
+    assert read_files(out) == whole
+
+
+def test_what_is_done_is_not_done_again(score, folder, tmp_path):
+    out = tmp_path / "out"
+    assert score(folder, out).returncode == 0
+    before = {path: path.stat().st_mtime_ns for path in out.iterdir()}
+
+    again = score(folder, out)
+
+    assert again.returncode == 0
+    assert "Scored already: 480,000 of 480,000 rows" in again.stdout
+    assert {path: path.stat().st_mtime_ns for path in out.iterdir()} == before
+
+
+def test_another_input_does_not_go_on_with_what_was_begun(score, table, tmp_path):
+    assert score(table, tmp_path / "out").returncode == 0
+    TABLE.assign(id="").to_csv(table, index=False)
+
+    done = score(table, tmp_path / "out")
+
+    assert done.returncode == 1
+    assert "was begun with another input. Name another OUT, or remove" in done.stderr
+
+
+def test_a_newer_model_does_not_end_what_an_older_began(score, table, tmp_path, published):
+    models = shutil.copytree(published.models_dir, tmp_path / "models")
+    first = min(models.glob("*.pkl")).stem.removeprefix("model_")
+    assert score(table, tmp_path / "out").returncode == 0
+    assert train(models, tmp_path, "--republish", first).returncode == 0
+    newest = max(models.glob("*.pkl")).stem.removeprefix("model_")
+    variables = {"MODELS_DIR": models}
+
+    same = score(table, tmp_path / "out", variables=variables)
+    new = score(table, tmp_path / "new", variables=variables)
+    mixed = score(table, tmp_path / "out", "--version", newest, variables=variables)
+
+    assert f"with model {first}" in same.stdout
+    assert f"with model {newest}" in new.stdout
+    assert mixed.returncode == 1
+    assert f"was begun as version {first}, and this is version {newest}" in mixed.stderr
+
+
+def test_two_do_not_write_the_same(score, table, tmp_path):
+    with Output(tmp_path / "out").begin({}):
+        done = score(table, tmp_path / "out")
+
+    assert done.returncode == 1
+    assert "Another scoring writes" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["nowhere.csv", "out.csv"], "There is no file nowhere.csv"),
+        (["in.csv", "in.csv"], "OUT is in.csv, or lies in it"),
+        ([".", "out.csv"], "OUT is ., or lies in it"),
+        (["in.csv", "nowhere/out.csv"], "cannot be written: No such file or directory"),
+        (["in.csv", "in.csv/out"], "cannot be written: Not a directory"),
+        (["in.csv", "full"], "holds other files"),
+        (["in.csv", "there.csv"], "is there already. Remove it, or name another OUT"),
+        (["in.csv", "out", "--version", "1"], "There is no version 1"),
+        (["other.csv", "out"], "needs the columns petal_width, which are not there"),
+        (["answered.csv", "out"], "prediction_class is a column of the answer"),
+    ],
+)
+def test_what_cannot_be_done_is_said_and_leaves_nothing(score, table, tmp_path, arguments, said):
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full/other").touch()
+    (tmp_path / "there.csv").touch()
+    TABLE.drop(columns="petal_width").to_csv(table.with_name("other.csv"))
+    TABLE.assign(prediction_class="").to_csv(table.with_name("answered.csv"))
+    before = set(tmp_path.rglob("*"))
+
+    done = score(*arguments, cwd=tmp_path)
+
+    assert done.returncode == 1
+    assert said in done.stderr
+    assert "Traceback" not in done.stderr
+    assert set(tmp_path.rglob("*")) == before
+
+
+def test_only_verified_models_score(score, table, tmp_path, published):
+    models = shutil.copytree(published.models_dir, tmp_path / "models")
+    [path] = models.glob("*.json")
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"sha256": "0" * 64}))
+
+    done = score(table, tmp_path / "out", variables={"MODELS_DIR": models})
+
+    assert done.returncode == 1
+    assert "is refused. Its SHA-256 is not the one in its manifest." in done.stderr
+    assert not (tmp_path / "out").exists()
+
+
+def test_without_its_cluster_the_command_says_so_and_scores_here(score, table, tmp_path):
+    variables = {"DASK_SCHEDULER_ADDRESS": "tcp://127.0.0.1:9"}
+
+    done = score(table, tmp_path / "out", variables=variables)
+
+    assert done.returncode == 0, done.stderr
+    assert "The cluster at tcp://127.0.0.1:9 is not used" in done.stderr
+
+
+@pytest.fixture
+def two_workers(cluster):  # noqa: F811  # that fixture
+    for _ in range(2):
+        cluster.start_worker()
+    return cluster
+
+
+def test_a_cluster_makes_the_same_files(score, folder, whole, two_workers, tmp_path):
+    variables = {"DASK_SCHEDULER_ADDRESS": two_workers.address}
+
+    done = score(folder, tmp_path / "out", variables=variables)
+
+    assert done.returncode == 0, done.stderr
+    assert "Workers of the cluster: " in done.stdout
+    assert done.stderr == ""
+    assert read_files(tmp_path / "out") == whole
+
+
+@pytest.mark.parametrize("lost", ["worker", "scheduler"])
+def test_what_a_cluster_loses_is_scored_all_the_same(lost, start, whole, two_workers, tmp_path):
+    out = tmp_path / "out"
+    with start(out, DASK_SCHEDULER_ADDRESS=two_workers.address) as process:
+        wait_until(lambda: len(list(out.glob("part-*"))) >= 2)
+        (two_workers.scheduler if lost == "scheduler" else two_workers.workers[0]).kill()
+        assert process.wait(180) == 0
+
+    assert read_files(out) == whole

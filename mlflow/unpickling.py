@@ -1,0 +1,62 @@
+"""Unpickles published models, and nothing that is not on the allow-list."""
+
+import io
+import pickle
+from functools import cache
+from pathlib import Path
+from types import BuiltinFunctionType, FunctionType
+from typing import Any
+
+from joblib.numpy_pickle import NumpyArrayWrapper, NumpyUnpickler
+
+# Every pickle since protocol 2 begins with it; no compressed file does.
+PROTOCOL = b"\x80"
+
+
+class NotAllowed(Exception):
+    """The pickle asks for what no classifier needs; the message says what."""
+
+
+def unpickle(pickled: bytes) -> Any:
+    """Raises NotAllowed before anything that is not on the list is imported; and anything else."""
+    if not pickled.startswith(PROTOCOL):
+        raise NotAllowed("it is no pickle, or a compressed one")
+    return AllowListUnpickler(io.BytesIO(pickled)).load()
+
+
+@cache
+def read_allow_list() -> frozenset[tuple[str, str]]:
+    """Pairs of module and name, the same that the backend allows; tests/allow_list.py writes it."""
+    lines = Path(__file__).with_name("allow_list.txt").read_text().splitlines()
+    return frozenset((module, name) for module, name in map(str.split, lines))
+
+
+class AllowListUnpickler(NumpyUnpickler):  # type: ignore[misc]
+    """Loads what joblib.dump wrote from exactly the allowed names."""
+
+    dispatch = NumpyUnpickler.dispatch.copy()
+
+    def __init__(self, file: io.BytesIO) -> None:
+        super().__init__("", file, ensure_native_byte_order=True)
+
+    def find_class(self, module: str, name: str) -> Any:
+        if (module, name) not in read_allow_list():
+            raise NotAllowed(f"it needs {module}.{name}, which is not on the allow-list")
+        return super().find_class(module, name)
+
+    def load_build(self) -> None:
+        # State is for instances: on a class it would change every other model too.
+        if isinstance(self.stack[-2], (type, FunctionType, BuiltinFunctionType)):
+            raise NotAllowed("it changes a class")
+        pickle._Unpickler.load_build(self)  # type: ignore[attr-defined]
+        wrapper = self.stack[-1]
+        if isinstance(wrapper, NumpyArrayWrapper):
+            self.stack[-1] = self._read_array(wrapper)
+
+    def _read_array(self, wrapper: NumpyArrayWrapper) -> Any:
+        if not wrapper.dtype.hasobject:
+            return wrapper.read(self, self.ensure_native_byte_order)
+        # An array of objects is a pickle within the pickle; joblib reads it without our rules.
+        return AllowListUnpickler(self.file_handle).load()
+
+    dispatch[pickle.BUILD[0]] = load_build

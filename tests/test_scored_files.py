@@ -1,0 +1,63 @@
+"""scoring.py says of a file what the backend says of the same rows."""
+
+import subprocess
+import sys
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+import requests
+from made_tables import TARGET, make_binary, make_many_classes, make_mixed, make_unicode
+from processes import ROOT, environment, find_free_port, running_backend, train, wait_until
+from pyarrow import csv
+
+READ = {
+    make_mixed: pd.read_parquet,
+    make_binary: pd.read_csv,
+    make_many_classes: lambda path: pd.read_csv(path, sep=";", decimal=","),
+    make_unicode: lambda path: pd.read_csv(path, encoding="latin-1"),
+}
+TYPES = {"csv": "text/csv", "parquet": "application/vnd.apache.parquet"}
+
+
+def read(path):
+    return pq.read_table(path) if path.suffix == ".parquet" else csv.read_csv(path)
+
+
+def ask(url, path):
+    headers = {"Content-Type": TYPES[path.suffix[1:]]}
+    answer = requests.post(f"{url}/predict/batch", path.read_bytes(), headers=headers, timeout=60)
+    assert answer.ok, answer.text
+    body = pa.BufferReader(answer.content)
+    return pq.read_table(body) if path.suffix == ".parquet" else csv.read_csv(body)
+
+
+@pytest.mark.parametrize("make", READ, ids=lambda make: make.__name__.removeprefix("make_"))
+def test_a_scored_file_is_as_the_backend_answers_it(make, tmp_path):
+    table = make(tmp_path)
+    rows = READ[make](table).drop(columns=TARGET)
+    models = tmp_path / "models"
+    models.mkdir()
+    done = train(models, tmp_path, "--data", table, "--target", TARGET, "--budget", "0.1")
+    assert done.returncode == 0, done.stderr
+    rows.to_csv(tmp_path / "rows.csv", index=False)
+    rows.to_parquet(tmp_path / "rows.parquet", index=False)
+
+    with running_backend(models, find_free_port()) as url:
+        wait_until(lambda: requests.get(f"{url}/health/ready", timeout=5).ok)
+        for kind in TYPES:
+            source, out = tmp_path / f"rows.{kind}", tmp_path / f"out.{kind}"
+            command = [sys.executable, ROOT / "mlflow/scoring.py", source, out]
+            subprocess.run(command, env=environment(MODELS_DIR=models), check=True)
+            expect_the_same(read(out), ask(url, source))
+
+
+def expect_the_same(scored, answered):
+    assert scored.num_rows == answered.num_rows > 0
+    for name in answered.column_names:
+        found, expected = (it[name].cast(pa.string()).to_pylist() for it in (scored, answered))
+        if name.startswith("probability_"):
+            assert scored[name].to_numpy() == pytest.approx(answered[name].to_numpy(), abs=1e-12)
+        else:
+            assert found == expected
