@@ -4,14 +4,39 @@ import ast
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from textwrap import dedent
+from typing import NamedTuple
 
 ROOT = Path(__file__).parent.parent
+FENCE = re.compile(r"^( *)```(\w*)\n(.*?)^\1```$", re.DOTALL | re.MULTILINE)
+RUNNABLE = ("bash", "python", "javascript", "r")
+
+
+class Block(NamedTuple):
+    """What a page lets a reader run, and what it shows of the answer."""
+
+    language: str
+    code: str
+    shown: str
+
+
+def read_blocks(name: str) -> list[Block]:
+    """A page's blocks that can be run, in order, each with what is shown right below it."""
+    blocks: list[Block] = []
+    page, end = (ROOT / name).read_text(), 0
+    for fence in FENCE.finditer(page):
+        _, language, text = fence.groups()
+        if language in RUNNABLE:
+            blocks.append(Block(language, dedent(text).strip(), ""))
+            end = fence.end()
+        elif not language and blocks and not page[end : fence.start()].strip():
+            blocks[-1] = blocks[-1]._replace(shown=text)
+    return blocks
 
 
 def read_commands(name: str) -> list[str]:
     """The commands in a page's bash blocks, in order."""
-    blocks = re.findall(r"^```bash\n(.*?)^```", (ROOT / name).read_text(), re.DOTALL | re.MULTILINE)
-    return [block.strip() for block in blocks]
+    return [block.code for block in read_blocks(name) if block.language == "bash"]
 
 
 def find_command(name: str, start: str) -> str:

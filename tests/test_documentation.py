@@ -20,6 +20,8 @@ RUN_BY = {
     "curl": "tests/test_local.py",
     "docker exec": "tests/e2e/test_stack.py",  # plain, with --data, with --republish
     "cd ": "tests/test_local.py",
+    "docker compose exec": "tests/e2e/test_stack.py",
+    "docker compose up": "tests/e2e/test_stack.py",
 }
 
 
@@ -39,6 +41,9 @@ def settings():
         variables |= set(re.findall(r"environ(?:ment)?\.get\(\s*\"([A-Z_]+)\"", text))
     for name in ("docker-compose.yaml", "Procfile", "mlflow/start.sh"):
         variables |= set(re.findall(r"\$\{([A-Z_]+):-", (ROOT / name).read_text()))
+    # Passed on as they are, where they are set.
+    compose = (ROOT / "docker-compose.yaml").read_text()
+    variables |= set(re.findall(r"^      ([A-Z][A-Z0-9_]+):$", compose, re.MULTILINE))
     backend = (ROOT / "backend/settings.py").read_text()
     variables |= {name.upper() for name in re.findall(r"^    (\w+): .* = ", backend, re.MULTILINE)}
     return variables - {"DROP_ROOT"}  # the image's own

@@ -1,0 +1,115 @@
+"""Follows a page of the documentation: runs what it shows, in a clone of its own."""
+
+import os
+import re
+import shutil
+import subprocess
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import requests
+from documentation import ROOT, Block
+from processes import environment, find_free_port, running, wait_until
+
+# What each page needs is there after those before it.
+PAGES = [
+    "docs/tutorial.md",
+    "docs/how-to/own-table.md",
+    "docs/how-to/score-files.md",
+    "docs/how-to/go-back.md",
+    "docs/how-to/sign.md",
+    "docs/how-to/retrain.md",
+    "docs/how-to/monitor.md",
+]
+PORTS = {"FRONTEND_PORT": "8001", "BACKEND_PORT": "8002", "MLFLOW_PORT": "8003"}
+CHANGES = re.compile(r"make |harvest\.py|feedback|^rm ")
+SECONDS = 20  # a model goes live, and what was told is in the journal, a moment later
+
+
+@dataclass
+class Stack:
+    """`make local` in a copy of the working tree, with files and ports to itself."""
+
+    folder: Path
+    ports: Mapping[str, int]  # by those of the documentation
+    processes: ExitStack = field(default_factory=ExitStack)
+    started: bool = False
+
+    def start(self) -> None:
+        if not self.started:
+            self.started = True
+            self.processes.enter_context(running(["make", "local"], str(self.folder)))
+            wait_until(self._is_ready, seconds=180)
+
+    def follow(self, block: Block) -> None:
+        """Run it, and see that it says what the page shows; what only asks may ask again."""
+        if block.code == "make local":
+            self.start()
+            return
+        said: list[str] = []
+
+        def is_as_shown() -> bool:
+            said.append(run(move(block.code, self.ports), self.folder))
+            return says(said[-1], block.shown)
+
+        if CHANGES.search(block.code):
+            assert is_as_shown(), f"{block.code}\n{said[-1]}"
+            return
+        wait_until(is_as_shown, SECONDS)
+
+    def _is_ready(self) -> bool:
+        return requests.get(f"http://localhost:{self.ports['8002']}/health/ready", timeout=5).ok
+
+
+def move(command: str, ports: Mapping[str, int]) -> str:
+    """The same with the ports that there are here."""
+    return re.sub(r"(?<=localhost:)\d{4}\b", lambda port: str(ports[port[0]]), command)
+
+
+def run(command: str, folder: Path) -> str:
+    done = subprocess.run(
+        ["bash", "-euo", "pipefail", "-c", command],
+        cwd=folder,
+        env=environment(),
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+    )
+    assert done.returncode == 0, f"{command}\n{done.stdout}"
+    return done.stdout
+
+
+def says(output: str, shown: str) -> bool:
+    """Whether the lines that are shown come in the output, in that order; … is anything."""
+    lines = iter(output.splitlines())
+    for expected in filter(str.strip, shown.splitlines()):
+        pattern = ".*".join(map(re.escape, expected.strip().split("…")))
+        if not any(re.fullmatch(pattern, line.strip()) for line in lines):
+            return False
+    return True
+
+
+@contextmanager
+def made_stack(folder: Path) -> Iterator[Stack]:
+    """Not started yet."""
+    _copy_tree(folder)
+    ports = {name: find_free_port() for name in PORTS}
+    settings = {**ports, "COMPOSE_PROJECT_NAME": f"iris-ml-guides-{os.getpid()}"}
+    (folder / ".env").write_text("".join(f"{name}={it}\n" for name, it in settings.items()))
+    stack = Stack(folder, {PORTS[name]: port for name, port in ports.items()})
+    with stack.processes:
+        yield stack
+
+
+def _copy_tree(clone: Path) -> None:
+    """What a fresh clone of the working tree holds, with the environment that is there."""
+    git = ["git", "-c", f"safe.directory={ROOT}", "ls-files", "-coz", "--exclude-standard"]
+    listed = subprocess.run(git, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    for name in filter(None, listed.split("\0")):
+        if (ROOT / name).exists():
+            (clone / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(ROOT / name, clone / name)
+    (clone / ".venv").symlink_to(ROOT / ".venv")
+    os.utime(clone / "requirements-dev.txt", (0, 0))  # or make would install it anew

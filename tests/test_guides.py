@@ -1,0 +1,88 @@
+"""The tutorial and the guides can be followed: each block is run, and says what it shows."""
+
+import subprocess
+import sys
+import tempfile
+
+import pytest
+import requests
+from documentation import read_blocks
+from guides import PAGES, made_stack, move, run, says
+from made_tables import make_penguins
+from processes import environment, find_free_port, running_backend, wait_until
+from servers import find_node, find_r
+from test_open_inference import TRITON
+
+CALLS = [*read_blocks("docs/how-to/call.md"), *read_blocks("docs/api.md")]
+
+
+@pytest.fixture(scope="module")
+def stack(tmp_path_factory):
+    with made_stack(tmp_path_factory.mktemp("guides")) as it:
+        make_penguins(it.folder / "data")
+        yield it
+
+
+@pytest.fixture(scope="module")
+def ports(published):
+    """Those of a backend that has the built-in table's model."""
+    port = find_free_port()
+    with running_backend(published.models_dir, port) as url:
+        wait_until(lambda: requests.get(f"{url}/health/ready", timeout=5).ok)
+        yield {"8002": port}
+
+
+@pytest.fixture(scope="module")
+def python_of_triton():
+    """An interpreter that has the client, and nothing of ours."""
+    with tempfile.TemporaryDirectory() as folder:
+        subprocess.run([sys.executable, "-m", "venv", folder], check=True)
+        pip = [f"{folder}/bin/pip", "install", "--quiet", "--disable-pip-version-check"]
+        subprocess.run([*pip, "--no-compile", TRITON], check=True)
+        yield f"{folder}/bin/python"
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_a_page_can_be_followed(page, stack):
+    if page != "docs/tutorial.md":  # which begins before there is a stack
+        stack.start()
+
+    for block in read_blocks(page):
+        stack.follow(block)
+
+
+@pytest.mark.parametrize("block", CALLS, ids=lambda block: block.language)
+def test_an_example_of_a_call_works_as_it_comes(block, ports, tmp_path, request):
+    code = move(block.code, ports)
+    if block.language == "bash":
+        assert says(run(code, tmp_path), block.shown)
+        return
+    command = interpret(block, request)
+    done = subprocess.run(
+        command, input=code, cwd=tmp_path, env=environment(), capture_output=True, text=True
+    )
+
+    assert done.returncode == 0, done.stderr
+    assert says(done.stdout, block.shown), done.stdout
+
+
+def interpret(block, request):
+    """What runs a block from its standard input."""
+    if block.language == "javascript":
+        return [find_node(), "--input-type=module"]
+    if block.language == "r":
+        return [find_r(), "-"]
+    if "tritonclient" in block.code:
+        return [request.getfixturevalue("python_of_triton"), "-"]
+    return [sys.executable, "-"]
+
+
+def test_there_is_an_example_for_each_language():
+    assert {block.language for block in CALLS} == {"bash", "python", "r", "javascript"}
+    assert sum("tritonclient" in block.code for block in CALLS) == 2
+
+
+def test_an_output_that_is_not_as_shown_is_found():
+    assert says("a 1 b\nc\nd\n", "a … b\n…\nd")
+    assert not says("d\na 1 b\n", "a … b\nd")
+    assert not says("a 1 b\n", "a 1")
