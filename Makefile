@@ -22,6 +22,10 @@ local: $(VENV)/installed ## Start the stack without Docker; Ctrl-C stops it
 	@./doctor ports
 	@PATH="$(BIN):$$PATH" honcho start
 
+.PHONY: doctor
+doctor: ## Look whether this machine has what the stack needs, and say what to do
+	@./doctor
+
 .PHONY: train
 train: ## Train, log and publish a model in the running stack; ARGS="--data data/table.csv --target label"
 	@if [ -n "$$(docker compose ps --quiet --status running mlflow 2>/dev/null)" ]; then \
@@ -39,6 +43,22 @@ export BACKEND_URL="$${BACKEND_URL:-http://localhost:$${BACKEND_PORT:-8002}}"
 exec python mlflow/metrics.py $(ARGS)
 endef
 export TRAIN
+
+.PHONY: score
+score: ## Score a file or a folder with a published model; ARGS="data/table.csv scored/table.csv"
+	@if [ -n "$$(docker compose ps --quiet --status running mlflow 2>/dev/null)" ]; then \
+	  docker compose exec -T mlflow python3 /app/scoring.py $(ARGS); \
+	else \
+	  $(MAKE) --silent $(VENV)/installed && \
+	  PATH="$(BIN):$$PATH" honcho run sh -c "$$SCORE"; \
+	fi
+
+define SCORE
+export MODELS_DIR="$$(realpath "$${MODELS_DIR:-models}")"
+export MODEL_PUBLIC_KEY="$${MODEL_PUBLIC_KEY:-keys/public/model_public_key.pem}"
+exec python mlflow/scoring.py $(ARGS)
+endef
+export SCORE
 
 .PHONY: keys
 keys: ## Make the pair of keys that models are signed with
@@ -70,6 +90,8 @@ bench: $(VENV)/installed ## Measure serving, the page, trainings, and what a cha
 	$(BIN)/python bench/training_quality.py
 	$(BIN)/python bench/training_speed.py
 	$(BIN)/python bench/going_live.py
+	$(BIN)/python bench/documented.py cluster
+	$(BIN)/python bench/documented.py "scoring --rows 50_000_000"
 	$(BIN)/python bench/documented.py "soak --minutes 10"
 	$(BIN)/python bench/documented.py fuzz
 
@@ -84,11 +106,18 @@ lint: $(VENV)/installed ## Check style, types, Dockerfiles, workflows and Compos
 	@for service in $(SERVICES); do \
 	  echo "mypy $$service" && (cd $$service && $(BIN)/mypy --config-file ../pyproject.toml .) || exit 1; \
 	done
+	$(BIN)/mypy --config-file pyproject.toml deploy/azure/apps.py
 	$(BIN)/hadolint $(SERVICES:%=%/Dockerfile) $(wildcard deploy/*/Dockerfile)
-	$(BIN)/shellcheck doctor .ci/run $(wildcard */*.sh deploy/*/*.sh)
+	$(BIN)/shellcheck doctor .ci/run $(wildcard */*.sh .github/*.sh deploy/*/*.sh)
 	$(BIN)/check-jsonschema --builtin-schema vendor.compose-spec docker-compose.yaml
 	$(BIN)/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
+	$(BIN)/check-jsonschema --builtin-schema vendor.dependabot .github/dependabot.yml
 	$(BIN)/zizmor --offline --quiet .github
+	PATH="$(BIN):$$PATH" deploy/kubernetes/validate.sh
+
+.PHONY: docs
+docs: $(VENV)/installed ## Build the documentation's site into site/; the first time needs npm
+	$(BIN)/mkdocs build --strict
 
 .PHONY: format
 format: $(VENV)/installed ## Format the code
@@ -111,6 +140,26 @@ lock: $(VENV)/installed ## Lock the dependencies with hashes; ARGS=--upgrade for
 	$(LOCK) $(ARGS) --group azure --constraint backend/requirements.txt \
 	  --output-file mlflow/requirements-azure.txt
 
+.PHONY: images
+images: ## Build the three images for others; with PUSH=1 and IMAGES=registry/name push them
+	deploy/images.sh build
+
+.PHONY: publish
+publish: ## Give what was pushed for amd64 and arm64 its common names; IMAGES=registry/name
+	deploy/images.sh publish
+
+.PHONY: release
+release: ## Make the GitHub release of a tag, with its section of the changelog; TAG=v1.2.3
+	.github/release.sh publish "$$TAG"
+
+.PHONY: azure
+azure: ## Deploy published images to Azure, once deploy/azure/setup.sh was run there; TAG=1.2.3
+	deploy/azure/deploy.sh
+
+.PHONY: azure-check
+azure-check: $(VENV)/installed ## Check what the scripts ask of Azure by its own command line, without a cloud
+	deploy/azure/check.sh
+
 .PHONY: down
 down: ## Stop the stack in Docker; models and runs stay
 	docker compose --profile '*' down --remove-orphans
@@ -118,7 +167,7 @@ down: ## Stop the stack in Docker; models and runs stay
 .PHONY: clean
 clean: ## Remove what was built; models, runs and journal stay
 	@if docker info >/dev/null 2>&1; then docker compose --profile '*' down --rmi local --remove-orphans; fi
-	rm -rf $(VENV) .peers .mypy_cache .ruff_cache .pytest_cache */.mypy_cache */.pytest_cache
+	rm -rf $(VENV) .peers .azure-cli site .docs_cache .mypy_cache .ruff_cache .pytest_cache */.mypy_cache */.pytest_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(VENV)/installed: requirements-dev.txt

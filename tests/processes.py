@@ -103,7 +103,7 @@ def list_processes(parent: int) -> list[tuple[int, str]]:
 def running_backend(models_dir: Path, port: int, **settings: object) -> Iterator[str]:
     """The address of a real backend, once it lives; without a journal unless one is set."""
     command = [sys.executable, "-m", "uvicorn", "main:app", "--port", str(port)]
-    command += ["--http", "connections:Connection", "--no-server-header"]
+    command += ["--http", "connections:Connection", "--ws", "none", "--no-server-header"]
     url = f"http://127.0.0.1:{port}"
     with running(command, "backend", **{"MODELS_DIR": models_dir, "JOURNAL": "off"} | settings):
         wait_until(lambda: requests.get(f"{url}/health/live", timeout=5).ok)
@@ -123,7 +123,11 @@ def running_frontend(backend_url: str) -> Iterator[str]:
 
 @contextmanager
 def running_mlflow(
-    models_dir: Path, runs_dir: Path, options: Sequence[str] = (), **settings: object
+    models_dir: Path,
+    runs_dir: Path,
+    options: Sequence[str] = (),
+    output: IO[str] | None = None,
+    **settings: object,
 ) -> Iterator[str]:
     """The address of a real tracking server, once it answers."""
     port = find_free_port()
@@ -136,7 +140,8 @@ def running_mlflow(
         "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
         **settings,
     }
-    with running(["sh", "start.sh", "--port", str(port), *options], "mlflow", **variables):
+    command = ["sh", "start.sh", "--port", str(port), *options]
+    with running(command, "mlflow", output, **variables):
         wait_until(lambda: requests.get(f"{url}/health", timeout=5).ok)
         yield url
 

@@ -197,6 +197,21 @@ def find_prometheus(name: str = "prometheus") -> str:
     return shutil.which(name) or name
 
 
+def find_node() -> str:
+    """Debian's Node.js, installed where there is none."""
+    if not shutil.which("node"):
+        _install("nodejs")
+    return shutil.which("node") or "node"
+
+
+def find_r() -> str:
+    """Debian's Rscript with httr2, installed where one of them is missing."""
+    rscript = shutil.which("Rscript")
+    if not rscript or subprocess.run([rscript, "-e", "library(httr2)"]).returncode:
+        _install("r-cran-httr2")
+    return shutil.which("Rscript") or "Rscript"
+
+
 def _install(package: str) -> None:
     root = [] if os.geteuid() == 0 else ["sudo"]
     quiet = ["apt-get", "-qq", "-o", "DPkg::Lock::Timeout=300"]

@@ -38,8 +38,11 @@ OWNER = os.geteuid() or 12345
 
 @pytest.fixture(scope="module")
 def clone(tmp_path_factory):
+    return make_clone(tmp_path_factory.mktemp("e2e") / "clone")
+
+
+def make_clone(clone):
     """What a fresh clone of the working tree holds."""
-    clone = tmp_path_factory.mktemp("e2e") / "clone"
     git = ["git", "-c", f"safe.directory={ROOT}"]  # whoever owns it
     command = [*git, "ls-files", "--cached", "--others", "--exclude-standard", "-z"]
     listed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
@@ -381,6 +384,8 @@ def test_behind_caddy_no_service_has_a_port_of_its_own(clone):
         ("caddy", {"DOMAIN": "iris.example"}, "API_KEY"),
         ("mlflow-auth", {"MLFLOW_ADMIN_PASSWORD": "long enough"}, "MLFLOW_FLASK_SERVER_SECRET_KEY"),
         ("mlflow-auth", {"MLFLOW_FLASK_SERVER_SECRET_KEY": "key"}, "MLFLOW_ADMIN_PASSWORD"),
+        ("postgresql", {"POSTGRES_MLFLOW_PASSWORD": "a"}, "POSTGRES_JOURNAL_PASSWORD"),
+        ("postgresql", {"POSTGRES_JOURNAL_PASSWORD": "a"}, "POSTGRES_MLFLOW_PASSWORD"),
     ],
 )
 def test_what_opens_the_stack_asks_for_its_secrets(clone, folder, given, missing):
@@ -411,9 +416,21 @@ def test_a_killed_container_comes_back_by_itself(stack, service):
 
     wait_until(lambda: inspect(stack, service)["RestartCount"] == 1)
     wait_until(lambda: inspect(stack, service)["State"]["Health"]["Status"] == "healthy", 60)
-    wait_until(lambda: predict(stack)["prediction_class"] == "setosa")
+    wait_until(lambda: predict(stack).get("prediction_class") == "setosa")
     assert published(stack) == models
     assert trainings(stack) == runs
+
+
+def test_a_stopped_backend_has_written_all_it_has_answered(stack):
+    asked = [predict(stack)["prediction_id"] for _ in range(20)]
+
+    compose(stack, "stop", "backend", "mlflow")
+
+    logs = compose(stack, "logs", "--no-log-prefix", "--tail", "40", "backend", "mlflow")
+    assert logs.count("Application shutdown complete") == 2  # of both, which were asked to end
+    compose(stack, "start", "backend", "mlflow")
+    labels = [{"prediction_id": it, "label": "setosa"} for it in asked]
+    wait_until(lambda: requests.post(f"{stack.backend}/feedback", json=labels).ok)
 
 
 def test_started_again_it_goes_on_with_what_was_there(stack):
@@ -491,3 +508,182 @@ def test_prometheus_scrapes_the_backend_with_the_first_of_its_keys(stack):
     model = requests.get(f"{stack.backend}/models/live", headers=key).json()
     assert live["metric"]["version"] == model["version"]
     assert inspect(stack, "prometheus")["HostConfig"]["ReadonlyRootfs"]
+
+
+def test_a_training_runs_on_the_cluster_that_the_trainer_alone_reaches(stack):
+    # Both, for what takes the stack down.
+    stack.variables["COMPOSE_PROFILES"] = "cluster,monitoring"
+    compose(stack, "up", "--detach", "--build", "--wait", "scheduler", "worker")
+    logs = ["logs", "--no-log-prefix", "scheduler"]
+    wait_until(lambda: compose(stack, *logs).count("Register worker") == 2)
+    name, before = stack.variables["MLFLOW_CONTAINER"], live_version(stack)
+    command = find_command("docs/scaling.md", "docker exec -e DASK_SCHEDULER_ADDRESS")
+
+    done = run(stack, "sh", "-c", command.replace(" mlflow ", f" {name} "))
+
+    assert done.returncode == 0, done.stderr
+    assert "The cluster has 2 workers with 2 cores in all." in done.stdout
+    assert "The cluster" not in done.stderr
+    wait_until(lambda: live_version(stack) > before)
+    host = inspect(stack, "scheduler")["HostConfig"]
+    assert host["ReadonlyRootfs"]
+    assert not host["PortBindings"]
+    assert list_networks(stack, "scheduler") == {"cluster"}
+    connect = "import socket; socket.create_connection(('scheduler', 8786), 5)"
+    asked = ["docker", "compose", "exec", "-T", "backend", "python3", "-c", connect]
+    assert "gaierror" in run(stack, *asked).stderr
+
+
+@pytest.fixture(scope="module")
+def on_postgresql(tmp_path_factory):
+    """A stack of its own with deploy/postgresql, from nothing, with its first model live."""
+    ports = {f"{name.upper()}_PORT": find_free_port() for name in SERVICES}
+    passwords = [f"{name}'s p@ss:w/rd $HOME {os.urandom(8).hex()}" for name in ("one", "other")]
+    variables = {
+        **ports,
+        "COMPOSE_PROJECT_NAME": f"iris-ml-e2e-postgresql-{os.getpid()}",
+        "MLFLOW_CONTAINER": f"mlflow-e2e-postgresql-{os.getpid()}",
+        "COMPOSE_FILE": "docker-compose.yaml:deploy/postgresql/compose.yaml",
+        "POSTGRES_MLFLOW_PASSWORD": passwords[0],
+        "POSTGRES_JOURNAL_PASSWORD": passwords[1],
+    }
+    urls = {name: f"http://localhost:{ports[f'{name.upper()}_PORT']}" for name in SERVICES}
+    clone = make_clone(tmp_path_factory.mktemp("postgresql") / "clone")
+    stack = SimpleNamespace(clone=clone, variables=variables, passwords=passwords, **urls)
+    try:
+        compose(stack, "up", "--detach", "--build", "--wait", "backend", "mlflow")
+        wait_until(lambda: live_version(stack), seconds=300)
+        yield stack
+    finally:
+        compose(stack, "down", "--volumes", "--rmi", "local")
+
+
+def ask_database(stack, name, query):
+    """The first value of its answer, as text."""
+    command = ["exec", "-T", "postgresql", "psql", "--tuples-only", "--no-align", name, "-c", query]
+    return compose(stack, *command).strip()
+
+
+def count_written(stack):
+    return int(ask_database(stack, "journal", "SELECT count(*) FROM predictions"))
+
+
+def test_on_postgresql_runs_and_journal_are_in_databases_of_their_own(on_postgresql):
+    stack = on_postgresql
+    wait_until(lambda: len(trainings(stack)) == 1)
+    before = count_written(stack)
+
+    predict(stack)
+
+    wait_until(lambda: count_written(stack) == before + 1)
+    assert int(ask_database(stack, "mlflow", "SELECT count(*) FROM runs")) > len(trainings(stack))
+    assert not list(stack.clone.glob("mlflow/mlruns/*.db*"))
+    asked = "from pathlib import Path; print(list(Path('/journal').iterdir()))"
+    assert compose(stack, "exec", "-T", "backend", "python3", "-c", asked) == "[]\n"
+
+
+def test_postgresql_lets_in_each_service_to_its_own_database_only(on_postgresql):
+    connect = "import psycopg; psycopg.connect('postgresql://{}@postgresql/{}'); print('in')"
+
+    def try_in(service, user, database):
+        command = ["docker", "compose", "exec", "-T", service, "python3", "-c"]
+        return run(on_postgresql, *command, connect.format(user, database))
+
+    assert try_in("backend", "journal", "journal").stdout == "in\n"
+    assert try_in("mlflow", "mlflow", "mlflow").stdout == "in\n"
+    for service, user, database in (
+        ("backend", "journal", "mlflow"),
+        ("backend", "mlflow", "mlflow"),
+        ("mlflow", "mlflow", "journal"),
+        ("backend", "postgres", "postgres"),
+    ):
+        assert "FATAL" in try_in(service, user, database).stderr
+    networks = {name: list_networks(on_postgresql, name) for name in ("backend", "postgresql")}
+    assert networks["backend"] == networks["postgresql"] | {"default"}
+    assert networks["postgresql"] == {"databases"}
+
+
+def list_networks(stack, service):
+    project = stack.variables["COMPOSE_PROJECT_NAME"]
+    networks = inspect(stack, service)["NetworkSettings"]["Networks"]
+    return {name.removeprefix(f"{project}_") for name in networks}
+
+
+def test_postgresql_may_do_no_more_than_it_needs(on_postgresql):
+    stack = on_postgresql
+    found = inspect(stack, "postgresql")
+
+    assert found["Config"]["User"] == "10001"
+    assert found["HostConfig"]["ReadonlyRootfs"]
+    assert found["HostConfig"]["CapDrop"] == ["ALL"]
+    assert not found["HostConfig"]["PortBindings"]
+    secrets = [*stack.passwords, *(it.replace("'", "''") for it in stack.passwords)]
+    logs = compose(stack, "logs", "--no-color")
+    processes = compose(stack, "top")
+    assert not [it for it in secrets if it in logs + processes]
+
+
+def is_written(stack, identifier):
+    return ask_database(stack, "journal", f"SELECT id FROM predictions WHERE id = '{identifier}'")
+
+
+def wait_for_database(stack):
+    wait_until(lambda: inspect(stack, "postgresql")["State"]["Health"]["Status"] == "healthy")
+
+
+def test_postgresql_may_be_away_when_the_services_start(on_postgresql):
+    stack = on_postgresql
+    runs = trainings(stack)
+    compose(stack, "stop", "postgresql")
+
+    compose(stack, "restart", "--no-deps", "mlflow", "backend")
+    wait_until(lambda: predict(stack).get("prediction_class") == "setosa")
+    identifier = predict(stack)["prediction_id"]
+    compose(stack, "start", "postgresql")
+
+    wait_for_database(stack)
+    wait_until(lambda: is_written(stack, identifier))
+    wait_until(lambda: trainings(stack) == runs, seconds=180)
+
+
+def test_a_killed_postgresql_comes_back_and_nothing_is_lost(on_postgresql):
+    stack = on_postgresql
+    runs = trainings(stack)
+
+    run(stack, "docker", "exec", container(stack, "postgresql"), "sh", "-c", "kill -9 -1")
+    identifier = predict(stack)["prediction_id"]
+
+    wait_until(lambda: inspect(stack, "postgresql")["RestartCount"] == 1)
+    wait_for_database(stack)
+    wait_until(lambda: is_written(stack, identifier))
+    wait_until(lambda: trainings(stack) == runs)
+
+
+def test_a_changed_password_holds_from_the_next_start(on_postgresql):
+    stack = on_postgresql
+    stack.variables["POSTGRES_JOURNAL_PASSWORD"] = "another one"
+
+    compose(stack, "up", "--detach", "--wait", "backend")
+
+    wait_until(lambda: predict(stack).get("prediction_class") == "setosa")
+    identifier = predict(stack)["prediction_id"]
+    wait_until(lambda: is_written(stack, identifier))
+
+
+def test_saved_databases_are_restored_into_an_empty_volume(on_postgresql):
+    stack = on_postgresql
+    identifier = predict(stack)["prediction_id"]
+    wait_until(lambda: is_written(stack, identifier))
+    save, restore = [it for it in read_commands("docs/scaling.md") if "pg_" in it]
+    runs, written = trainings(stack), count_written(stack)
+
+    assert run(stack, "sh", "-ec", save).returncode == 0
+    compose(stack, "down", "--volumes")
+    done = run(stack, "sh", "-ec", restore)
+
+    assert done.returncode == 0, done.stderr
+    wait_until(lambda: trainings(stack) == runs)
+    assert count_written(stack) == written
+    assert is_written(stack, identifier)
+    wait_until(lambda: predict(stack).get("prediction_class") == "setosa")
+    wait_until(lambda: count_written(stack) > written)
