@@ -12,9 +12,7 @@ import kubernetes_validate
 import pytest
 import yaml
 from documentation import ROOT
-from servers import find_prometheus
-
-from manifests import (
+from kubernetes_objects import (
     FOLDER,
     KSERVE_FIELDS,
     NAMESPACE,
@@ -29,6 +27,7 @@ from manifests import (
     render,
     render_all,
 )
+from servers import find_prometheus
 
 PAGE = (ROOT / "docs/how-to/kubernetes.md").read_text()
 BLOCKS = re.findall(r"^```yaml\n(.*?)^```", PAGE, re.DOTALL | re.MULTILINE)
