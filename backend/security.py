@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from fastapi import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from connections import HEADERS
 from errors import (
     ForeignPage,
     ModelServerError,
@@ -28,12 +29,6 @@ WATCHED = frozenset({"/metrics", "/monitoring"})  # most of all when there are t
 SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 UNTIMED = "/predict/batch"  # which has limits of its own
 
-# For an API whose answers no browser is to render, guess at or keep.
-HEADERS = [
-    (b"x-content-type-options", b"nosniff"),
-    (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
-    (b"cache-control", b"no-store"),
-]
 PREDICTION_HEADERS = HEADERS[:1]  # of a POST, which nobody keeps; and each header costs time
 # /docs is a page, whose scripts come from here.
 PAGE_HEADERS = [

@@ -336,6 +336,7 @@ def test_the_deployed_mlflow_asks_for_a_login_and_takes_its_trainers(deployed, t
         "MLFLOW_BACKEND_STORE_URI": f"sqlite:///{tmp_path}/mlflow.db",
         "UNSENT_RUNS_DIR": tmp_path / "unsent",
     }
+    del settings["MLFLOW_TRACKING_URI"]  # here it is at a free port
     options = ["--app-name", "basic-auth"]
     by_name = "api/2.0/mlflow/experiments/get-by-name?experiment_name=iris"
 
