@@ -205,10 +205,12 @@ def find_node() -> str:
 
 
 def find_r() -> str:
-    """Debian's Rscript with httr2, installed where one of them is missing."""
+    """Debian's Rscript with httr2 and jsonlite, installed where one of them is missing."""
     rscript = shutil.which("Rscript")
-    if not rscript or subprocess.run([rscript, "-e", "library(httr2)"]).returncode:
-        _install("r-cran-httr2")
+    packages = [rscript or "", "-e", "library(httr2); library(jsonlite)"]
+    if not rscript or subprocess.run(packages, stderr=subprocess.DEVNULL).returncode:
+        for package in ("r-cran-httr2", "r-cran-jsonlite"):
+            _install(package)
     return shutil.which("Rscript") or "Rscript"
 
 

@@ -4,11 +4,14 @@ import json
 import re
 import subprocess
 import sys
+from itertools import chain
 
 import pytest
-from documentation import ROOT, find_refusals, read_commands
+import requests
+from documentation import ROOT, find_refusals, read_blocks
+from guides import PAGES as GUIDES
 from made_tables import TARGET, make_mixed
-from processes import train
+from processes import find_free_port, running_backend, train, wait_until
 
 FILES = [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")]
 PAGES = [file.relative_to(ROOT).as_posix() for file in FILES]
@@ -16,6 +19,7 @@ PAGES = [file.relative_to(ROOT).as_posix() for file in FILES]
 # Where each command of the documentation is run.
 RUN_BY = {
     "make run": "tests/e2e/test_stack.py",
+    "make train": "tests/test_local.py",
     "make test": ".ci/run",
     "curl": "tests/test_local.py",
     "docker exec": "tests/e2e/test_stack.py",  # plain, with --data, with --republish
@@ -23,6 +27,11 @@ RUN_BY = {
     "docker compose exec": "tests/e2e/test_stack.py",
     "docker compose up": "tests/e2e/test_stack.py",
 }
+
+MADE_WHEN_BUILT = ("http.md", "openapi.json")
+
+# Their blocks are run by tests/test_guides.py.
+FOLLOWED = [*GUIDES, "docs/how-to/call.md", "docs/api.md"]
 
 
 def documented(page, heading=""):
@@ -36,7 +45,8 @@ def documented(page, heading=""):
 def settings():
     """Every variable that a service, the Procfile, Compose or start.sh reads."""
     variables = set()
-    for path in ROOT.glob("*/*.py"):
+    services = [ROOT.glob(f"{name}/*.py") for name in ("backend", "frontend", "mlflow")]
+    for path in chain.from_iterable(services):
         text = path.read_text()
         variables |= set(re.findall(r"environ(?:ment)?\.get\(\s*\"([A-Z_]+)\"", text))
     for name in ("docker-compose.yaml", "Procfile", "mlflow/start.sh"):
@@ -47,6 +57,25 @@ def settings():
     backend = (ROOT / "backend/settings.py").read_text()
     variables |= {name.upper() for name in re.findall(r"^    (\w+): .* = ", backend, re.MULTILINE)}
     return variables - {"DROP_ROOT"}  # the image's own
+
+
+def make_targets():
+    listed = subprocess.run(["make"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    return set(re.findall(r"^  make (\S+)", listed, re.MULTILINE))
+
+
+def metrics():
+    """Every family that the backend's modules name, as Prometheus sees it."""
+    found = set()
+    for path in ROOT.glob("backend/*.py"):
+        text = path.read_text()
+        named = r"(\w*?)(?:MetricFamily)?\(\s*\"([a-z_]+)\""
+        for kind, name in re.findall(named, text):
+            if kind == "Counter":
+                found.add(name.removesuffix("_total") + "_total")
+            elif kind in ("Gauge", "Histogram", "_expose"):
+                found.add(name)
+    return found
 
 
 @pytest.fixture(scope="module")
@@ -105,24 +134,51 @@ def test_every_reason_of_a_refusal_is_documented_and_no_other():
     assert said == set(re.findall(r'"(\w+)"', reasons))
 
 
-def test_every_command_is_run_somewhere():
+def test_every_block_that_can_be_run_is_run_somewhere():
     for page in PAGES:
-        for command in read_commands(page):
-            where = [path for start, path in RUN_BY.items() if command.startswith(start)]
-            assert [(ROOT / path).exists() for path in where] == [True], f"{page}: {command}"
+        for block in read_blocks(page):
+            if page in FOLLOWED:
+                continue
+            where = [path for start, path in RUN_BY.items() if block.code.startswith(start)]
+            assert block.language == "bash", f"{page}: {block.code}"
+            assert [(ROOT / path).exists() for path in where] == [True], f"{page}: {block.code}"
+
+
+def test_every_target_of_make_is_documented_and_no_other():
+    assert documented("docs/reference/commands.md", "## make") == make_targets()
+
+
+def test_every_look_of_the_doctor_is_documented_and_no_other():
+    said = subprocess.run([ROOT / "doctor"], cwd=ROOT, capture_output=True, text=True).stdout
+
+    looks = {line.split()[1] for line in said.splitlines()[1:-1]}
+    assert documented("docs/reference/commands.md", "## doctor") == looks
+
+
+def test_every_metric_is_documented_and_no_other():
+    assert documented("docs/reference/metrics.md") == metrics()
+
+
+def test_the_counters_and_histograms_are_documented_as_the_backend_has_them(published):
+    text = (ROOT / "docs/reference/metrics.md").read_text()
+    with running_backend(published.models_dir, find_free_port()) as url:
+        wait_until(lambda: requests.get(f"{url}/health/ready", timeout=5).ok)
+        said = requests.get(f"{url}/metrics", timeout=5).text
+
+    types = re.findall(r"^# TYPE (\w+) (\w+)", said, re.MULTILINE)
+    assert len(types) > 10
+    for name, kind in types:
+        assert f"| `{name}` | {kind} |" in text
 
 
 def test_every_make_target_in_the_text_exists():
-    listed = subprocess.run(["make"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
-    targets = set(re.findall(r"^  make (\S+)", listed, re.MULTILINE))
-
     named = {
         target
         for page in PAGES
         for target in re.findall(r"`make ([a-z0-9]+)", (ROOT / page).read_text())
     }
 
-    assert named <= targets
+    assert named <= make_targets()
 
 
 @pytest.mark.parametrize("page", PAGES)
@@ -130,4 +186,6 @@ def test_every_link_to_a_file_leads_to_one(page):
     links = re.findall(r"\]\(([^)#]+)[)#]", (ROOT / page).read_text())
 
     for link in links:
+        if link.endswith(MADE_WHEN_BUILT):
+            continue  # mkdocs looks for it
         assert link.startswith("http") or ((ROOT / page).parent / link).exists(), link

@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
+SECONDS = 120  # for the model to go live, on a busy machine
 sys.path.insert(0, str(ROOT / "backend"))
 logging.disable()  # what it says is for whoever runs a server
 
@@ -37,7 +38,10 @@ def main() -> None:
         journal = f"sqlite:///{folder}/journal.db"
         app = create_app(Settings(models_dir=Path(folder), journal_url=journal))
         with TestClient(app) as client:
-            while not client.get("/health/ready").is_success:
+            deadline = time.monotonic() + SECONDS
+            while not (ready := client.get("/health/ready")).is_success:
+                if time.monotonic() > deadline:
+                    sys.exit(ready.text)  # which says why
                 time.sleep(0.1)
             document = client.get("/openapi.json").json()
     json.dump(document, sys.stdout)

@@ -45,12 +45,12 @@ def _read_document(root: Path) -> Node:
     kept = root / ".docs_cache" / f"openapi_{hashlib.sha256(content).hexdigest()[:16]}.json"
     if not kept.exists():
         kept.parent.mkdir(exist_ok=True)
-        for older in kept.parent.glob("openapi_*.json"):
-            older.unlink()
         command = [sys.executable, str(root / "docs/hooks/describe_api.py")]
         done = subprocess.run(command, check=False, capture_output=True, text=True)
         if done.returncode:
             raise PluginError(f"The backend could not be asked for its routes:\n{done.stderr}")
+        for older in kept.parent.glob("openapi_*.json"):
+            older.unlink()
         kept.write_text(done.stdout)
     document: Node = json.loads(kept.read_text())
     return document
