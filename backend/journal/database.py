@@ -28,6 +28,7 @@ from sqlalchemy.exc import SQLAlchemyError
 BUSY_SECONDS = 5  # another worker's write takes milliseconds
 CONNECT_SECONDS = 3
 STATEMENT_SECONDS = 20
+MOST_LOG_BYTES = 8 * 1024**2  # of SQLite's -wal, once what is in it has been taken over
 
 metadata = MetaData()
 _TIME = DateTime(timezone=True)
@@ -171,5 +172,10 @@ def _create_engine(url: URL) -> Engine:
 def _set_up_sqlite(connection: Any, _: Any) -> None:
     # The first takes effect in a database without tables only. In WAL mode readers and the writer
     # do not wait for each other, and a killed process loses nothing that was committed.
-    for pragma in ("auto_vacuum = INCREMENTAL", "journal_mode = WAL", "synchronous = NORMAL"):
+    for pragma in (
+        "auto_vacuum = INCREMENTAL",
+        "journal_mode = WAL",
+        "synchronous = NORMAL",
+        f"journal_size_limit = {MOST_LOG_BYTES}",
+    ):
         connection.execute(f"PRAGMA {pragma}")

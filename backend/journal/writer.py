@@ -20,6 +20,7 @@ from journal.messages import Delivery, Receipt, Record, Row, Singles, TableEntry
 from journal.retention import Retention
 from journal.rows import compare, describe, describe_model, describe_table
 from journal.tally import COARSE, FINE, Counted, Period, Tally, count_classes
+from logs import set_up_logs
 from schemas import Description
 from settings import Settings
 
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 Key = tuple[str, Period, int]  # version, period and its start
+IDLE_SECONDS = 1.0  # without predictions; what is old is forgotten all the same
 KEPT_SECONDS = 2 * COARSE.seconds  # of counts in memory, in case predictions come late
 
 
@@ -66,8 +68,12 @@ class Writer:
             return Receipt(trouble=say(error))
         except Exception as error:  # whatever it is, what comes after has to be written
             return _give_up(delivery, error)
-        self._retention.tidy(time())
+        self.tidy()
         return Receipt()
+
+    def tidy(self) -> None:
+        """Forget what is old enough, where it is time for that."""
+        self._retention.tidy(time())
 
     def _learn(self, descriptions: dict[str, Description]) -> None:
         for version, description in descriptions.items():
@@ -172,9 +178,11 @@ def main() -> None:
         signal.signal(ending, signal.SIG_IGN)
     with suppress(EOFError, BrokenPipeError), Connection(int(sys.argv[1])) as worker:
         settings: Settings = worker.recv()
-        logging.basicConfig(level=settings.log_level)
+        set_up_logs(settings)
         writer = Writer(settings)
         while True:
+            while not worker.poll(IDLE_SECONDS):
+                writer.tidy()
             worker.send(writer.write(worker.recv()))
 
 

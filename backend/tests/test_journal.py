@@ -2,11 +2,12 @@ import json
 import os
 import resource
 import signal
+import sqlite3
 import subprocess
 import sys
 import tempfile
 import time
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from threading import Event
@@ -360,6 +361,48 @@ def test_what_is_older_than_the_retention_is_forgotten(start_journal, url):
     assert written(url) == 0
     assert read(url, "SELECT * FROM feedback") == []
     assert read(url, "SELECT * FROM tallies") == []
+
+
+def test_the_file_gets_smaller_with_what_is_forgotten(start_journal, tmp_path):
+    client = start_journal()
+    predict(client)
+    wait_until_written(client, 1)
+    file = tmp_path / "journal.db"
+    [row] = read(f"sqlite:///{file}", "SELECT * FROM predictions")
+    fill_with_copies(file, row, 12_000)
+    size = measure(file)
+    database = Database(f"sqlite:///{file}")
+    retention = Retention(database, days=2)
+
+    for _ in range(6):
+        retention.tidy(time.time() + 3 * 86_400)
+    database.engine.dispose()
+
+    assert written(f"sqlite:///{file}") == 0
+    assert measure(file) < size / 10
+
+
+def measure(file):
+    """Its bytes, once what was written beside it is in it."""
+    with closing(sqlite3.connect(file)) as connection:
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+    return file.stat().st_size
+
+
+def fill_with_copies(file, row, count):
+    with sqlite3.connect(file) as connection:
+        places = ",".join("?" * len(row))
+        copies = ((f"{number:032x}", *[*row.values()][1:]) for number in range(count))
+        connection.executemany(f"INSERT INTO predictions VALUES ({places})", copies)
+
+
+def test_what_is_old_is_forgotten_while_nobody_predicts(start_journal, tmp_path):
+    client = start_journal(journal_retention_days=3 / 86_400)
+
+    predict(client)
+    wait_until_written(client, 1)
+
+    wait_until(lambda: written(f"sqlite:///{tmp_path}/journal.db") == 0)
 
 
 def test_identifiers_sort_by_their_time():
