@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from typing import NamedTuple, TextIO
 
 from identifiers import TIME_DIGITS, read_time
-from settings import Settings
+from settings import Settings, read_settings
 
 request_id: ContextVar[str | None] = ContextVar("request_id", default=None)
 
@@ -43,7 +43,7 @@ def set_up_logs(settings: Settings) -> "RequestLog":
     """For all loggers, the server's own included; returns that of the requests."""
     handler = logging.StreamHandler(sys.stderr)
     is_json = settings.log_format == "json"
-    handler.setFormatter(JsonFormatter() if is_json else TextFormatter())
+    handler.setFormatter(_choose_formatter(settings))
     logging.basicConfig(level=settings.log_level, handlers=[handler])
     for name in ("uvicorn", "uvicorn.error"):
         logging.getLogger(name).handlers.clear()
@@ -54,6 +54,15 @@ def set_up_logs(settings: Settings) -> "RequestLog":
     logging.getLogger("uvicorn.access").propagate = False
     is_on = logging.getLogger("access").isEnabledFor(logging.INFO)
     return RequestLog(sys.stderr, is_json) if is_on else RequestLog(None, is_json)
+
+
+def make_formatter() -> logging.Formatter:
+    """For log_config.json, by which the process that starts several workers logs too."""
+    return _choose_formatter(read_settings())
+
+
+def _choose_formatter(settings: Settings) -> logging.Formatter:
+    return JsonFormatter() if settings.log_format == "json" else TextFormatter()
 
 
 class TextFormatter(logging.Formatter):

@@ -59,6 +59,7 @@ def service(publish, tmp_path):
     def start(**settings):
         port, log = find_free_port(), tmp_path / "log"
         command = [sys.executable, "-m", "uvicorn", "main:app", "--port", str(port)]
+        command += ["--log-config", "log_config.json", "--no-access-log"]  # as it ships
         url = f"http://127.0.0.1:{port}"
         variables = {"MODELS_DIR": tmp_path, "JOURNAL": "off", **settings}
         with log.open("w") as output:
@@ -76,7 +77,7 @@ def service(publish, tmp_path):
 
     yield start
     for process in running:
-        process.kill()
+        process.terminate()
         process.wait()
 
 
@@ -128,6 +129,16 @@ def test_each_line_is_an_object_where_json_is_wanted(service):
     assert re.fullmatch(r"20\d\d-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", found["plain"]["time"])
     assert any("model live" in it["message"] for it in entries)
     assert any("Uvicorn running" in it["message"] for it in entries)
+
+
+def test_workers_and_writers_write_objects_too(service, tmp_path):
+    settings = {"JOURNAL": "on", "JOURNAL_URL": f"sqlite:////{tmp_path}/no/such/folder"}
+    url, lines = service(LOG_FORMAT="json", WEB_CONCURRENCY=2, **settings)
+    ask_all_sorts(url)
+
+    wait_until(lambda: find(lines(), "journal.retention"))  # of the writer, which can do nothing
+    assert find(lines(), "Started parent process")
+    assert {json.loads(line)["level"] for line in lines()} >= {"INFO", "WARNING", "ERROR"}
 
 
 def test_warnings_only_are_written_where_that_is_the_level(service):
