@@ -2,6 +2,7 @@
 
 import csv
 import re
+import shutil
 import sys
 
 import pyarrow.parquet as pq
@@ -24,6 +25,7 @@ NAMES = ("sepal_length", "sepal_width", "petal_length", "petal_width")
 PHONE = {"viewport": {"width": 390, "height": 844}}
 VIEWS = ("Predict", "Batch", "Models", "Monitoring")
 HOSTILE = ["<script>alert(1)</script>", "**bold**", "<img src=x onerror=alert(1)>", "a" * 200]
+LABELS = ["setosa"] * 60 + ["versicolor"] * 90 + ["virginica"] * 50
 HEADER = "sepal_length,sepal_width,petal_length,petal_width,colour\n"
 ROWS = f"{HEADER}5.1,3.5,1.4,0.2,blue\n"
 
@@ -299,6 +301,50 @@ def test_monitoring_follows_the_traffic_and_leaves_the_reader_where_they_are(bac
     assert tab.faults == []
 
 
+@pytest.fixture(scope="module")
+def asked(published, tmp_path_factory):
+    """A backend with a journal and a shadow, asked shifted rows of which some are labelled."""
+    models = shutil.copytree(published.models_dir, tmp_path_factory.mktemp("two") / "models")
+    version = max(models.glob("model_*.pkl")).stem.removeprefix("model_")
+    for options in (("--budget", "0.02", "--force"), ("--republish", version)):
+        assert train(models, published.runs_dir, *options).returncode == 0
+    journal = f"sqlite:///{tmp_path_factory.mktemp('journal')}/journal.db"
+    settings = {"JOURNAL": "on", "JOURNAL_URL": journal, "SHADOW": "challenger"}
+    with running_backend(models, find_free_port(), **settings) as url:
+        wait_until(lambda: requests.get(f"{url}/health/ready", timeout=5).ok)
+        wait_until(lambda: predict(url, 0) and monitoring(url)["shadow"])
+        answers = [predict(url, it) for it in range(300)]
+        labels = [
+            {"prediction_id": it["prediction_id"], "label": label}
+            for it, label in zip(answers, LABELS, strict=False)
+        ]
+        assert requests.post(f"{url}/feedback", json=labels, timeout=20).ok
+        yield url
+
+
+def predict(url, index):
+    """One of 300 irises on their way from one species to the next, with ever wider sepals."""
+    values = (5.8, 3 + index / 80, 1 + index / 50, 0.2 + index / 130)
+    return requests.post(f"{url}/predict", json=dict(zip(NAMES, values, strict=True))).json()
+
+
+def monitoring(url):
+    return requests.get(f"{url}/monitoring").json()
+
+
+def test_drift_accuracy_and_shadow_are_shown(asked, tab):
+    with running_frontend(asked) as url:
+        tab.goto(url)
+        visit(tab, "Monitoring")
+
+        expect(tab.get_by_text("Shifted: ")).to_contain_text("Sepal width")
+        drift = "Share of rows by Sepal width (cm), of the training table and predicted"
+        expect(find_chart(tab, drift)).to_be_visible()
+        expect(find_chart(tab, "Right and predicted classes")).to_be_visible()
+        expect(tab.get_by_role("heading", name="In the shadow")).to_be_visible()
+        assert tab.faults == []
+
+
 def test_the_keyboard_alone_is_enough(url, tab):
     tab.goto(url)
     tab.get_by_role("button", name="setosa", exact=True).focus()
@@ -349,7 +395,7 @@ def test_two_hundred_features_can_be_entered(tmp_path, tab):
         assert tab.faults == []
 
 
-def test_the_documentation_shows_the_page_as_it_is(published, tmp_path, open_tab, request):
+def test_the_documentation_shows_the_page_as_it_is(published, asked, tmp_path, open_tab, request):
     """With --screenshots, its pictures are taken again, of a folder with three trainings."""
     folder = request.config.getoption("--screenshots")
     if folder:
@@ -377,13 +423,17 @@ def test_the_documentation_shows_the_page_as_it_is(published, tmp_path, open_tab
         press(tab, "Predict every row")
         expect(tab.get_by_text("Rows predicted: 600 in")).to_be_visible()
         take_picture(tab, folder or tmp_path, "batch")
-        for view, last in (("Models", "Two versions"), ("Monitoring", "Live accuracy")):
-            tab.set_viewport_size(DESKTOP)
-            visit(tab, view)
-            expect(tab.get_by_role("heading", name=last)).to_be_visible()
-            if view == "Monitoring":
-                expect(find_chart(tab, "Requests per second")).to_be_visible(timeout=10_000)
-            take_picture(tab, folder or tmp_path, view.lower())
+        tab.set_viewport_size(DESKTOP)
+        visit(tab, "Models")
+        expect(tab.get_by_role("heading", name="Two versions")).to_be_visible()
+        take_picture(tab, folder or tmp_path, "models")
+    with running_frontend(asked) as url:
+        tab = open_tab()
+        tab.goto(url)
+        visit(tab, "Monitoring")
+        expect(tab.get_by_role("heading", name="In the shadow")).to_be_visible()
+        expect(find_chart(tab, "Requests per second")).to_be_visible()
+        take_picture(tab, folder or tmp_path, "monitoring")
 
 
 def make_row(index):
