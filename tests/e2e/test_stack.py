@@ -411,9 +411,21 @@ def test_a_killed_container_comes_back_by_itself(stack, service):
 
     wait_until(lambda: inspect(stack, service)["RestartCount"] == 1)
     wait_until(lambda: inspect(stack, service)["State"]["Health"]["Status"] == "healthy", 60)
-    wait_until(lambda: predict(stack)["prediction_class"] == "setosa")
+    wait_until(lambda: predict(stack).get("prediction_class") == "setosa")
     assert published(stack) == models
     assert trainings(stack) == runs
+
+
+def test_a_stopped_backend_has_written_all_it_has_answered(stack):
+    asked = [predict(stack)["prediction_id"] for _ in range(20)]
+
+    compose(stack, "stop", "backend", "mlflow")
+
+    logs = compose(stack, "logs", "--no-log-prefix", "--tail", "40", "backend", "mlflow")
+    assert logs.count("Application shutdown complete") == 2  # of both, which were asked to end
+    compose(stack, "start", "backend", "mlflow")
+    labels = [{"prediction_id": it, "label": "setosa"} for it in asked]
+    wait_until(lambda: requests.post(f"{stack.backend}/feedback", json=labels).ok)
 
 
 def test_started_again_it_goes_on_with_what_was_there(stack):
