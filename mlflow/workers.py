@@ -1,12 +1,14 @@
 """Runs independent tasks on all cores."""
 
 import multiprocessing
+import os
 import signal
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
+from threading import Thread
 from typing import Any, NamedTuple, Protocol, TypeVar
 
 import joblib
@@ -96,6 +98,14 @@ def _prepare(function: Callable[..., Any], setting: Any) -> None:
     # their number changes the last digits.
     threadpool_limits(1)
     _prepared.append((function, setting))
+    Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    """Where that is killed, or its processes would wait for tasks for ever."""
+    if parent := multiprocessing.parent_process():
+        parent.join()
+        os._exit(1)
 
 
 def _call(task: Any) -> Any:

@@ -198,6 +198,17 @@ def test_ctrl_c_publishes_nothing_and_leaves_no_process(tmp_path):
     assert list(models_dir.iterdir()) == []
 
 
+def test_a_killed_training_leaves_no_process(tmp_path):
+    log = tmp_path / "log"
+    with log.open("w") as output:
+        command = [sys.executable, "metrics.py"]
+        with running(command, "mlflow", output, MODELS_DIR=tmp_path) as process:
+            wait_until(lambda: "GaussianNB done" in log.read_text(), seconds=60)
+            process.kill()
+            process.wait()
+            wait_until(lambda: not is_running(process.pid))
+
+
 def test_a_missing_folder_is_named(tmp_path):
     command = run(MODELS_DIR=tmp_path / "nowhere")
 
