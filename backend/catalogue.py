@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from errors import ModelRefused, UnknownVersion
+from errors import ModelRefused, UnknownVersion, shorten
 from inference import Model
 from live import LiveModel
 from loading import inspect
@@ -34,7 +34,7 @@ class Catalogue:
         for file in find_published(self._settings.models_dir):
             if file.version == version:
                 return self._tell(file)
-        raise UnknownVersion(f"There is no version {version}. GET /models lists them.")
+        raise UnknownVersion(f"There is no version {shorten(version)}. GET /models lists them.")
 
     def show_live(self) -> PublishedModel:
         """Raises NoModelPublished while there is none."""

@@ -164,6 +164,13 @@ class Unauthorized(ModelServerError):
     headers: ClassVar[dict[str, str]] = {"WWW-Authenticate": "Bearer"}
 
 
+class ForeignPage(ModelServerError):
+    """A browser asks for a page of an origin that is not named."""
+
+    status = HTTPStatus.FORBIDDEN
+    title = "Foreign page"
+
+
 class TooManyRequests(ModelServerError):
     """As many requests as there is room for are being answered."""
 

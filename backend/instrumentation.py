@@ -37,6 +37,7 @@ class Instruments:
     def __init__(self, workers: Workers | None = None) -> None:
         self.since = datetime.now(UTC).replace(microsecond=0)
         self.in_flight = 0
+        self.admitted = 0  # of those, the ones that take a place from others
         self._workers = workers
         self._model: Model | None = None
         self._live_since = 0.0

@@ -10,7 +10,7 @@ from typing import Annotated, NamedTuple
 
 from fastapi import Depends, Request
 
-from errors import ModelRefused, NoModelPublished, UnknownVersion, VersionRefused
+from errors import ModelRefused, NoModelPublished, UnknownVersion, VersionRefused, shorten
 from inference import Model
 from instrumentation import Instruments
 from repository import PublishedFile, find_published
@@ -46,6 +46,7 @@ class LiveModel:
         self._model: Model | None = None
         self._file: PublishedFile | None = None
         self._gone = False
+        self._has_looked = False
         self._kept: dict[PublishedFile, Model] = {}
         self._loading = asyncio.Lock()
         self._refused: dict[Path, Refused] = {}
@@ -90,6 +91,7 @@ class LiveModel:
         self._forget(files)
         self._serve_newest(files)
         newer = (it for it in files if self._file is None or it.version > self._file.version)
+        self._has_looked = True
         self.instruments.note_refused(sum(self.refusal_of(it) is not None for it in newer))
 
     def _serve_newest(self, files: list[PublishedFile]) -> None:
@@ -155,7 +157,9 @@ class LiveModel:
         file = next((file for file in files if file.version == version), None)
         if file is None:
             known = ", ".join(file.version for file in files[:20]) or "none"
-            raise UnknownVersion(f"There is no version {version}. The newest are: {known}.")
+            raise UnknownVersion(
+                f"There is no version {shorten(version)}. The newest are: {known}."
+            )
         model = self._kept.pop(file, None) or self._try(file)
         if model is None:
             raise VersionRefused(f"{file.path.name} is refused: {self.refusal_of(file)}")
@@ -167,6 +171,8 @@ class LiveModel:
     def _why_not(self) -> str:
         if self.trouble:
             return f"The models folder cannot be read: {self.trouble}."
+        if not self._has_looked:
+            return "The models folder is being looked at. Ask again in a moment."
         if not self._refused:
             return "No model is published yet. Train one with `make train`, or wait for the first."
         newest = max(self._refused.values(), key=lambda it: it.file.version)

@@ -33,7 +33,9 @@ def take_snapshot(
         since=instruments.since,
         requests=_list_requests(instruments),
         predictions=_count_predictions(instruments, model) if model else None,
-        journal=_tell_journal(recorder, report) if recorder else None,
+        journal=_tell_journal(instruments, recorder.trouble or report.trouble)
+        if recorder
+        else None,
         drift=report.drift,
         accuracy=report.accuracy,
         shadow=report.shadow,
@@ -99,12 +101,16 @@ def _expose(name: str, said: str, value: float | None) -> Iterator[Metric]:
         yield GaugeMetricFamily(name, said, value)
 
 
-def _tell_journal(recorder: Recorder, report: Report) -> JournalState:
-    return JournalState(
-        lag_seconds=recorder.lag_seconds,
-        lost=recorder.lost,
-        trouble=recorder.trouble or report.trouble,
+def _tell_journal(instruments: Instruments, trouble: str | None) -> JournalState:
+    """Of all workers' journals, with the trouble of this one's where there is any."""
+    everything = instruments.everything()
+    [lag], [lost], [is_up] = (
+        everything.samples(name)
+        for name in ("journal_lag_seconds", "journal_lost_predictions", "journal_up")
     )
+    if not is_up.value:
+        trouble = trouble or "Another worker's is not written; the log says why."
+    return JournalState(lag_seconds=lag.value, lost=int(lost.value), trouble=trouble)
 
 
 def _list_requests(instruments: Instruments) -> list[RouteRequests]:

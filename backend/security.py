@@ -2,12 +2,20 @@
 
 import asyncio
 import hmac
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 
 from fastapi import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from errors import ModelServerError, RequestTooSlow, TooManyRequests, Unauthorized
+from connections import HEADERS
+from errors import (
+    ForeignPage,
+    ModelServerError,
+    RequestTooSlow,
+    TooManyRequests,
+    Unauthorized,
+)
 from instrumentation import Instruments
 from problems import answer_failure
 from settings import Settings
@@ -17,14 +25,10 @@ OPEN = frozenset(
     | {"/v2/health/live", "/v2/health/ready"}
 )
 OPEN_FOLDER = "/static-offline-docs/"  # the scripts of /docs
+WATCHED = frozenset({"/metrics", "/monitoring"})  # most of all when there are too many requests
+SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 UNTIMED = "/predict/batch"  # which has limits of its own
 
-# For an API whose answers no browser is to render, guess at or keep.
-HEADERS = [
-    (b"x-content-type-options", b"nosniff"),
-    (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
-    (b"cache-control", b"no-store"),
-]
 PREDICTION_HEADERS = HEADERS[:1]  # of a POST, which nobody keeps; and each header costs time
 # /docs is a page, whose scripts come from here.
 PAGE_HEADERS = [
@@ -70,6 +74,7 @@ class Guarded:
         self._app = app
         self._keys = Keys(settings.api_keys)
         self._instruments = instruments
+        self._origins = settings.allowed_origins
         self._most = settings.max_concurrent_requests
         self._seconds = settings.request_seconds
 
@@ -88,11 +93,11 @@ class Guarded:
 
         limit = asyncio.timeout(None if scope["path"] == UNTIMED else self._seconds)
         try:
-            self._require_admission(scope)
-            async with limit:
-                await self._app(scope, receive, send_guarded)
+            with self._admit(scope):
+                async with limit:
+                    await self._app(scope, receive, send_guarded)
             return
-        except (Unauthorized, TooManyRequests) as error:
+        except (Unauthorized, ForeignPage, TooManyRequests) as error:
             failure: ModelServerError = error
         except TimeoutError:
             if has_started or not limit.expired():
@@ -101,18 +106,35 @@ class Guarded:
             failure = RequestTooSlow(message)
         await answer_failure(Request(scope), failure)(scope, receive, send_guarded)
 
-    def _require_admission(self, scope: Scope) -> None:
-        """Raises Unauthorized or TooManyRequests."""
-        if (
-            self._keys
-            and not _is_open(scope["path"])
-            and not self._keys.admit(dict(scope["headers"]))
-        ):
+    @contextmanager
+    def _admit(self, scope: Scope) -> Iterator[None]:
+        """Takes one of the places; raises Unauthorized, ForeignPage or TooManyRequests."""
+        path, headers = scope["path"], dict(scope["headers"])
+        if _is_open(path):
+            yield
+            return
+        if self._keys and not self._keys.admit(headers):
             message = "Send a key: `Authorization: Bearer KEY`, or `X-API-Key: KEY`."
             raise Unauthorized(message)
-        if self._instruments.in_flight > self._most and not _is_open(scope["path"]):
+        if scope["method"] not in SAFE and self._is_foreign(headers):
+            raise ForeignPage("Pages of other origins may not ask, unless CORS_ORIGINS names them.")
+        if path in WATCHED:
+            yield
+            return
+        if self._instruments.admitted >= self._most:
             message = f"{self._most} requests are being answered. Send this one again later."
             raise TooManyRequests(message)
+        self._instruments.admitted += 1
+        try:
+            yield
+        finally:
+            self._instruments.admitted -= 1
+
+    def _is_foreign(self, headers: Mapping[bytes, bytes]) -> bool:
+        """By what browsers say of the page that asks, also where they ask without a preflight."""
+        if headers.get(b"sec-fetch-site") not in (b"cross-site", b"same-site"):
+            return False
+        return headers.get(b"origin", b"").decode("latin-1") not in self._origins
 
 
 def _is_open(path: str) -> bool:
@@ -121,6 +143,6 @@ def _is_open(path: str) -> bool:
 
 def _choose_headers(scope: Scope) -> list[tuple[bytes, bytes]]:
     path = scope["path"]
-    if path == "/predict":
+    if path == "/predict" and scope["method"] == "POST":
         return PREDICTION_HEADERS
     return PAGE_HEADERS if path == "/docs" or path.startswith(OPEN_FOLDER) else HEADERS

@@ -72,7 +72,7 @@ class Shortcut:
             and not scope["query_string"]
             and b"content-encoding" not in headers
             and b"origin" not in headers  # a browser's, which are looked at one by one
-            and self._instruments.in_flight < self._max_concurrent
+            and self._instruments.admitted < self._max_concurrent
             and (not self._keys or self._keys.admit(headers))
         )
 

@@ -84,8 +84,8 @@ def look(connection: Kept, case: Case) -> tuple[int, str | None]:
 
 
 def judge(case: Case, answer: Answer) -> str | None:
-    if not case.is_http and answer.status == 400 and answer.body == NO_HTTP:
-        return None
+    if not case.is_http and answer.status == 400 and NO_HTTP.encode() in answer.body:
+        return find_fault("", answer)
     if answer.status >= 500 and answer.status != 503:
         return f"{answer.status}"
     if answer.status >= 400:

@@ -10,7 +10,7 @@ from http.client import HTTPResponse
 from typing import NamedTuple
 
 ANSWER_SECONDS = 40  # longer than the longest thing the backend waits for
-NO_HTTP = b"Invalid HTTP request received."  # uvicorn's own, before any app
+NO_HTTP = "Invalid HTTP request received."  # before there is a route
 
 Header = tuple[bytes, bytes]
 
@@ -112,8 +112,7 @@ def _says_error(document: object) -> bool:
 def _says_problem(document: object, answer: Answer) -> bool:
     if not isinstance(document, dict) or document.get("status") != answer.status:
         return False
-    # Connections that are cut know of no request.
     identifier = answer.headers.get("x-request-id")
-    is_named = answer.status == 408 or (identifier and identifier == document.get("request_id"))
+    is_named = identifier and identifier == document.get("request_id")
     said = [document.get(name) for name in ("title", "detail")]
     return bool(is_named) and all(isinstance(it, str) and it for it in said)

@@ -103,7 +103,7 @@ def list_processes(parent: int) -> list[tuple[int, str]]:
 def running_backend(models_dir: Path, port: int, **settings: object) -> Iterator[str]:
     """The address of a real backend, once it lives; without a journal unless one is set."""
     command = [sys.executable, "-m", "uvicorn", "main:app", "--port", str(port)]
-    command += ["--http", "connections:Connection", "--no-server-header"]
+    command += ["--http", "connections:Connection", "--ws", "none", "--no-server-header"]
     url = f"http://127.0.0.1:{port}"
     with running(command, "backend", **{"MODELS_DIR": models_dir, "JOURNAL": "off"} | settings):
         wait_until(lambda: requests.get(f"{url}/health/live", timeout=5).ok)

@@ -2,11 +2,11 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from pydantic_core import to_json
 
-from errors import InvalidInstance, InvalidTensors
+from errors import InvalidInstance, InvalidTensors, TableTooLarge
 from inference import Array, Model
 from journal.counting import TableCounter
 from open_inference.inputs import list_some, to_array
@@ -24,12 +24,19 @@ from open_inference.tensors import TEXT, read_tensor
 from schemas import Boolean, Category, Feature, PublishedModel, Value
 
 
-def infer(
-    model: Model, body: bytes, headers: Mapping[str, str], tally: Tally, counter: TableCounter
-) -> Message:
-    """V2, from bytes to bytes; raises MalformedBody or InvalidTensors."""
-    with tally.watch() as watch:
+class Use(NamedTuple):
+    """Where an inference is counted, and the most rows it may have."""
+
+    tally: Tally
+    counter: TableCounter
+    max_rows: int
+
+
+def infer(model: Model, use: Use, headers: Mapping[str, str], body: bytes) -> Message:
+    """V2, from bytes to bytes; raises MalformedBody, TableTooLarge or InvalidTensors."""
+    with use.tally.watch() as watch:
         request, inputs = read_request(body, headers.get(HEADER))
+        _require_few(max((tensor.shape[0] for tensor, _ in inputs if tensor.shape), default=0), use)
         X = to_array(model, [(tensor, read_tensor(tensor, binary)) for tensor, binary in inputs])
         watch.rows = len(X)
         watch.lap()
@@ -46,14 +53,15 @@ def infer(
         binaries = [output.binary for output in outputs if output.binary is not None]
         message = write_response(document, binaries, headers.get("Accept-Encoding", ""))
         watch.lap()
-    _count(X, values, counter)
+    _count(X, values, use.counter)
     return message
 
 
-def predict(model: Model, body: bytes, tally: Tally, counter: TableCounter) -> PredictResponse:
-    """V1; raises MalformedBody or InvalidTensors."""
-    with tally.watch() as watch:
+def predict(model: Model, use: Use, body: bytes) -> PredictResponse:
+    """V1; raises MalformedBody, TableTooLarge or InvalidTensors."""
+    with use.tally.watch() as watch:
         instances = read_json(PredictRequest, body).instances
+        _require_few(len(instances), use)
         X = model.to_array([_read(model, *numbered) for numbered in enumerate(instances)])
         watch.rows = len(X)
         watch.lap()
@@ -61,8 +69,14 @@ def predict(model: Model, body: bytes, tally: Tally, counter: TableCounter) -> P
         watch.lap()
         response = PredictResponse(predictions=values["label"].tolist())
         watch.lap()
-    _count(X, values, counter)
+    _count(X, values, use.counter)
     return response
+
+
+def _require_few(rows: int, use: Use) -> None:
+    if rows > use.max_rows:
+        message = f"It has {rows:,} rows; at most {use.max_rows:,} are taken at once. Split it."
+        raise TableTooLarge(message)
 
 
 def _count(X: Array, values: dict[str, Array], counter: TableCounter) -> None:

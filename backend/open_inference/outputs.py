@@ -38,6 +38,8 @@ def answer(model: Model, X: Array) -> dict[str, Array]:
 def write_outputs(request: InferenceRequest, values: dict[str, Array]) -> list[Output]:
     """Those asked for, in that order, else all; raises InvalidTensors."""
     wanted = request.outputs or [RequestOutput(name=name) for name in values]
+    if len({output.name for output in wanted}) < len(wanted):
+        raise InvalidTensors("An output is asked for twice. Ask for each once.")
     default = (request.parameters or {}).get("binary_data_output") is True
     return [_write(output, values, default) for output in wanted]
 

@@ -2,21 +2,24 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
-from typing import Annotated, Concatenate, ParamSpec, TypeVar
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
+from functools import partial
+from typing import Annotated, TypeVar
 
 from fastapi import Depends, FastAPI, Request
 
+from batch.line import Line, Place
 from bodies import read_body
 from errors import UnknownModel, shorten
 from inference import Model
 from journal.counting import TableCounter
 from live import Live
+from open_inference.exchange import Use
 from open_inference.tallies import Tallies
 
 LARGE_BODY = 8192  # bytes; no more rows than keep nobody waiting
+TABLE_BODY = 1024**2  # from here on it waits in line, as tables do
 
-Arguments = ParamSpec("Arguments")
 Answer = TypeVar("Answer")
 
 
@@ -26,27 +29,35 @@ async def keep_tallies(_: FastAPI) -> AsyncIterator[dict[str, Tallies]]:
     yield {"tallies": Tallies()}
 
 
-def count_rows(request: Request, model: Model) -> TableCounter:
+def note_use(request: Request, model: Model, tallies: Tallies) -> Use:
     """A request of the open protocol is one entry of the journal, as a table is."""
-    journal = request.app.state.journal
-    return TableCounter(model, journal.recorder if journal else None)
+    state = request.app.state
+    counter = TableCounter(model, state.journal.recorder if state.journal else None)
+    return Use(tallies.of(model), counter, state.settings.max_batch_rows)
 
 
 async def read_whole(request: Request) -> bytes:
     return await read_body(request, request.app.state.settings.max_body_bytes)
 
 
-async def run(
-    answer: Callable[Concatenate[Model, bytes, Arguments], Answer],
-    model: Model,
-    body: bytes,
-    *args: Arguments.args,
-    **kwargs: Arguments.kwargs,
-) -> Answer:
+async def answer_body(request: Request, answer: Callable[[bytes], Answer]) -> Answer:
     """In a thread where the body is large, so that others are not kept waiting."""
-    if len(body) > LARGE_BODY:
-        return await asyncio.to_thread(answer, model, body, *args, **kwargs)
-    return answer(model, body, *args, **kwargs)
+    async with _take_place(request) as place:
+        body = await read_whole(request)
+        work = partial(answer, body)
+        if place:
+            await place.wait_for_turn()
+            return await place.run(work)
+        return await asyncio.to_thread(work) if len(body) > LARGE_BODY else work()
+
+
+def _take_place(request: Request) -> AbstractAsyncContextManager[Place | None]:
+    """Before such a body is read; none where it is small."""
+    length = request.headers.get("content-length")
+    if length is not None and int(length) < TABLE_BODY:
+        return nullcontext()
+    line: Line = request.state.line
+    return line.place()
 
 
 def _count(request: Request) -> Tallies:

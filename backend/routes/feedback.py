@@ -27,6 +27,7 @@ from problems import problem_responses
 from schemas import Label, LabelledPage, Recorded
 
 MOST_LABELS = 10_000
+MOST_BYTES = 4 * 1024**2  # four hundred for each; reading more would hold others up
 SHOWN_FAULTS = 20
 WRITTEN_SECONDS = 10.0  # by then the journal has a prediction, or is in trouble
 LOOK_SECONDS = 0.1
@@ -58,7 +59,7 @@ async def take_feedback(request: Request, journal: Kept) -> Recorded:
 
     The last label of a prediction counts, so that sending one again changes nothing.
     """
-    limit = request.app.state.settings.max_body_bytes
+    limit = min(request.app.state.settings.max_body_bytes, MOST_BYTES)
     given = _read(await read_json_body(request, limit))
     by_id = {label.prediction_id: label.label for label in given}
     try:

@@ -1,12 +1,14 @@
 """Speaks V1 of the protocol, as KServe's clients do."""
 
+from functools import partial
+
 from fastapi import APIRouter, Request
 
 from open_inference.exchange import predict
 from open_inference.protocol import ModelReadiness, PredictRequest, PredictResponse
 from openapi import describe_body
 from problems import failure_responses
-from routes.addressing import Counts, LiveByName, count_rows, read_whole, run
+from routes.addressing import Counts, LiveByName, answer_body, note_use
 
 router = APIRouter(tags=["open inference protocol"])
 
@@ -20,8 +22,8 @@ router = APIRouter(tags=["open inference protocol"])
 async def predict_instances(
     request: Request, model: LiveByName, tallies: Counts
 ) -> PredictResponse:
-    body = await read_whole(request)
-    return await run(predict, model, body, tallies.of(model), count_rows(request, model))
+    use = note_use(request, model, tallies)
+    return await answer_body(request, partial(predict, model, use))
 
 
 @router.get(

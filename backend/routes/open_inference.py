@@ -2,6 +2,7 @@
 
 import asyncio
 from contextlib import suppress
+from functools import partial
 from typing import Any
 
 from fastapi import APIRouter, Request, Response
@@ -30,10 +31,10 @@ from routes.addressing import (
     Counts,
     LiveByName,
     Versioned,
-    count_rows,
+    answer_body,
     keep_tallies,
+    note_use,
     read_whole,
-    run,
 )
 from routes.models import Folder
 
@@ -149,7 +150,6 @@ async def count_version(model: Versioned, tallies: Counts) -> Statistics:
 
 
 async def _infer(request: Request, model: Model, tallies: Tallies) -> Response:
-    body = await read_whole(request)
-    counter = count_rows(request, model)
-    message = await run(infer, model, body, request.headers, tallies.of(model), counter)
+    use = note_use(request, model, tallies)
+    message = await answer_body(request, partial(infer, model, use, request.headers))
     return Response(message.body, headers=message.headers)

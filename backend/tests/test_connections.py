@@ -12,7 +12,9 @@ import pytest
 import uvicorn
 from processes import wait_until
 
-from connections import Connection, Limit, swept
+import connections
+import security
+from connections import HEADERS, MOST_AHEAD, Connection, Limit, swept
 
 SECONDS, RATE = 0.4, 500
 POST = b"POST /predict HTTP/1.1\r\nHost: x\r\n"
@@ -28,6 +30,7 @@ class Server:
         class Impatient(Connection):
             header_limit = Limit(SECONDS)
             body_limit = Limit(SECONDS, RATE)
+            stalled_limit = Limit(SECONDS, RATE)
             sweep_seconds = 0.04
             looks = 0
 
@@ -52,10 +55,18 @@ class Server:
             self._uvicorn.should_exit = True
             thread.join(20)
 
+    @property
+    def connections(self):
+        return self._uvicorn.server_state.connections
+
     @contextmanager
-    def connect(self, *sent):
+    def connect(self, *sent, buffer=None):
         address = self._uvicorn.servers[0].sockets[0].getsockname()
-        with socket.create_connection(address, timeout=20) as connection:
+        with socket.socket() as connection:
+            connection.settimeout(20)
+            if buffer:
+                connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, buffer)
+            connection.connect(address)
             for data in sent:
                 connection.sendall(data)
             yield connection
@@ -109,10 +120,11 @@ def read(connection):
     return response, response.read()
 
 
-def read_refusal(connection):
+def read_refusal(connection, status=408):
     """The document, where it is a whole answer and the last one."""
     response, content = read(connection)
-    assert response.status == 408
+    assert response.status == status
+    assert {(name, response.headers[name.decode()].encode()) for name, _ in HEADERS} == {*HEADERS}
     assert response.headers["Connection"] == "close"
     assert connection.recv(1) == b""
     document = json.loads(content)
@@ -125,13 +137,17 @@ def count_descriptors():
     return len([*Path("/dev/fd").iterdir()])
 
 
-def trickle(connection, data, seconds=0.03):
+def trickle(connection, data, seconds=0.03, size=1):
     """Send byte after byte, until it is answered or closed."""
-    for byte in data:
+    for start in range(0, len(data), size):
         if select.select([connection], [], [], seconds)[0]:
             return
-        connection.sendall(bytes([byte]))
+        connection.sendall(data[start : start + size])
     raise AssertionError("it was not cut")
+
+
+def pour(connection, data):
+    trickle(connection, data, seconds=0.01, size=4096)
 
 
 def test_who_sends_nothing_is_cut(serve):
@@ -414,3 +430,172 @@ def test_two_hundred_slow_senders_leave_no_descriptor_behind(serve):
         assert all(read_refusal(sender) for sender in senders)
 
     wait_until(lambda: count_descriptors() == before)
+
+
+def test_who_sends_many_requests_ahead_of_answers_is_closed(serve):
+    event, called = threading.Event(), []
+
+    async def app(scope, receive, send):
+        called.append(scope)
+        await answer_after(event, answer_at_once)(scope, receive, send)
+
+    with serve(app).connect(GET * 3000) as connection:
+        assert connection.recv(1) == b""
+
+    event.set()
+    assert len(called) == 1
+
+
+def test_no_more_is_read_while_requests_wait(serve):
+    event = threading.Event()
+
+    async def app(scope, receive, send):
+        await receive()  # from where on uvicorn reads more
+        await answer_after(event, answer_at_once)(scope, receive, send)
+
+    server, some = serve(app), MOST_AHEAD - 20
+
+    with server.connect(GET * some) as connection:
+        server.wait_for_looks(5)
+        connection.sendall(GET * some)
+        server.wait_for_looks(5)
+        event.set()
+        count_answers(connection, 2 * some)
+
+
+def count_answers(connection, expected):
+    answered = b""
+    while answered.count(b"HTTP/1.1 200") < expected:
+        received = connection.recv(65_536)
+        assert received, answered.count(b"HTTP/1.1 200")
+        answered += received
+
+
+CHUNKED = POST + b"Transfer-Encoding: chunked\r\n\r\n1\r\nx\r\n0\r\n"
+
+
+LARGE = {
+    "path": b"GET /" + b"x" * 200_000,
+    "header": POST + b"x: " + b"x" * 200_000,
+    "headers": POST + b"x: x\r\n" * 30_000,
+    "trailer": CHUNKED + b"x: " + b"x" * 200_000,
+    "nothing": b"\r\n" * 100_000,
+}
+
+
+@pytest.mark.parametrize("much", LARGE.values(), ids=LARGE)
+def test_large_headers_are_refused(serve, much):
+    server = serve(answer)
+    server.protocol.header_limit = server.protocol.body_limit = Limit(20, RATE)
+
+    with server.connect() as connection:
+        pour(connection, much)
+        _, document = read_refusal(connection, 431)
+
+    assert document["detail"] == "The headers are larger than 65536 bytes."
+
+
+def test_headers_that_come_at_once_may_not_be_large_either(serve):
+    with serve(answer).connect(POST + b"x: " + b"x" * 110_000 + b"\r\n\r\n") as connection:
+        assert read(connection)[0].status == 431
+
+
+def test_headers_of_64_kb_are_taken_behind_a_body(serve):
+    body = POST + b"Content-Length: 300000\r\n\r\n" + b"x" * 300_000
+    large = GET[:-2] + b"x: " + b"x" * 65_000 + b"\r\n\r\n"
+
+    with serve(answer).connect(body + large) as connection:
+        count_answers(connection, 2)
+
+
+def respond_large(size):
+    async def app(_, __, send):
+        await respond(send, b"x" * size)
+
+    return app
+
+
+CLOSE = GET[:-2] + b"Connection: close\r\n\r\n"
+
+
+@pytest.mark.parametrize("sent", [GET, GET * 4, CLOSE], ids=["one", "four", "last"])
+def test_who_takes_nothing_of_an_answer_is_cut(serve, caplog, sent):
+    server = serve(respond_large(20_000_000))
+
+    with server.connect(sent, buffer=4096) as connection:
+        wait_until(lambda: server.connections)
+        wait_until(lambda: not server.connections)
+
+        with pytest.raises(ConnectionResetError):  # nor does the system keep the rest
+            read(connection)
+    assert "Exception" not in caplog.text
+
+
+def test_who_takes_nothing_of_many_answers_is_cut(serve):
+    server = serve(respond_large(50_000))
+
+    with server.connect(buffer=4096) as connection:
+        connection.setblocking(False)
+        until = time.monotonic() + 20
+        while time.monotonic() < until:
+            try:
+                connection.send(GET)
+            except BlockingIOError:
+                time.sleep(0.01)
+            except OSError:
+                break
+
+        assert time.monotonic() < until
+        wait_until(lambda: not server.connections)
+
+
+def test_who_takes_an_answer_slowly_is_not_cut(serve):
+    server, size = serve(respond_large(10_000_000)), 0
+
+    with server.connect(GET, buffer=4096) as connection:
+        until = server.protocol.looks + 3 * LOOKS
+        while server.protocol.looks < until:
+            size += len(connection.recv(1000))
+            time.sleep(0.005)
+        while size < 10_000_000:
+            size += len(connection.recv(1_000_000))
+
+
+def test_what_is_no_http_is_refused_with_a_document(serve):
+    with serve(answer).connect(b"what\r\n\r\n") as connection:
+        media_type, document = read_refusal(connection, 400)
+
+    assert media_type == "application/problem+json"
+    assert document["detail"] == "Invalid HTTP request received."
+
+
+def test_what_is_no_http_is_not_the_answer_to_an_earlier_request(serve):
+    event = threading.Event()
+
+    with serve(answer_after(event)).connect(GET, b"what\r\n\r\n") as connection:
+        assert connection.recv(1) == b""
+        event.set()
+
+
+@pytest.mark.parametrize(("sent", "said"), [(b"mine-1", "mine-1"), (b"not mine", None)])
+def test_a_refusal_has_the_id_that_was_sent(serve, sent, said):
+    head = DECLARED[:-2] + b"X-Request-ID: " + sent + b"\r\n\r\n"
+
+    with serve(answer).connect(head) as connection:
+        called = read(connection)[0].headers["X-Request-ID"]
+
+    assert called == said or (said is None and len(called) == 32)
+
+
+def test_refusals_say_to_browsers_what_answers_say():
+    assert HEADERS == security.HEADERS
+
+
+def test_the_rest_of_an_answered_body_may_not_be_endless(serve, monkeypatch):
+    monkeypatch.setattr(connections, "REST_BYTES", 100_000)
+
+    with serve(answer_at_once).connect(DECLARED) as connection:
+        assert read(connection)[0].status == 200
+        pour(connection, b"x" * 900_000)
+
+        assert connection.recv(1) == b""

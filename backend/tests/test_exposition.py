@@ -31,6 +31,10 @@ def running_workers(models_dir, **settings):
         yield url, process.pid
 
 
+def find_writers(parent):
+    return [it for it, command in list_processes(parent) if "journal.writer" in command]
+
+
 def find_workers(parent):
     """Those of its processes that serve."""
     return [it for it, command in list_processes(parent) if "spawn_main" in command]
@@ -82,16 +86,15 @@ def test_what_a_killed_worker_has_counted_stays_counted(publish, tmp_path):
     with running_workers(tmp_path, JOURNAL="off") as (url, parent):
         wait_until(lambda: {read(url)["model_loads_total",] for _ in range(9)} == {WORKERS})
         ask(url, 60)
-        wait_until(lambda: read(url)["http_requests_total", "POST", "/predict", "200"] == 60)
+        asked = "http_requests_total", "POST", "/predict", "200"
+        wait_until(lambda: {read(url)[asked] for _ in range(20)} == {60})  # each has told the other
 
-        # Once both have told the other one.
-        wait_until(lambda: {read(url)["model_loads_total",] for _ in range(20)} == {WORKERS})
         killed = find_workers(parent)[0]
         os.kill(killed, signal.SIGKILL)
         wait_until(lambda: len(set(find_workers(parent)) - {killed}) == WORKERS)
 
         wait_until(lambda: read(url)["model_loads_total",] == WORKERS + 1)
-        assert read(url)["http_requests_total", "POST", "/predict", "200"] == 60
+        assert read(url)[asked] == 60
 
 
 @pytest.fixture
@@ -159,3 +162,22 @@ def test_sources_with_the_same_series_are_one():
     assert "journal_up 1.0" in found
     assert "age 2.0" in found
     assert len([line for line in found if line.startswith("# TYPE asked")]) == 1
+
+
+def test_each_worker_tells_of_all_journals(publish, tmp_path):
+    publish()
+    journal = {"JOURNAL": "on", "JOURNAL_URL": f"sqlite:///{tmp_path}/journal.db"}
+    with running_workers(tmp_path, **journal) as (url, pid):
+        wait_until(lambda: {read(url)["model_loads_total",] for _ in range(9)} == {WORKERS})
+        wait_until(lambda: len(find_writers(pid)) == WORKERS)
+        stopped, _ = find_writers(pid)
+        os.kill(stopped, signal.SIGSTOP)
+        try:
+            ask(url, 60)
+            wait_until(lambda: min(read_lag(url) for _ in range(20)) > 1)
+        finally:
+            os.kill(stopped, signal.SIGCONT)
+
+
+def read_lag(url):
+    return requests.get(f"{url}/monitoring").json()["journal"]["lag_seconds"]

@@ -12,6 +12,9 @@ from mixed import FEATURES, INSTANCE, ask, fit_mixed
 from open_protocol import ROWS, describe_tensor, pack, pack_array, pack_texts, unpack
 from sklearn.svm import LinearSVC
 
+from open_inference import exchange
+from routes import addressing
+
 URL = "/v2/models/iris/infer"
 LABELS = ["setosa", "virginica"]
 OLDER = "2025_11_21_T20_44_20"
@@ -353,3 +356,44 @@ def test_large_requests_are_answered_off_the_event_loop(client, monkeypatch):
 
     loop = client.portal.call(threading.current_thread)
     assert [thread is loop for thread in threads] == [True, False]
+
+
+def test_more_rows_than_a_batch_may_have_are_refused(publish, start):
+    publish()
+    client = start(max_batch_rows=1000)
+    wait_for_version(client, VERSION)
+
+    answers = [infer(client, describe_tensor("x", ROWS[:1] * rows)) for rows in (1000, 1001)]
+    instances = {"instances": ROWS[:1] * 1001}
+    answers.append(client.post("/v1/models/iris:predict", json=instances))
+
+    assert [it.status_code for it in answers] == [200, 413, 413]
+    assert "1,001 rows; at most 1,000" in answers[1].json()["error"]
+
+
+def test_an_output_is_given_once(client):
+    outputs = [{"name": "predict"}] * 2
+
+    answer = infer(client, describe_tensor("x", ROWS), outputs=outputs)
+
+    assert answer.status_code == 422
+    assert "asked for twice" in answer.json()["error"]
+
+
+def test_a_large_body_waits_in_line_with_tables(client, monkeypatch):
+    monkeypatch.setattr(addressing, "TABLE_BODY", 1000)
+    threads = []
+    monkeypatch.setattr(exchange, "answer", note_thread(exchange.answer, threads))
+
+    for rows in (1, 1000):
+        assert infer(client, describe_tensor("x", ROWS * rows)).status_code == 200
+
+    assert [it.startswith("batch") for it in threads] == [False, True]
+
+
+def note_thread(function, threads):
+    def noted(*args):
+        threads.append(threading.current_thread().name)
+        return function(*args)
+
+    return noted

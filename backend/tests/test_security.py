@@ -167,17 +167,48 @@ def test_more_requests_at_once_than_allowed_answer_429(start, publish):
     client = start(max_concurrent_requests=2)
     wait_for_version(client, VERSION)
     instruments = client.app.live.instruments
-    instruments.in_flight += 2
+    instruments.admitted += 2
     try:
         for path in ("/predict", "/explain"):
             response = client.post(path, json=SETOSA)
             assert response.status_code == 429
             assert response.headers["retry-after"] == "1"
-        assert client.get("/health/ready").status_code == 200
+        for path in ("/health/ready", "/metrics", "/monitoring"):
+            assert client.get(path).status_code == 200
     finally:
-        instruments.in_flight -= 2
+        instruments.admitted -= 2
 
     assert client.post("/predict", json=SETOSA).status_code == 200
+
+
+def test_who_has_no_key_takes_nobodys_place(start, publish):
+    publish()
+    client = start(max_concurrent_requests=1, api_key="secret")
+    wait_for_version(client, VERSION)
+    client.app.live.instruments.in_flight += 100  # of those who read slowly what all may read
+
+    response = client.post("/predict", json=SETOSA, headers={"X-API-Key": "secret"})
+
+    assert response.status_code == 200
+
+
+@pytest.mark.parametrize("site", ["cross-site", "same-site"])
+@pytest.mark.parametrize("path", ["/v1/models/iris:predict", "/v2/models/iris/infer", "/predict"])
+def test_a_page_of_another_origin_may_not_ask_without_a_preflight(client, path, site):
+    headers = {"Sec-Fetch-Site": site, "Origin": "https://evil.example"}
+
+    response = client.post(path, content=b"{}", headers=headers)
+
+    assert response.status_code == 403
+
+
+def test_a_page_that_is_named_may_ask(start, publish):
+    publish()
+    client = start(cors_origins="https://good.example")
+    wait_for_version(client, VERSION)
+    headers = {"Sec-Fetch-Site": "cross-site", "Origin": "https://good.example"}
+
+    assert client.post("/predict", json=SETOSA, headers=headers).status_code == 200
 
 
 def test_requests_that_are_done_are_not_in_flight(client):
@@ -186,3 +217,4 @@ def test_requests_that_are_done_are_not_in_flight(client):
     client.get("/nothing")
 
     assert client.app.live.instruments.in_flight == 0
+    assert client.app.live.instruments.admitted == 0
