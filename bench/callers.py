@@ -2,6 +2,7 @@
 
 import multiprocessing
 import time
+from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable, Iterable
 from http.client import HTTPException
@@ -38,7 +39,7 @@ class Outcome(NamedTuple):
     label: tuple[str, str] | None = None
 
 
-class Caller(Thread):
+class Caller(Thread, ABC):
     """Asks one kind of thing at a steady rate, over one connection."""
 
     def __init__(self, group: "Group", rate: float, seed: int) -> None:
@@ -61,8 +62,8 @@ class Caller(Thread):
             self.group.stop.wait(max(due - time.monotonic(), 0))
         self.kept.close()
 
-    def ask(self) -> Iterable[Outcome]:
-        raise NotImplementedError
+    @abstractmethod
+    def ask(self) -> Iterable[Outcome]: ...
 
     def send(self, request: Request) -> Outcome:
         started = time.monotonic()
@@ -217,7 +218,7 @@ class Trickling(Caller):
             connection = self.kept.open()
             for start in range(0, len(request.content), step):
                 connection.sendall(request.content[start : start + step])
-                time.sleep(0.02)
+                time.sleep(0.02)  # what makes it trickle
             answer = self.kept.read()
         except (OSError, HTTPException) as error:
             yield Outcome(request.kind, started, time.monotonic(), 0, f"no answer: {error!r}")
@@ -272,8 +273,8 @@ class Group:
         callers = [it.caller(self, it.rate, seed + number) for number, it in numbered]
         for caller in callers:
             caller.start()
-        while any(caller.is_alive() for caller in callers):
-            self.stop.wait(REPORT_SECONDS) or time.sleep(0.05)
+        while alive := [caller for caller in callers if caller.is_alive()]:
+            alive[0].join(REPORT_SECONDS)
             self._flush()
         self._flush()
 

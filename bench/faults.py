@@ -216,7 +216,7 @@ class World:
         with self._without_journal():
             database.stop()
             noticed = wait_for(MENDED_SECONDS, self._is_away)
-            time.sleep(next(self._away_seconds))
+            time.sleep(next(self._away_seconds))  # how long the fault lasts
             database.start()
             mended = wait_for(MENDED_SECONDS, self._is_written)
         self._log.add("the database is stopped, until it is noticed", noticed)
@@ -234,7 +234,7 @@ class World:
         with self._without_journal():
             limits = resource.prlimit(writer, resource.RLIMIT_FSIZE, (FULL_BYTES, -1))
             noticed = wait_for(MENDED_SECONDS, self._is_away)
-            time.sleep(next(self._away_seconds))
+            time.sleep(next(self._away_seconds))  # how long the fault lasts
             resource.prlimit(writer, resource.RLIMIT_FSIZE, limits)
             mended = wait_for(MENDED_SECONDS, self._is_written)
         self._log.add("the journal's disk is full, until it is noticed", noticed)

@@ -26,7 +26,7 @@ from hypothesis.configuration import set_hypothesis_home_dir
 from load import draw_instances
 from models import dump, fit, publish
 from nonsense import ROUTES, Case, Maker, draw_material
-from shipped import Backend, Held
+from shipped import REST_SECONDS, Backend, Held, wait_for
 from wire import NO_HTTP, Answer, Kept, find_fault
 
 CONNECTIONS = 6
@@ -154,8 +154,10 @@ def run(backend: Backend, known: list[str], count: int, seed: int) -> tuple[Fuzz
 
 def _rest(backend: Backend) -> Held:
     """Once all connections are closed at both ends."""
-    time.sleep(1)
-    return backend.measure() if backend.is_alive() else Held(0, 0, [])
+    if not backend.is_alive():
+        return Held(0, 0, [])
+    wait_for(REST_SECONDS, lambda: not backend.has_callers())
+    return backend.measure()
 
 
 def report(fuzz: Fuzz, seconds: float) -> None:

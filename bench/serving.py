@@ -28,7 +28,7 @@ ROUNDS = 7
 SECONDS = 3
 SERVER_CORE, LOAD_CORE = "0", "1"
 UVICORN = ["-m", "uvicorn", "--no-access-log", "--no-server-header", "--timeout-keep-alive", "75"]
-BACKEND = ["--http", "connections:Connection"]  # as it ships
+BACKEND = ["--http", "connections:Connection", "--ws", "none"]  # as it ships
 
 
 @contextmanager

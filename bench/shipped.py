@@ -20,8 +20,9 @@ from processes import find_free_port, list_processes, running, wait_until
 # As in backend/Dockerfile.
 UVICORN = ["-m", "uvicorn", "main:app", "--timeout-keep-alive", "75", "--no-access-log"]
 UVICORN += ["--timeout-graceful-shutdown", "10", "--no-server-header"]
-UVICORN += ["--http", "connections:Connection"]
+UVICORN += ["--http", "connections:Connection", "--ws", "none"]
 START_SECONDS = 60
+REST_SECONDS = 10  # at most, until all connections are closed at both ends
 WRITER = "journal.writer"
 
 
@@ -75,6 +76,11 @@ class Backend:
             status = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
             return status[0] != "Z"
         return False
+
+    def has_callers(self) -> bool:
+        """Whether anybody is connected; of a process that is alive."""
+        own, listening = f" from {self.port} to ", " in state 0A "
+        return any(own in it and listening not in it for it in self._list_files())
 
     def find_writer(self) -> int:
         """The process that writes the journal; 0 while there is none."""

@@ -24,7 +24,7 @@ from account import Phase, Sample, list_faults, report
 from callers import Callers
 from faults import Log, PostgreSQL, Publisher, Tracking, World
 from load import read_memory
-from shipped import Backend, wait_for
+from shipped import REST_SECONDS, Backend, wait_for
 from verdicts import Judge, Ledger, read_journal
 
 POSTGRESQL_SHARE, SQLITE_SHARE = 0.8, 0.2  # of the time
@@ -33,7 +33,6 @@ SOME_KINDS = 10  # by then all callers are there
 PAUSE_SECONDS = 3.0  # between events
 TRACKING_MINUTES = 0.5
 SAMPLE_SECONDS = 0.5
-REST_SECONDS = 1.5  # until all connections are closed at both ends
 
 
 def run_phase(name: str, world: World, judge: Judge, act: Callable[[], None]) -> Phase:
@@ -50,7 +49,7 @@ def run_phase(name: str, world: World, judge: Judge, act: Callable[[], None]) ->
     stop.set()
     sampler.join()
     wait_for(30, lambda: backend.expose()["journal_lag_seconds"] == 0)
-    time.sleep(REST_SECONDS)
+    wait_for(REST_SECONDS, lambda: not backend.has_callers())
     after = backend.measure()
     lost = int(backend.expose()["journal_lost_predictions_total"])
     backend.stop()
@@ -104,7 +103,7 @@ def act_until(seconds: float, events: list[Callable[[], None]], world: World) ->
         if event == world.kill_backend and passed > KILLING_SHARE * seconds and not is_first:
             continue
         event()
-        time.sleep(min(PAUSE_SECONDS, seconds / 40))
+        time.sleep(min(PAUSE_SECONDS, seconds / 40))  # of load without a fault
 
 
 def run_with_sqlite(folder: Path, seconds: float, log: Log) -> Phase:

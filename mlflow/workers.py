@@ -3,12 +3,12 @@
 import multiprocessing
 import os
 import signal
-import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
+from threading import Thread
 from typing import Any, NamedTuple, Protocol, TypeVar
 
 import joblib
@@ -106,7 +106,7 @@ def _prepare(function: Callable[..., Any], setting: Any) -> None:
     # their number changes the last digits.
     threadpool_limits(1)
     _prepared.append((function, setting))
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+    Thread(target=_end_with_parent, daemon=True).start()
 
 
 def _end_with_parent() -> None:

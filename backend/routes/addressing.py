@@ -2,13 +2,13 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
+from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from typing import Annotated, TypeVar
 
 from fastapi import Depends, FastAPI, Request
 
-from batch.line import Line, Place
+from batch.line import Line
 from bodies import read_body
 from errors import UnknownModel, shorten
 from inference import Model
@@ -42,22 +42,18 @@ async def read_whole(request: Request) -> bytes:
 
 async def answer_body(request: Request, answer: Callable[[bytes], Answer]) -> Answer:
     """In a thread where the body is large, so that others are not kept waiting."""
-    async with _take_place(request) as place:
+    line: Line = request.state.line
+    async with AsyncExitStack() as stack:
+        is_declared = int(request.headers.get("content-length", 0)) >= TABLE_BODY
+        place = await stack.enter_async_context(line.place()) if is_declared else None
         body = await read_whole(request)
+        if place is None and len(body) >= TABLE_BODY:  # it came in chunks, or compressed
+            place = await stack.enter_async_context(line.place())
         work = partial(answer, body)
         if place:
             await place.wait_for_turn()
             return await place.run(work)
         return await asyncio.to_thread(work) if len(body) > LARGE_BODY else work()
-
-
-def _take_place(request: Request) -> AbstractAsyncContextManager[Place | None]:
-    """Before such a body is read; none where it is small."""
-    length = request.headers.get("content-length")
-    if length is not None and int(length) < TABLE_BODY:
-        return nullcontext()
-    line: Line = request.state.line
-    return line.place()
 
 
 def _count(request: Request) -> Tallies:

@@ -12,6 +12,7 @@ from mixed import FEATURES, INSTANCE, ask, fit_mixed
 from open_protocol import ROWS, describe_tensor, pack, pack_array, pack_texts, unpack
 from sklearn.svm import LinearSVC
 
+from batch import line
 from open_inference import exchange
 from routes import addressing
 
@@ -389,6 +390,15 @@ def test_a_large_body_waits_in_line_with_tables(client, monkeypatch):
         assert infer(client, describe_tensor("x", ROWS * rows)).status_code == 200
 
     assert [it.startswith("batch") for it in threads] == [False, True]
+
+
+@pytest.mark.parametrize(("rows", "status"), [(1, 200), (1000, 503)])
+def test_the_size_of_a_body_in_chunks_is_known_once_it_is_there(client, monkeypatch, rows, status):
+    monkeypatch.setattr(addressing, "TABLE_BODY", 1000)
+    monkeypatch.setattr(line, "MAX_WAITING", -1)  # all places are taken
+    body = json.dumps({"inputs": [describe_tensor("x", ROWS * rows)]}).encode()
+
+    assert client.post(URL, content=iter([body])).status_code == status
 
 
 def note_thread(function, threads):

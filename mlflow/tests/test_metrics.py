@@ -192,10 +192,21 @@ def test_ctrl_c_publishes_nothing_and_leaves_no_process(tmp_path):
         with running(command, "mlflow", output, MODELS_DIR=models_dir) as process:
             wait_until(lambda: "GaussianNB done" in log.read_text(), seconds=60)
             os.killpg(process.pid, signal.SIGINT)
-            assert process.wait(20) == 1
+            assert process.wait(90) == 1
         wait_until(lambda: not is_running(process.pid))
 
     assert list(models_dir.iterdir()) == []
+
+
+def test_a_killed_training_leaves_no_process(tmp_path):
+    log = tmp_path / "log"
+    with log.open("w") as output:
+        command = [sys.executable, "metrics.py"]
+        with running(command, "mlflow", output, MODELS_DIR=tmp_path) as process:
+            wait_until(lambda: "GaussianNB done" in log.read_text(), seconds=60)
+            process.kill()
+            process.wait()
+            wait_until(lambda: not is_running(process.pid))
 
 
 def test_a_missing_folder_is_named(tmp_path):
