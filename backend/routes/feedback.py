@@ -31,6 +31,7 @@ MOST_BYTES = 4 * 1024**2  # four hundred for each; reading more would hold other
 SHOWN_FAULTS = 20
 WRITTEN_SECONDS = 10.0  # by then the journal has a prediction, or is in trouble
 LOOK_SECONDS = 0.1
+QUEUED_SECONDS = 1.0  # at most, from a prediction's id to its place in the journal's queue
 
 router = APIRouter(tags=["feedback"])
 
@@ -117,7 +118,7 @@ async def _find_written(journal: Journal, identifiers: list[str]) -> dict[str, P
         if not any(_is_younger(it, WRITTEN_SECONDS) for it in missing):
             break
         await asyncio.sleep(LOOK_SECONDS)
-    if any(_is_younger(it, lag) for it in missing):
+    if lag and any(_is_younger(it, lag + QUEUED_SECONDS) for it in missing):
         raise JournalAway("The journal is behind. Send it again later.")
     return found
 

@@ -43,3 +43,8 @@ def exposed(client):
 def windows(client):
     drift = client.get("/monitoring").json()["drift"]
     return {window["window"]: window for window in drift["windows"]}
+
+
+def writer_of(client):
+    """The process that writes the journal."""
+    return client.app._ledger._recorder.writer_pid

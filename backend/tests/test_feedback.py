@@ -1,6 +1,9 @@
+import os
+import signal
+
 import pytest
 from conftest import NAMES, SETOSA, VERSION
-from journals import exposed, predict, predict_rows, read
+from journals import exposed, predict, predict_rows, read, writer_of
 from processes import wait_until
 from sklearn.datasets import load_iris
 
@@ -129,6 +132,21 @@ def test_a_journal_that_is_away_answers_503(start_journal, tmp_path, monkeypatch
         assert response.status_code == 503
         assert response.headers["retry-after"] == "5"
         assert response.json()["title"] == "Journal away"
+
+
+def test_what_waits_for_a_journal_that_is_behind_is_not_called_unknown(client, monkeypatch):
+    client.post("/feedback", json=label(predict(client), "setosa"))  # there is a journal
+    monkeypatch.setattr(feedback, "WRITTEN_SECONDS", 0.1)
+    writer = writer_of(client)
+
+    os.kill(writer, signal.SIGSTOP)
+    try:
+        response = client.post("/feedback", json=label(predict(client), "setosa"))
+    finally:
+        os.kill(writer, signal.SIGCONT)
+
+    assert response.status_code == 503
+    assert response.json()["detail"] == "The journal is behind. Send it again later."
 
 
 def test_accuracy_confusion_and_calibration_are_those_of_the_labels(client):

@@ -15,7 +15,7 @@ from threading import Event
 import pytest
 import requests
 from conftest import NAMES, SETOSA, VERSION, wait_for_version
-from journals import exposed, predict, read, wait_until_written, windows
+from journals import exposed, predict, read, wait_until_written, windows, writer_of
 from mixed import FEATURES, INSTANCE, fit_mixed
 from processes import ROOT, environment, find_free_port, wait_until
 from servers import running_postgresql
@@ -69,11 +69,6 @@ def ask(address, count=1):
     session = requests.Session()
     for _ in range(count):
         session.post(f"{address}/predict", json=SETOSA, timeout=5).raise_for_status()
-
-
-def writer_of(client):
-    """The process that writes the journal."""
-    return client.app._ledger._recorder.writer_pid
 
 
 def written(url):
