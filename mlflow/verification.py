@@ -73,7 +73,7 @@ def read_trust(wanted: str, public: Path, private: Path) -> Trust:
 def find_version(directory: Path, version: str | None) -> str:
     """The version itself where it is published, by default the newest; raises NoModel."""
     try:
-        names = map(_NAME.fullmatch, (path.name for path in directory.iterdir()))
+        names = [_NAME.fullmatch(path.name) for path in directory.iterdir()]
     except OSError as error:
         message = f"The models in {directory} cannot be read: {error.strerror}"
         raise NoModel(f"{message}. Set MODELS_DIR to where they are.") from None

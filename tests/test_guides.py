@@ -55,7 +55,9 @@ def test_a_page_can_be_followed(page, stack):
 def test_an_example_of_a_call_works_as_it_comes(block, ports, tmp_path, request):
     code = move(block.code, ports)
     if block.language == "bash":
-        assert says(run(code, tmp_path), block.shown)
+        done = run(code, tmp_path)
+        assert done.returncode == 0, done.stdout
+        assert says(done.stdout, block.shown), done.stdout
         return
     command = interpret(block, request)
     done = subprocess.run(
