@@ -75,7 +75,7 @@ SIGNING = $(1)/signing.py $(2)/private/model_signing_key.pem $(2)/public/model_p
 test: $(VENV)/installed ## Test everything but Docker
 	@echo "== backend" && cd backend && $(BIN)/python -m pytest -n 2
 	@for service in frontend mlflow; do \
-	  echo "== $$service" && (cd $$service && $(BIN)/python -m pytest) || exit 1; \
+	  echo "== $$service" && (cd $$service && $(BIN)/python -m pytest -n 2 --dist loadfile) || exit 1; \
 	done
 	@echo "== what spans services" && $(BIN)/python -m pytest tests --ignore tests/e2e
 

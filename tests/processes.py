@@ -1,6 +1,8 @@
 """Starts the services as real processes, for the tests of every folder."""
 
+import fcntl
 import os
+import pickle
 import signal
 import socket
 import subprocess
@@ -147,10 +149,23 @@ def running_mlflow(
 
 
 @pytest.fixture(scope="session")
-def published(tmp_path_factory: pytest.TempPathFactory) -> SimpleNamespace:
+def published(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> SimpleNamespace:
     """One training's folder of models, its folder of runs and what the command said."""
-    models_dir = tmp_path_factory.mktemp("models")
-    runs_dir = tmp_path_factory.mktemp("runs")
+    folder = tmp_path_factory.getbasetemp()
+    if worker_id != "master":
+        folder = folder.parent  # that of all processes that test
+    with (folder / "published.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        done = folder / "published.pickle"
+        if not done.exists():
+            done.write_bytes(pickle.dumps(_publish(folder / "published")))
+        return pickle.loads(done.read_bytes())
+
+
+def _publish(folder: Path) -> SimpleNamespace:
+    models_dir, runs_dir = folder / "models", folder / "runs"
+    models_dir.mkdir(parents=True)
+    runs_dir.mkdir()
     command = train(models_dir, runs_dir)
     assert command.returncode == 0, command.stderr
     return SimpleNamespace(models_dir=models_dir, runs_dir=runs_dir, command=command)

@@ -17,7 +17,7 @@ def test_what_is_written_belongs_to_the_folders_owner(tmp_path):
     folder.mkdir()
     if os.geteuid() == 0:  # only root can give a folder away, and has something to give up
         os.chown(folder, 1234, 1235)
-        for parent in (tmp_path, *tmp_path.parents[:2]):
+        for parent in (tmp_path, *tmp_path.parents[:3]):
             parent.chmod(0o755)
     owner = folder.stat()
 
