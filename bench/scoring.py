@@ -57,7 +57,7 @@ print(time.perf_counter() - started)
 
 
 class Run(NamedTuple):
-    """Rows a second as the command says it; megabytes in the first third of the time, and in all."""
+    """Rows a second as the command says it; megabytes in the first third of the time and in all."""
 
     rows: int
     seconds: float
