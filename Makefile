@@ -28,37 +28,31 @@ doctor: ## Look whether this machine has what the stack needs, and say what to d
 
 .PHONY: train
 train: ## Train, log and publish a model in the running stack; ARGS="--data data/table.csv --target label"
-	@if [ -n "$$(docker compose ps --quiet --status running mlflow 2>/dev/null)" ]; then \
-	  docker compose exec -T mlflow python3 /app/metrics.py $(ARGS); \
-	else \
-	  $(MAKE) --silent $(VENV)/installed && \
-	  PATH="$(BIN):$$PATH" honcho run sh -c "$$TRAIN"; \
-	fi
-
-define TRAIN
-export MODELS_DIR="$$(realpath "$${MODELS_DIR:-models}")"
-export MODEL_SIGNING_KEY="$${MODEL_SIGNING_KEY:-keys/private/model_signing_key.pem}"
-export MLFLOW_TRACKING_URI="$${MLFLOW_TRACKING_URI:-http://localhost:$${MLFLOW_PORT:-8003}}"
-export BACKEND_URL="$${BACKEND_URL:-http://localhost:$${BACKEND_PORT:-8002}}"
-exec python mlflow/metrics.py $(ARGS)
-endef
-export TRAIN
+	@$(call RUN_TRAINER,metrics.py)
 
 .PHONY: score
 score: ## Score a file or a folder with a published model; ARGS="data/table.csv scored/table.csv"
-	@if [ -n "$$(docker compose ps --quiet --status running mlflow 2>/dev/null)" ]; then \
-	  docker compose exec -T mlflow python3 /app/scoring.py $(ARGS); \
-	else \
-	  $(MAKE) --silent $(VENV)/installed && \
-	  PATH="$(BIN):$$PATH" honcho run sh -c "$$SCORE"; \
-	fi
+	@$(call RUN_TRAINER,scoring.py)
 
-define SCORE
-export MODELS_DIR="$$(realpath "$${MODELS_DIR:-models}")"
-export MODEL_PUBLIC_KEY="$${MODEL_PUBLIC_KEY:-keys/public/model_public_key.pem}"
-exec python mlflow/scoring.py $(ARGS)
+# In its container, where that runs.
+define RUN_TRAINER
+if [ -n "$$(docker compose ps --quiet --status running mlflow 2>/dev/null)" ]; then \
+  docker compose exec -T mlflow python3 /app/$(1) $(ARGS); \
+else \
+  $(MAKE) --silent $(VENV)/installed && \
+  PATH="$(BIN):$$PATH" honcho run sh -c "$$TRAINER" $(1); \
+fi
 endef
-export SCORE
+
+define TRAINER
+export MODELS_DIR="$$(realpath "$${MODELS_DIR:-models}")"
+export MODEL_SIGNING_KEY="$${MODEL_SIGNING_KEY:-keys/private/model_signing_key.pem}"
+export MODEL_PUBLIC_KEY="$${MODEL_PUBLIC_KEY:-keys/public/model_public_key.pem}"
+export MLFLOW_TRACKING_URI="$${MLFLOW_TRACKING_URI:-http://localhost:$${MLFLOW_PORT:-8003}}"
+export BACKEND_URL="$${BACKEND_URL:-http://localhost:$${BACKEND_PORT:-8002}}"
+exec python "mlflow/$$0" $(ARGS)
+endef
+export TRAINER
 
 .PHONY: keys
 keys: ## Make the pair of keys that models are signed with
