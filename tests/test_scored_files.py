@@ -8,12 +8,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import requests
-from made_tables import TARGET, make_mixed, make_unicode
+from made_tables import TARGET, make_binary, make_many_classes, make_mixed, make_unicode
 from processes import ROOT, environment, find_free_port, running_backend, train, wait_until
 from pyarrow import csv
 
 READ = {
     make_mixed: pd.read_parquet,
+    make_binary: pd.read_csv,
+    make_many_classes: lambda path: pd.read_csv(path, sep=";", decimal=","),
     make_unicode: lambda path: pd.read_csv(path, encoding="latin-1"),
 }
 TYPES = {"csv": "text/csv", "parquet": "application/vnd.apache.parquet"}

@@ -187,6 +187,7 @@ def test_files_of_before_move_by_copying_them(storage, models_dir, tmp_path):
     ("wrong", "reason"),
     [
         ({"AWS_SECRET_ACCESS_KEY": "not the secret"}, "SignatureDoesNotMatch"),
+        ({"AWS_ACCESS_KEY_ID": "AKIANOBODY"}, "InvalidAccessKeyId"),
         ({"MLFLOW_ARTIFACTS_DESTINATION": "s3://missing/iris"}, "AccessDenied"),
         ({"MLFLOW_S3_ENDPOINT_URL": NOBODYS}, "Could not connect to the endpoint URL"),
     ],
