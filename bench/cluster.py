@@ -48,7 +48,7 @@ def cluster(workers: int) -> Iterator[Any]:
 
         file = folder / "scheduler.json"
         start("scheduler", "--port", "0", "--scheduler-file", str(file))
-        wait_until(file.exists)
+        wait_until(lambda: file.exists() and file.read_text().endswith("}"))
         address = json.loads(file.read_text())["address"]
         for _ in range(workers):
             start("worker", address, "--nworkers", "1", "--nthreads", "1")

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from debian import install
 from playwright.sync_api import Browser, sync_playwright
 
 NAMES = ("google-chrome", "google-chrome-stable", "chromium", "chromium-browser")
@@ -43,10 +44,7 @@ def _find() -> str | None:
 def _install() -> str | None:
     """Debian's where that is possible, else Playwright's own, which it then finds itself."""
     if os.geteuid() == 0 and shutil.which("apt-get") and _is_debian():
-        subprocess.run(["apt-get", "update", "-qq"], check=True)
-        packages = ["chromium", "fonts-dejavu-core"]
-        command = ["apt-get", "install", "-qq", "-y", "--no-install-recommends", *packages]
-        subprocess.run(command, check=True, env=os.environ | {"DEBIAN_FRONTEND": "noninteractive"})
+        install("chromium", "fonts-dejavu-core")
         return _find()
     subprocess.run([sys.executable, "-m", "playwright", "install", "chromium"], check=True)
     return None

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import requests
+from debian import install
 from processes import find_free_port, running, wait_until
 
 NOT_ROOT = "nobody"  # PostgreSQL refuses to run as root
@@ -122,7 +123,7 @@ def _initialize_postgresql(folder: str, user: int) -> Path:
 def _find_postgresql() -> Path:
     """Debian's, installed where it is missing."""
     if not (found := sorted(Path("/usr/lib/postgresql").glob("*/bin"))):
-        _install("postgresql")
+        install("postgresql")
         found = sorted(Path("/usr/lib/postgresql").glob("*/bin"))
     return found[-1]
 
@@ -174,7 +175,7 @@ def _shows_certificate(caddy: Caddy, host: str) -> bool:
 def find_caddy() -> str:
     """Debian's, installed where there is none."""
     if not shutil.which("caddy"):
-        _install("caddy")
+        install("caddy")
     return shutil.which("caddy") or "caddy"
 
 
@@ -193,14 +194,14 @@ def running_prometheus(config: Path, data: Path) -> Iterator[str]:
 def find_prometheus(name: str = "prometheus") -> str:
     """Debian's, or its promtool, installed where there is none."""
     if not shutil.which(name):
-        _install("prometheus")
+        install("prometheus")
     return shutil.which(name) or name
 
 
 def find_node() -> str:
     """Debian's Node.js, installed where there is none."""
     if not shutil.which("node"):
-        _install("nodejs")
+        install("nodejs")
     return shutil.which("node") or "node"
 
 
@@ -209,14 +210,5 @@ def find_r() -> str:
     rscript = shutil.which("Rscript")
     packages = [rscript or "", "-e", "library(httr2); library(jsonlite)"]
     if not rscript or subprocess.run(packages, stderr=subprocess.DEVNULL).returncode:
-        for package in ("r-cran-httr2", "r-cran-jsonlite"):
-            _install(package)
+        install("r-cran-httr2", "r-cran-jsonlite")
     return shutil.which("Rscript") or "Rscript"
-
-
-def _install(package: str) -> None:
-    root = [] if os.geteuid() == 0 else ["sudo"]
-    quiet = ["apt-get", "-qq", "-o", "DPkg::Lock::Timeout=300"]
-    variables = os.environ | {"DEBIAN_FRONTEND": "noninteractive"}
-    for action in (["update"], ["install", "-y", "--no-install-recommends", package]):
-        subprocess.run([*root, *quiet, *action], check=True, env=variables)

@@ -35,7 +35,8 @@ class Cluster:
         file = self.folder / "scheduler.json"
         command = [DASK, "scheduler", *OPTIONS, "--port", "0", "--scheduler-file", str(file)]
         self.scheduler = self._start(command, HERE)
-        wait_until(file.exists)
+        # The scheduler makes the file first and fills it then.
+        wait_until(lambda: file.exists() and file.read_text().endswith("}"))
         self.address = json.loads(file.read_text())["address"]
 
     def start_worker(self, path=HERE, nanny="--no-nanny"):
