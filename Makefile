@@ -143,6 +143,10 @@ images: ## Build the three images for others; with PUSH=1 and IMAGES=registry/na
 publish: ## Give what was pushed for amd64 and arm64 its common names; IMAGES=registry/name
 	deploy/images.sh publish
 
+.PHONY: release-notes
+release-notes: ## Print the text that the release of a tag will have; TAG=v1.2.3
+	@.github/release.sh notes "$$TAG"
+
 .PHONY: release
 release: ## Make the GitHub release of a tag, with its section of the changelog; TAG=v1.2.3
 	.github/release.sh publish "$$TAG"

@@ -288,6 +288,7 @@ GO_BACK = Sentence(
     "Pour y revenir, publiez-la de nouveau sous un nouveau nom :",
 )
 OPEN_RUN = Sentence("Open its run in MLflow", "Ouvrir son run dans MLflow")
+RUN = Sentence("Its run in MLflow: {run}", "Son run dans MLflow : {run}")
 NO_RUN = Sentence("MLflow knows no run of it.", "MLflow n'en connaît aucun run.")
 COMPARE = Sentence("Two versions, the same inputs", "Deux versions, les mêmes entrées")
 COMPARE_CAPTION = Sentence(

@@ -40,10 +40,19 @@ class Azure:
         self._folder = folder
         self._file, self._calls = folder / "cloud.json", folder / "calls.jsonl"
         self._file.write_text(json.dumps(state))
-        az = folder / "bin/az"
-        az.parent.mkdir()
-        az.write_text(f'#!/bin/sh\nexec {sys.executable} {ROOT}/tests/cloud.py "$@"\n')
-        az.chmod(0o755)
+        (folder / "bin").mkdir()
+        self._put("az", f'exec {sys.executable} {ROOT}/tests/cloud.py "$@"')
+        self.have_images()
+
+    def _put(self, name, script):
+        program = self._folder / "bin" / name
+        program.write_text(f"#!/bin/sh\n{script}\n")
+        program.chmod(0o755)
+
+    def have_images(self, but="nothing", status=22):
+        """What GitHub's registry answers, for all but one; 22 is curl's for an error of HTTP."""
+        token = 'echo \'{"token":"anonymous"}\''
+        self._put("curl", f'case "$*" in *{but}*) exit {status} ;; *token*) {token} ;; esac')
 
     def read(self):
         return json.loads(self._file.read_text())
@@ -206,6 +215,30 @@ def test_what_is_missing_is_said_in_a_line_and_nothing_is_done(azure, script, va
     assert list_changes(command) == []
 
 
+@pytest.mark.parametrize(
+    "missing",
+    ["v2/owner/iris-ml/frontend/manifests/1.2.3", "token?scope=repository:owner/iris-ml/frontend"],
+    ids=["no such tag", "private"],
+)
+def test_an_image_that_cannot_be_pulled_is_found_before_anything_is_ended(deployment, missing):
+    azure = deployment.azure()
+    azure.have_images(but=missing)
+
+    command = azure.run("deploy.sh", **IMAGES)
+
+    assert command.returncode == 1
+    sentence = "Azure could not pull ghcr.io/owner/iris-ml/frontend:1.2.3. Is TAG right,"
+    assert sentence in command.stderr
+    assert list_changes(command) == []
+
+
+def test_a_registry_that_does_not_answer_here_may_answer_azure(deployment):
+    azure = deployment.azure()
+    azure.have_images(but="https", status=6)
+
+    assert azure.run("deploy.sh", **IMAGES).returncode == 0
+
+
 @pytest.mark.parametrize("script", ["setup.sh", "deploy.sh", "teardown.sh"])
 def test_without_a_login_it_says_how(azure, script):
     azure.change(login=False)
@@ -284,6 +317,9 @@ def test_only_the_page_is_public_unless_the_others_are_asked_for(azure, deployme
         for it in (deployment, opened)
     ]
     assert [name for name, it in ingresses[0].items() if it["external"]] == ["frontend"]
+    assert find_environment(deployment.bodies["frontend"])["MLFLOW_UI_URL"] == "none"
+    url = find_environment(opened.bodies["frontend"])["MLFLOW_UI_URL"]
+    assert url == "https://mlflow.tame-sea-1.westeurope.azurecontainerapps.io"
     for ingress in ingresses[1].values():
         assert ingress["external"]
         ranges = [it["ipAddressRange"] for it in ingress["ipSecurityRestrictions"]]

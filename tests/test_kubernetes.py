@@ -175,6 +175,20 @@ def test_the_images_are_those_of_the_services(everything):
         assert f"USER {USER}\n" in (ROOT / service / "Dockerfile").read_text()
 
 
+def test_the_page_puts_ones_own_images_in_their_place(tmp_path):
+    clone = shutil.copytree(FOLDER, tmp_path / "deploy/kubernetes").parents[1]
+    commands = re.findall(r"^sed .*", PAGE, re.MULTILINE)
+
+    found = []
+    for command in commands:
+        subprocess.run(["bash", "-c", command], cwd=clone, check=True)
+        text = "".join(it.read_text() for it in clone.glob("**/kustomization.yaml"))
+        found.append(set(re.findall(r"newName: (\S+)\n +newTag: (\S+)", text)))
+
+    names = [f"ghcr.io/owner/name/{it}" for it in SERVICES]
+    assert found == [{(it, version) for it in names} for version in ("0.1.0", "0.2.0")]
+
+
 def test_memory_is_limited_as_in_compose(everything):
     compose = yaml.safe_load((ROOT / "docker-compose.yaml").read_text())["services"]
     pods = find_pods(everything)
@@ -350,6 +364,14 @@ def test_every_other_server_is_reached_by_who_needs_it(everything):
     assert list_visitors(everything, "dask-worker", 40000) == {"dask-scheduler"}
 
 
+def test_the_ingress_reaches_what_proves_the_names_of_a_certificate(production):
+    solver = Pod("solver", {"acme.cert-manager.io/http01-solver": "true"}, {})
+
+    visitors = [it.name for it in (INGRESS, *STRANGERS) if reaches(production, it, solver, 8089)]
+
+    assert visitors == ["ingress"]
+
+
 @pytest.mark.parametrize("port", [22, 8000, 8786])
 def test_no_other_port_of_the_services_is_open(everything, port):
     for name in (*SERVICES, *TRAINERS, "kserve", "files"):
@@ -360,7 +382,8 @@ def test_pods_reach_names_databases_and_stores_and_nothing_else_outside(everythi
     objects, pods = everything, find_pods(everything)
     is_large = bool(find(everything, "Ingress"))
 
-    assert all(reaches(objects, pod, DNS, 53) for pod in pods.values())
+    # The cluster's own, or a cache on each node, which is no pod of it.
+    assert all(reaches(objects, pod, it, 53) for pod in pods.values() for it in (DNS, INTERNET))
     for port, expected in ((5432, {"backend", "mlflow"}), (443, {"mlflow"}), (80, set())):
         reached = {name for name, pod in pods.items() if reaches(objects, pod, INTERNET, port)}
         assert reached == (expected if is_large else set()), port
@@ -490,6 +513,17 @@ def test_lint_refuses_what_kubernetes_would(tmp_path):
     assert checked.returncode == 1
     for said in ("'maxUnavailabel' was unexpected", "kind Ingres ", "'two' is not of type"):
         assert said in checked.stderr
+
+
+def test_lint_fails_where_nothing_is_checked(tmp_path):
+    command = [FOLDER / "validate.sh"]
+    (tmp_path / "kubernetes-validate").symlink_to("/bin/true")
+    path = f"{tmp_path}:{os.environ['PATH']}"
+
+    checked = subprocess.run(command, capture_output=True, text=True, env={"PATH": path})
+
+    assert checked.returncode == 1
+    assert "kubernetes-validate has not checked base.yaml against 1.36." in checked.stderr
 
 
 def test_the_page_lets_trainers_ask_the_backend_where_they_are_to(everything):

@@ -147,39 +147,132 @@ def test_only_a_version_is_released():
     assert command.stderr == "A release is a tag like v1.2.3 or v1.2.3-rc1, not main.\n"
 
 
+@pytest.fixture
+def clone(tmp_path):
+    """What GitHub says of a commit; three versions have tags, and main is one commit on."""
+    git = ["git", "-C", str(tmp_path / "clone"), "-c", "user.name=x", "-c", "user.email=x@x.x"]
+    subprocess.run(["git", "init", "--quiet", tmp_path / "clone"], check=True)
+    for tag in ("v1.2.3", "v1.2.10", "v1.10.0"):
+        subprocess.run([*git, "commit", "--quiet", "--allow-empty", "--message", tag], check=True)
+        subprocess.run([*git, "tag", tag], check=True)
+    subprocess.run([*git, "commit", "--quiet", "--allow-empty", "--message", "on"], check=True)
+    subprocess.run([*git, "update-ref", "refs/remotes/origin/main", "HEAD"], check=True)
+
+    def put(kind, ref, commit):
+        head = subprocess.run([*git, "rev-parse", commit], capture_output=True, text=True)
+        return {
+            "GIT_DIR": tmp_path / "clone/.git",
+            "GITHUB_REF_TYPE": kind,
+            "GITHUB_REF_NAME": ref,
+            "GITHUB_SHA": head.stdout.strip(),
+            "GITHUB_RUN_ID": 7,
+            "GITHUB_OUTPUT": tmp_path / "output",
+            "IMAGES": "ghcr.io/Owner/iris-ml",
+        }
+
+    return put
+
+
 @pytest.mark.parametrize(
-    ("kind", "ref", "names"),
+    ("kind", "ref", "commit", "names"),
     [
-        ("branch", "main", ["main"]),
-        ("tag", "v1.2.3", ["1.2.3", "1.2", "latest"]),
-        ("tag", "v1.2.3-rc1", ["1.2.3-rc1"]),
+        ("branch", "main", "HEAD", ["main"]),
+        ("branch", "main", "HEAD~1", []),  # another push was faster
+        ("tag", "v1.10.0", "v1.10.0", ["1.10.0", "1.10", "latest"]),
+        ("tag", "v1.2.10", "v1.2.10", ["1.2.10", "1.2"]),
+        ("tag", "v1.2.3", "v1.2.3", ["1.2.3"]),
+        ("tag", "v1.11.0-rc1", "HEAD", ["1.11.0-rc1"]),
     ],
 )
-def test_images_are_named_by_what_the_commit_is_called(kind, ref, names):
-    settings = {"GITHUB_REF_TYPE": kind, "GITHUB_REF_NAME": ref, "GITHUB_SHA": COMMIT}
+def test_images_are_named_by_what_the_commit_is_called(clone, kind, ref, commit, names):
+    settings = clone(kind, ref, commit)
 
     command = run("deploy/images.sh", "names", **settings)
 
-    assert command.stdout.split() == [f"sha-{COMMIT}", *names]
+    sha = f"sha-{settings['GITHUB_SHA']}"
+    assert command.stdout.split() == [f"{sha}-7", sha, *names]
 
 
-def test_each_image_is_put_together_of_both_processors(tmp_path, tool):
-    settings = tool("docker", '[ "$3" != inspect ] || echo \\"sha256:abc\\"') | {
-        "GITHUB_REF_TYPE": "tag",
-        "GITHUB_REF_NAME": "v1.2.3",
-        "GITHUB_SHA": COMMIT,
-        "GITHUB_OUTPUT": tmp_path / "output",
-        "IMAGES": "ghcr.io/Owner/iris-ml",
-    }
+@pytest.mark.parametrize("tag", ["v1.2", "vlatest", "vmain", "v1.2.3.4"])
+def test_what_is_no_version_gets_no_name(clone, tool, tag):
+    settings = clone("tag", tag, "HEAD") | tool("docker")
+
+    command = run("deploy/images.sh", "publish", **settings)
+
+    assert command.returncode == 1
+    assert command.stderr == f"A version's tag is like v1.2.3 or v1.2.3-rc1, not {tag}.\n"
+
+
+# It has what was just built, and nothing of before.
+REGISTRY = """
+case "$3 $4" in
+  "inspect "*:sha-*-7) echo '"sha256:abc"' ;;
+  "inspect "*) exit 1 ;;
+esac
+"""
+
+
+def test_each_image_is_put_together_of_both_processors(clone, tmp_path, tool):
+    settings = clone("tag", "v1.10.0", "v1.10.0") | tool("docker", REGISTRY)
 
     command = run("deploy/images.sh", "publish", **settings)
 
     assert command.returncode == 0, command.stderr
-    image = "ghcr.io/owner/iris-ml/mlflow"
+    image, built = "ghcr.io/owner/iris-ml/mlflow", f"sha-{settings['GITHUB_SHA']}-7"
     made = next(call for call in tool.calls() if "create" in call and image in call)
-    assert made.endswith(f"{image}:sha-{COMMIT}-amd64 {image}:sha-{COMMIT}-arm64")
+    assert made.endswith(f"{image}:{built}-amd64 {image}:{built}-arm64")
     assert f"--tag {image}:latest" in made
     assert (tmp_path / "output").read_text().splitlines() == [
-        "names=ghcr.io/owner/iris-ml",
         *(f"{name}=sha256:abc" for name in ("backend", "frontend", "mlflow")),
+        "names=ghcr.io/owner/iris-ml",
+        "newest=yes",
     ]
+
+
+@pytest.mark.parametrize(
+    "called",
+    [("branch", "main", "HEAD~1"), ("tag", "v1.2.10", "v1.2.10"), ("tag", "v2.0.0-rc1", "HEAD")],
+)
+def test_what_is_not_the_newest_is_not_deployed(clone, tmp_path, tool, called):
+    settings = clone(*called) | tool("docker", REGISTRY)
+
+    command = run("deploy/images.sh", "publish", **settings)
+
+    assert command.returncode == 0, command.stderr
+    assert "newest=no" in (tmp_path / "output").read_text().splitlines()
+    assert "needs.publish.outputs.newest == 'yes'" in JOBS["azure"]["if"]
+
+
+def test_a_version_is_given_to_one_commit(clone, tool):
+    settings = clone("tag", "v1.10.0", "v1.10.0")
+    other = tool("docker", 'echo \'{"linux/amd64": {"revision": "another"}}\'')
+    same = f'echo \'{{"revision": "{settings["GITHUB_SHA"]}"}}\''
+
+    refused = run("deploy/images.sh", "publish", **settings, **other)
+    again = run("deploy/images.sh", "publish", **settings, **tool("docker", same))
+
+    assert refused.returncode == 1
+    assert "backend:1.10.0 is there already, of another commit" in refused.stderr
+    assert again.returncode == 0, again.stderr
+
+
+def test_a_tag_is_looked_at_before_anything_is_published():
+    [step] = [it for it in JOBS["images"]["steps"] if it.get("run") == "make release-notes"]
+
+    assert step["if"] == "github.ref_type == 'tag'"
+    assert JOBS["images"]["steps"].index(step) < len(JOBS["images"]["steps"]) - 1
+
+
+def test_every_push_is_checked_whatever_comes_after_it():
+    group = yaml.safe_load(WORKFLOW)["concurrency"]["group"]
+
+    assert group.endswith("github.event_name == 'pull_request' && github.ref || github.run_id }}")
+
+
+def test_an_image_that_does_not_start_is_found(tool):
+    settings = tool("docker", 'case "$*" in *frontend*) exit 1 ;; esac')
+
+    command = run("deploy/images.sh", "build", **settings)
+
+    assert command.returncode == 1
+    assert command.stderr == "The image of frontend does not start; see above.\n"

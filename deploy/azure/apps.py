@@ -70,7 +70,7 @@ def describe_frontend(settings: Settings) -> App:
         cores=0.5,
         environment={
             "BACKEND_URL": find_url(settings, "backend"),
-            "MLFLOW_UI_URL": find_url(settings, "mlflow"),
+            "MLFLOW_UI_URL": find_ui_url(settings),
         },
         secrets={"api-key": settings["API_KEY"]},
         secret_environment={"API_KEY": "api-key"},
@@ -112,7 +112,7 @@ def choose_for_mlflow(settings: Settings) -> dict[str, str]:
     return {
         "MLFLOW_TRACKING_URI": "http://localhost:8003",
         "MLFLOW_TRACKING_USERNAME": "admin",
-        "MLFLOW_UI_URL": url,
+        "MLFLOW_UI_URL": find_ui_url(settings),
         "MLFLOW_SERVER_ALLOWED_HOSTS": f"localhost:*,127.0.0.1:*,{url.removeprefix('https://')}",
         "MLFLOW_SERVER_CORS_ALLOWED_ORIGINS": url,
         "MLFLOW_AUTH_CONFIG_PATH": "/auth/basic_auth.ini",
@@ -145,6 +145,11 @@ def find_url(settings: Settings, name: str) -> str:
     """Where an app is found; over TLS also within the environment."""
     public = settings[f"{name.upper()}_PUBLIC"] == "yes"
     return f"https://{name}{'' if public else '.internal'}.{settings['DOMAIN']}"
+
+
+def find_ui_url(settings: Settings) -> str:
+    """Where a browser finds MLflow, or that none does."""
+    return find_url(settings, "mlflow") if settings["MLFLOW_PUBLIC"] == "yes" else "none"
 
 
 def make_body(app: App, settings: Settings) -> Json:

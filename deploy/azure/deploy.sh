@@ -101,6 +101,18 @@ prepare_mlflow() { # the checksum of what it is to be
   fail "${path##*/} does not end. Look at it in the portal, then run this again."
 }
 
+# As Azure asks for them, without a login: what it cannot pull is found before anything is ended. Of GitHub's registry
+# alone; others have other logins.
+look_for_image() {
+  local path=${IMAGES#ghcr.io/}/$1 token status=0
+  [[ $IMAGES == ghcr.io/* ]] || return 0
+  token=$(curl -fsS "https://ghcr.io/token?scope=repository:$path:pull" 2>/dev/null | sed 's/.*"token":"\([^"]*\)".*/\1/') || status=$?
+  [ "$status" != 0 ] || curl -fsS --head --output /dev/null -H "Authorization: Bearer $token" \
+    -H "Accept: application/vnd.oci.image.index.v1+json" "https://ghcr.io/v2/$path/manifests/$TAG" 2>/dev/null || status=$?
+  # 22 is an answer that refuses; without an answer, Azure may have one.
+  [ "$status" != 22 ] || fail "Azure could not pull $IMAGES/$1:$TAG. Is TAG right, and is the package public?"
+}
+
 # Until the newest revision takes requests.
 wait_until_ready() {
   local tries provisioning latest ready
@@ -133,6 +145,7 @@ case $BACKEND_REPLICAS:$JOURNAL_URL in
   1:* | *:postgresql*) ;;
   *) fail "AZURE_BACKEND_REPLICAS needs a JOURNAL_URL of PostgreSQL: each replica would have a journal of its own." ;;
 esac
+for app in mlflow backend frontend; do look_for_image "$app"; done
 deploy mlflow
 deploy backend
 deploy frontend

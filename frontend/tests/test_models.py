@@ -89,6 +89,15 @@ def test_a_run_is_linked_as_the_browser_reaches_it(iris_url, open_page, monkeypa
     assert page.get("link_button")[0].proto.url == f"http://mlflow.example:8443/#/runs/{run}"
 
 
+def test_a_run_is_named_where_no_browser_reaches_mlflow(iris_url, open_page, monkeypatch):
+    monkeypatch.setenv("MLFLOW_UI_URL", "none")
+    page = open_page(iris_url, "models")
+
+    live = requests.get(f"{iris_url}/models/live", timeout=5).json()
+    assert texts.RUN(run=live["manifest"]["mlflow"]["run_id"]) in said(page)
+    assert not page.get("link_button")
+
+
 def test_a_version_without_a_run_says_so(mixed_url, open_page):
     page = open_page(mixed_url, "models")
 

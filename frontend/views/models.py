@@ -14,6 +14,7 @@ from drawing import show
 
 CHARTED = 30  # newest versions
 HASH_DIGITS = 12
+# "none" where no browser reaches it.
 MLFLOW_UI_URL = (os.environ.get("MLFLOW_UI_URL") or "http://localhost:8003").rstrip("/")
 
 client = connect()
@@ -124,6 +125,9 @@ def show_run(version: str) -> None:
         return
     if not run:
         st.caption(texts.NO_RUN())
+        return
+    if MLFLOW_UI_URL == "none":
+        st.caption(texts.RUN(run=run["run_id"]))
         return
     st.link_button(
         texts.OPEN_RUN(), f"{MLFLOW_UI_URL}/#/runs/{run['run_id']}", icon=":material/open_in_new:"
