@@ -34,10 +34,10 @@ train: ## Train, log and publish a model in the running stack; ARGS="--data data
 score: ## Score a file or a folder with a published model; ARGS="data/table.csv scored/table.csv"
 	@$(call RUN_TRAINER,scoring.py)
 
-# In its container, where that runs.
+# In its container, where that runs. Only by a terminal of its own does Ctrl-C reach it there.
 define RUN_TRAINER
 if [ -n "$$(docker compose ps --quiet --status running mlflow 2>/dev/null)" ]; then \
-  docker compose exec -T mlflow python3 /app/$(1) $(ARGS); \
+  docker compose exec $$(test -t 0 || echo -T) mlflow python3 /app/$(1) $(ARGS); \
 else \
   $(MAKE) --silent $(VENV)/installed && \
   PATH="$(BIN):$$PATH" honcho run sh -c "$$TRAINER" $(1); \

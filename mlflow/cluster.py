@@ -37,6 +37,8 @@ RETRIES = 2  # of what fails before it has begun
 PACKAGES = ("distributed", "numpy", "pandas", "scikit-learn", "scipy")
 
 _GONE = "its scheduler is gone or does not answer. What is left runs on this machine."
+_EMPTY = "it has no workers any more. What is left runs on this machine."
+_PAUSED = "its workers are paused, short of memory. What is left runs on this machine."
 
 
 class ClusterLost(Exception):
@@ -60,13 +62,29 @@ def hire(address: str | None) -> Iterator[Crew]:
     """The cluster whose scheduler has this address; where there is none, this machine's cores."""
     client = connect(address) if address else None
     if client is None:
-        yield Crew(workers.run, joblib.cpu_count())
+        yield _here()
         return
     try:
-        threads = client.nthreads()
-        yield Crew(partial(run, client), sum(threads.values()), len(threads))
+        yield enlist(client)
     finally:
         close(client)
+
+
+def enlist(client: "Client") -> Crew:
+    """Its workers; this machine's cores where none is left, and a line on stderr says so."""
+    try:
+        found = _ask_workers(client)
+        threads = [worker["nthreads"] for worker in found if _is_able(worker)]
+        if not threads:
+            raise ClusterLost(_PAUSED if found else _EMPTY)
+    except ClusterLost as reason:
+        _say(f"The cluster is lost: {reason}")
+        return _here()
+    return Crew(partial(run, client), sum(threads), len(threads))
+
+
+def _here() -> Crew:
+    return Crew(workers.run, joblib.cpu_count())
 
 
 def connect(address: str) -> "Client | None":
@@ -144,12 +162,14 @@ def _check(client: "Client") -> None:
     """Scheduler and workers have what we have; it unpickles what they run. Raises ClusterLost."""
     ask = partial(client.sync, callback_timeout=SECONDS_OF_SILENCE)
     try:
-        client.wait_for_workers(1, timeout=SECONDS_TO_JOIN)
+        ask(client.wait_for_workers, 1, timeout=SECONDS_TO_JOIN)
         workers = ask(client.run, _describe, on_error="return").values()
     except OSError as error:
         raise ClusterLost("it has no workers that answer. Start one, or wait for it.") from error
     try:
         scheduler = ask(client.run_on_scheduler, _describe)
+    except TimeoutError as error:
+        raise ClusterLost("its scheduler does not answer. Start it anew.") from error
     except Exception as error:  # what it raises there is raised here
         scheduler = error
     _refuse_others("scheduler", [scheduler])
@@ -264,20 +284,34 @@ class _Watch:
 
     def __init__(self, client: "Client") -> None:
         self._client = client
-        self._seen = time.monotonic()  # a worker
+        self._seen = time.monotonic()  # a worker that is able
 
     def look(self) -> None:
         """Raises ClusterLost."""
         if self._client.status != "running":
             raise ClusterLost(_GONE)
-        try:
-            found = self._client.sync(self._client.nthreads, callback_timeout=SECONDS_OF_SILENCE)
-        except (OSError, CancelledError) as error:
-            raise ClusterLost(_GONE) from error
-        if found:
+        found = _ask_workers(self._client)
+        if any(map(_is_able, found)):
             self._seen = time.monotonic()
         if time.monotonic() - self._seen > SECONDS_WITHOUT_WORKERS:
-            raise ClusterLost("it has no workers any more. What is left runs on this machine.")
+            raise ClusterLost(_PAUSED if found else _EMPTY)
+
+
+def _ask_workers(client: "Client") -> list[dict[str, Any]]:
+    """What the scheduler knows of each, whether that answers or not. Raises ClusterLost."""
+    if client.scheduler is None:
+        raise ClusterLost(_GONE)
+    ask = partial(client.sync, callback_timeout=SECONDS_OF_SILENCE)
+    try:
+        return list(ask(client.scheduler.identity, n_workers=-1)["workers"].values())
+    except (OSError, CancelledError) as error:
+        raise ClusterLost(_GONE) from error
+
+
+def _is_able(worker: dict[str, Any]) -> bool:
+    """One that Dask has paused, above 80 % of its memory, begins nothing but ends what it runs."""
+    counts = worker["metrics"].get("task_counts", {})
+    return bool(worker["status"] == "running" or counts.get("executing"))
 
 
 def _await_next(watch: _Watch, done: "SimpleQueue[Future[Any]]", deadline: float) -> "Future[Any]":

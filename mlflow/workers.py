@@ -3,6 +3,7 @@
 import multiprocessing
 import os
 import signal
+import sys
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
@@ -90,6 +91,9 @@ def _pool(function: Callable[..., Any], setting: Any) -> Iterator[ProcessPoolExe
     finally:
         for process in multiprocessing.active_children():
             process.kill()
+        if sys.version_info < (3, 11, 5):
+            # Or shutdown waits for ever to write what nobody reads any more (cpython#94777).
+            pool._call_queue._reader.close()  # type: ignore[attr-defined]
         pool.shutdown(cancel_futures=True)
 
 

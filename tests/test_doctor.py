@@ -11,7 +11,7 @@ import pytest
 from documentation import ROOT
 from processes import environment
 
-FOLDERS = ["data", "journal", "keys/private", "keys/public", "mlflow/mlruns", "models"]
+FOLDERS = ["data", "journal", "keys/private", "keys/public", "mlflow/mlruns", "models", "scored"]
 FREE = {"FRONTEND_PORT": 1, "BACKEND_PORT": 1, "MLFLOW_PORT": 1}
 
 
@@ -201,12 +201,13 @@ def test_a_full_disk_is_found(full_disk):
     assert code == 1
 
 
-def test_a_folder_that_is_gone_is_to_be_made(clone):
-    (clone / "models").rmdir()
+@pytest.mark.parametrize("name", ["models", "scored"])
+def test_a_folder_that_is_gone_is_to_be_made(clone, name):
+    (clone / name).rmdir()
 
     found, code = diagnose(clone, **FREE)
 
-    assert found["folders"] == ("MISSING", "There is no folder models. Make it: mkdir -p models")
+    assert found["folders"] == ("MISSING", f"There is no folder {name}. Make it: mkdir -p {name}")
     assert code == 1
 
 

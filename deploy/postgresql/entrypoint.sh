@@ -12,6 +12,10 @@ if [ ! -e "$data" ]; then
   mv "$data.new" "$data"
 fi
 
+# pg_ctl gives up after a minute. After a crash the log may take longer to read, and a container that
+# ends meanwhile only begins anew.
+export PGCTLTIMEOUT=86400
+
 # It listens where only this script looks, and logs no statement: they have the passwords.
 rules="-c hba_file=/etc/postgresql/pg_hba.conf"
 own=$(mktemp -d)
@@ -21,6 +25,6 @@ psql --quiet --no-psqlrc --host="$own" --file=/etc/postgresql/databases.sql
 pg_ctl --pgdata="$data" --wait --silent --mode=fast stop
 rm -r "$own"
 
-unset MLFLOW_PASSWORD JOURNAL_PASSWORD
+unset MLFLOW_PASSWORD JOURNAL_PASSWORD PGCTLTIMEOUT
 # shellcheck disable=SC2086  # rules are several words
 exec postgres -D "$data" $rules -c listen_addresses='*' -c unix_socket_directories="$PGHOST" "$@"

@@ -1,3 +1,4 @@
+import ctypes
 import json
 import os
 import shutil
@@ -7,14 +8,17 @@ import time
 from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
+from threading import Thread
 from types import SimpleNamespace
 
+import joblib
 import pytest
 from conftest import find_candidate
+from distributed import Client, get_worker
 from processes import ROOT, find_free_port, running, train, wait_until
 from test_comparison import Deadly, Slow, candidate
 
-from cluster import close, connect, hire, run
+from cluster import close, connect, enlist, hire, run
 from comparison import Means, Setting, compare
 
 NAMES = ("GaussianNB", "LinearDiscriminantAnalysis", "LogisticRegression")
@@ -89,6 +93,33 @@ def client_of(cluster, workers):
 def kill(process):
     os.kill(process.pid, signal.SIGKILL)
     process.wait()
+
+
+@contextmanager
+def frozen(process):
+    """As it is on a machine that swaps; it takes what is sent, and answers nothing."""
+    os.kill(process.pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        os.kill(process.pid, signal.SIGCONT)
+
+
+def run_short_of_memory(dask_worker):
+    """Whatever it has is too much now, and Dask pauses it."""
+    dask_worker.memory_manager.memory_pause_fraction = 1e-6
+
+
+def take_seconds_while_paused(seconds, _):
+    run_short_of_memory(get_worker())
+    time.sleep(seconds)
+    return "done"
+
+
+def take_seconds_and_the_interpreter(seconds, _):
+    """As compiled code does that never lets go of it: the worker can say nothing meanwhile."""
+    ctypes.PyDLL(None).sleep(seconds)
+    return "done"
 
 
 def once(action):
@@ -175,6 +206,36 @@ def test_without_workers_this_machine_finishes_what_is_left(cluster, search, cap
     assert "no workers any more" in capsys.readouterr().err
 
 
+def test_paused_workers_are_not_waited_for(cluster, search, capsys, monkeypatch):
+    monkeypatch.setattr("cluster.SECONDS_WITHOUT_WORKERS", 1)
+    cluster.start_worker()
+
+    with client_of(cluster, 1) as client:
+        report, done = once(lambda: client.run(run_short_of_memory))
+        means = Means(partial(run, client))
+        outcome = compare(search.candidates, search.setting, report, means)
+
+    assert read(outcome) == search.numbers
+    assert len(done) == 9
+    said = capsys.readouterr().err
+    assert said.startswith("The cluster is lost: its workers are paused, short of memory.")
+    assert said.count("\n") == 1
+
+
+@pytest.mark.parametrize("work", [take_seconds_while_paused, take_seconds_and_the_interpreter])
+def test_a_worker_that_is_busy_is_waited_for(cluster, capsys, monkeypatch, work):
+    for name in ("SECONDS_WITHOUT_WORKERS", "SECONDS_BETWEEN_LOOKS"):
+        monkeypatch.setattr(f"cluster.{name}", 1)
+    cluster.start_worker()
+    task = candidate(Slow())
+
+    with client_of(cluster, 1) as client:
+        outcomes = list(run(client, work, [task], 6))
+
+    assert outcomes == [(task, "done")]
+    assert capsys.readouterr().err == ""
+
+
 def test_a_candidate_that_kills_its_workers_is_left_out_alone(cluster, search):
     cluster.start_worker(nanny="--nanny")
     candidates = [candidate(Deadly()), search.candidates[0]]
@@ -216,6 +277,47 @@ def test_a_scheduler_without_workers_is_not_used(cluster, capsys, monkeypatch):
 
     assert connect(cluster.address) is None
     assert "it has no workers" in capsys.readouterr().err
+
+
+def test_a_scheduler_that_hangs_while_workers_are_awaited_is_not_used(cluster, capsys, monkeypatch):
+    monkeypatch.setattr("cluster.SECONDS_OF_SILENCE", 12)  # Dask takes no less
+    answers = []
+    connecting = Thread(target=lambda: answers.append(connect(cluster.address)), daemon=True)
+
+    connecting.start()
+    wait_until(lambda: "Receive client connection" in (cluster.folder / "log").read_text())
+    Client(cluster.address, set_as_default=False).close()  # the other has its answer by then
+    with frozen(cluster.scheduler):
+        connecting.join(30)
+
+    assert answers == [None]
+    assert "it has no workers that answer" in capsys.readouterr().err
+
+
+def test_workers_that_are_lost_before_they_are_hired_leave_the_work_here(cluster, capsys):
+    cluster.start_worker()
+
+    with client_of(cluster, 1) as client:
+        kill(cluster.workers[0])
+        wait_until(lambda: not client.nthreads())
+        crew = enlist(client)
+
+    assert (crew.workers, crew.cores) == (0, joblib.cpu_count())
+    assert capsys.readouterr().err.startswith("The cluster is lost: it has no workers any more.")
+
+
+def test_a_scheduler_that_hangs_before_its_workers_are_hired_leaves_the_work_here(
+    cluster, capsys, monkeypatch
+):
+    cluster.start_worker()
+
+    with client_of(cluster, 1) as client, frozen(cluster.scheduler):
+        for name in ("SECONDS_OF_SILENCE", "SECONDS_TO_ANSWER"):
+            monkeypatch.setattr(f"cluster.{name}", 1)
+        crew = enlist(client)
+
+    assert (crew.workers, crew.cores) == (0, joblib.cpu_count())
+    assert "does not answer" in capsys.readouterr().err
 
 
 def lack_code(folder):

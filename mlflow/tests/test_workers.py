@@ -1,0 +1,16 @@
+from workers import run
+
+MEGABYTES_8 = 8 * 1024**2  # as a piece of a compressed table; more than a pipe holds
+
+
+def count(_, piece):
+    return len(piece)
+
+
+def test_large_tasks_that_are_given_up_hold_nothing_up():
+    outcomes = run(count, [bytes(MEGABYTES_8) for _ in range(40)], None)
+
+    _, outcome = next(outcomes)
+    outcomes.close()  # waits for ever before Python 3.11.5, where workers.py does not help
+
+    assert outcome == MEGABYTES_8
