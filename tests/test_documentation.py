@@ -30,8 +30,8 @@ RUN_BY = {
 
 MADE_WHEN_BUILT = ("http.md", "openapi.json")
 
-# Their blocks are run by tests/test_guides.py.
-FOLLOWED = [*GUIDES, "docs/how-to/call.md", "docs/api.md"]
+# Their blocks are run by tests/test_guides.py, and those of operations.md by tests/e2e.
+FOLLOWED = [*GUIDES, "docs/how-to/call.md", "docs/api.md", "docs/operations.md"]
 
 
 def documented(page, heading=""):

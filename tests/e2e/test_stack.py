@@ -435,6 +435,52 @@ def test_a_stopped_backend_has_written_all_it_has_answered(stack):
     wait_until(lambda: trainings(stack) and live_version(stack))
 
 
+def follow(stack, command):
+    """Types it, with the address and the name that things have here."""
+    command = command.replace("localhost:8002", stack.backend.removeprefix("http://"))
+    command = command.replace("exec mlflow", f"exec {stack.variables['MLFLOW_CONTAINER']}")
+    return run(stack, "bash", "-c", command)
+
+
+def test_what_operations_says_to_look_at_can_be_looked_at(stack):
+    # What is not there now.
+    absent = r"localhost:9090|--profile|--republish|grep [0-9a-f]{32}"
+    blocks = [it for it in read_commands("docs/operations.md") if "journal" not in it]
+    lines = [it for block in blocks for it in block.splitlines() if not re.search(absent, it)]
+
+    assert len(lines) > 20
+    for line in lines:
+        done = follow(stack, line)
+        # 1 is grep's for nothing found.
+        assert done.returncode == 0 or ("| grep" in line and done.returncode == 1), line
+        assert not done.stderr or "docker compose" in line, done.stderr
+
+
+def test_a_saved_journal_is_restored(stack):
+    commands = read_commands("docs/operations.md")
+    save, restore, read = [it for it in commands if re.search("journal-copy|import sqlite3", it)]
+    identifier = predict(stack)["prediction_id"]
+    wait_until(lambda: identifier in follow(stack, read).stdout)
+
+    saved = follow(stack, save)
+    later = predict(stack)["prediction_id"]
+    wait_until(lambda: later in follow(stack, read).stdout)
+    restored = follow(stack, restore)
+
+    assert (saved.returncode, restored.returncode) == (0, 0), saved.stderr + restored.stderr
+    wait_until(lambda: live_version(stack) and trainings(stack))
+    read_again = follow(stack, read).stdout
+    assert identifier in read_again
+    assert later not in read_again
+    for name in ("iris-ml-files.tar.gz", "journal-copy.db"):
+        assert (stack.clone / name).stat().st_mode & 0o77 == 0
+    listed = run(stack, "tar", "-tzf", "iris-ml-files.tar.gz").stdout
+    assert f"models/{published(stack)[-1]}" in listed
+    assert "mlflow/mlruns/mlflow.db" in listed
+    after = predict(stack)["prediction_id"]
+    wait_until(lambda: after in follow(stack, read).stdout)
+
+
 def test_started_again_it_goes_on_with_what_was_there(stack):
     models, runs, version = published(stack), trainings(stack), live_version(stack)
 
@@ -534,6 +580,45 @@ def test_a_training_runs_on_the_cluster_that_the_trainer_alone_reaches(stack):
     connect = "import socket; socket.create_connection(('scheduler', 8786), 5)"
     asked = ["docker", "compose", "exec", "-T", "backend", "python3", "-c", connect]
     assert "gaierror" in run(stack, *asked).stderr
+
+
+def write_table(stack, rows):
+    """The live model's first example, over and over, where the container finds it."""
+    manifest = json.loads(max((stack.clone / "models").glob("*.json")).read_text())
+    inputs = manifest["examples"][0]["inputs"]
+    line = ",".join("" if it is None else str(it) for it in inputs.values())
+    file = stack.clone / "data/many.csv"
+    file.write_text(",".join(inputs) + "\n" + f"{line}\n" * rows)
+    os.chown(file, OWNER, OWNER if os.geteuid() == 0 else -1)
+
+
+def score(stack, output, **variables):
+    """Starts scoring.py in its container, with variables of its own."""
+    given = [word for name, it in variables.items() for word in ("--env", f"{name}={it}")]
+    command = ["docker", "exec", *given, stack.variables["MLFLOW_CONTAINER"]]
+    command += ["python3", "/app/scoring.py", "data/many.csv", f"scored/{output}"]
+    options = {"text": True, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    return subprocess.Popen(command, **options)
+
+
+def test_files_are_scored_on_the_cluster_and_a_killed_worker_costs_nothing(stack):
+    write_table(stack, 3_000_000)
+    alone = score(stack, "alone.csv")
+    assert alone.wait() == 0, alone.stderr.read()
+    done = stack.clone / "scored/.cluster.csv.parts"
+    killed, _ = compose(stack, "ps", "--quiet", "worker").split()
+
+    with score(stack, "cluster.csv", DASK_SCHEDULER_ADDRESS="tcp://scheduler:8786") as scoring:
+        wait_until(lambda: list(done.glob(".part-*.json")))
+        run(stack, "docker", "kill", killed)
+        assert scoring.wait() == 0, scoring.stderr.read()
+
+        assert "The cluster" not in scoring.stderr.read()
+    outputs = [stack.clone / f"scored/{name}.csv" for name in ("alone", "cluster")]
+    assert outputs[0].read_bytes() == outputs[1].read_bytes()
+    assert outputs[1].read_bytes().count(b"\n") == 3_000_001
+    assert {path.stat().st_uid for path in outputs} == {OWNER}
+    assert not done.exists()
 
 
 @pytest.fixture(scope="module")
