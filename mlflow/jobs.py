@@ -4,8 +4,9 @@ import csv
 import fcntl
 import json
 import os
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+import shutil
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple, TextIO
 
@@ -17,7 +18,7 @@ from writers import Format, find_encoding, make_header
 
 LAYOUT = 1  # another one as soon as a source is parted otherwise
 ENDINGS: dict[str, Format] = {".csv": "csv", ".parquet": "parquet"}
-HIDDEN = (".part-", ".model.pkl", ".lock")  # of us, in a folder that may hold others' too
+HIDDEN = (".part-", ".ready", ".model.pkl", ".lock")  # of us, in a folder that may hold others' too
 COPIED_BYTES = 8 * 1024**2
 
 
@@ -46,6 +47,12 @@ class Output:
         self.bad = path.with_name(f"{path.name}.bad.csv") if self.ending else path / "_bad.csv"
         self.model = self.folder / ".model.pkl"
         self._state = self.folder / "_job.json"
+        # What is put together, whole before it gets its name, and that name.
+        self._ready = self.folder / ".ready"
+        self._ready_bad = self.folder / ".ready-bad"
+        self._results = {self._ready_bad: self.bad}
+        if self.ending:
+            self._results[self._ready] = self.path
 
     def read_state(self) -> dict[str, Any]:
         """What has been begun; empty where nothing has."""
@@ -67,10 +74,14 @@ class Output:
             except BlockingIOError:
                 said = f"Another scoring writes {self.path} at this moment"
                 raise UnusableOutput(f"{said}. Wait for it, or name another OUT.") from None
+            self._require_free()  # again, as the other may just have ended
             self._match({"layout": LAYOUT, **identity})
             for leftover in self.folder.glob(".part-*.tmp"):
                 leftover.unlink(missing_ok=True)
             yield
+        if self.ending:
+            with suppress(OSError):  # over NFS, what was open is there until now
+                self.folder.rmdir()
 
     def find_record(self, name: str, kind: Format) -> Record | None:
         """Of a part that is done."""
@@ -80,35 +91,72 @@ class Output:
             return None
         return record if (self.folder / f"{name}.{kind}").exists() else None
 
+    def resume(self) -> Outcome | None:
+        """Of a scoring that is done; what a kill has kept from its place is put there.
+
+        Raises UnusableOutput where files of others are in those places.
+        """
+        state = self.read_state()
+        done = state.pop("done", None)
+        if not done:
+            return None
+        self._publish()
+        if not self.path.exists():  # it was there, and has been taken away
+            self._write_state(state)
+            return None
+        self.clear()
+        return Outcome(**done)
+
     def finish(self, records: Mapping[str, Record], kind: Format, schema: Any) -> Outcome:
-        """Records are by name, in order. What only a rerun would need is removed."""
+        """Records are by name, in order. What only a rerun would need is removed.
+
+        Raises UnusableOutput where files of others are in the places of the results.
+        """
+        for leftover in self._results:
+            leftover.unlink(missing_ok=True)
         bad = sum(it.bad for it in records.values())
         outcome = Outcome(sum(it.rows for it in records.values()), bad)
         if bad:
-            self._replace(self.bad, lambda path: self._join_bad(records, path))
-        else:
-            self.bad.unlink(missing_ok=True)
+            _write(self._ready_bad, lambda path: self._join_bad(records, path))
         if self.ending:
             parts = [self.folder / f"{name}.{kind}" for name in records]
             join = _join_csv if kind == "csv" else _join_parquet
-            self._replace(self.path, lambda path: join(parts, path, schema))
+            _write(self._ready, lambda path: join(parts, path, schema))
         self._write_state({**self.read_state(), "done": outcome._asdict()})
+        self._publish()
         self.clear()
         return outcome
 
     def clear(self) -> None:
-        """All but the parts in a folder, and all where they are joined; the state goes last."""
+        """All but the parts in a folder, and all where they are joined; the state goes last.
+
+        What cannot be removed stays, as the scoring is done all the same.
+        """
         for path in self.folder.iterdir():
             if path != self._state and (self.ending or path.name.startswith(HIDDEN)):
-                path.unlink(missing_ok=True)
+                with suppress(OSError):
+                    path.unlink()
         if self.ending:
-            self._state.unlink(missing_ok=True)
-            self.folder.rmdir()
+            with suppress(OSError):
+                self._state.unlink()
+            shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _publish(self) -> None:
+        for ready, path in self._results.items():
+            if ready.exists():
+                _put(ready, path)
+
+    def _require_free(self) -> None:
+        """Raises UnusableOutput where a file is there that this scoring has not put there."""
+        is_done = "done" in self.read_state()
+        for ready, path in self._results.items():
+            is_ours = is_done and (not ready.exists() or _is_same(ready, path))
+            if os.path.lexists(path) and not is_ours:
+                raise _refuse(path)
 
     def _open_lock(self) -> TextIO:
         state = self.read_state()
-        if self.ending and self.path.exists() and not state:
-            raise UnusableOutput(f"{self.path} is there already. Remove it, or name another OUT.")
+        self._require_free()
         try:
             self.folder.mkdir(exist_ok=True)
             if not state and any(not it.name.startswith(".") for it in self.folder.iterdir()):
@@ -133,18 +181,10 @@ class Output:
                 raise UnusableOutput(f"{self.path} was begun {said}. {advice}.")
 
     def _write_state(self, state: dict[str, Any]) -> None:
-        self._replace(self._state, lambda path: path.write_text(json.dumps(state, indent=1)))
-
-    def _replace(self, path: Path, write: Any) -> None:
         """In one move, once it is on disk."""
-        temporary = self.folder / f".{path.name.lstrip('.')}.tmp"
-        try:
-            write(temporary)
-            with temporary.open("rb") as file:
-                os.fsync(file.fileno())
-            temporary.rename(path)
-        finally:
-            temporary.unlink(missing_ok=True)
+        temporary = self.folder / "._job.json.tmp"
+        _write(temporary, lambda path: path.write_text(json.dumps(state, indent=1)))
+        temporary.rename(self._state)
 
     def _join_bad(self, records: Mapping[str, Record], path: Path) -> None:
         """With rows numbered by file, as each part has counted its own."""
@@ -158,6 +198,41 @@ class Output:
                 with (self.folder / f".{name}.bad.csv").open(newline="") as part:
                     for row, column, reason in csv.reader(part):
                         written.writerow([record.path, start + int(row), column, reason])
+
+
+def _write(path: Path, write: Callable[[Path], object]) -> None:
+    """Onto the disk, or not at all."""
+    try:
+        write(path)
+        with path.open("rb") as file:
+            os.fsync(file.fileno())
+    except BaseException:
+        path.unlink(missing_ok=True)
+        raise
+
+
+def _put(ready: Path, path: Path) -> None:
+    """Where nothing else is; raises UnusableOutput."""
+    try:
+        os.link(ready, path)
+    except FileExistsError:
+        if not _is_same(ready, path):
+            raise _refuse(path) from None
+    except OSError:  # a file system without hard links
+        if os.path.lexists(path):
+            raise _refuse(path) from None
+        ready.rename(path)
+
+
+def _is_same(ready: Path, path: Path) -> bool:
+    try:
+        return ready.samefile(path)
+    except FileNotFoundError:
+        return False
+
+
+def _refuse(path: Path) -> UnusableOutput:
+    return UnusableOutput(f"{path} is there already. Remove it, or name another OUT.")
 
 
 def _join_csv(parts: list[Path], path: Path, schema: Any) -> None:

@@ -70,7 +70,7 @@ class NotReached(Exception):
 def score(job: Job, partition: Partition) -> Record:
     """Its part, the list of its bad rows and its record are there, in this order, when it returns.
 
-    Raises OSError, or NotReached.
+    Raises OSError, ChangedFile or NotReached.
     """
     with _reaching():
         scorer = Scorer(job)

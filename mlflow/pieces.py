@@ -7,8 +7,11 @@ from typing import BinaryIO, NamedTuple
 from errors import CommandFailed
 
 PIECE_BYTES = 8 * 1024**2
-HEADER_BYTES = 65_536  # read at a time to find its end
+HEADER_BYTES = 65_536  # read at first to find its end
+MAX_HEADER_BYTES = 1024**2
 MAX_ROW_BYTES = 64 * 1024**2
+
+ROW_END = re.compile(rb"\r\n|\n|\r(?!\Z)")
 
 
 class EndlessRow(CommandFailed):
@@ -40,17 +43,17 @@ def cut(source: BinaryIO, delimiter: str) -> Iterator[Piece]:
 
 
 def read_first_row(source: BinaryIO, delimiter: str) -> bytes:
-    """With its end, and blank lines before it; empty where there is none."""
+    """With its end, and blank lines before it; empty where there is none. Raises EndlessRow."""
     content, quoted = b"", _compile(delimiter)
-    while block := source.read(HEADER_BYTES):
+    # Twice as much each time, as all of it is looked through again.
+    while block := source.read(max(HEADER_BYTES, len(content))):
         content += block
         start = len(content) - len(content.lstrip(b"\r\n"))
-        spans = _find_quoted(content, quoted)
-        for end in re.finditer(rb"\r\n|\n|\r(?!\Z)", content[start:]):
-            if not any(a <= start + end.start() < b for a, b in spans):
-                return content[: start + end.end()]
-        if len(content) > MAX_ROW_BYTES:
-            break
+        if end := ROW_END.search(_mask_quoted(content, quoted), start):
+            return content[: end.end()]
+        if len(content) >= MAX_HEADER_BYTES:
+            said = f"The first row has not ended {MAX_HEADER_BYTES:,} bytes later"
+            raise EndlessRow(f"{said}. Perhaps a quote in it is never closed: mend that row.")
     return content
 
 
@@ -73,6 +76,16 @@ def _compile(delimiter: str) -> re.Pattern[bytes]:
 
 def _find_quoted(content: bytes, quoted: re.Pattern[bytes]) -> list[tuple[int, int]]:
     return [found.span(1) for found in quoted.finditer(content)]
+
+
+def _mask_quoted(content: bytes, quoted: re.Pattern[bytes]) -> bytes:
+    """As long as the content, with no line end in quotes."""
+
+    def mask(found: re.Match[bytes]) -> bytes:
+        before = found.start(1) - found.start()
+        return found[0][:before] + b"x" * len(found[1])
+
+    return quoted.sub(mask, content) if b'"' in content else content
 
 
 def _find_newline(content: bytes, start: int, end: int) -> int:

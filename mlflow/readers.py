@@ -1,7 +1,6 @@
 """Reads the rows of a partition, a chunk at a time."""
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -33,11 +32,16 @@ class Chunk(NamedTuple):
 
 
 def read(partition: Partition, source: Source) -> Iterator[Chunk]:
-    """Raises OSError or pyarrow.ArrowException where the file cannot be read."""
+    """Raises ChangedFile, OSError or pyarrow.ArrowException where the file cannot be read."""
+    if partition.piece is not None:
+        yield from _read_csv(partition.piece, source)
+        return
+    partition.file.require_same()
     if source.kind == "parquet":
         yield from _read_parquet(partition)
     else:
-        yield from _read_csv(partition, source)
+        yield from _read_csv(_read_bytes(partition), source)
+    partition.file.require_same()
 
 
 def _read_parquet(partition: Partition) -> Iterator[Chunk]:
@@ -54,12 +58,13 @@ def _read_parquet(partition: Partition) -> Iterator[Chunk]:
             done += batch.num_rows
 
 
-def _read_csv(partition: Partition, source: Source) -> Iterator[Chunk]:
-    content = partition.piece
-    if content is None:
-        with Path(partition.path).open("rb") as file:
-            file.seek(partition.start)
-            content = file.read(partition.end - partition.start)
+def _read_bytes(partition: Partition) -> bytes:
+    with partition.file.path.open("rb") as file:
+        file.seek(partition.start)
+        return file.read(partition.end - partition.start)
+
+
+def _read_csv(content: bytes, source: Source) -> Iterator[Chunk]:
     text, is_damaged = _decode(content)
     table, ragged = _parse(text, source)
     yield from _split(table, ragged, is_damaged)

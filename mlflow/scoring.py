@@ -21,6 +21,7 @@ from writers import require_writable
 # For each core: more are not known of at a time, nor more of their text held.
 PARTITIONS_AHEAD = 32
 BYTES_AHEAD = 64 * 1024**2
+MAX_BYTES_AHEAD = 256 * 1024**2  # of all cores, as a cluster's scheduler holds them too
 
 SOME_ROWS_ARE_BAD = 3  # an exit code
 
@@ -67,12 +68,10 @@ def _run(arguments: argparse.Namespace) -> int:
     job.make_inputs()
     require_writable(source.schema, model.classes, kind)
     identity = {"version": model.version, "sha256": model.sha256, "format": kind}
-    with output.begin({**identity, "files": source.identify()}):
+    with output.begin({**identity, "files": source.identity}):
         print(f"Scoring {arguments.input} with model {model.version}.", flush=True)
-        done = output.read_state().get("done")
-        if done and output.path.exists():
-            output.clear()
-            return _account(Outcome(**done), output, "Scored already")
+        if done := output.resume():
+            return _account(done, output, "Scored already")
         output.model.write_bytes(model.pickled)
         with hire(os.environ.get("DASK_SCHEDULER_ADDRESS")) as crew:
             if crew.workers:
@@ -83,20 +82,18 @@ def _run(arguments: argparse.Namespace) -> int:
 
 def _score(scoring: Scoring) -> int:
     job, output, pace = scoring.job, scoring.output, scoring.pace
-    identity = job.source.identify()
     try:
         records = dict(sorted(_score_parts(scoring)))
     finally:
         pace.clear()
-    if job.source.identify() != identity:
-        raise ScoringFailed("The input has changed while it was scored. Remove OUT and score anew.")
+    job.source.require_same()
     rate = f"{pace.rows_per_second:,.0f} rows a second"
     return _account(output.finish(records, job.format, job.schema), output, f"Scored, {rate}")
 
 
 def _score_parts(scoring: Scoring) -> Iterator[tuple[str, Record]]:
     """Those of an earlier run too, in any order; raises ScoringFailed."""
-    for wave in _gather(scoring.job.source.list_partitions(), scoring.crew.cores):
+    for wave in gather(scoring.job.source.list_partitions(), scoring.crew.cores):
         todo = []
         for partition in wave:
             if record := scoring.output.find_record(partition.name, scoring.job.format):
@@ -106,14 +103,18 @@ def _score_parts(scoring: Scoring) -> Iterator[tuple[str, Record]]:
                 todo.append(partition)
         if todo:
             yield from _score_wave(scoring, todo)
+        # Or this one's text would be held while the next is read.
+        wave.clear()
+        todo.clear()
 
 
-def _gather(partitions: Iterator[Partition], cores: int) -> Iterator[list[Partition]]:
-    wave, held = [], 0
+def gather(partitions: Iterator[Partition], cores: int) -> Iterator[list[Partition]]:
+    """Waves of what may be known of and held at a time."""
+    wave, held, most = [], 0, min(BYTES_AHEAD * cores, MAX_BYTES_AHEAD)
     for partition in partitions:
         wave.append(partition)
         held += len(partition.piece or b"")
-        if len(wave) >= PARTITIONS_AHEAD * cores or held >= BYTES_AHEAD * cores:
+        if len(wave) >= PARTITIONS_AHEAD * cores or held >= most:
             yield wave
             wave, held = [], 0
     yield wave
@@ -154,8 +155,8 @@ def _load(arguments: argparse.Namespace, output: Output) -> Verified:
 
 
 def _find_folder(path: Path) -> Path:
-    """The one that is there and is written to."""
-    return path if path.is_dir() else path.parent
+    """The deepest that is there, as far as root may look, which can enter no folder of others."""
+    return next(it for it in (path, *path.absolute().parents) if os.path.isdir(it))
 
 
 def _require_apart(source: Path, output: Path) -> None:

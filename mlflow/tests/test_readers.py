@@ -1,11 +1,14 @@
+import os
+
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from pyarrow import csv
 
 from inputs import Feature
 from readers import read
-from sources import open_source
+from sources import ChangedFile, open_source
 
 X = [Feature("x", "number", False, ())]
 
@@ -72,3 +75,32 @@ def test_rows_of_parquet_are_numbered_through_its_groups(read_file):
 
     assert rows == [(it + 1, float(it)) for it in range(7)]
     assert faults == []
+
+
+@pytest.fixture(params=["csv", "parquet"])
+def path(request, tmp_path):
+    """A file of 2000 rows."""
+    table, path = pa.table({"x": np.arange(2000.0)}), tmp_path / "table"
+    csv.write_csv(table, path) if request.param == "csv" else pq.write_table(table, path)
+    return path
+
+
+def test_another_file_under_the_same_path_is_not_read(path):
+    source = open_source(path, X)
+    [partition] = source.list_partitions()
+    os.utime(path, ns=(0, 0))
+
+    with pytest.raises(ChangedFile, match=f"{path} has changed since the scoring began"):
+        next(read(partition, source))
+
+
+def test_a_file_that_changes_while_it_is_read_is_named(path, monkeypatch):
+    monkeypatch.setattr("readers.CHUNK_ROWS", 1024)
+    source = open_source(path, X)
+    [partition] = source.list_partitions()
+    chunks = read(partition, source)
+    next(chunks)
+    os.utime(path, ns=(0, 0))
+
+    with pytest.raises(ChangedFile, match="has changed since the scoring began"):
+        list(chunks)

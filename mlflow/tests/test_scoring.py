@@ -1,6 +1,7 @@
 """The command, its files, and what happens to them when it is killed."""
 
 import csv
+import ctypes
 import gzip
 import json
 import os
@@ -20,6 +21,8 @@ from processes import ROOT, environment, list_processes, running, train, wait_un
 from test_cluster import cluster  # noqa: F401  # a fixture
 
 from jobs import Output
+from scoring import gather
+from sources import File, Partition
 
 NAMES = ["sepal_length", "sepal_width", "petal_length", "petal_width"]
 COMMAND = [sys.executable, str(ROOT / "mlflow/scoring.py")]
@@ -155,10 +158,10 @@ def test_rows_are_numbered_through_the_parts_of_a_file(score, tmp_path):
 def start(folder, published):
     """Scores the folder, and does not wait."""
 
-    def start_into(out, **variables):
-        command = [*COMMAND, str(folder), str(out)]
+    def start_into(out, source=folder, said=subprocess.DEVNULL, **variables):
+        command = [*COMMAND, str(source), str(out)]
         variables = {"MODELS_DIR": published.models_dir, **variables}
-        return running(command, ".", subprocess.DEVNULL, **variables)
+        return running(command, ".", said, **variables)
 
     return start_into
 
@@ -241,6 +244,85 @@ def test_another_input_does_not_go_on_with_what_was_begun(score, table, tmp_path
     assert "was begun with another input. Name another OUT, or remove" in done.stderr
 
 
+def test_an_input_that_changes_while_workers_are_awaited_is_noticed(
+    start,
+    table,
+    tmp_path,
+    cluster,  # noqa: F811  # that fixture
+):
+    out, said = tmp_path / "out", tmp_path / "said"
+    with (
+        said.open("w") as file,
+        start(out, table, file, DASK_SCHEDULER_ADDRESS=cluster.address) as process,
+    ):
+        wait_until((out / "_job.json").exists)
+        TABLE.assign(id="").to_csv(table, index=False)
+        assert process.wait(120) == 1
+
+    assert f"{table} has changed since the scoring began" in said.read_text()
+    assert read_files(out) == {}
+
+
+def test_a_file_that_is_put_at_out_after_a_kill_is_kept(score, table, tmp_path):
+    def limit():
+        resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, 10_000))
+
+    out = tmp_path / "out.csv"
+    assert score(table, out, preexec_fn=limit).returncode == 1
+    out.write_text("theirs")
+
+    done = score(table, out)
+
+    assert done.returncode == 1
+    assert f"{out} is there already. Remove it, or name another OUT" in done.stderr
+    assert out.read_text() == "theirs"
+    out.unlink()
+    assert score(table, out).returncode == 0
+    assert len(pd.read_csv(out)) == 500
+
+
+def obey_modes():
+    """Let no file's mode be passed over, though the tests run as root."""
+    prctl, drop, override, search = ctypes.CDLL(None).prctl, 24, 1, 2
+    prctl(drop, override)
+    prctl(drop, search)
+
+
+def test_a_folder_that_cannot_be_listed_is_named(score, table, tmp_path):
+    inside = tmp_path / "in/2025"
+    inside.mkdir(parents=True)
+    shutil.copy(table, tmp_path / "in")
+    inside.chmod(0)
+
+    done = score(tmp_path / "in", tmp_path / "out", preexec_fn=obey_modes)
+
+    inside.chmod(0o700)
+    assert done.returncode == 1
+    assert f"The folder {inside} cannot be listed: Permission denied" in done.stderr
+    assert not (tmp_path / "out").exists()
+
+
+def test_what_cannot_be_removed_does_not_make_a_done_scoring_fail(score, table, tmp_path):
+    left = tmp_path / ".out.csv.parts/.left"
+    (left / "behind").mkdir(parents=True)
+    left.chmod(0)
+
+    done = score(table, tmp_path / "out.csv", preexec_fn=obey_modes)
+
+    left.chmod(0o700)
+    assert done.returncode == 0, done.stderr
+    assert len(pd.read_csv(tmp_path / "out.csv")) == 500
+
+
+def test_of_gzip_no_more_is_held_for_many_cores_than_for_four():
+    file = File(Path("in.csv.gz"), 0, 0)
+    part = Partition(0, file, 0, 0, 0, bytes(8 * 1024**2))
+
+    waves = list(gather(iter([part] * 100), cores=64))
+
+    assert [len(it) for it in waves] == [32, 32, 32, 4]
+
+
 def test_a_newer_model_does_not_end_what_an_older_began(score, table, tmp_path, published):
     models = shutil.copytree(published.models_dir, tmp_path / "models")
     first = min(models.glob("*.pkl")).stem.removeprefix("model_")
@@ -277,6 +359,7 @@ def test_two_do_not_write_the_same(score, table, tmp_path):
         (["in.csv", "in.csv/out"], "cannot be written: Not a directory"),
         (["in.csv", "full"], "holds other files"),
         (["in.csv", "there.csv"], "is there already. Remove it, or name another OUT"),
+        (["in.csv", "it.csv"], "it.csv.bad.csv is there already. Remove it, or name another"),
         (["in.csv", "out", "--version", "1"], "There is no version 1"),
         (["other.csv", "out"], "needs the columns petal_width, which are not there"),
         (["answered.csv", "out"], "prediction_class is a column of the answer"),
@@ -286,6 +369,7 @@ def test_what_cannot_be_done_is_said_and_leaves_nothing(score, table, tmp_path, 
     (tmp_path / "full").mkdir()
     (tmp_path / "full/other").touch()
     (tmp_path / "there.csv").touch()
+    (tmp_path / "it.csv.bad.csv").touch()
     TABLE.drop(columns="petal_width").to_csv(table.with_name("other.csv"))
     TABLE.assign(prediction_class="").to_csv(table.with_name("answered.csv"))
     before = set(tmp_path.rglob("*"))

@@ -1,4 +1,5 @@
 import gzip
+import os
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -8,7 +9,7 @@ from headers import UnusableSource
 from inputs import Feature
 from pieces import PIECE_BYTES
 from readers import read
-from sources import open_source
+from sources import ChangedFile, open_source
 
 FEATURES = [Feature(name, "number", False, ()) for name in ("x", "y")]
 
@@ -70,8 +71,39 @@ def test_a_folder_is_all_its_files_but_hidden_ones(tmp_path):
 
     source = open_source(tmp_path, FEATURES)
 
-    assert [it.name for it in source.files] == ["b.parquet", "c.parquet"]
+    assert [it.path.name for it in source.files] == ["b.parquet", "c.parquet"]
     assert read_column(source) == [0, 1, 2, 0, 1]
+
+
+def test_folders_behind_links_are_read_once(tmp_path):
+    (tmp_path / "in").mkdir()
+    (tmp_path / "elsewhere").mkdir()
+    write_parquet(tmp_path / "elsewhere/a.parquet", rows=3)
+    write_parquet(tmp_path / "in/b.parquet", rows=2)
+    (tmp_path / "in/link").symlink_to(tmp_path / "elsewhere")
+    (tmp_path / "in/again").symlink_to(tmp_path / "elsewhere")
+    (tmp_path / "in/same.parquet").symlink_to("b.parquet")
+    (tmp_path / "elsewhere/round").symlink_to(tmp_path / "in")
+
+    source = open_source(tmp_path / "in", FEATURES)
+
+    assert [it.path.name for it in source.files] == ["a.parquet", "b.parquet"]
+    assert read_column(source) == [0, 1, 2, 0, 1]
+
+
+@pytest.mark.parametrize("target", ["nowhere", "b.csv"])
+def test_a_link_to_nothing_is_named(tmp_path, target):
+    write_csv(tmp_path / "a.csv")
+    (tmp_path / "b.csv").symlink_to(target)
+
+    assert f"{tmp_path}/b.csv cannot be read: " in refusal(tmp_path)
+
+
+def test_what_is_no_file_is_named(tmp_path):
+    write_csv(tmp_path / "a.csv")
+    os.mkfifo(tmp_path / "b.csv")
+
+    assert f"{tmp_path}/b.csv is no file and no folder" in refusal(tmp_path)
 
 
 @pytest.mark.parametrize("mark", ",;\t|")
@@ -107,6 +139,47 @@ def test_what_is_not_there_is_said(tmp_path):
 )
 def test_csv_without_a_table_is_refused(tmp_path, text, said):
     assert said in refusal(write_csv(tmp_path / "t.csv", text))
+
+
+def test_a_file_without_line_ends_is_refused(tmp_path):
+    text = "[" + ",".join(['{"x":1,"y":"a"}'] * 800_000) + "]"
+
+    said = refusal(write_csv(tmp_path / "t.csv", text))
+
+    assert f"The header of {tmp_path}/t.csv has not ended 1,048,576 bytes later" in said
+
+
+def test_bytes_without_line_ends_are_no_table(tmp_path):
+    path = tmp_path / "t.bin"
+    path.write_bytes(bytes(2 * 1024**2))
+
+    assert "is neither CSV, gzip of CSV nor Parquet" in refusal(path)
+
+
+def test_a_quote_in_the_header_that_is_never_closed_is_told(tmp_path):
+    said = refusal(write_csv(tmp_path / "t.csv", 'x,"y\n' + "1,2\n" * 500_000))
+
+    assert "has not ended" in said
+    assert "quote in it is never closed" in said
+
+
+def test_a_quote_that_another_delimiter_would_open_is_no_matter(tmp_path):
+    path = write_csv(tmp_path / "t.csv", 'note|"it,x,y\n' + "z,1,2\n" * 500_000)
+
+    source = open_source(path, FEATURES)
+
+    assert source.schema.names == ['note|"it', "x", "y"]
+
+
+def test_a_gzip_file_that_changes_is_named(tmp_path, monkeypatch):
+    monkeypatch.setattr("pieces.PIECE_BYTES", 50)
+    path = write_csv(tmp_path / "t.csv.gz", "x,y\n" + "1,2\n" * 100)
+    partitions = open_source(path, FEATURES).list_partitions()
+    next(partitions)
+    os.utime(path, ns=(0, 0))
+
+    with pytest.raises(ChangedFile, match="has changed since the scoring began"):
+        next(partitions)
 
 
 def test_another_encoding_is_refused(tmp_path):

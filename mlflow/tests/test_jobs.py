@@ -1,0 +1,129 @@
+"""What is done of a scoring, and files of others in its place."""
+
+import errno
+
+import pyarrow as pa
+import pytest
+
+from jobs import Outcome, Output, UnusableOutput
+from parts import Record
+
+SCHEMA = pa.schema([pa.field("x", pa.string())])
+BAD = "file,row,column,reason\nin.csv,2,x,x must be a number.\n"
+
+
+@pytest.fixture(params=["with hard links", "without"])
+def output(request, tmp_path, monkeypatch):
+    """A file that is to be written, on a file system that has hard links, or has none."""
+
+    def fail(*_):
+        raise OSError(errno.EPERM, "Operation not permitted")
+
+    if request.param == "without":
+        monkeypatch.setattr("jobs.os.link", fail)
+    return Output(tmp_path / "out.csv")
+
+
+def write_part(output, bad=1):
+    """Its record, by its name."""
+    (output.folder / "part-000000.csv").write_text("x\n1\n")
+    rows = "2,x,x must be a number.\n" * bad
+    (output.folder / ".part-000000.bad.csv").write_text(rows)
+    return {"part-000000": Record("in.csv", 1 + bad, bad)}
+
+
+def test_both_files_are_there_at_the_end_and_nothing_else(output, tmp_path):
+    with output.begin({}):
+        outcome = output.finish(write_part(output), "csv", SCHEMA)
+
+    assert outcome == Outcome(2, 1)
+    assert output.path.read_text() == "x\n1\n"
+    assert output.bad.read_text() == BAD
+    assert set(tmp_path.iterdir()) == {output.path, output.bad}
+
+
+@pytest.mark.parametrize("name", ["out.csv", "out.csv.bad.csv"])
+def test_what_others_put_there_meanwhile_is_kept(output, tmp_path, name):
+    with output.begin({}):
+        (tmp_path / name).write_text("theirs")
+        with pytest.raises(UnusableOutput, match=f"{name} is there already. Remove it"):
+            output.finish(write_part(output), "csv", SCHEMA)
+
+    with pytest.raises(UnusableOutput, match=f"{name} is there already"), output.begin({}):
+        pass
+    assert (tmp_path / name).read_text() == "theirs"
+
+
+@pytest.mark.parametrize("name", ["out.csv", "out.csv.bad.csv"])
+def test_the_same_command_puts_the_rest_in_its_place(output, tmp_path, name):
+    with output.begin({}):
+        (tmp_path / name).write_text("theirs")
+        with pytest.raises(UnusableOutput):
+            output.finish(write_part(output), "csv", SCHEMA)
+    (tmp_path / name).unlink()
+
+    with output.begin({}):
+        outcome = output.resume()
+
+    assert outcome == Outcome(2, 1)
+    assert output.path.read_text() == "x\n1\n"
+    assert output.bad.read_text() == BAD
+    assert set(tmp_path.iterdir()) == {output.path, output.bad}
+
+
+def test_without_bad_rows_a_list_of_others_is_kept(output):
+    with output.begin({}):
+        output.bad.write_text("theirs")
+        output.finish(write_part(output, bad=0), "csv", SCHEMA)
+
+    assert output.bad.read_text() == "theirs"
+
+
+@pytest.mark.parametrize("name", ["out.csv", "out.csv.bad.csv"])
+def test_what_is_only_begun_has_written_no_file(output, tmp_path, name):
+    with output.begin({}):
+        pass
+    (tmp_path / name).write_text("theirs")
+
+    with pytest.raises(UnusableOutput, match=f"{name} is there already"), output.begin({}):
+        pass
+
+
+def test_a_link_to_nothing_at_out_is_kept(output):
+    output.path.symlink_to("nowhere")
+
+    with pytest.raises(UnusableOutput, match="is there already"), output.begin({}):
+        pass
+
+
+def test_a_result_that_is_gone_is_made_anew(output):
+    """The state is the last to be removed, and a kill may come before."""
+    with output.begin({}):
+        state = output.folder / "_job.json"
+        output.finish(write_part(output), "csv", SCHEMA)
+    output.folder.mkdir()
+    state.write_text('{"layout": 1, "done": {"rows": 2, "bad": 1}}')
+    output.path.unlink()
+
+    with output.begin({}):
+        assert output.resume() is None
+        assert "done" not in output.read_state()
+
+
+def test_what_a_kill_left_half_written_is_written_anew(output):
+    with output.begin({}):
+        (output.folder / ".ready").write_text("half")
+        (output.folder / ".ready-bad").write_text("half")
+        output.finish(write_part(output, bad=0), "csv", SCHEMA)
+
+    assert output.path.read_text() == "x\n1\n"
+    assert not output.bad.exists()
+
+
+def test_whatever_is_left_in_its_folder_does_not_matter_at_the_end(output):
+    with output.begin({}):
+        records = write_part(output)
+        (output.folder / "left/behind").mkdir(parents=True)
+        output.finish(records, "csv", SCHEMA)
+
+    assert not output.folder.exists()
