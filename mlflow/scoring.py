@@ -156,7 +156,8 @@ def _load(arguments: argparse.Namespace, output: Output) -> Verified:
 
 def _find_folder(path: Path) -> Path:
     """The deepest that is there, as far as root may look, which can enter no folder of others."""
-    return next(it for it in (path, *path.absolute().parents) if os.path.isdir(it))
+    folders = (path, *path.absolute().parents)
+    return next(it for it in folders if os.path.isdir(it))  # noqa: PTH112  # it raises nothing
 
 
 def _require_apart(source: Path, output: Path) -> None:
