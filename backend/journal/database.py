@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -128,8 +128,8 @@ class Database:
             raise
 
     def _prepare(self) -> None:
-        if self._file:  # what people asked is for nobody else to read
-            os.close(os.open(self._file, os.O_CREAT | os.O_RDWR, 0o600))
+        if self._file:
+            _make_private(self._file)
         with self.engine.begin() as connection:
             # Workers and writers that start at once would all make the same tables, and all fail.
             connection.exec_driver_sql(_LOCKS[self.engine.dialect.name])
@@ -138,6 +138,16 @@ class Database:
     def insert(self, table: Table) -> Any:
         """An INSERT that can also say what to do where the row is there already."""
         return _INSERTS[self.engine.dialect.name](table)
+
+
+def _make_private(file: Path) -> None:
+    """What people asked is for nobody else to read.
+
+    One that is there is not opened: to close it would end the locks that this process's connections
+    have on it (https://www.sqlite.org/howtocorrupt.html, 2.2).
+    """
+    with suppress(FileExistsError):
+        os.close(os.open(file, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
 
 
 def say(error: object) -> str:

@@ -7,7 +7,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from threading import Event
@@ -19,10 +19,12 @@ from journals import exposed, predict, read, wait_until_written, windows, writer
 from mixed import FEATURES, INSTANCE, fit_mixed
 from processes import ROOT, environment, find_free_port, wait_until
 from servers import running_postgresql
+from sqlalchemy import text
+from sqlalchemy.exc import SQLAlchemyError
 
 from identifiers import begin_at
 from journal import journal, recorder
-from journal.database import Database
+from journal.database import Database, models
 from journal.reading import Reader
 from journal.retention import Retention
 
@@ -160,6 +162,41 @@ def test_the_file_is_for_its_owner_only(start_journal, tmp_path):
     wait_until_written(client, 1)
 
     assert {path.stat().st_mode & 0o777 for path in tmp_path.glob("journal.db*")} == {0o600}
+
+
+def fail(database):
+    with suppress(SQLAlchemyError), database.begin() as connection:
+        connection.execute(text("SELECT nonsense"))
+    with database.begin():
+        pass
+
+
+def share(database):
+    with Database(f"sqlite:///{database.engine.url.database}").begin():
+        pass
+
+
+@pytest.mark.parametrize("happens", [fail, share])
+def test_what_a_process_does_with_its_file_parts_it_from_no_other(tmp_path, happens):
+    """SQLite's locks are of a process: they end with any descriptor of the file that it closes.
+
+    Without them the next to leave removes the log that this one goes on to write to.
+    """
+    file = tmp_path / "journal.db"
+    database = Database(f"sqlite:///{file}")
+    count = f"import sqlite3; c = sqlite3.connect({str(file)!r}); "
+    count += "print(c.execute('SELECT count(*) FROM models').fetchone()[0]); c.close()"
+    found = []
+
+    for version in ("first", "second", "third"):
+        with database.begin() as connection:
+            row = {"version": version, "name": "iris", "features": "[]", "classes": "[]"}
+            connection.execute(database.insert(models), row)
+        happens(database)
+        other = subprocess.run([sys.executable, "-c", count], capture_output=True, text=True)
+        found.append(other.stdout.strip())
+
+    assert found == ["1", "2", "3"]
 
 
 def test_the_predictions_of_two_services_stand_in_one_journal(start_journal, url):
