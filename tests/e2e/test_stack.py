@@ -603,8 +603,8 @@ def score(stack, output, **variables):
 
 def test_files_are_scored_on_the_cluster_and_a_killed_worker_costs_nothing(stack):
     write_table(stack, 3_000_000)
-    alone = score(stack, "alone.csv")
-    assert alone.wait() == 0, alone.stderr.read()
+    with score(stack, "alone.csv") as alone:
+        assert alone.wait() == 0, alone.stderr.read()
     done = stack.clone / "scored/.cluster.csv.parts"
     killed, _ = compose(stack, "ps", "--quiet", "worker").split()
 
