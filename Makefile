@@ -71,8 +71,7 @@ test: $(VENV)/installed ## Test everything but Docker
 	@for service in frontend mlflow; do \
 	  echo "== $$service" && (cd $$service && $(BIN)/python -m pytest -n 2 --dist loadfile) || exit 1; \
 	done
-	@echo "== what spans services" && \
-	  $(BIN)/python -m pytest -n 2 --dist loadfile tests --ignore tests/e2e
+	@echo "== what spans services" && $(BIN)/python -m pytest tests --ignore tests/e2e
 
 .PHONY: e2e
 e2e: $(VENV)/installed ## Build, start and test the stack in Docker

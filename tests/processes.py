@@ -144,7 +144,8 @@ def running_mlflow(
     }
     command = ["sh", "start.sh", "--port", str(port), *options]
     with running(command, "mlflow", output, **variables):
-        wait_until(lambda: requests.get(f"{url}/health", timeout=5).ok)
+        # It may train a first model while it starts.
+        wait_until(lambda: requests.get(f"{url}/health", timeout=5).ok, seconds=180)
         yield url
 
 

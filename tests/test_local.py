@@ -93,6 +93,10 @@ def test_the_form_predicts_by_button_and_by_enter(stack, tab):
 
 def test_the_form_is_in_the_models_order(stack, tab):
     tab.goto(stack.page)
+    expect(tab.get_by_role("spinbutton")).to_have_count(4)
+    # While it is still being drawn, one of them may be out of reach.
+    drawn = ("data-test-script-state", "notRunning")
+    expect(tab.get_by_test_id("stApp")).to_have_attribute(*drawn)
     tab.get_by_role("spinbutton", name="Sepal length").focus()
     order = []
     for _ in range(4):
