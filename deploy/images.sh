@@ -79,7 +79,7 @@ try() {
       frontend) modules="streamlit, client" ;;
       mlflow) modules="metrics, scoring, mlflow.server" ;;
     esac
-    docker run --rm --entrypoint python3 "$IMAGES/$service:${TAG:-latest}" -c "import $modules" ||
+    docker run --rm --entrypoint python3 "$IMAGES/$service:$TAG" -c "import $modules" ||
       fail "The image of $service does not start; see above."
   done
 }
@@ -111,6 +111,6 @@ publish() {
 }
 
 case ${1:-} in
-  build | try | publish | names) "$1" ;;
-  *) fail "deploy/images.sh knows build, try, publish and names, not ${1:-nothing}." ;;
+  build | publish | names) "$1" ;;
+  *) fail "deploy/images.sh knows build, publish and names, not ${1:-nothing}." ;;
 esac

@@ -112,7 +112,7 @@ def run_short_of_memory(dask_worker):
 
 def take_seconds_while_paused(seconds, _):
     run_short_of_memory(get_worker())
-    time.sleep(seconds)
+    time.sleep(seconds)  # this is the work
     return "done"
 
 
@@ -134,6 +134,19 @@ def once(action):
     return report, seen
 
 
+def search_through(cluster, search, happens, deadline=float("inf")):
+    """The numbers of a search on one worker, and how many tasks were reported.
+
+    After the first of them something happens, which is given the client.
+    """
+    cluster.start_worker()
+    with client_of(cluster, 1) as client:
+        report, done = once(lambda: happens(client))
+        means = Means(partial(run, client), deadline)
+        outcome = compare(search.candidates, search.setting, report, means)
+    return read(outcome), len(done)
+
+
 def test_a_cluster_finds_the_same_numbers_to_the_last_digit(cluster, search):
     cluster.start_worker()
     cluster.start_worker()
@@ -146,32 +159,21 @@ def test_a_cluster_finds_the_same_numbers_to_the_last_digit(cluster, search):
 
 
 def test_a_search_outlives_the_only_worker_that_had_its_data(cluster, search, capsys):
-    cluster.start_worker()
-
-    def replace_worker():
+    def replace_worker(_):
         kill(cluster.workers[0])
         cluster.start_worker()
 
-    report, done = once(replace_worker)
-    with client_of(cluster, 1) as client:
-        means = Means(partial(run, client))
-        outcome = compare(search.candidates, search.setting, report, means)
+    found = search_through(cluster, search, replace_worker)
 
-    assert read(outcome) == search.numbers
-    assert len(done) == 9
+    assert found == (search.numbers, 9)
     assert capsys.readouterr().err == ""
 
 
 def test_without_the_scheduler_this_machine_finishes_what_is_left(cluster, search, capsys):
-    cluster.start_worker()
+    deadline = time.monotonic() + 600  # two rounds
+    found = search_through(cluster, search, lambda _: kill(cluster.scheduler), deadline)
 
-    report, done = once(lambda: kill(cluster.scheduler))
-    with client_of(cluster, 1) as client:
-        means = Means(partial(run, client), time.monotonic() + 600)  # two rounds
-        outcome = compare(search.candidates, search.setting, report, means)
-
-    assert read(outcome) == search.numbers
-    assert len(done) == 9
+    assert found == (search.numbers, 9)
     said = capsys.readouterr().err
     assert said.startswith("The cluster is lost: its scheduler is gone or does not answer.")
     assert said.count("\n") == 1
@@ -194,29 +196,19 @@ def test_a_scheduler_that_hangs_is_given_up(cluster, search, capsys, monkeypatch
 
 def test_without_workers_this_machine_finishes_what_is_left(cluster, search, capsys, monkeypatch):
     monkeypatch.setattr("cluster.SECONDS_WITHOUT_WORKERS", 1)
-    cluster.start_worker()
 
-    report, done = once(lambda: kill(cluster.workers[0]))
-    with client_of(cluster, 1) as client:
-        means = Means(partial(run, client))
-        outcome = compare(search.candidates, search.setting, report, means)
+    found = search_through(cluster, search, lambda _: kill(cluster.workers[0]))
 
-    assert read(outcome) == search.numbers
-    assert len(done) == 9
+    assert found == (search.numbers, 9)
     assert "no workers any more" in capsys.readouterr().err
 
 
 def test_paused_workers_are_not_waited_for(cluster, search, capsys, monkeypatch):
     monkeypatch.setattr("cluster.SECONDS_WITHOUT_WORKERS", 1)
-    cluster.start_worker()
 
-    with client_of(cluster, 1) as client:
-        report, done = once(lambda: client.run(run_short_of_memory))
-        means = Means(partial(run, client))
-        outcome = compare(search.candidates, search.setting, report, means)
+    found = search_through(cluster, search, lambda client: client.run(run_short_of_memory))
 
-    assert read(outcome) == search.numbers
-    assert len(done) == 9
+    assert found == (search.numbers, 9)
     said = capsys.readouterr().err
     assert said.startswith("The cluster is lost: its workers are paused, short of memory.")
     assert said.count("\n") == 1
