@@ -55,6 +55,11 @@ def download(tab, name):
     return waiting.value.path()
 
 
+def take_example(tab, name):
+    press(tab, name)
+    expect(tab.get_by_role("spinbutton", name="Petal length")).not_to_have_value("4.35")
+
+
 def is_settled(tab):
     expect(tab.get_by_test_id("stStatusWidget")).to_have_count(0)
 
@@ -73,8 +78,7 @@ def test_enter_predicts_and_shows_why_and_where(url, tab):
 
 def test_an_example_takes_one_click(url, tab):
     tab.goto(url)
-    press(tab, "virginica")
-    expect(tab.get_by_role("spinbutton", name="Petal length")).not_to_have_value("4.35")
+    take_example(tab, "virginica")
     press(tab, "Predict")
 
     expect_answer(tab, "virginica")
@@ -269,7 +273,7 @@ def test_a_dark_browser_gets_a_dark_page(url, open_tab):
 def test_on_a_phone_nothing_is_cut_off(url, open_tab):
     tab = open_tab(**PHONE)
     tab.goto(url)
-    press(tab, "setosa")
+    take_example(tab, "setosa")
     press(tab, "Predict")
     expect_answer(tab, "setosa")
     for view in VIEWS:
