@@ -5,6 +5,7 @@ import io
 import json
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -48,6 +49,9 @@ HISTOGRAMS = [
     }
     for name, column in zip(NAMES, _IRIS.data.T, strict=True)
 ]
+
+# What `publish` is told of a model of numbers, booleans and text.
+MIXED = {"estimator": fit_mixed(), "instance": INSTANCE, "features": FEATURES}
 
 Publish = Callable[..., Path]
 
@@ -101,39 +105,53 @@ def describe(
     }
 
 
+def publish_in(
+    folder: Path,
+    name: str = VERSION,
+    estimator: Any = None,
+    instance: dict[str, Any] = SETOSA,
+    **changes: Any,
+) -> Path:
+    """Write a model as the trainer does; keywords change its manifest."""
+    estimator = estimator or fit()
+    pickled = io.BytesIO()
+    joblib.dump(estimator, pickled)
+    content = pickled.getvalue()
+    manifest = describe(estimator, content, name, instance) | changes
+    (folder / f"model_{name}.json").write_text(json.dumps(manifest))
+    hidden = folder / f".model_{name}.pkl"
+    hidden.write_bytes(content)
+    return hidden.rename(folder / f"model_{name}.pkl")
+
+
+def run_app(folder: Path, **settings: Any) -> TestClient:
+    app = create_app(Settings(models_dir=folder, **{"journal": "off"} | settings))
+    return TestClient(app, raise_server_exceptions=False)
+
+
 @pytest.fixture
 def publish(tmp_path: Path) -> Publish:
-    """Write a model as the trainer does; keywords change its manifest."""
-
-    def write(
-        name: str = VERSION,
-        estimator: Any = None,
-        instance: dict[str, Any] = SETOSA,
-        **changes: Any,
-    ) -> Path:
-        estimator = estimator or fit()
-        pickled = io.BytesIO()
-        joblib.dump(estimator, pickled)
-        content = pickled.getvalue()
-        manifest = describe(estimator, content, name, instance) | changes
-        (tmp_path / f"model_{name}.json").write_text(json.dumps(manifest))
-        hidden = tmp_path / f".model_{name}.pkl"
-        hidden.write_bytes(content)
-        return hidden.rename(tmp_path / f"model_{name}.pkl")
-
-    return write
+    return partial(publish_in, tmp_path)
 
 
 @pytest.fixture
 def start(tmp_path: Path) -> Iterator[Callable[..., TestClient]]:
     """Start an app on what the models folder holds by then."""
     with ExitStack() as stack:
+        yield lambda **settings: stack.enter_context(run_app(tmp_path, **settings))
 
-        def enter(**settings: Any) -> TestClient:
-            app = create_app(Settings(models_dir=tmp_path, **{"journal": "off"} | settings))
-            return stack.enter_context(TestClient(app, raise_server_exceptions=False))
 
-        yield enter
+@pytest.fixture
+def start_live(publish: Publish, start: Callable[..., TestClient]) -> Callable[..., TestClient]:
+    """Start an app with a live model, for a test that changes it; keywords as in `publish`."""
+
+    def enter(**published: Any) -> TestClient:
+        publish(**published)
+        client = start()
+        wait_for_version(client, VERSION)
+        return client
+
+    return enter
 
 
 @pytest.fixture
@@ -156,22 +174,24 @@ def empty_client(start: Callable[[], TestClient]) -> TestClient:
     return start()
 
 
-@pytest.fixture
-def client(publish: Publish, start: Callable[[], TestClient]) -> TestClient:
-    """An app with a live model."""
-    publish()
-    client = start()
-    wait_for_version(client, VERSION)
-    return client
+@pytest.fixture(scope="module")
+def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestClient]:
+    """An app with a live model, which the tests of a module share, as they only ask."""
+    folder = tmp_path_factory.mktemp("models")
+    publish_in(folder)
+    with run_app(folder) as client:
+        wait_for_version(client, VERSION)
+        yield client
 
 
-@pytest.fixture
-def mixed_client(publish: Publish, start: Callable[[], TestClient]) -> TestClient:
-    """An app with a live model of numbers, booleans and text."""
-    publish(estimator=fit_mixed(), instance=INSTANCE, features=FEATURES)
-    client = start()
-    wait_for_version(client, VERSION)
-    return client
+@pytest.fixture(scope="module")
+def mixed_client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestClient]:
+    """The same with a model of numbers, booleans and text."""
+    folder = tmp_path_factory.mktemp("models")
+    publish_in(folder, **MIXED)
+    with run_app(folder) as client:
+        wait_for_version(client, VERSION)
+        yield client
 
 
 def wait_for_version(client: TestClient, version: str) -> None:

@@ -189,7 +189,8 @@ def test_the_schema_says_which_model_answered_and_keeps_what_it_said(client, med
     assert metadata[b"mine"] == b"kept"
 
 
-def test_a_version_can_be_asked(client, publish):
+def test_a_version_can_be_asked(start_live, publish):
+    client = start_live()
     publish("2026_11_20_T00_00_00", estimator=fit(C=0.01))
 
     response = client.post(

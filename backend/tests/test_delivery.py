@@ -40,6 +40,12 @@ def table(rows=ROWS):
     return write(pa.table(dict.fromkeys(NAMES, np.ones(rows))), ARROW)
 
 
+@pytest.fixture
+def client(start_live):
+    """Of each test's own, as it is changed."""
+    return start_live()
+
+
 def make_scope(client):
     headers = [(b"content-type", ARROW.encode())]
     scope = {"type": "http", "method": "POST", "path": "/predict/batch", "headers": headers}

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
-from conftest import HISTOGRAMS, NAMES, VERSION, wait_for_version
+from conftest import HISTOGRAMS, MIXED, NAMES, VERSION, wait_for_version
 from journals import exposed, predict, wait_until_written, windows
-from mixed import FEATURES, INSTANCE, fit_mixed
+from mixed import FEATURES, INSTANCE
 from processes import wait_until
 from pydantic import TypeAdapter
 from sklearn.datasets import load_iris
@@ -274,7 +274,7 @@ def test_one_class_only_is_a_shift_of_the_classes():
 
 
 def test_a_text_feature_is_counted_through_the_journal(publish, start, tmp_path):
-    publish(estimator=fit_mixed(), instance=INSTANCE, features=FEATURES)
+    publish(**MIXED)
     client = start(journal="on", journal_url=f"sqlite:///{tmp_path}/journal.db")
     wait_for_version(client, VERSION)
     predict(client, INSTANCE | {"island": "Atlantis"})

@@ -141,7 +141,8 @@ def test_a_change_that_the_estimator_refuses_has_no_contribution(publish, start)
     assert None not in found.values()
 
 
-def test_a_published_version_is_explained_by_its_own_medians(client, publish):
+def test_a_published_version_is_explained_by_its_own_medians(start_live, publish):
+    client = start_live()
     publish(OLDER, fit(C=0.01), features=[number(name, 2.0) for name in NAMES])
 
     answer = explained(client, SETOSA, version=OLDER)
@@ -205,7 +206,8 @@ def test_a_body_that_is_not_declared_as_json_answers_415(client):
     assert client.post("/explain", content=json.dumps(SETOSA)).status_code == 415
 
 
-def test_an_unknown_version_answers_404_and_a_refused_one_409(client, publish):
+def test_an_unknown_version_answers_404_and_a_refused_one_409(start_live, publish):
+    client = start_live()
     publish(OLDER, size=1)
 
     found = [client.post("/explain", json=SETOSA, params={"version": it}) for it in ("1", OLDER)]

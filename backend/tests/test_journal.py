@@ -14,9 +14,9 @@ from threading import Event
 
 import pytest
 import requests
-from conftest import NAMES, SETOSA, VERSION, wait_for_version
+from conftest import MIXED, NAMES, SETOSA, VERSION, wait_for_version
 from journals import exposed, predict, read, wait_until_written, windows, writer_of
-from mixed import FEATURES, INSTANCE, fit_mixed
+from mixed import INSTANCE
 from processes import ROOT, environment, find_free_port, wait_until
 from servers import running_postgresql
 from sqlalchemy import text
@@ -130,7 +130,7 @@ def test_requests_of_the_open_protocol_are_entries_too(start_journal, url):
 
 
 def test_text_booleans_and_missing_values_are_kept_as_sent(publish, start, url):
-    publish(estimator=fit_mixed(), instance=INSTANCE, features=FEATURES)
+    publish(**MIXED)
     client = start(journal="on", journal_url=url)
     wait_for_version(client, VERSION)
     sent = INSTANCE | {"sex": "a\u0000\U0001f600'\"", "age": None}

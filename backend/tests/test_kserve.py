@@ -67,7 +67,8 @@ def test_without_a_model_v1_is_not_ready(empty_client):
     assert empty_client.post(URL, json={"instances": ROWS}).status_code == 503
 
 
-def test_what_v1_answers_is_counted(client):
+def test_what_v1_answers_is_counted(start_live):
+    client = start_live()
     client.post(URL, json={"instances": ROWS})
     client.post(URL, content="{")
 

@@ -8,8 +8,8 @@ import joblib
 import numpy as np
 import pytest
 import sklearn.base
-from conftest import SETOSA, VERSION, fit, wait_for_version
-from mixed import FEATURES, INSTANCE, fit_mixed
+from conftest import MIXED, SETOSA, VERSION, fit, wait_for_version
+from mixed import FEATURES
 from processes import wait_until
 from sklearn.datasets import load_iris
 from sklearn.experimental import enable_iterative_imputer  # noqa: F401
@@ -26,6 +26,12 @@ OLDER = "2026_11_20_T00_00_00"
 NEWER = "2026_11_21_T20_44_21"
 NEWEST = "2027_01_01_T00_00_00"
 ISLAND = FEATURES[4]
+
+
+@pytest.fixture
+def client(start_live):
+    """Of each test's own, as it is changed."""
+    return start_live()
 
 
 def reason(client):
@@ -183,7 +189,7 @@ def test_a_manifest_that_does_not_fit_is_refused_with_the_reason(publish, start,
     ],
 )
 def test_an_example_of_every_type_is_tried_out(publish, start, change, expected):
-    pickle = publish(estimator=fit_mixed(), instance=INSTANCE, features=FEATURES)
+    pickle = publish(**MIXED)
     manifest = json.loads(pickle.with_suffix(".json").read_text())
     manifest["examples"][0]["inputs"] |= change
     pickle.with_suffix(".json").write_text(json.dumps(manifest))
@@ -195,7 +201,7 @@ def test_an_example_of_every_type_is_tried_out(publish, start, change, expected)
 
 
 def test_a_manifest_of_every_type_without_examples_is_served(publish, start):
-    publish(estimator=fit_mixed(), instance=INSTANCE, features=FEATURES, examples=[])
+    publish(examples=[], **MIXED)
 
     wait_for_version(start(), VERSION)
 

@@ -2,7 +2,7 @@ import json
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from conftest import SETOSA, VERSION, fit, wait_for_version
+from conftest import MIXED, SETOSA, VERSION, fit, wait_for_version
 
 OLDER = "2026_11_20_T00_00_00"
 OLDEST = "2026_11_19_T00_00_00"
@@ -39,8 +39,9 @@ def test_a_version_is_shown_with_its_manifest(three):
     assert shown["manifest"]["features"][0]["name"] == "sepal_length"
 
 
-def test_a_manifest_of_every_type_is_shown_as_it_was_written(mixed_client, tmp_path):
-    shown = mixed_client.get("/models/live").json()["manifest"]
+def test_a_manifest_of_every_type_is_shown_as_it_was_written(start_live, tmp_path):
+    client = start_live(**MIXED)
+    shown = client.get("/models/live").json()["manifest"]
 
     assert shown == json.loads((tmp_path / f"model_{VERSION}.json").read_text())
 

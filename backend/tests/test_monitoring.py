@@ -23,6 +23,12 @@ INFER = "/v2/models/iris/infer"
 TABLE = pa.table(dict(zip(NAMES, zip(*ROWS, ROWS[1], strict=True), strict=True)))
 
 
+@pytest.fixture
+def client(start_live):
+    """Of each test's own, as it is changed."""
+    return start_live()
+
+
 def counted(client):
     return client.get("/monitoring").json()["predictions"]
 

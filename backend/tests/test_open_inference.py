@@ -7,8 +7,8 @@ import zlib
 import joblib
 import numpy as np
 import pytest
-from conftest import NAMES, VERSION, fit, wait_for_version
-from mixed import FEATURES, INSTANCE, ask, fit_mixed
+from conftest import MIXED, NAMES, VERSION, fit, wait_for_version
+from mixed import INSTANCE, ask, fit_mixed
 from open_protocol import ROWS, describe_tensor, pack, pack_array, pack_texts, unpack
 from sklearn.svm import LinearSVC
 
@@ -218,7 +218,8 @@ def test_an_estimator_without_probabilities_has_two_outputs(tmp_path, start):
     assert [it["name"] for it in outputs] == ["predict", "label"]
 
 
-def test_a_version_answers_by_its_path(publish, client):
+def test_a_version_answers_by_its_path(publish, start_live):
+    client = start_live()
     publish(OLDER, estimator=fit(C=0.01))
 
     answer = infer(
@@ -254,12 +255,11 @@ def test_without_a_model_nothing_is_ready(empty_client):
         assert response.json()["error"].startswith("No model is published yet.")
 
 
-def test_a_model_describes_the_tensors_that_can_be_asked(mixed_client, publish):
-    publish(OLDER, estimator=fit_mixed(), instance=INSTANCE, features=FEATURES)
+def test_a_model_describes_the_tensors_that_can_be_asked(start_live, publish):
+    client = start_live(**MIXED)
+    publish(OLDER, **MIXED)
 
-    answers = [
-        mixed_client.get(f"/v2/models/iris{path}").json() for path in ("", f"/versions/{OLDER}")
-    ]
+    answers = [client.get(f"/v2/models/iris{path}").json() for path in ("", f"/versions/{OLDER}")]
 
     assert answers[0] == answers[1]
     assert answers[0]["versions"] == [VERSION, OLDER]
@@ -278,7 +278,8 @@ def test_a_model_describes_the_tensors_that_can_be_asked(mixed_client, publish):
     }
 
 
-def test_the_index_tells_which_versions_answer_and_why_others_do_not(publish, client):
+def test_the_index_tells_which_versions_answer_and_why_others_do_not(publish, start_live):
+    client = start_live()
     publish(OLDER, format=2)
     other = "2024_11_21_T20_44_20"
     manifest = publish(other).with_suffix(".json")
@@ -304,7 +305,8 @@ def test_an_index_that_is_asked_wrongly_is_not_given(client, body):
     assert list(response.json()) == ["error"]
 
 
-def test_statistics_count_rows_requests_and_failures(client):
+def test_statistics_count_rows_requests_and_failures(start_live):
+    client = start_live()
     assert client.get("/v2/models/stats").json()["model_stats"][0]["inference_count"] == 0
     for rows in (1, 1, 3):
         infer(client, describe_tensor("x", ROWS[:1] * rows))
@@ -322,7 +324,8 @@ def test_statistics_count_rows_requests_and_failures(client):
     assert sizes == {1: 2, 3: 1}
 
 
-def test_statistics_are_of_each_version(publish, client):
+def test_statistics_are_of_each_version(publish, start_live):
+    client = start_live()
     publish(OLDER)
     infer(client, describe_tensor("x", ROWS), url=f"/v2/models/iris/versions/{OLDER}/infer")
 
@@ -333,7 +336,8 @@ def test_statistics_are_of_each_version(publish, client):
     assert counts == [{OLDER: 2, VERSION: 0}, {OLDER: 2, VERSION: 0}, {OLDER: 2}]
 
 
-def test_statistics_do_not_grow_with_every_size_of_batch(client):
+def test_statistics_do_not_grow_with_every_size_of_batch(start_live):
+    client = start_live()
     for rows in range(1, 105):
         infer(client, describe_tensor("x", ROWS[:1] * rows))
 

@@ -1,8 +1,8 @@
 import re
 
 import pytest
-from conftest import NAMES, SETOSA, VERSION, wait_for_version
-from mixed import FEATURES, INSTANCE, ask, fit_mixed
+from conftest import MIXED, NAMES, SETOSA, VERSION, wait_for_version
+from mixed import INSTANCE, ask, fit_mixed
 
 
 def body_schema(client):
@@ -54,7 +54,7 @@ def test_an_example_with_a_missing_value_has_its_answer(publish, start):
     instance = INSTANCE | {"island": None}
     probabilities = ask(fit_mixed(), instance)
     examples = [{"inputs": instance, "probabilities": probabilities}]
-    publish(estimator=fit_mixed(), instance=INSTANCE, features=FEATURES, examples=examples)
+    publish(examples=examples, **MIXED)
     client = start()
     wait_for_version(client, VERSION)
 

@@ -51,7 +51,8 @@ def test_failures_of_the_open_protocol_are_what_it_says(client, method, path, st
     assert ("allow" in response.headers) == (status == 405)
 
 
-def test_a_version_that_is_refused_is_a_failure_of_the_open_protocol(publish, client):
+def test_a_version_that_is_refused_is_a_failure_of_the_open_protocol(publish, start_live):
+    client = start_live()
     publish("2001_01_01_T00_00_00", sha256="0" * 64)
 
     response = client.get("/v2/models/iris/versions/2001_01_01_T00_00_00")

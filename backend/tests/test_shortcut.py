@@ -103,7 +103,8 @@ def count(client, line):
     return sum(float(it.rpartition(" ")[2]) for it in lines if it.startswith(line))
 
 
-def test_requests_are_counted_by_route_and_status_whichever_way_they_go(client):
+def test_requests_are_counted_by_route_and_status_whichever_way_they_go(start_live):
+    client = start_live()
     predicted = 'http_requests_total{method="POST",route="/predict",status="%d"}'
     client.post("/predict", json=SETOSA)
     client.post("/predict", json=SETOSA, params={"version": VERSION})

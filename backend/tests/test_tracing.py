@@ -86,6 +86,12 @@ def traced(client, collector, monkeypatch):
     return TestClient(trace(client.app), raise_server_exceptions=False)
 
 
+@pytest.fixture
+def client(start_live):
+    """Of each test's own, as it is changed."""
+    return start_live()
+
+
 def attributes(it):
     values = {found.key: found.value for found in it.attributes}
     return {key: getattr(value, value.WhichOneof("value")) for key, value in values.items()}
