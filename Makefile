@@ -67,11 +67,12 @@ SIGNING = $(1)/signing.py $(2)/private/model_signing_key.pem $(2)/public/model_p
 
 .PHONY: test
 test: $(VENV)/installed ## Test everything but Docker
-	@echo "== backend" && cd backend && $(BIN)/python -m pytest -n 2
-	@for service in frontend mlflow; do \
-	  echo "== $$service" && (cd $$service && $(BIN)/python -m pytest -n 2 --dist loadfile) || exit 1; \
-	done
-	@echo "== what spans services" && $(BIN)/python -m pytest tests --ignore tests/e2e
+	@export SHARED_TRAINING_DIR=$$(mktemp -d) && trap 'rm -rf "$$SHARED_TRAINING_DIR"' EXIT && \
+	echo "== backend" && (cd backend && $(BIN)/python -m pytest -n 2) && \
+	for service in frontend mlflow; do \
+	  echo "== $$service" && (cd $$service && $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder) || exit 1; \
+	done && \
+	echo "== what spans services" && $(BIN)/python -m pytest tests --ignore tests/e2e
 
 .PHONY: e2e
 e2e: $(VENV)/installed ## Build, start and test the stack in Docker

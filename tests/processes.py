@@ -19,6 +19,9 @@ import requests
 
 ROOT = Path(__file__).parent.parent
 
+# Started in the background by a shell, we would hand on that Ctrl-C is to be ignored.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+
 
 def wait_until(condition: Callable[[], object], seconds: float = 90) -> None:
     """Wait for a condition; errors of a server that is still starting count as not yet."""
@@ -151,10 +154,14 @@ def running_mlflow(
 
 @pytest.fixture(scope="session")
 def published(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> SimpleNamespace:
-    """One training's folder of models, its folder of runs and what the command said."""
+    """One training's folder of models, its folder of runs and what the command said.
+
+    `make test` names a folder that all suites share.
+    """
     folder = tmp_path_factory.getbasetemp()
     if worker_id != "master":
         folder = folder.parent  # that of all processes that test
+    folder = Path(os.environ.get("SHARED_TRAINING_DIR", folder))
     with (folder / "published.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         done = folder / "published.pickle"
