@@ -19,6 +19,7 @@ from processes import (
 
 SETUP = {"AZURE_LOCATION": "westeurope", "GITHUB_REPOSITORY": "Owner/iris-ml"}
 IMAGES = {"IMAGES": "ghcr.io/Owner/iris-ml", "TAG": "1.2.3"}
+ALLOWED = {"AZURE_ALLOWED_ADDRESSES": "203.0.113.0/24, 198.51.100.7/32"}
 INSTANCE = {"sepal_length": 5.1, "sepal_width": 3.5, "petal_length": 1.4, "petal_width": 0.2}
 
 
@@ -135,6 +136,14 @@ def find_environment(body):
     secrets = find_secrets(body)
     variables = body["properties"]["template"]["containers"][0]["env"]
     return {it["name"]: it.get("value", secrets.get(it.get("secretRef"))) for it in variables}
+
+
+def find_ingress(body):
+    return body["properties"]["configuration"]["ingress"]
+
+
+def list_public(command):
+    return [name for name, body in command.bodies.items() if find_ingress(body)["external"]]
 
 
 def find_secrets(body):
@@ -307,23 +316,31 @@ def test_an_mlflow_that_a_failed_update_ended_goes_on_when_one_goes_back(deploym
 
 
 def test_only_the_page_is_public_unless_the_others_are_asked_for(azure, deployment):
-    public = {"AZURE_BACKEND_PUBLIC": "yes", "AZURE_MLFLOW_PUBLIC": "yes"}
-    allowed = {"AZURE_ALLOWED_ADDRESSES": "203.0.113.0/24, 198.51.100.7/32"}
+    opened = azure.run("deploy.sh", **IMAGES, AZURE_BACKEND_PUBLIC="yes", AZURE_MLFLOW_PUBLIC="yes")
 
-    opened = azure.run("deploy.sh", **IMAGES, **public, **allowed)
-
-    ingresses = [
-        {name: body["properties"]["configuration"]["ingress"] for name, body in it.bodies.items()}
-        for it in (deployment, opened)
-    ]
-    assert [name for name, it in ingresses[0].items() if it["external"]] == ["frontend"]
+    assert list_public(deployment) == ["frontend"]
+    assert list_public(opened) == ["mlflow", "backend", "frontend"]
     assert find_environment(deployment.bodies["frontend"])["MLFLOW_UI_URL"] == "none"
     url = find_environment(opened.bodies["frontend"])["MLFLOW_UI_URL"]
     assert url == "https://mlflow.tame-sea-1.westeurope.azurecontainerapps.io"
-    for ingress in ingresses[1].values():
-        assert ingress["external"]
-        ranges = [it["ipAddressRange"] for it in ingress["ipSecurityRestrictions"]]
-        assert ranges == ["203.0.113.0/24", "198.51.100.7/32"]
+
+
+def test_what_is_public_can_be_limited_to_some_addresses(azure):
+    limited = azure.run("deploy.sh", **IMAGES, **ALLOWED, AZURE_MLFLOW_PUBLIC="yes")
+
+    assert list_public(limited) == ["mlflow", "frontend"]
+    for name in list_public(limited):
+        ranges = find_ingress(limited.bodies[name])["ipSecurityRestrictions"]
+        assert [it["ipAddressRange"] for it in ranges] == ["203.0.113.0/24", "198.51.100.7/32"]
+    assert not find_ingress(limited.bodies["backend"]).get("ipSecurityRestrictions")
+
+
+def test_a_public_backend_cannot_be_limited_as_the_page_would_be_a_stranger_too(azure):
+    command = azure.run("deploy.sh", **IMAGES, **ALLOWED, AZURE_BACKEND_PUBLIC="yes")
+
+    assert command.returncode == 1
+    assert "AZURE_ALLOWED_ADDRESSES exclude each other" in command.stderr
+    assert list_changes(command) == []
 
 
 def test_more_backends_share_a_journal_in_postgresql(azure):
@@ -385,7 +402,8 @@ def test_the_deployed_mlflow_asks_for_a_login_and_takes_its_trainers(deployed, t
 
 
 def test_the_deployed_backend_serves_what_the_deployed_key_signed(deployed, tmp_path):
-    trained = train(tmp_path, tmp_path, MODEL_SIGNING_KEY=tmp_path / "model-signing-key")
+    signing_key = tmp_path / "model-signing-key"
+    trained = train(tmp_path, tmp_path, "--budget", "0.02", MODEL_SIGNING_KEY=signing_key)
     assert trained.returncode == 0, trained.stderr
     settings = {"MODEL_PUBLIC_KEY": tmp_path / "model-public-key", "JOURNAL": "off"}
     key = {"X-API-Key": deployed["frontend"]["API_KEY"]}

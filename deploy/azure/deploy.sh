@@ -15,6 +15,11 @@ need IMAGES "what the images' names begin with, such as ghcr.io/owner/name"
 need TAG "the tag of the images, such as 1.2.3"
 need_answer AZURE_BACKEND_PUBLIC
 need_answer AZURE_MLFLOW_PUBLIC
+# The limit counts for callers within the environment, too: others have met the same (azure-container-apps#527).
+case ${AZURE_BACKEND_PUBLIC:-no}:${AZURE_ALLOWED_ADDRESSES:-} in
+  no:* | yes:) ;;
+  *) fail "AZURE_BACKEND_PUBLIC=yes and AZURE_ALLOWED_ADDRESSES exclude each other: Azure would refuse the page's own calls, too. Leave one of them out." ;;
+esac
 [[ ${AZURE_BACKEND_REPLICAS:-1} =~ ^[1-9][0-9]?$ ]] ||
   fail "AZURE_BACKEND_REPLICAS is a number from 1 to 99, not $AZURE_BACKEND_REPLICAS."
 case ${AZURE_MLFLOW_CORES:-2} in
