@@ -34,6 +34,7 @@ BLOCKS = re.findall(r"^```yaml\n(.*?)^```", PAGE, re.DOTALL | re.MULTILINE)
 USER = 10001  # that of the images
 SERVICES = ("backend", "frontend", "mlflow")
 TRAINERS = {"trainer", "first-training"}
+SCORER = "scorer"
 BACKENDS = {"backend", "kserve"}
 NAME = "app.kubernetes.io/name"
 
@@ -199,7 +200,9 @@ def test_memory_is_limited_as_in_compose(everything):
 
     assert limits["backend"] == limits["kserve"] == read_memory(compose["backend"]["mem_limit"])
     assert limits["frontend"] == read_memory(compose["frontend"]["mem_limit"])
-    assert {limits[it] for it in TRAINERS} == {read_memory(compose["mlflow"]["mem_limit"])}
+    assert {limits[it] for it in (*TRAINERS, SCORER)} == {
+        read_memory(compose["mlflow"]["mem_limit"])
+    }
     for pod in pods.values():
         for container in pod.containers:
             assert container["resources"]["requests"].keys() == {"cpu", "memory"}
@@ -277,11 +280,11 @@ def test_a_journal_in_sqlite_has_one_pod_at_most(small, production):
     assert "journal" not in find(production, "PersistentVolumeClaim")
 
 
-def test_only_backends_and_trainers_have_the_models_and_only_trainers_write_them(everything):
+def test_only_who_uses_the_models_has_them_and_only_trainers_write_them(everything):
     mounts = {pod.name: list_mounts(pod, "models") for pod in list_pods(everything)}
 
-    assert {name for name, found in mounts.items() if found} == BACKENDS | TRAINERS
-    assert all(all(mounts[it]) for it in BACKENDS)
+    assert {name for name, found in mounts.items() if found} == BACKENDS | TRAINERS | {SCORER}
+    assert all(all(mounts[it]) for it in (*BACKENDS, SCORER))
     assert not any(any(mounts[it]) for it in TRAINERS)
 
 
@@ -297,7 +300,8 @@ def test_what_several_nodes_mount_can_be_on_several(everything):
 
 def test_every_claim_secret_and_configuration_is_made_or_documented(everything):
     made = re.findall(r"kubectl create secret \w+ ([\w-]+)", PAGE)
-    configurations = [*find(everything, "ConfigMap"), "training"]  # the latter is optional
+    made_there = set(re.findall(r"kubectl create configmap (\w+)", PAGE))
+    configurations = {*find(everything, "ConfigMap"), *made_there}
     claims = find(everything, "PersistentVolumeClaim")
 
     for pod in list_pods(everything):
@@ -308,7 +312,8 @@ def test_every_claim_secret_and_configuration_is_made_or_documented(everything):
         for it in (it for container in pod.containers for it in container.get("envFrom", [])):
             if "configMapRef" in it:
                 assert it["configMapRef"]["name"] in configurations
-                assert it["configMapRef"]["optional"]
+                is_needed = (pod.name, it["configMapRef"]["name"]) == (SCORER, "scoring")
+                assert it["configMapRef"].get("optional", False) is not is_needed
     for ingress in find(everything, "Ingress").values():
         assert {it["secretName"] for it in ingress["spec"]["tls"]} <= set(made)
 
@@ -324,12 +329,12 @@ def test_a_key_is_only_where_it_is_used(everything):
             users.setdefault(secret, set()).add(pod.name)
 
     assert users["model-signing-key"] == TRAINERS
-    assert users["model-public-key"] == BACKENDS
+    assert users["model-public-key"] == BACKENDS | {SCORER}
     assert users["api-key"] == BACKENDS | TRAINERS | {"frontend"}
 
 
 def test_models_have_to_be_signed(everything):
-    for name in BACKENDS:
+    for name in (*BACKENDS, SCORER):
         [container] = find_pods(everything)[name].spec["containers"]
         assert {"name": "MODEL_TRUST", "value": "signed"} in container["env"]
 
@@ -360,7 +365,7 @@ def test_every_other_server_is_reached_by_who_needs_it(everything):
     assert list_visitors(everything, "frontend", 8001) == ingress
     assert list_visitors(everything, "mlflow", 8003) == TRAINERS
     assert list_visitors(everything, "kserve", 8002) == {"ingress"}
-    assert list_visitors(everything, "dask-scheduler", 8786) == TRAINERS | {"dask-worker"}
+    assert list_visitors(everything, "dask-scheduler", 8786) == TRAINERS | {SCORER, "dask-worker"}
     assert list_visitors(everything, "dask-worker", 40000) == {"dask-scheduler"}
 
 
@@ -374,7 +379,7 @@ def test_the_ingress_reaches_what_proves_the_names_of_a_certificate(production):
 
 @pytest.mark.parametrize("port", [22, 8000, 8786])
 def test_no_other_port_of_the_services_is_open(everything, port):
-    for name in (*SERVICES, *TRAINERS, "kserve", "files"):
+    for name in (*SERVICES, *TRAINERS, SCORER, "kserve", "files"):
         assert list_visitors(everything, name, port) == set()
 
 
@@ -445,7 +450,26 @@ def test_a_training_that_is_not_published_is_not_tried_again(everything):
     assert refusal["onExitCodes"]["containerName"] == container["name"]
 
 
-def test_trainings_use_a_dask_cluster_that_is_there(everything):
+def test_files_are_scored_when_asked_for_and_for_as_long_as_it_takes(everything):
+    cron = find(everything, "CronJob")[SCORER]["spec"]
+    job = cron["jobTemplate"]["spec"]
+    [container] = job["template"]["spec"]["containers"]
+    bad_rows = read_number("mlflow/scoring.py", r"\nSOME_ROWS_ARE_BAD = (\d+)")
+    [ended, ignored] = job["podFailurePolicy"]["rules"]
+
+    assert cron["suspend"]
+    assert "activeDeadlineSeconds" not in job
+    assert container["command"] == ["python3", "/app/scoring.py"]
+    given = re.search(r"kubectl create configmap scoring (.*)", PAGE)[1]
+    keys = re.findall(r"--from-literal=(\w+)=", given)
+    assert container["args"] == [f"$({key})" for key in keys] == ["$(IN)", "$(OUT)"]
+    assert ended["action"] == "FailJob"
+    assert ended["onExitCodes"]["values"] == [2, bad_rows]
+    assert ended["onExitCodes"]["containerName"] == container["name"]
+    assert ignored == {"action": "Ignore", "onPodConditions": [{"type": "DisruptionTarget"}]}
+
+
+def test_trainings_and_scorings_use_a_dask_cluster_that_is_there(everything):
     pods = find_pods(everything)
     address = find(everything, "ConfigMap")["dask"]["data"]["DASK_SCHEDULER_ADDRESS"]
     services = find(everything, "Service")
@@ -453,7 +477,7 @@ def test_trainings_use_a_dask_cluster_that_is_there(everything):
     assert address == "tcp://dask-scheduler:8786"
     assert services["dask-scheduler"]["spec"]["ports"][0]["port"] == 8786
     assert address in pods["dask-worker"].spec["containers"][0]["command"]
-    for name in TRAINERS:
+    for name in (*TRAINERS, SCORER):
         sources = pods[name].spec["containers"][0]["envFrom"]
         assert {"configMapRef": {"name": "dask", "optional": True}} in sources
 
