@@ -1,10 +1,9 @@
-"""A tracking server whose runs and files are elsewhere, by variables alone."""
+"""A tracking server whose files are in a bucket, by variables alone."""
 
 import json
 import os
 import shutil
 import sys
-import tempfile
 from contextlib import contextmanager
 from pathlib import Path
 from types import SimpleNamespace
@@ -17,7 +16,6 @@ import pytest
 import requests
 from mlflow.tracking import MlflowClient
 from processes import find_free_port, running, running_mlflow, train, wait_until
-from servers import running_postgresql
 
 from datasets import read_iris
 
@@ -183,31 +181,38 @@ def test_files_of_before_move_by_copying_them(storage, models_dir, tmp_path):
     assert {it.path for it in listed} > FILES
 
 
+def train_in_vain(storage, models_dir, wrong, reason):
+    """On a server that is told something wrong of the bucket, and says the reason in its log."""
+    folder = models_dir.parent
+    with (folder / "log").open("w") as log, running_server(folder, storage, log, **wrong) as url:
+        command = train(models_dir, folder, *BRIEF, MLFLOW_TRACKING_URI=url, **PATIENT)
+    assert command.returncode == 0, command.stderr
+    assert "Published " in command.stdout
+    assert "see that MLFLOW_ARTIFACTS_DESTINATION is there" in command.stderr
+    assert "metrics.py --sync sends it" in command.stderr
+    logged = (folder / "log").read_text()
+    assert reason in logged
+    secrets = [storage.secret, wrong.get("AWS_SECRET_ACCESS_KEY", storage.secret)]
+    assert not [it for it in secrets if it in logged + command.stdout + command.stderr]
+
+
 @pytest.mark.parametrize(
     ("wrong", "reason"),
     [
-        ({"AWS_SECRET_ACCESS_KEY": "not the secret"}, "SignatureDoesNotMatch"),
         ({"AWS_ACCESS_KEY_ID": "AKIANOBODY"}, "InvalidAccessKeyId"),
         ({"MLFLOW_ARTIFACTS_DESTINATION": "s3://missing/iris"}, "AccessDenied"),
         ({"MLFLOW_S3_ENDPOINT_URL": NOBODYS}, "Could not connect to the endpoint URL"),
     ],
 )
-def test_what_the_bucket_does_not_take_is_kept_and_sent_later(
-    storage, models_dir, tmp_path, wrong, reason
+def test_what_the_bucket_does_not_take_is_kept_and_the_server_knows_why(
+    storage, models_dir, wrong, reason
 ):
-    with (
-        (tmp_path / "log").open("w") as log,
-        running_server(tmp_path, storage, log, **wrong) as url,
-    ):
-        command = train(models_dir, tmp_path, *BRIEF, MLFLOW_TRACKING_URI=url, **PATIENT)
-    assert command.returncode == 0, command.stderr
-    assert "Published " in command.stdout
-    assert "see that MLFLOW_ARTIFACTS_DESTINATION is there" in command.stderr
-    assert "metrics.py --sync sends it" in command.stderr
-    logged = (tmp_path / "log").read_text()
-    assert reason in logged
-    secrets = [storage.secret, wrong.get("AWS_SECRET_ACCESS_KEY", storage.secret)]
-    assert not [it for it in secrets if it in logged + command.stdout + command.stderr]
+    train_in_vain(storage, models_dir, wrong, reason)
+
+
+def test_what_was_kept_is_sent_once_the_bucket_takes_it(storage, models_dir, tmp_path):
+    wrong = {"AWS_SECRET_ACCESS_KEY": "not the secret"}
+    train_in_vain(storage, models_dir, wrong, "SignatureDoesNotMatch")
 
     with running_server(tmp_path, storage) as url:
         sent = train(models_dir, tmp_path, "--sync", MLFLOW_TRACKING_URI=url, **PATIENT)
@@ -218,41 +223,3 @@ def test_what_the_bucket_does_not_take_is_kept_and_sent_later(
         assert version.tags["model_file"] == next(models_dir.glob("model_*.pkl")).name
         listed = MlflowClient().list_artifacts(version.run_id)
         assert "comparison.json" in {it.path for it in listed}
-
-
-@pytest.fixture
-def data():
-    """A folder that who runs PostgreSQL may look into."""
-    with tempfile.TemporaryDirectory() as folder:
-        yield Path(folder)
-
-
-def search(url):
-    """The experiments' names; nothing where the server cannot say."""
-    body = {"max_results": 10}
-    answer = requests.post(f"{url}/api/2.0/mlflow/experiments/search", json=body, timeout=10)
-    return answer.ok and {it["name"] for it in answer.json()["experiments"]}
-
-
-def test_a_server_waits_for_its_postgresql_and_outlives_its_restart(data, tmp_path):
-    (tmp_path / "model.pkl").touch()
-    port, database_port, log = find_free_port(), find_free_port(), tmp_path / "log"
-    url = f"http://127.0.0.1:{port}"
-    variables = {
-        "MODELS_DIR": tmp_path,
-        "MLFLOW_TRACKING_URI": url,
-        "MLFLOW_BACKEND_STORE_URI": f"postgresql://iris:geheim@127.0.0.1:{database_port}/postgres",
-        "MLFLOW_ARTIFACTS_DESTINATION": tmp_path / "artifacts",
-        "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
-    }
-    serve = ["sh", "start.sh", "--port", str(port)]
-    with log.open("w") as output, running(serve, "mlflow", output, **variables):
-        wait_until(lambda: "Operation will be retried" in log.read_text())
-        with running_postgresql(data, database_port):
-            wait_until(lambda: search(url), seconds=180)
-            mlflow.set_tracking_uri(url)
-            MlflowClient().create_experiment("kept")
-        wait_until(lambda: not search(url))
-        with running_postgresql(data, database_port):
-            wait_until(lambda: search(url) == {"Default", "kept"})
-    assert "geheim" not in log.read_text()

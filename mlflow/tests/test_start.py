@@ -1,10 +1,15 @@
 import os
 import signal
 import sys
+import tempfile
 from pathlib import Path
 
+import mlflow
+import pytest
 import requests
+from mlflow.tracking import MlflowClient
 from processes import find_free_port, running, running_mlflow, wait_until
+from servers import running_postgresql
 
 
 def test_a_server_killed_while_it_makes_its_database_starts_again(published, tmp_path):
@@ -24,3 +29,41 @@ def test_a_server_killed_while_it_makes_its_database_starts_again(published, tmp
     with running_mlflow(published.models_dir, tmp_path) as url:
         search = f"{url}/api/2.0/mlflow/experiments/search"
         assert requests.post(search, json={"max_results": 1}).ok
+
+
+@pytest.fixture
+def data():
+    """A folder that who runs PostgreSQL may look into."""
+    with tempfile.TemporaryDirectory() as folder:
+        yield Path(folder)
+
+
+def search(url):
+    """The experiments' names; nothing where the server cannot say."""
+    body = {"max_results": 10}
+    answer = requests.post(f"{url}/api/2.0/mlflow/experiments/search", json=body, timeout=10)
+    return answer.ok and {it["name"] for it in answer.json()["experiments"]}
+
+
+def test_a_server_waits_for_its_postgresql_and_outlives_its_restart(data, tmp_path):
+    (tmp_path / "model.pkl").touch()
+    port, database_port, log = find_free_port(), find_free_port(), tmp_path / "log"
+    url = f"http://127.0.0.1:{port}"
+    variables = {
+        "MODELS_DIR": tmp_path,
+        "MLFLOW_TRACKING_URI": url,
+        "MLFLOW_BACKEND_STORE_URI": f"postgresql://iris:geheim@127.0.0.1:{database_port}/postgres",
+        "MLFLOW_ARTIFACTS_DESTINATION": tmp_path / "artifacts",
+        "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+    }
+    serve = ["sh", "start.sh", "--port", str(port)]
+    with log.open("w") as output, running(serve, "mlflow", output, **variables):
+        wait_until(lambda: "Operation will be retried" in log.read_text())
+        with running_postgresql(data, database_port):
+            wait_until(lambda: search(url), seconds=180)
+            mlflow.set_tracking_uri(url)
+            MlflowClient().create_experiment("kept")
+        wait_until(lambda: not search(url))
+        with running_postgresql(data, database_port):
+            wait_until(lambda: search(url) == {"Default", "kept"})
+    assert "geheim" not in log.read_text()
