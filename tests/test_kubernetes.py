@@ -318,6 +318,43 @@ def test_every_claim_secret_and_configuration_is_made_or_documented(everything):
         assert {it["secretName"] for it in ingress["spec"]["tls"]} <= set(made)
 
 
+def make_as_told(folder):
+    """The keys of each Secret and ConfigMap that the page's own commands make, by its name."""
+    for name in ("keys/private/model_signing_key.pem", "keys/public/model_public_key.pem"):
+        (folder / name).parent.mkdir(parents=True)
+        (folder / name).write_text("what `make keys` writes")
+    for name, start in (("journal", "JOURNAL_URL="), ("mlflow-stores", "MLFLOW_BACKEND_STORE")):
+        block = re.search(rf"^```\n({start}.*?)^```", PAGE, re.DOTALL | re.MULTILINE)[1]
+        (folder / f"{name}.env").write_text(block)
+    pair = "openssl req -x509 -newkey ed25519 -nodes -subj /CN=iris.example.org"
+    told = re.findall(r"^python3 -c .*|^kubectl create (?:secret|configmap) .*", PAGE, re.MULTILINE)
+    made = {}
+    for command in (f"{pair} -keyout privkey.pem -out fullchain.pem", *told):
+        dry = " --dry-run=client --output=json" if command.startswith("kubectl") else ""
+        done = subprocess.run(
+            ["bash", "-c", command + dry], cwd=folder, capture_output=True, text=True
+        )
+        assert done.returncode == 0, done.stderr
+        if dry:
+            it = json.loads(done.stdout)
+            made[it["metadata"]["name"]] = set(it["data"])
+    return made
+
+
+def test_pods_find_what_the_pages_commands_put_into_secrets(everything, tmp_path):
+    made = make_as_told(tmp_path)
+
+    containers = [container for pod in list_pods(everything) for container in pod.containers]
+    for variable in (it for container in containers for it in container.get("env", [])):
+        if reference := variable.get("valueFrom", {}).get("secretKeyRef"):
+            assert reference["key"] in made[reference["name"]]
+    for path, secret in (("backend/settings.py", "public"), ("mlflow/metrics.py", "signing")):
+        default = re.search(rf'"/keys/(model_{secret}_key.pem)"', (ROOT / path).read_text())[1]
+        assert made[f"model-{secret}-key"] == {default}
+    assert {"JOURNAL_URL", "PGPASSWORD"} == made["journal"]
+    assert {"MLFLOW_BACKEND_STORE_URI", "MLFLOW_ARTIFACTS_DESTINATION"} < made["mlflow-stores"]
+
+
 def test_no_secret_is_in_the_repository(everything):
     assert not find(everything, "Secret")
 
