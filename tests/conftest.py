@@ -1,9 +1,13 @@
 """What the tests of the whole stack share."""
 
+from functools import cache
+from types import SimpleNamespace
+
 import pytest
 from browser import running_browser
+from made_tables import TARGET
 from playwright.sync_api import expect
-from processes import published  # noqa: F401  # a fixture
+from processes import published, train  # noqa: F401  # the first is a fixture
 
 expect.set_options(timeout=20_000)  # a machine may have other things to do
 
@@ -12,6 +16,23 @@ DESKTOP = {"width": 1280, "height": 900}
 
 def pytest_addoption(parser):
     parser.addoption("--screenshots", help="the folder to write the documentation's pictures to")
+
+
+@pytest.fixture(scope="session")
+def train_on(tmp_path_factory):
+    """Trains briefly on one of the made tables, once for whoever asks: its file and its models."""
+
+    @cache
+    def train_once(make):
+        folder = tmp_path_factory.mktemp(make.__name__)
+        models_dir, table = folder / "models", make(folder)
+        models_dir.mkdir()
+        options = ("--data", table, "--target", TARGET, "--budget", "0.1")
+        command = train(models_dir, folder, *options)
+        assert command.returncode == 0, command.stderr
+        return SimpleNamespace(table=table, models_dir=models_dir)
+
+    return train_once
 
 
 @pytest.fixture(scope="session")

@@ -4,23 +4,18 @@ import json
 
 import pytest
 import requests
-from made_tables import TABLES, TARGET
-from processes import find_free_port, running_backend, train, wait_until
+from made_tables import TABLES
+from processes import find_free_port, running_backend, wait_until
 
 
 @pytest.mark.parametrize("make", TABLES, ids=lambda make: make.__name__.removeprefix("make_"))
-def test_a_table_is_trained_on_and_served(make, tmp_path):
-    models_dir = tmp_path / "models"
-    models_dir.mkdir()
-    path = make(tmp_path)
+def test_a_table_is_trained_on_and_served(make, train_on):
+    trained = train_on(make)
 
-    command = train(models_dir, tmp_path, "--data", path, "--target", TARGET, "--budget", "0.1")
-
-    assert command.returncode == 0, command.stderr
-    manifest = json.loads(next(models_dir.glob("*.json")).read_text())
-    assert manifest["name"] == path.name.partition(".")[0]
+    manifest = json.loads(next(trained.models_dir.glob("*.json")).read_text())
+    assert manifest["name"] == trained.table.name.partition(".")[0]
     assert manifest["mlflow"]["experiment"] == manifest["name"]
-    with running_backend(models_dir, find_free_port()) as url:
+    with running_backend(trained.models_dir, find_free_port()) as url:
         wait_until(lambda: requests.get(f"{url}/health/ready").ok)
         for example in manifest["examples"]:
             answer = requests.post(f"{url}/predict", json=example["inputs"]).json()

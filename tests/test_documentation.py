@@ -10,8 +10,8 @@ import pytest
 import requests
 from documentation import ROOT, find_refusals, read_blocks
 from guides import PAGES as GUIDES
-from made_tables import TARGET, make_mixed
-from processes import find_free_port, running_backend, train, wait_until
+from made_tables import make_mixed
+from processes import find_free_port, running_backend, wait_until
 
 FILES = [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")]
 PAGES = [file.relative_to(ROOT).as_posix() for file in FILES]
@@ -78,16 +78,6 @@ def metrics():
     return found
 
 
-@pytest.fixture(scope="module")
-def mixed(tmp_path_factory):
-    """The folder of models of a table that has a column of each kind."""
-    models_dir, runs_dir = tmp_path_factory.mktemp("models"), tmp_path_factory.mktemp("runs")
-    table = make_mixed(runs_dir)
-    command = train(models_dir, runs_dir, "--data", table, "--target", TARGET, "--budget", "0.1")
-    assert command.returncode == 0, command.stderr
-    return models_dir
-
-
 def keys(models_dir):
     """Those of a manifest, and of all its features."""
     [path] = models_dir.glob("*.json")
@@ -100,8 +90,8 @@ def test_every_setting_is_documented_and_no_other():
     assert documented("docs/configuration.md") == settings()
 
 
-def test_every_manifest_key_is_documented_and_no_other(published, mixed):
-    written = keys(published.models_dir) | keys(mixed)
+def test_every_manifest_key_is_documented_and_no_other(published, train_on):
+    written = keys(published.models_dir) | keys(train_on(make_mixed).models_dir)
 
     assert documented("docs/models.md", "## The manifest") == written
 

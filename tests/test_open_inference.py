@@ -9,8 +9,8 @@ import joblib
 import numpy as np
 import pytest
 import requests
-from made_tables import TARGET, make_mixed
-from processes import ROOT, environment, find_free_port, running_backend, train, wait_until
+from made_tables import make_mixed
+from processes import ROOT, environment, find_free_port, running_backend, wait_until
 
 TRITON, KSERVE = "tritonclient[http]==2.73.0", "kserve==0.21.0"
 ROWS = [[5.1, 3.5, 1.4, 0.2], [6.1, 2.7, 4.9, 1.8]] * 50  # as many as are worth compressing
@@ -29,13 +29,9 @@ def iris(published):
 
 
 @pytest.fixture(scope="module")
-def mixed(tmp_path_factory):
+def mixed(train_on):
     """The examples in the manifest of a model of numbers, booleans and text."""
-    folder = tmp_path_factory.mktemp("mixed")
-    data = ["--data", make_mixed(folder), "--target", TARGET, "--budget", "0.1"]
-    (folder / "models").mkdir()
-    assert train(folder / "models", folder, *data).returncode == 0
-    with running_backend(folder / "models", find_free_port()) as url:
+    with running_backend(train_on(make_mixed).models_dir, find_free_port()) as url:
         model = wait_for_model(url)
         for example in model["examples"]:
             example["label"] = model["classes"][np.argmax(example["probabilities"])]

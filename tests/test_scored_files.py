@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 import requests
 from made_tables import TARGET, make_binary, make_many_classes, make_mixed, make_unicode
-from processes import ROOT, environment, find_free_port, running_backend, train, wait_until
+from processes import ROOT, environment, find_free_port, running_backend, wait_until
 from pyarrow import csv
 
 READ = {
@@ -34,13 +34,10 @@ def ask(url, path):
 
 
 @pytest.mark.parametrize("make", READ, ids=lambda make: make.__name__.removeprefix("make_"))
-def test_a_scored_file_is_as_the_backend_answers_it(make, tmp_path):
-    table = make(tmp_path)
-    rows = READ[make](table).drop(columns=TARGET)
-    models = tmp_path / "models"
-    models.mkdir()
-    done = train(models, tmp_path, "--data", table, "--target", TARGET, "--budget", "0.1")
-    assert done.returncode == 0, done.stderr
+def test_a_scored_file_is_as_the_backend_answers_it(make, train_on, tmp_path):
+    trained = train_on(make)
+    models = trained.models_dir
+    rows = READ[make](trained.table).drop(columns=TARGET)
     rows.to_csv(tmp_path / "rows.csv", index=False)
     rows.to_parquet(tmp_path / "rows.parquet", index=False)
 

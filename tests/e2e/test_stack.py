@@ -2,7 +2,9 @@
 
 import json
 import os
+import pty
 import re
+import select
 import shutil
 import subprocess
 from types import SimpleNamespace
@@ -194,6 +196,34 @@ def test_a_retrained_model_goes_live(stack, retrain):
     wait_until(lambda: predict(stack)["model_version"] == version)
 
 
+def read_to(terminal, text):
+    """What a terminal shows until it shows this; fails where the command ends before, or hangs."""
+    shown = b""
+    while text not in shown:
+        assert select.select([terminal], [], [], 90)[0], shown
+        shown += os.read(terminal, 4096)
+
+
+def test_ctrl_c_in_a_terminal_ends_a_training_in_its_container(stack):
+    models = published(stack)
+    terminal, end = pty.openpty()
+    streams = dict.fromkeys(("stdin", "stdout", "stderr"), end)
+    training = subprocess.Popen(
+        ["make", "train"], cwd=stack.clone, env=environment(**stack.variables), **streams
+    )
+    os.close(end)
+
+    read_to(terminal, b"Baseline")
+    os.write(terminal, b"\x03")
+    read_to(terminal, b"Stopped.")
+
+    assert training.wait(60) == 2  # make's word for any failure
+    os.close(terminal)
+    trainer = ["docker", "top", container(stack, "mlflow"), "-eo", "pid,args"]
+    wait_until(lambda: "metrics.py" not in run(stack, *trainer).stdout)
+    assert published(stack) == models
+
+
 def test_republishing_goes_back_to_an_older_version_and_the_page_says_so(stack, tab):
     tab.goto(stack.frontend)
     fill(tab, {"Petal length": "1.7"})
@@ -304,7 +334,8 @@ def test_with_a_key_only_who_has_it_is_answered(stack, tab):
     fill(tab, SETOSA)
     press(tab, "Predict")
     expect_answer(tab, "setosa")
-    assert "Feedback: " in run(stack, "sh", "-c", command.replace(" mlflow ", f" {name} ")).stdout
+    done = run(stack, "sh", "-c", f"{command.replace(' mlflow ', f' {name} ')} {BRIEF}")
+    assert "Feedback: " in done.stdout
 
     del stack.variables["API_KEY"]
     compose(stack, "up", "--detach", "--wait", "backend", "frontend", "mlflow")
@@ -528,7 +559,7 @@ def test_another_table_takes_iris_place(stack, tab):
     commands = [it for it in read_commands("docs/training.md") if it.startswith("docker exec")]
     before = live_version(stack)
 
-    done = run(stack, "sh", "-c", commands[0].replace(" mlflow ", f" {name} "))
+    done = run(stack, "sh", "-c", f"{commands[0].replace(' mlflow ', f' {name} ')} {BRIEF}")
 
     assert done.returncode == 0, done.stderr
     assert "Column id is left out" in done.stdout
@@ -569,7 +600,7 @@ def test_a_training_runs_on_the_cluster_that_the_trainer_alone_reaches(stack):
     name, before = stack.variables["MLFLOW_CONTAINER"], live_version(stack)
     command = find_command("docs/scaling.md", "docker exec -e DASK_SCHEDULER_ADDRESS")
 
-    done = run(stack, "sh", "-c", command.replace(" mlflow ", f" {name} "))
+    done = run(stack, "sh", "-c", f"{command.replace(' mlflow ', f' {name} ')} {BRIEF}")
 
     assert done.returncode == 0, done.stderr
     assert "The cluster has 2 workers with 2 cores in all." in done.stdout
