@@ -169,12 +169,13 @@ class Recorder:
         return ours
 
     def _end_process(self) -> None:
-        if self._pipe:
-            self._pipe.close()
-            self._pipe = None
-        if self._process:
+        """By whoever comes first: `close` no longer waits for a thread that does it, too."""
+        pipe, self._pipe = self._pipe, None
+        if pipe:
+            pipe.close()
+        process, self._process = self._process, None
+        if process:
             with suppress(subprocess.TimeoutExpired):  # it ends with its pipe, once all is written
-                self._process.wait(1)
-            self._process.kill()
-            self._process.wait()
-            self._process = None
+                process.wait(1)
+            process.kill()
+            process.wait()
