@@ -156,6 +156,7 @@ def _next_version(directory: Path, now: datetime) -> str:
     """The present second, or the one after the newest name: only the newest name is live."""
     names = {path.stem.removeprefix("model_") for path in directory.glob("model_*.*")}
     newest = max((moment for name in names if (moment := _parse(name))), default=None)
+    now = now.replace(microsecond=0)  # which names do not have
     if newest is None or now > newest:
         return now.strftime(VERSION_FORMAT)
     try:

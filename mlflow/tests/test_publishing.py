@@ -5,7 +5,7 @@ import signal
 import subprocess
 import sys
 from concurrent.futures import ProcessPoolExecutor
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import joblib
 import pytest
@@ -20,7 +20,7 @@ MANIFEST = dict.fromkeys(KEYS) | {"name": "iris", "examples": []}
 
 PUBLISH = """
 import sys
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from publishing import KEYS, Publisher
 publisher = Publisher(Path(sys.argv[1]))
@@ -67,9 +67,13 @@ def test_nothing_but_model_and_manifest_is_left(tmp_path):
 
 
 def test_a_second_model_in_one_second_takes_the_next(tmp_path):
-    names = [publish_one(tmp_path).stem for _ in range(3)]
+    publisher = Publisher(tmp_path)
+    moments = [NOW + timedelta(seconds=it) for it in (0, 0, 0.3, 0.9, 3.1, 3.2)]
 
-    assert [name[-2:] for name in names] == ["20", "21", "22"]
+    paths = [publisher.publish(number, MANIFEST, it) for number, it in enumerate(moments)]
+
+    assert [path.stem[-2:] for path in paths] == ["20", "21", "22", "23", "24", "25"]
+    assert [joblib.load(path) for path in paths] == list(range(6))
 
 
 def test_a_new_model_is_newer_than_any_name(tmp_path):
