@@ -4,6 +4,7 @@ import base64
 import json
 import os
 import sys
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -49,13 +50,16 @@ def write_keys(private: Path, public: Path) -> None:
     key = Ed25519PrivateKey.generate()
     secret = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
     open_half = key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
-    for path, content, mode in ((private, secret, 0o600), (public, open_half, 0o644)):
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(content)
-        if os.geteuid() == 0:  # the services run as the folders' owner, not as who made the keys
-            owner = path.parent.stat()
-            os.chown(path, owner.st_uid, owner.st_gid)
+    with ExitStack() as begun:  # half a pair would sign what nobody takes
+        for path, content, mode in ((private, secret, 0o600), (public, open_half, 0o644)):
+            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
+            begun.callback(path.unlink)
+            with os.fdopen(descriptor, "wb") as file:
+                file.write(content)
+            if os.geteuid() == 0:  # the services run as the folders' owner, not as who made keys
+                owner = path.parent.stat()
+                os.chown(path, owner.st_uid, owner.st_gid)
+        begun.pop_all()
 
 
 def _signed_bytes(manifest: dict[str, Any]) -> bytes:

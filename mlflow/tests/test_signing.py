@@ -33,6 +33,18 @@ def test_keys_are_never_overwritten(tmp_path):
     assert (tmp_path / "private").read_text() == before
 
 
+@pytest.mark.parametrize(("left", "missing"), [("private", "public"), ("public", "private")])
+def test_half_a_pair_gets_no_other_half(tmp_path, left, missing):
+    make_keys(tmp_path)
+    (tmp_path / missing).unlink()
+
+    again = make_keys(tmp_path)
+
+    assert again.returncode == 1
+    assert f"{left} is there already" in again.stderr
+    assert not (tmp_path / missing).exists()
+
+
 def test_without_a_key_there_is_none(tmp_path):
     assert read_signing_key(tmp_path / "private") is None
 
