@@ -165,7 +165,8 @@ class Output:
             return (self.folder / ".lock").open("w")
         except OSError as error:
             said = f"{self.path} cannot be written: {error.strerror}"
-            raise UnusableOutput(f"{said}. In the container, scored/ is the place.") from None
+            place = "In Compose's container scored/ is the place, on Kubernetes data/"
+            raise UnusableOutput(f"{said}. {place}.") from None
 
     def _match(self, identity: dict[str, Any]) -> None:
         """Raises UnusableOutput where something else has been begun here."""

@@ -194,8 +194,8 @@ def _find_kind(path: Path) -> Kind:
 def _open_parquet(files: list[File]) -> Source:
     schema, rows = None, 0
     for file in files:
-        found, count = _read_footer(file.path)
-        schema, rows = schema or found, rows + count
+        found, metadata = _read_footer(file.path)
+        schema, rows = schema or found, rows + metadata.num_rows
         if not found.equals(schema):
             raise UnusableSource(_other_columns(file, files[0]))
     if not rows:
@@ -203,18 +203,20 @@ def _open_parquet(files: list[File]) -> Source:
     return Source("parquet", files, schema)
 
 
-def _read_footer(path: Path) -> tuple[Any, int]:
+def _read_footer(path: Path) -> Any:
+    """Its schema and its metadata."""
     try:
         with pq.ParquetFile(path) as file:
-            return file.schema_arrow, file.metadata.num_rows
+            return file.schema_arrow, file.metadata
     except (pa.ArrowException, OSError) as error:  # it has been opened before
         raise UnusableSource(describe_damage(path, "Parquet", error)) from None
 
 
 def _part_parquet(file: File) -> Iterator[Partition]:
     """Whole row groups, as rows within one are found only by reading those before."""
-    with pq.ParquetFile(file.path) as opened:
-        groups = [opened.metadata.row_group(it) for it in range(opened.num_row_groups)]
+    file.require_same()
+    _, metadata = _read_footer(file.path)
+    groups = [metadata.row_group(it) for it in range(metadata.num_row_groups)]
     share = file.size / max(1, sum(it.num_rows for it in groups))
     start = rows = 0
     for index, group in enumerate(groups):

@@ -182,6 +182,15 @@ def test_a_gzip_file_that_changes_is_named(tmp_path, monkeypatch):
         next(partitions)
 
 
+def test_a_parquet_file_that_changes_is_named(tmp_path):
+    path = write_parquet(tmp_path / "t.parquet", rows=100)
+    source = open_source(path, FEATURES)
+    path.write_bytes(b"PAR1 of another kind")
+
+    with pytest.raises(ChangedFile, match="has changed since the scoring began"):
+        next(source.list_partitions())
+
+
 def test_another_encoding_is_refused(tmp_path):
     path = tmp_path / "t.csv"
     path.write_bytes("x,y,größe\n1,2,3\n".encode("latin-1"))
