@@ -19,31 +19,9 @@ fi
 
 python3 metrics.py --first &
 
-# A server stopped while it makes a database leaves one that never starts again: so each is made
-# under another name first.
+# A server stopped while it makes a database leaves one that never starts again, and those of an older MLflow it refuses.
 # shellcheck disable=SC2086  # as_owner is several words, or none
-make_database() { # its address, and what makes it
-  case $1 in sqlite:///*) ;; *) return ;; esac
-  database=${1#sqlite:///}
-  if ! $as_owner test -e "$database"; then # root may not even look into another's folder
-    $as_owner rm -f "$database.new"
-    $as_owner python3 -c "$2" "sqlite:///$database.new"
-    $as_owner mv -n "$database.new" "$database"
-  fi
-}
-
-make_database "$MLFLOW_BACKEND_STORE_URI" 'import sys
-from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
-SqlAlchemyStore(sys.argv[1], "mlflow-artifacts:/")'
-
-# That of MLflow's own users, where it has a login, such as deploy/mlflow-auth gives it.
-if [ -n "${MLFLOW_AUTH_CONFIG_PATH-}" ]; then
-  # shellcheck disable=SC2086  # as above
-  users=$($as_owner sed -n 's/^database_uri *= *//p' "$MLFLOW_AUTH_CONFIG_PATH")
-  make_database "$users" 'import sys
-from mlflow.server.auth.sqlalchemy_store import SqlAlchemyStore
-SqlAlchemyStore().init_db(sys.argv[1])'
-fi
+$as_owner python3 databases.py
 
 # shellcheck disable=SC2086  # as above
 exec $as_owner mlflow server --workers 1 "$@"

@@ -1,15 +1,23 @@
 import os
 import signal
+import sqlite3
+import subprocess
 import sys
 import tempfile
+from contextlib import closing
 from pathlib import Path
 
+import alembic.command
 import mlflow
 import pytest
 import requests
+from alembic.script import ScriptDirectory
+from mlflow.store.db.utils import _get_alembic_config
+from mlflow.store.tracking.dbmodels.initial_models import Base as InitialBase
 from mlflow.tracking import MlflowClient
-from processes import find_free_port, running, running_mlflow, wait_until
+from processes import ROOT, environment, find_free_port, running, running_mlflow, wait_until
 from servers import running_postgresql
+from sqlalchemy import create_engine
 
 
 def test_a_server_killed_while_it_makes_its_database_starts_again(published, tmp_path):
@@ -67,3 +75,51 @@ def test_a_server_waits_for_its_postgresql_and_outlives_its_restart(data, tmp_pa
         with running_postgresql(data, database_port):
             wait_until(lambda: search(url) == {"Default", "kept"})
     assert "geheim" not in log.read_text()
+
+
+def prepare(folder):
+    """As start.sh does."""
+    command = [sys.executable, ROOT / "mlflow/databases.py"]
+    uri = f"sqlite:///{folder}/mlflow.db"
+    variables = environment(MLFLOW_BACKEND_STORE_URI=uri)
+    return subprocess.run(command, env=variables, capture_output=True, text=True)
+
+
+def read_revision(path):
+    with closing(sqlite3.connect(path)) as database:
+        [[revision]] = database.execute("SELECT version_num FROM alembic_version")
+        return revision
+
+
+@pytest.mark.filterwarnings("ignore::sqlalchemy.exc.SADeprecationWarning")  # MLflow's own matter
+def test_the_database_of_an_older_mlflow_is_brought_up_to_date_and_kept(tmp_path):
+    path, old = tmp_path / "mlflow.db", tmp_path / "mlflow.db.old"
+    engine = create_engine(f"sqlite:///{path}")
+    InitialBase.metadata.create_all(engine)
+    settings = _get_alembic_config(str(engine.url))
+    newest = ScriptDirectory.from_config(settings).get_current_head()
+    alembic.command.upgrade(settings, f"{newest}-1")
+    before = read_revision(path)
+
+    done = prepare(tmp_path)
+
+    assert done.returncode == 0, done.stderr
+    assert (read_revision(path), read_revision(old)) == (newest, before)
+    again = prepare(tmp_path)
+    assert (again.returncode, again.stderr) == (0, "")  # it is not looked at a second time
+
+
+def test_the_database_of_a_newer_mlflow_is_left_as_it_is(tmp_path):
+    path = tmp_path / "mlflow.db"
+    assert prepare(tmp_path).returncode == 0
+    with closing(sqlite3.connect(path)) as database, database:
+        database.execute("UPDATE alembic_version SET version_num = 'of tomorrow'")
+        database.execute("PRAGMA user_version = 1")
+    before = path.read_bytes()
+
+    done = prepare(tmp_path)
+
+    assert done.returncode == 1
+    assert "of tomorrow" in done.stderr.splitlines()[-1]
+    assert "put back mlflow.db.old" in done.stderr
+    assert path.read_bytes() == before
