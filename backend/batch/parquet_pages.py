@@ -43,6 +43,10 @@ def _size(body: bytes) -> Unpacked:
     if size > MAX_FOOTER_BYTES:
         raise TableTooLarge(f"The footer is larger than {MAX_FOOTER_BYTES} bytes.")
     footer, _ = _read_struct(body, len(body) - END_BYTES - size)
+    columns = [column[COLUMN_DATA] for group in footer[ROW_GROUPS] for column in group[COLUMNS]]
+    packed = [column[PACKED_BYTES] for column in columns]
+    if min(packed, default=0) < 0 or sum(packed) > len(body):  # looked at again and again
+        raise MalformedTable("Columns of the Parquet file have the same pages.")
     total = at_once = 0
     for group in footer[ROW_GROUPS]:
         largest = 0
@@ -110,10 +114,14 @@ def _read_value(body: bytes, at: int, kind: int, depth: int) -> tuple[Any, int]:
 
 
 def _read_list(body: bytes, at: int, depth: int) -> tuple[list[Any], int]:
+    if depth > MAX_DEPTH:
+        raise MalformedTable("A header in the Parquet file is nested too deep.")
     size, kind = body[at] >> 4, body[at] & 15
     at += 1
     if size == LONG_LIST:
         size, at = _read_varint(body, at)
+    if size > min(MAX_FOOTER_BYTES, len(body) - at):  # each takes a byte or more
+        raise MalformedTable("A list in a header of the Parquet file is too long.")
     if kind in BOOLEANS:  # a byte each, where they are in a list
         return [], at + size
     values = []

@@ -116,6 +116,32 @@ def test_a_parquet_page_that_unpacks_to_too_much_is_not_unpacked():
     assert pa.total_allocated_bytes() - before < 1_000_000
 
 
+LONG_LIST = b"\x19\xf3" + b"\xff" * 8 + b"\x7f"  # of 2^63 bytes, in a field of a page's header
+
+
+@pytest.mark.parametrize(
+    ("header", "said"), [(LONG_LIST, "is too long"), (b"\x19" * 100, "is nested too deep")]
+)
+def test_a_list_in_a_parquet_header_is_believed_only_as_far_as_there_are_bytes(header, said):
+    body = bytearray(write(draw(1000), PARQUET))
+    body[4 : 4 + len(header)] = header  # of the first page
+
+    with pytest.raises(MalformedTable, match=said):
+        open_parquet(bytes(body), 4, LIMITS)
+
+
+def test_parquet_columns_that_share_their_pages_are_refused():
+    body = write(draw(1000), PARQUET)
+    footer = pq.read_metadata(pa.BufferReader(body))
+    for _ in range(3):
+        footer.append_row_groups(pq.read_metadata(pa.BufferReader(body)))
+    shared = io.BytesIO()
+    footer.write_metadata_file(shared)
+
+    with pytest.raises(MalformedTable, match="have the same pages"):
+        size_parquet(body + shared.getvalue()[4:])
+
+
 @pytest.mark.parametrize("media_type", [ARROW, PARQUET])
 def test_text_that_is_shared_by_many_rows_is_counted_for_each(media_type):
     body = write(pa.table({"x": shared_text()}), media_type)
