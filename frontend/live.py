@@ -82,13 +82,18 @@ def _tell_apart(model: Json | None, failure: BackendError | None) -> tuple[str, 
 
 def _find_live(client: BackendClient) -> Json:
     version = client.live_version()
-    return client.live_model() if version == UNVERSIONED else _find(client, version)
+    found = None if version == UNVERSIONED else _find(client, version)
+    return found or client.live_model()
 
 
 @st.cache_resource(max_entries=8, show_spinner=False, hash_funcs={BackendClient: id})
-def _find(client: BackendClient, version: str) -> Json:
-    """Asked once for all sessions, as a published version never changes."""
-    return client.model(version)
+def _find(client: BackendClient, version: str) -> Json | None:
+    """Asked once for all sessions, as a published version never changes.
+
+    None where it is live in memory alone, and its file refused.
+    """
+    model = client.model(version)
+    return model if model["manifest"] else None
 
 
 def offers(client: BackendClient, route: str) -> bool:

@@ -3,7 +3,7 @@ import threading
 
 import pytest
 import requests
-from mixed import number, publish
+from mixed import FEATURES, number, publish
 from processes import find_free_port, running_backend, wait_until
 from servers import running_relay
 
@@ -95,6 +95,21 @@ def test_a_backend_that_is_slow_is_not_waited_for(open_page, monkeypatch):
 
     assert not page.exception
     assert warned(page) == [texts.BACKEND_AWAY()]
+
+
+def test_a_model_whose_file_is_spoilt_is_shown_for_as_long_as_it_answers(open_page, tmp_path):
+    publish(tmp_path, FEATURES)
+    with running_backend(tmp_path, find_free_port()) as url:
+        wait_until(lambda: requests.get(f"{url}/health/ready", timeout=5).ok)
+        next(tmp_path.glob("*.pkl")).write_bytes(b"spoilt")
+        listed = f"{url}/models"
+        wait_until(
+            lambda: requests.get(listed, timeout=5).json()["models"][0]["state"] == "refused"
+        )
+        pages = [open_page(url, view) for view in VIEWS]
+
+    assert not [page.exception for page in pages if page.exception]
+    assert pages[0].number_input
 
 
 @pytest.mark.parametrize("view", VIEWS)
