@@ -34,6 +34,8 @@ class Catalogue:
         for file in find_published(self._settings.models_dir):
             if file.version == version:
                 return self._tell(file)
+        if version == self._live.live_version:  # in memory only
+            return self.show_live()
         raise UnknownVersion(f"There is no version {shorten(version)}. GET /models lists them.")
 
     def show_live(self) -> PublishedModel:

@@ -3,6 +3,7 @@
 import hashlib
 from typing import Any
 
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from pydantic import ValidationError
 from sklearn import __version__ as sklearn_version
@@ -74,7 +75,11 @@ def _check_content(pickled: bytes, manifest: Manifest) -> None:
 def _check_trust(raw: dict[str, Any] | None, settings: Settings) -> SignatureState:
     """What can be said of the signature: valid, unchecked, or none."""
     signed = bool(raw and raw.get("signature"))
-    key = read_public_key(settings.model_public_key)
+    try:
+        key = read_public_key(settings.model_public_key)
+    except (ValueError, OSError, UnsupportedAlgorithm) as error:
+        said = f"The public key {settings.model_public_key} cannot be used: {error}."
+        raise ModelRefused("signature", said) from None
     if settings.model_trust == "signed" or (signed and key):
         _require_signature(raw, key)
         return "valid"

@@ -137,6 +137,7 @@ def test_an_emptied_folder_leaves_the_model_in_memory_and_readiness_says_so(clie
     assert version_of_a_prediction(client) == VERSION
     [entry] = client.get("/models").json()["models"]
     assert entry["state"] == "live"
+    assert client.get(f"/models/{VERSION}").json()["manifest"]
 
 
 def test_a_folder_that_vanishes_and_comes_back_loses_nothing(client, publish, tmp_path, caplog):

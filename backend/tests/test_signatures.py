@@ -110,6 +110,18 @@ def test_without_a_key_a_signed_model_is_served_unchecked(publish, start, key):
     assert client.get("/models/live").json()["signature"] == "unchecked"
 
 
+@pytest.mark.parametrize("content", [b"", b"no key", b"-----BEGIN PUBLIC KEY-----\n"])
+def test_a_key_that_is_none_refuses_models_and_says_so(publish, start, tmp_path, content):
+    path = tmp_path / "key.pem"
+    path.write_bytes(content)
+    publish()
+    client = start(model_public_key=path)
+
+    [entry] = client.get("/models").json()["models"]
+    assert entry["state"] == "refused"
+    assert f"The public key {path} cannot be used" in entry["reason"]
+
+
 def test_by_default_an_unsigned_model_is_served_and_marked(client):
     assert client.get("/models/live").json()["signature"] == "none"
 
