@@ -27,7 +27,7 @@ class Settings(BaseSettings):
     request_seconds: float = Field(default=60, gt=0)
     journal: Literal["on", "off"] = "on"
     journal_url: str = Field(default="sqlite:////journal/journal.db", repr=False)
-    journal_retention_days: float = Field(default=30, gt=0)
+    journal_retention_days: float = Field(default=30, gt=0, le=36_500)
     shadow: Literal["off", "challenger"] = "off"
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     log_format: Literal["text", "json"] = "text"

@@ -43,7 +43,7 @@ class Recorder:
         self._is_closing = False
         self._has_given_up = False
         self._descriptions: dict[str, Description] = {}
-        self._told: set[str] = set()
+        self._told: dict[str, Description] = {}
         self._process: subprocess.Popen[bytes] | None = None
         self._pipe: Connection | None = None
         self._thread = Thread(target=self._run, name="journal", daemon=True)
@@ -121,11 +121,13 @@ class Recorder:
     def _deliver(self, records: list[Record]) -> Receipt:
         try:
             pipe = self._pipe or self._start_process()
-            missing = {record.version for record in records} - self._told
+            meant = {it.version: self._descriptions[it.version] for it in records}
+            # Anew where the file of a version was replaced, as that of none may be.
+            news = {name: it for name, it in meant.items() if self._told.get(name) is not it}
             pipe.send(
                 Delivery(
                     records,
-                    {version: self._descriptions[version] for version in missing},
+                    news,
                     self._live.live_version,
                     self.lag_seconds > BEHIND_SECONDS,
                 )
@@ -137,7 +139,7 @@ class Recorder:
             self._end_process()
             return Receipt(trouble=f"the process that writes it has ended: {error!r}")
         if receipt.trouble is None:
-            self._told |= missing
+            self._told |= news
         return receipt
 
     def _note(self, receipt: Receipt, records: list[Record]) -> None:
@@ -163,7 +165,7 @@ class Recorder:
             self._process = subprocess.Popen(  # noqa: S603  # of our own
                 command, cwd=FOLDER, pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL
             )
-        self._told = set()
+        self._told = {}
         self._pipe = ours
         ours.send(self._settings)
         return ours

@@ -4,7 +4,6 @@ import logging
 from typing import Any
 
 from sqlalchemy import Connection, delete, select, text
-from sqlalchemy.exc import SQLAlchemyError
 
 from identifiers import begin_at
 from journal.database import Database, feedback, predictions, say, tallies
@@ -33,7 +32,7 @@ class Retention:
             return
         try:
             is_done = self._forget(now)
-        except (SQLAlchemyError, OSError) as error:
+        except Exception as error:  # the driver's own among them; what is written stays written
             log.warning("journal not tidied error=%s", say(error))
             is_done = True
         self._next = now + self._pause if is_done else now

@@ -11,6 +11,7 @@ from time import time
 from typing import TYPE_CHECKING, Any, NamedTuple
 from uuid import uuid4
 
+from sqlalchemy import Table
 from sqlalchemy.exc import DataError, IntegrityError, SQLAlchemyError
 
 from binning import ModelBins
@@ -77,8 +78,12 @@ class Writer:
 
     def _learn(self, descriptions: dict[str, Description]) -> None:
         for version, description in descriptions.items():
+            if self._descriptions.get(version) == description:
+                continue
             self._descriptions[version] = description
             self._bins[version] = ModelBins(description.features)
+            # Of a model.pkl that was replaced what was counted has other features, or classes.
+            self._tallies = {key: it for key, it in self._tallies.items() if key[0] != version}
 
     def _write(self, delivery: Delivery) -> None:
         rows: list[dict[str, Any]] = []
@@ -95,7 +100,8 @@ class Writer:
         changed = {key: it for key, it in counts.items() if it is not self._tallies.get(key)}
         known = [] if self._has_told else list(self._descriptions.values())
         self._insert(rows, changed, known or list(delivery.descriptions.values()))
-        oldest = time() - KEPT_SECONDS
+        # After a day without a database, too, what is counted has to be there to be added to.
+        oldest = min(time(), *(it.moment for it in delivery.records)) - KEPT_SECONDS
         self._tallies = {key: it for key, it in counts.items() if key[2] > oldest}
         self._has_told = True
 
@@ -124,17 +130,21 @@ class Writer:
             }
             for (version, period, start), tally in counts.items()
         ]
-        replace = self._database.insert(tallies)
-        replace = replace.on_conflict_do_update(
-            index_elements=tallies.primary_key.columns, set_={"counts": replace.excluded.counts}
-        )
+        described = [describe_model(it) for it in sorted(known, key=lambda it: it.version)]
         with self._database.begin() as connection:
-            described = [describe_model(description) for description in known]
-            for table, entries in ((models, described), (predictions, rows)):
-                if entries:  # those that came through before the answer was lost are there already
-                    again = self._database.insert(table).on_conflict_do_nothing()
-                    connection.execute(again, entries)
-            connection.execute(replace, counted)
+            if described:
+                connection.execute(self._replace(models), described)
+            if rows:  # those that came through before the answer was lost are there already
+                again = self._database.insert(predictions).on_conflict_do_nothing()
+                connection.execute(again, rows)
+            connection.execute(self._replace(tallies), counted)
+
+    def _replace(self, table: Table) -> Any:
+        """An insert that takes the place of what is there."""
+        insert = self._database.insert(table)
+        keys = table.primary_key.columns
+        values = {it.name: insert.excluded[it.name] for it in table.columns if it.name not in keys}
+        return insert.on_conflict_do_update(index_elements=keys, set_=values)
 
 
 def _start_shadow(settings: Settings) -> "Shadow | None":

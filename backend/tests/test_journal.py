@@ -1,4 +1,5 @@
 import json
+import math
 import os
 import resource
 import signal
@@ -12,6 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from threading import Event
 
+import joblib
 import pytest
 import requests
 from conftest import MIXED, NAMES, SETOSA, VERSION, wait_for_version
@@ -19,14 +21,20 @@ from journals import exposed, predict, read, wait_until_written, windows, writer
 from mixed import INSTANCE
 from processes import ROOT, environment, find_free_port, wait_until
 from servers import running_postgresql
+from sklearn.datasets import load_iris
+from sklearn.linear_model import LogisticRegression
 from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 
 from identifiers import begin_at
 from journal import journal, recorder
 from journal.database import Database, models
+from journal.messages import Delivery, Receipt, pack
 from journal.reading import Reader
 from journal.retention import Retention
+from journal.writer import Writer
+from schemas import Description
+from settings import Settings
 
 NEWER = "2026_11_21_T20_44_21"
 CSV = {"Content-Type": "text/csv"}
@@ -435,6 +443,56 @@ def test_what_is_old_is_forgotten_while_nobody_predicts(start_journal, tmp_path)
     wait_until_written(client, 1)
 
     wait_until(lambda: written(f"sqlite:///{tmp_path}/journal.db") == 0)
+
+
+def test_what_cannot_be_tidied_is_said_and_tried_again(tmp_path, caplog):
+    database = Database(f"sqlite:///{tmp_path}/journal.db")
+    retention = Retention(database, days=math.inf)  # as one fault of many
+
+    retention.tidy(time.time())
+
+    database.engine.dispose()
+    assert "journal not tidied" in caplog.text
+
+
+def test_a_replaced_model_pkl_is_journalled_as_what_it_is(start, tmp_path):
+    X, y = load_iris(return_X_y=True)
+    url = f"sqlite:///{tmp_path}/journal.db"
+    joblib.dump(LogisticRegression(max_iter=1000).fit(X, y), tmp_path / "model.pkl")
+    client = start(journal="on", journal_url=url)
+    wait_for_version(client, "model")
+    predict(client)
+    wait_until_written(client, 1)
+
+    joblib.dump(LogisticRegression().fit(X[:, :2], y > 1), tmp_path / "next.pkl")
+    (tmp_path / "next.pkl").replace(tmp_path / "model.pkl")
+    wait_until(lambda: len(client.get("/models/live").json()["manifest"]["features"]) == 2)
+    answer = predict(client, {"x0": 5.0, "x1": 3.0})
+    wait_until_written(client, 2)
+
+    rows = read(url, "SELECT inputs, prediction_class FROM predictions ORDER BY id")
+    assert json.loads(rows[1]["inputs"]) == {"x0": 5.0, "x1": 3.0}
+    assert rows[1]["prediction_class"] == answer["prediction_class"]
+    [model] = read(url, "SELECT * FROM models")
+    assert json.loads(model["features"]) == ["x0", "x1"]
+    label = {"prediction_id": answer["prediction_id"], "label": "True"}
+    assert client.post("/feedback", json=label).status_code == 200
+
+
+def test_what_was_counted_before_a_day_without_a_database_stays_counted(tmp_path, publish):
+    path = publish("2026_11_20_T00_00_00")
+    description = Description.model_validate_json(path.with_suffix(".json").read_text())
+    url = f"sqlite:///{tmp_path}/journal.db"
+    writer = Writer(Settings(models_dir=tmp_path, journal_url=url))
+    past = int(1000 * (time.time() - 3 * 86_400))
+    for number in range(2):
+        row = (begin_at(past) + f"{number:020x}", 0, [1.0, 0.0, 0.0], [5.1, 3.5, 1.4, 0.2])
+        record = pack(description.version, [row])
+        descriptions = {description.version: description}
+        assert writer.write(Delivery([record], descriptions, None, False)) == Receipt()
+
+    counts = read(url, "SELECT counts FROM tallies WHERE period <> 'minutes'")
+    assert [sum(json.loads(it["counts"])["classes"]) for it in counts] == [2]
 
 
 def test_identifiers_sort_by_their_time():
