@@ -1,6 +1,7 @@
 """Makes the tracking server's databases, or brings those of another MLflow up to date."""
 
 import os
+import shutil
 import sqlite3
 import sys
 import zlib
@@ -39,7 +40,7 @@ def prepare(uri: str, update: Callable[[str], None]) -> None:
     if path.exists() and _read(path, "PRAGMA user_version") == MARK:
         return
     new = path.with_name(f"{path.name}.new")
-    new.unlink(missing_ok=True)
+    _remove(new)
     if path.exists():
         _copy(path, new)
     update(f"{SQLITE}{new}")
@@ -65,8 +66,16 @@ def _update_users(uri: str) -> None:
 
 def _copy(source: Path, target: Path) -> None:
     """As SQLite does it, which sees what a killed server has left beside the file."""
+    _remove(target)
     with closing(sqlite3.connect(source)) as old, closing(sqlite3.connect(target)) as new:
         old.backup(new)
+    shutil.copymode(source, target)
+
+
+def _remove(path: Path) -> None:
+    """With what a killed process has left beside it, or SQLite would put that into the next one."""
+    for beside in ("", "-journal", "-wal", "-shm"):
+        path.with_name(f"{path.name}{beside}").unlink(missing_ok=True)
 
 
 def _read(path: Path, query: str) -> object:

@@ -196,7 +196,7 @@ def make_container(app: App, image: str) -> Json:
 
 
 def make_probes(app: App) -> list[Json]:
-    """A start may take five minutes; later, three looks in vain within half a minute restart it."""
+    """A start may take forty minutes, as Azure allows at most; later, half a minute in vain ends it."""
     return [
         {
             "type": kind,
@@ -206,7 +206,7 @@ def make_probes(app: App) -> list[Json]:
             "timeoutSeconds": 5,
         }
         for kind, path, seconds, tries in (
-            ("Startup", app.live, 30, 10),
+            ("Startup", app.live, 240, 10),
             ("Liveness", app.live, 10, 3),
             ("Readiness", app.ready, 5, 3),
         )

@@ -100,11 +100,13 @@ def test_the_database_of_an_older_mlflow_is_brought_up_to_date_and_kept(tmp_path
     newest = ScriptDirectory.from_config(settings).get_current_head()
     alembic.command.upgrade(settings, f"{newest}-1")
     before = read_revision(path)
+    path.chmod(0o600)
 
     done = prepare(tmp_path)
 
     assert done.returncode == 0, done.stderr
     assert (read_revision(path), read_revision(old)) == (newest, before)
+    assert [it.stat().st_mode & 0o777 for it in (path, old)] == [0o600] * 2
     again = prepare(tmp_path)
     assert (again.returncode, again.stderr) == (0, "")  # it is not looked at a second time
 
