@@ -30,7 +30,7 @@ class Catalogue:
         return entries
 
     def show(self, version: str) -> PublishedModel:
-        """Raises UnknownVersion where the folder has none of that name."""
+        """Raises UnknownVersion where neither the folder nor memory has one of that name."""
         for file in find_published(self._settings.models_dir):
             if file.version == version:
                 return self._tell(file)

@@ -78,8 +78,9 @@ def _check_trust(raw: dict[str, Any] | None, settings: Settings) -> SignatureSta
     try:
         key = read_public_key(settings.model_public_key)
     except (ValueError, OSError, UnsupportedAlgorithm) as error:
-        said = f"The public key {settings.model_public_key} cannot be used: {error}."
-        raise ModelRefused("signature", said) from None
+        said = f"The public key {settings.model_public_key} cannot be used: {error}"
+        advice = "Put the right one there, and start the backend again"
+        raise ModelRefused("signature", f"{said}. {advice}.") from None
     if settings.model_trust == "signed" or (signed and key):
         _require_signature(raw, key)
         return "valid"

@@ -1,5 +1,6 @@
 """Makes the tracking server's databases, or brings those of another MLflow up to date."""
 
+import gc
 import os
 import shutil
 import sqlite3
@@ -44,6 +45,7 @@ def prepare(uri: str, update: Callable[[str], None]) -> None:
     if path.exists():
         _copy(path, new)
     update(f"{SQLITE}{new}")
+    gc.collect()  # MLflow's connections, as SMB renames no file that is open
     with closing(sqlite3.connect(new)) as database:
         database.execute(f"PRAGMA user_version = {MARK}")
     if path.exists():
@@ -88,5 +90,5 @@ if __name__ == "__main__":
         main()
     except Exception as error:  # of drivers and migrations there are many
         said = str(error).partition("\n")[0]
-        advice = "If it is of a newer MLflow, put back mlflow.db.old, or the copy of before that"
+        advice = "If it is of a newer MLflow, put back its .old, or the copy of before that"
         sys.exit(f"MLflow {MLFLOW} cannot use its database: {said}. {advice}.")

@@ -63,8 +63,9 @@ def _size_pages(body: bytes, column: Struct) -> Iterator[int]:
         return
     at = min(column[DATA_AT], column.get(DICTIONARY_AT) or column[DATA_AT])
     end = at + column[PACKED_BYTES]
+    headers = memoryview(body)[: max(0, end)]  # or those of many columns could reach over all of it
     while 0 <= at < end:
-        page, at = _read_struct(body, at)
+        page, at = _read_struct(headers, at)
         if page[PAGE_PACKED] < 0 or page[PAGE_UNPACKED] < 0:
             raise MalformedTable("A page of the Parquet file does not say how large it is.")
         if DELTA_BYTE_ARRAY in _find_encodings(page):
@@ -80,7 +81,7 @@ def _find_encodings(page: Struct) -> Iterator[Any]:
             yield header.get(encoding)
 
 
-def _read_struct(body: bytes, at: int, depth: int = 0) -> tuple[Struct, int]:
+def _read_struct(body: bytes | memoryview, at: int, depth: int = 0) -> tuple[Struct, int]:
     """And where it ends; texts are skipped."""
     if depth > MAX_DEPTH:
         raise MalformedTable("A header in the Parquet file is nested too deep.")
@@ -96,7 +97,7 @@ def _read_struct(body: bytes, at: int, depth: int = 0) -> tuple[Struct, int]:
     return fields, at + 1
 
 
-def _read_value(body: bytes, at: int, kind: int, depth: int) -> tuple[Any, int]:
+def _read_value(body: bytes | memoryview, at: int, kind: int, depth: int) -> tuple[Any, int]:
     if kind in BOOLEANS:  # which are their types
         return None, at
     if kind in INTEGERS:
@@ -113,7 +114,7 @@ def _read_value(body: bytes, at: int, kind: int, depth: int) -> tuple[Any, int]:
     raise MalformedTable("A header in the Parquet file cannot be read.")
 
 
-def _read_list(body: bytes, at: int, depth: int) -> tuple[list[Any], int]:
+def _read_list(body: bytes | memoryview, at: int, depth: int) -> tuple[list[Any], int]:
     if depth > MAX_DEPTH:
         raise MalformedTable("A header in the Parquet file is nested too deep.")
     size, kind = body[at] >> 4, body[at] & 15
@@ -131,12 +132,12 @@ def _read_list(body: bytes, at: int, depth: int) -> tuple[list[Any], int]:
     return values, at
 
 
-def _read_integer(body: bytes, at: int) -> tuple[int, int]:
+def _read_integer(body: bytes | memoryview, at: int) -> tuple[int, int]:
     value, at = _read_varint(body, at)
     return (value >> 1) ^ -(value & 1), at
 
 
-def _read_varint(body: bytes, at: int) -> tuple[int, int]:
+def _read_varint(body: bytes | memoryview, at: int) -> tuple[int, int]:
     value = 0
     for shift in range(0, 70, 7):
         value |= (body[at] & 127) << shift

@@ -4,13 +4,14 @@ import logging
 import subprocess
 import sys
 from collections import deque
+from collections.abc import Iterator
 from contextlib import suppress
-from itertools import accumulate, islice, takewhile
 from multiprocessing import Pipe
 from multiprocessing.connection import Connection
 from pathlib import Path
 from threading import Condition, Thread
 from time import time
+from typing import NamedTuple
 
 from inference import Model
 from journal.messages import Delivery, Receipt, Record, Row, TableEntry, pack
@@ -31,18 +32,25 @@ BEHIND_SECONDS = 2.0
 FOLDER = Path(__file__).parent.parent
 
 
+class Queued(NamedTuple):
+    """When it was made, and what the model that made it was: a model.pkl may be replaced since."""
+
+    moment: float  # seconds since 1970
+    record: Record
+    description: Description
+
+
 class Recorder:
     """One worker's way to its journal: a bounded queue, a thread, and the process that writes."""
 
     def __init__(self, settings: Settings, live: LiveModel) -> None:
         self._settings = settings
         self._live = live
-        self._queue: deque[tuple[float, Record]] = deque()
+        self._queue: deque[Queued] = deque()
         self._bytes = 0
         self._change = Condition()
         self._is_closing = False
         self._has_given_up = False
-        self._descriptions: dict[str, Description] = {}
         self._told: dict[str, Description] = {}
         self._process: subprocess.Popen[bytes] | None = None
         self._pipe: Connection | None = None
@@ -55,7 +63,7 @@ class Recorder:
     def lag_seconds(self) -> float:
         """The age of the oldest prediction that is not written yet."""
         with self._change:
-            return time() - self._queue[0][0] if self._queue else 0.0
+            return time() - self._queue[0].moment if self._queue else 0.0
 
     @property
     def writer_pid(self) -> int | None:
@@ -81,7 +89,7 @@ class Recorder:
         with self._change:
             self._has_given_up = True
             self._change.notify()
-        left = sum(record.rows for _, record in self._queue)
+        left = sum(it.record.rows for it in self._queue)
         if left:
             log.error("journal entries lost at the end count=%d trouble=%s", left, self.trouble)
         self._end_process()
@@ -93,8 +101,7 @@ class Recorder:
                     log.error("journal queue full, entries are lost trouble=%s", self.trouble)
                 self.lost += record.rows
                 return
-            self._descriptions[record.version] = model.description
-            self._queue.append((time(), record))
+            self._queue.append(Queued(time(), record, model.description))
             self._bytes += record.size
             if len(self._queue) == 1:
                 self._change.notify()
@@ -102,10 +109,10 @@ class Recorder:
     def _run(self) -> None:
         with suppress(OSError):  # it is started again with what there is to write
             self._start_process()  # now, so that the first prediction need not wait for it
-        while (records := self._wait()) and not self._has_given_up:
-            self._note(self._deliver(records), records)
+        while (queued := self._wait()) and not self._has_given_up:
+            self._note(self._deliver(queued), [it.record for it in queued])
 
-    def _wait(self) -> list[Record]:
+    def _wait(self) -> list[Queued]:
         """What to deliver next, at most every so often; nothing once all is done."""
         with self._change:
             self._change.wait_for(lambda: self._queue or self._is_closing)
@@ -113,20 +120,28 @@ class Recorder:
                 self._change.wait_for(lambda: self._has_given_up, RETRY_SECONDS)
             elif self._bytes < DELIVERY_BYTES:
                 self._change.wait_for(lambda: self._is_closing, DELIVER_SECONDS)
-            sizes = accumulate(record.size for _, record in self._queue)
-            enough = takewhile(lambda size: size < DELIVERY_BYTES, sizes)
-            count = max(len(list(enough)), 1)
-            return [record for _, record in islice(self._queue, count)]
+            return list(self._take())
 
-    def _deliver(self, records: list[Record]) -> Receipt:
+    def _take(self) -> Iterator[Queued]:
+        """As many as are delivered at once, of one description for each version."""
+        size = 0
+        meant: dict[str, Description] = {}
+        for it in self._queue:
+            size += it.record.size
+            is_another = meant.get(it.record.version, it.description) is not it.description
+            if meant and (is_another or size >= DELIVERY_BYTES):
+                return
+            meant[it.record.version] = it.description
+            yield it
+
+    def _deliver(self, queued: list[Queued]) -> Receipt:
         try:
             pipe = self._pipe or self._start_process()
-            meant = {it.version: self._descriptions[it.version] for it in records}
-            # Anew where the file of a version was replaced, as that of none may be.
+            meant = {it.record.version: it.description for it in queued}
             news = {name: it for name, it in meant.items() if self._told.get(name) is not it}
             pipe.send(
                 Delivery(
-                    records,
+                    [it.record for it in queued],
                     news,
                     self._live.live_version,
                     self.lag_seconds > BEHIND_SECONDS,
@@ -153,8 +168,7 @@ class Recorder:
         self.trouble = None
         with self._change:
             for _ in records:
-                _, record = self._queue.popleft()
-                self._bytes -= record.size
+                self._bytes -= self._queue.popleft().record.size
         self.lost += receipt.lost
         self.written += sum(record.rows for record in records) - receipt.lost
 

@@ -20,7 +20,8 @@ def test_a_wrong_method_says_which_is_right(client):
     assert response.json()["detail"] == "/predict does not answer GET. Use POST."
 
 
-def test_a_fault_of_ours_is_a_problem_document_without_its_details(client):
+def test_a_fault_of_ours_is_a_problem_document_without_its_details(start_live):
+    client = start_live()
     client.app.live._model.describe = None
 
     response = client.post("/predict", json=SETOSA)
@@ -74,7 +75,8 @@ def test_a_body_too_large_or_compressed_otherwise_is_a_failure_of_the_open_proto
     assert "larger than the 16777216 bytes" in answers[0].json()["error"]
 
 
-def test_a_fault_of_ours_is_a_failure_of_the_open_protocol(client):
+def test_a_fault_of_ours_is_a_failure_of_the_open_protocol(start_live):
+    client = start_live()
     client.app.live._model.answer = None
 
     response = client.post("/v1/models/iris:predict", json={"instances": [[1, 2, 3, 4]]})

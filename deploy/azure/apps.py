@@ -196,7 +196,10 @@ def make_container(app: App, image: str) -> Json:
 
 
 def make_probes(app: App) -> list[Json]:
-    """A start may take forty minutes, as Azure allows at most; later, half a minute in vain ends it."""
+    """A start may take five minutes, and MLflow's ten, as it may have tables to change.
+
+    Later, three looks in vain within half a minute restart it.
+    """
     return [
         {
             "type": kind,
@@ -206,7 +209,7 @@ def make_probes(app: App) -> list[Json]:
             "timeoutSeconds": 5,
         }
         for kind, path, seconds, tries in (
-            ("Startup", app.live, 240, 10),
+            ("Startup", app.live, 60 if app.name == "mlflow" else 30, 10),
             ("Liveness", app.live, 10, 3),
             ("Readiness", app.ready, 5, 3),
         )

@@ -20,7 +20,7 @@ MANIFEST = dict.fromkeys(KEYS) | {"name": "iris", "examples": []}
 
 PUBLISH = """
 import sys
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from publishing import KEYS, Publisher
 publisher = Publisher(Path(sys.argv[1]))

@@ -123,5 +123,5 @@ def test_the_database_of_a_newer_mlflow_is_left_as_it_is(tmp_path):
 
     assert done.returncode == 1
     assert "of tomorrow" in done.stderr.splitlines()[-1]
-    assert "put back mlflow.db.old" in done.stderr
+    assert "put back its .old" in done.stderr
     assert path.read_bytes() == before
