@@ -132,9 +132,12 @@ class Guarded:
 
     def _is_foreign(self, headers: Mapping[bytes, bytes]) -> bool:
         """By what browsers say of the page that asks, also where they ask without a preflight."""
-        if headers.get(b"sec-fetch-site") not in (b"cross-site", b"same-site"):
-            return False
-        return headers.get(b"origin", b"").decode("latin-1") not in self._origins
+        site, origin = headers.get(b"sec-fetch-site"), headers.get(b"origin", b"")
+        if site is None:  # as over plain HTTP, where they say the origin alone
+            is_own = not origin or origin.partition(b"://")[2] == headers.get(b"host")
+        else:
+            is_own = site not in (b"cross-site", b"same-site")
+        return not is_own and origin.decode("latin-1") not in self._origins
 
 
 def _is_open(path: str) -> bool:

@@ -7,6 +7,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -19,8 +20,10 @@ import requests
 
 ROOT = Path(__file__).parent.parent
 
-# Started in the background by a shell, we would hand on that Ctrl-C is to be ignored.
-signal.signal(signal.SIGINT, signal.default_int_handler)
+# Started in the background by a shell, we would hand on that Ctrl-C is to be ignored. Workers of
+# Dask, which import this in a thread, start nothing.
+if threading.current_thread() is threading.main_thread():
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def wait_until(condition: Callable[[], object], seconds: float = 90) -> None:

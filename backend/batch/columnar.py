@@ -34,9 +34,10 @@ def _read_arrow(source: Any) -> Batches:
 
 def open_parquet(body: bytes, features: int, limits: Limits) -> Table:
     with readable("Parquet file"):
+        size = size_parquet(body)  # before pyarrow reads headers, which may end the process
         file = pq.ParquetFile(pa.BufferReader(body))
         require_columns(file.schema_arrow, features)
-        limits.check(size_parquet(body))
+        limits.check(size)
         texts = [
             column.name
             for column in map(file.schema.column, range(len(file.schema_arrow)))

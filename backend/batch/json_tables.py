@@ -14,12 +14,13 @@ from pydantic_core import ErrorDetails, from_json, to_json
 from batch.columns import KINDS, SHOWN_FAULTS, Faults
 from batch.json_pieces import PIECE_BYTES, ArrayText, guess_object, guess_value
 from batch.tables import MAX_EXTRA_COLUMNS, Limits, Table
-from errors import InvalidTable, MalformedBody, TableFault, shorten
+from errors import InvalidTable, MalformedBody, MalformedTable, TableFault, shorten
 from inference import Model
 from instances import explain, type_of
 from schemas import Feature
 
 CHECKED_AT_ONCE = 256  # elements
+MAX_EXTRA_KEYS = 100  # of an instance, which says of each that it is unknown
 
 SHAPE = 'Send one JSON object, {"instances": [{…}, …]} or {"columns": {"name": […], …}}.'
 
@@ -75,6 +76,10 @@ class _Reader:
 
         It lets nobody else run meanwhile, so it is asked a few at a time.
         """
+        most = len(self._features) + MAX_EXTRA_KEYS
+        for number, it in enumerate(elements, before + 1):
+            if isinstance(it, dict) and len(it) > most:  # a sentence for each would be too many
+                raise MalformedTable(f"Instance {number} has {len(it)} keys. Send {most} at most.")
         adapter = TypeAdapter(list[kind])
         checked: list[Any] = []
         for start in range(0, len(elements), CHECKED_AT_ONCE):

@@ -13,21 +13,26 @@ from errors import MalformedTable, TableTooLarge
 
 MAX_FOOTER_BYTES = 2 * 1024**2
 MAX_DEPTH = 8
-END_BYTES = 8  # the length of the footer, and PAR1
-
-# The numbers of the fields that are read here, and of an encoding.
-ROW_GROUPS, ROW_COUNT = 4, 3
-COLUMNS, COLUMN_DATA = 1, 3
-VALUES, PACKED_BYTES, DATA_AT, DICTIONARY_AT = 5, 7, 9, 11
-PAGE_UNPACKED, PAGE_PACKED = 2, 3
-ENCODING_IN = {5: 2, 7: 2, 8: 4}  # by the header of the kind of page
-DELTA_BYTE_ARRAY = 7
+MAX_GROUPS = 30  # of columns, one in another; pyarrow's own limit is its stack
+MAGIC = b"PAR1"
+END_BYTES = 8  # the length of the footer, and that
 
 BOOLEANS, INTEGERS, TEXT, LISTS, STRUCT = (1, 2), (4, 5, 6), 8, (9, 10), 12
+I32, I64, LIST = 5, 6, 9
 SIZES = {3: 1, 7: 8}  # of a byte and a double
 LONG_LIST = 15
 
-Struct = dict[int, Any]
+# The fields that are read here, by number and type: of another type, pyarrow passes them over.
+SCHEMA, ROW_GROUPS, ROW_COUNT = (2, LIST), (4, LIST), (3, I64)
+CHILDREN = (5, I32)
+COLUMNS, COLUMN_DATA = (1, LIST), (3, STRUCT)
+VALUES, PACKED_BYTES, DATA_AT, DICTIONARY_AT = (5, I64), (7, I64), (9, I64), (11, I64)
+PAGE_UNPACKED, PAGE_PACKED = (2, I32), (3, I32)
+# By the header of the kind of page.
+ENCODING_IN = {(5, STRUCT): (2, I32), (7, STRUCT): (2, I32), (8, STRUCT): (4, I32)}
+DELTA_BYTE_ARRAY = 7
+
+Struct = dict[tuple[int, int], Any]
 
 
 def size_parquet(body: bytes) -> Unpacked:
@@ -39,10 +44,13 @@ def size_parquet(body: bytes) -> Unpacked:
 
 
 def _size(body: bytes) -> Unpacked:
+    if body[-4:] != MAGIC:
+        raise MalformedTable("The body is no Parquet file that can be read: its end is not there.")
     size = int.from_bytes(body[-END_BYTES:-4], "little")
     if size > MAX_FOOTER_BYTES:
         raise TableTooLarge(f"The footer is larger than {MAX_FOOTER_BYTES} bytes.")
     footer, _ = _read_struct(body, len(body) - END_BYTES - size)
+    _require_shallow(footer[SCHEMA])
     columns = [column[COLUMN_DATA] for group in footer[ROW_GROUPS] for column in group[COLUMNS]]
     packed = [column[PACKED_BYTES] for column in columns]
     if min(packed, default=0) < 0 or sum(packed) > len(body):  # looked at again and again
@@ -58,10 +66,25 @@ def _size(body: bytes) -> Unpacked:
     return Unpacked(footer[ROW_COUNT], total, at_once)
 
 
+def _require_shallow(schema: list[Struct]) -> None:
+    left: list[int] = []  # of the groups that are open, the columns to come
+    for element in schema:
+        while left and left[-1] <= 0:
+            left.pop()
+        if left:
+            left[-1] -= 1
+        if children := element.get(CHILDREN):
+            left.append(children)
+        if len(left) > MAX_GROUPS:
+            raise MalformedTable("The columns of the Parquet file are nested too deep.")
+
+
 def _size_pages(body: bytes, column: Struct) -> Iterator[int]:
     if not column[VALUES]:
         return
-    at = min(column[DATA_AT], column.get(DICTIONARY_AT) or column[DATA_AT])
+    at = column[DATA_AT]
+    if 0 < (dictionary := column.get(DICTIONARY_AT, 0)) < at:
+        at = dictionary
     end = at + column[PACKED_BYTES]
     headers = memoryview(body)[: max(0, end)]  # or those of many columns could reach over all of it
     while 0 <= at < end:
@@ -93,7 +116,10 @@ def _read_struct(body: bytes | memoryview, at: int, depth: int = 0) -> tuple[Str
             number += head >> 4
         else:
             number, at = _read_integer(body, at)
-        fields[number], at = _read_value(body, at, head & 15, depth)
+        field = number, head & 15
+        if field in fields:
+            raise MalformedTable("A header in the Parquet file says something twice.")
+        fields[field], at = _read_value(body, at, head & 15, depth)
     return fields, at + 1
 
 

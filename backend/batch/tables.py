@@ -17,6 +17,7 @@ CHUNK_CELLS = 131_072
 MIN_CHUNK_ROWS = 256
 CHUNK_BYTES = 8 * 1024**2
 
+MAX_FIXED_BYTES = 1024  # of a cell in a column where all are as wide
 MAX_EXTRA_COLUMNS = 1000
 
 # As multiples of MAX_BODY_BYTES: what a compressed table may unpack to.
@@ -165,4 +166,5 @@ def _is_plain(kind: Any) -> bool:
             types.is_string_view(kind) or types.is_binary_view(kind) or types.is_dictionary(kind)
         )
     is_nested = types.is_nested(kind) or types.is_run_end_encoded(kind)
-    return not (is_nested or types.is_interval(kind))
+    is_wide = types.is_fixed_size_binary(kind) and kind.byte_width > MAX_FIXED_BYTES
+    return not (is_nested or is_wide or types.is_interval(kind))

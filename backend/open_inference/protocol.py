@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue
+from pydantic import BaseModel, ConfigDict, FailFast, Field, JsonValue
 
 Parameters = dict[str, Any] | None
 Size = Annotated[int, Field(ge=1, lt=2**63)]
@@ -85,8 +85,8 @@ class InferenceRequest(BaseModel):
 
     id: str | None = None
     parameters: Parameters = None
-    inputs: Annotated[list[RequestInput], Field(min_length=1)]
-    outputs: list[RequestOutput] | None = None
+    inputs: Annotated[list[RequestInput], Field(min_length=1), FailFast()]
+    outputs: Annotated[list[RequestOutput] | None, Field(max_length=1000)] = None
 
 
 class ResponseOutput(BaseModel):
@@ -168,7 +168,7 @@ class PredictRequest(BaseModel):
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"instances": [_ROW]}]})
 
-    instances: Annotated[list[list[Any] | dict[str, Any]], Field(min_length=1)]
+    instances: Annotated[list[list[Any] | dict[str, Any]], Field(min_length=1), FailFast()]
 
 
 class PredictResponse(BaseModel):

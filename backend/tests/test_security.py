@@ -100,11 +100,15 @@ def test_settings_never_tell_keys_or_databases():
     assert "geheim" not in shown
 
 
-def test_other_origins_are_not_allowed_unless_set(client):
-    response = client.post("/predict", json=SETOSA, headers={"Origin": "https://page.example"})
+@pytest.mark.parametrize("origin", ["http://page.example", "http://testserver:81", "null"])
+def test_over_plain_http_too_other_origins_may_not_ask_unless_set(client, origin):
+    """Where browsers send no Sec-Fetch-Site."""
+    response = client.post("/predict", json=SETOSA, headers={"Origin": origin})
 
-    assert response.status_code == 200
+    assert response.status_code == 403
     assert "access-control-allow-origin" not in response.headers
+    own = {"Origin": "http://testserver"}
+    assert client.post("/predict", json=SETOSA, headers=own).status_code == 200
 
 
 def test_the_origins_that_are_set_may_ask(start, publish):

@@ -130,6 +130,42 @@ def test_a_list_in_a_parquet_header_is_believed_only_as_far_as_there_are_bytes(h
         open_parquet(bytes(body), 4, LIMITS)
 
 
+def test_what_a_parquet_header_says_twice_is_refused():
+    body = bytearray(write(draw(1000), PARQUET))
+    body[4:10] = b"\x25\x00\x05\x04\x00\x00"  # the unpacked size, and once more
+
+    with pytest.raises(MalformedTable, match="says something twice"):
+        size_parquet(bytes(body))
+
+
+def test_parquet_columns_are_nested_only_so_deep():
+    group = b"\x48\x00\x15\x02\x00"  # without a name, of one column
+    schema = b"\x29\xfc" + b"\xc0\x9a\x0c" + group * 200_000  # a list of so many, in field 2
+    footer = schema + b"\x16\x00\x19\x0c\x00"  # no rows, in no row groups
+    body = b"PAR1" + footer + len(footer).to_bytes(4, "little") + b"PAR1"
+
+    with pytest.raises(MalformedTable, match="nested too deep"):
+        open_parquet(body, 4, LIMITS)
+
+
+def test_a_header_reaches_no_further_than_its_column():
+    body = write(draw(1000), PARQUET)
+    reached = bytearray(body)
+    reached[4:15] = b"\x19\xf5\xe8\x07" + b"\x00" * 7  # a list of 1,000 numbers
+    column = pq.read_metadata(pa.BufferReader(body)).row_group(0).column(0)
+    assert column.total_compressed_size > 1000
+
+    with pytest.raises(MalformedTable):
+        size_parquet(bytes(reached))
+
+
+def test_a_column_of_very_wide_cells_is_refused():
+    wide = pa.table({"w": pa.array([None], pa.binary(200_000_000))})
+
+    with pytest.raises(InvalidTable, match="w is of type fixed_size_binary"):
+        open_arrow(write(wide.slice(0, 0), ARROW), 4, LIMITS)
+
+
 def test_parquet_columns_that_share_their_pages_are_refused():
     body = write(draw(1000), PARQUET)
     footer = pq.read_metadata(pa.BufferReader(body))
