@@ -9,8 +9,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.ipc
 
+from errors import MalformedTable
+
 # Arrow's Message.fbs: the slots of the fields that are read here.
-MESSAGE_HEADER = 2
+MESSAGE_HEADER, MESSAGE_METADATA = 2, 4
 BATCH_LENGTH, BATCH_BUFFERS, BATCH_COMPRESSION = 0, 2, 3
 DICTIONARY_DATA = 1
 
@@ -46,6 +48,9 @@ def size_arrow(source: Any) -> Unpacked:
 def _size_message(message: Any) -> tuple[int, int]:
     """Rows and bytes of a batch, be it of rows or of a dictionary."""
     data = memoryview(message.metadata)
+    if _field(data, _follow(data, 0), MESSAGE_METADATA):
+        # An older way to say that it is compressed, which would not be seen below.
+        raise MalformedTable("A batch of the Arrow stream has metadata of its own. Leave them out.")
     batch = _follow(data, _field(data, _follow(data, 0), MESSAGE_HEADER))
     if message.type == "dictionary":
         batch = _follow(data, _field(data, batch, DICTIONARY_DATA))

@@ -159,6 +159,17 @@ def test_a_header_reaches_no_further_than_its_column():
         size_parquet(bytes(reached))
 
 
+def test_a_batch_with_metadata_of_its_own_is_refused():
+    table = draw(10)
+    body = io.BytesIO()
+    with pa.ipc.new_stream(body, table.schema) as stream:
+        [batch] = table.to_batches()
+        stream.write_batch(batch, custom_metadata={"ARROW:experimental_compression": "zstd"})
+
+    with pytest.raises(MalformedTable, match="has metadata of its own"):
+        open_arrow(body.getvalue(), 4, LIMITS)
+
+
 def test_a_column_of_very_wide_cells_is_refused():
     wide = pa.table({"w": pa.array([None], pa.binary(200_000_000))})
 
