@@ -407,3 +407,12 @@ def test_the_api_describes_tables_of_the_live_model(client):
         [example] = shape["examples"]
         assert client.post("/predict/batch", json=example).status_code == 200
     assert json.dumps(content).count("Training range 0.1 to 7.9 cm") == 8
+
+
+def test_an_instance_of_very_many_keys_is_refused_in_one_sentence(client):
+    instance = {f"x{number}": 0 for number in range(105)}
+
+    response = post(client, json.dumps({"instances": [SETOSA, instance]}), "application/json")
+
+    assert response.status_code == 400
+    assert "Instance 2 has 105 keys. Send 104 at most." in response.text

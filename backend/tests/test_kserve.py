@@ -75,3 +75,10 @@ def test_what_v1_answers_is_counted(start_live):
     [counted] = client.get("/v2/models/stats").json()["model_stats"]
     assert counted["inference_count"] == 2
     assert counted["inference_stats"]["fail"]["count"] == 1
+
+
+def test_of_many_wrong_instances_the_first_is_told(client):
+    error = client.post(URL, json={"instances": [0] * 1000}).json()["error"]
+
+    assert "instances.0" in error
+    assert "instances.1" not in error

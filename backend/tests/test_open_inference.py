@@ -411,3 +411,13 @@ def note_thread(function, threads):
         return function(*args)
 
     return noted
+
+
+def test_of_many_wrong_inputs_the_first_is_told_and_outputs_are_so_many_at_most(client):
+    wrong = client.post(URL, json={"inputs": [{}] * 1000})
+    many = client.post(URL, json={"inputs": [describe_tensor("x", ROWS)], "outputs": [{}] * 10_000})
+
+    assert (wrong.status_code, many.status_code) == (422, 422)
+    assert "inputs.0" in wrong.json()["error"]
+    assert "inputs.1" not in wrong.json()["error"]
+    assert "outputs" in many.json()["error"]
