@@ -5,7 +5,10 @@ from datetime import datetime
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import Base64Bytes, BaseModel, ConfigDict, Field, model_validator
+from pydantic_core import PydanticCustomError
 from typing_extensions import TypedDict  # typing's, which pydantic takes from Python 3.12 on
+
+MAX_LABEL_KEYS = 100  # to say of each but two that it is none would take seconds
 
 
 class Finite(BaseModel):
@@ -320,6 +323,13 @@ class Label(BaseModel):
 
     prediction_id: Annotated[str, Field(max_length=100)]
     label: Annotated[str, Field(max_length=1000)]
+
+    @model_validator(mode="before")
+    @classmethod
+    def _take_few_keys(cls, given: Any) -> Any:
+        if isinstance(given, dict) and len(given) > MAX_LABEL_KEYS:
+            raise PydanticCustomError("too_many_keys", "A label has two keys, and this has many")
+        return given
 
 
 class Recorded(BaseModel):

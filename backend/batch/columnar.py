@@ -8,28 +8,43 @@ import pyarrow as pa
 import pyarrow.ipc
 import pyarrow.parquet as pq
 
+from batch.arrow_messages import size_arrow
+from batch.columns import SHOWN_FAULTS
 from batch.parquet_pages import size_parquet
 from batch.tables import CHUNK_BYTES, Batches, Limits, Table, count_rows, readable, require_columns
-from batch.unpacking import size_arrow
+from errors import InvalidTable, TableFault, shorten
 
 
 def open_arrow(body: bytes, features: int, limits: Limits) -> Table:
     source = pa.py_buffer(body)
     with readable("Arrow stream"):
+        size = size_arrow(body)  # before pyarrow makes of it what it says
         schema = pa.ipc.open_stream(source).schema
         require_columns(schema, features)
-        limits.check(size_arrow(source))
-    return Table(schema, partial(_read_arrow, source))
+        limits.check(size)
+    return Table(schema, partial(_read_arrow, source, limits))
 
 
-def _read_arrow(source: Any) -> Batches:
+def _read_arrow(source: Any, limits: Limits) -> Batches:
     options = pa.ipc.IpcReadOptions(
         use_threads=False, ensure_alignment=pa.ipc.Alignment.DataTypeSpecific
     )
     with readable("Arrow stream"), pa.ipc.open_stream(source, options=options) as batches:
-        for batch in batches:
-            batch.validate(full=True)  # its offsets are the caller's
-            yield batch
+        yield from _validate(batches, limits)
+
+
+def _validate(batches: Batches, limits: Limits) -> Batches:
+    """The offsets in them are the caller's; those of a dictionary count for each of its columns."""
+    shared = 0
+    for batch in batches:
+        shared += sum(
+            column.dictionary.get_total_buffer_size()
+            for column in batch.columns
+            if pa.types.is_dictionary(column.type)
+        )
+        limits.check_dictionaries(shared)
+        batch.validate(full=True)
+        yield batch
 
 
 def open_parquet(body: bytes, features: int, limits: Limits) -> Table:
@@ -45,6 +60,7 @@ def open_parquet(body: bytes, features: int, limits: Limits) -> Table:
         ]
         read = partial(pq.ParquetFile, read_dictionary=texts, pre_buffer=False)
         kept = read(pa.BufferReader(body)).schema_arrow
+        _require_shared(kept, texts)
     schema = pa.schema(
         [
             now if pa.types.is_dictionary(field.type) else field
@@ -52,17 +68,30 @@ def open_parquet(body: bytes, features: int, limits: Limits) -> Table:
         ],
         file.schema_arrow.metadata,
     )
-    return Table(schema, partial(_read_parquet, body, read))
+    return Table(schema, partial(_read_parquet, body, read, limits))
 
 
-def _read_parquet(body: bytes, read: Callable[[Any], Any]) -> Batches:
+def _require_shared(kept: Any, texts: list[str]) -> None:
+    """Raises InvalidTable for texts that pyarrow would hold once for each row that has them."""
+    faults = [
+        TableFault(
+            f"{shorten(name)} is of type {kind}, kept as texts of any length. Drop or convert it.",
+            None,
+            shorten(name),
+        )
+        for name in texts
+        if not pa.types.is_dictionary(kind := kept.field(name).type)
+    ]
+    if faults:
+        raise InvalidTable(faults[:SHOWN_FAULTS], more=len(faults[SHOWN_FAULTS:]))
+
+
+def _read_parquet(body: bytes, read: Callable[[Any], Any], limits: Limits) -> Batches:
     with readable("Parquet file"):
         file = read(pa.BufferReader(body))
         width = sum(map(_width, file.schema_arrow.types))
         rows = max(1, min(count_rows(len(file.schema_arrow)), CHUNK_BYTES // (width + 1)))
-        for batch in file.iter_batches(rows, use_threads=False):
-            batch.validate(full=True)
-            yield batch
+        yield from _validate(file.iter_batches(rows, use_threads=False), limits)
 
 
 def _width(kind: Any) -> int:

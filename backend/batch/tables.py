@@ -23,6 +23,7 @@ MAX_EXTRA_COLUMNS = 1000
 # As multiples of MAX_BODY_BYTES: what a compressed table may unpack to.
 AT_ONCE = 4
 IN_ALL = 64
+DICTIONARIES = 512  # as often as batches and columns have them; each is looked through anew
 
 Batches = Iterator[Any]  # of pyarrow.RecordBatch, which has no types
 
@@ -40,6 +41,13 @@ class Limits(NamedTuple):
             raise TableTooLarge(
                 f"The table unpacks to more than {AT_ONCE * self.body_bytes} bytes at once or "
                 f"{IN_ALL * self.body_bytes} in all. Send fewer rows at a time."
+            )
+
+    def check_dictionaries(self, total: int) -> None:
+        if total > DICTIONARIES * self.body_bytes:
+            raise TableTooLarge(
+                "The texts that columns share in dictionaries are too large to look through for "
+                "each batch of rows. Send fewer rows at a time, or larger batches."
             )
 
     def check(self, unpacked: Unpacked) -> None:

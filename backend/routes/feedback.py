@@ -27,7 +27,7 @@ from problems import problem_responses
 from schemas import Label, LabelledPage, Recorded
 
 MOST_LABELS = 10_000
-MOST_BYTES = 4 * 1024**2  # four hundred for each; reading more would hold others up
+MOST_BYTES = 2 * 1024**2  # two hundred for each; reading more would hold others up
 SHOWN_FAULTS = 20
 WRITTEN_SECONDS = 10.0  # by then the journal has a prediction, or is in trouble
 LOOK_SECONDS = 0.1
