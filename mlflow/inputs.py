@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from errors import CommandFailed
+from missing import MISSING
 
 Array = npt.NDArray[Any]
 
@@ -104,7 +105,7 @@ class Inputs:
         return [
             it
             for feature, place, column in zip(self._features, self._places, cells, strict=True)
-            for it in _find_faults(feature, chunk.column(place), column)
+            for it in self._find_faults(feature, chunk.column(place), column)
         ]
 
     def to_array(self, cells: list[Any]) -> Array:
@@ -126,16 +127,26 @@ class Inputs:
                 raise UnusableColumns(f"{feature.demand} Its column is of type {kind}.")
 
     def _convert(self, feature: Feature, column: Any) -> Any:
-        if pa.types.is_dictionary(column.type):
-            column = column.dictionary_decode()
-        kind = KINDS[feature.type]
-        if column.type == kind:
-            return column
-        if not pa.types.is_string(column.type):
-            return column.cast(kind, safe=False)
-        if feature.type == "boolean":
-            return _read_booleans(column)
-        return _read_numbers(column, self._has_commas)
+        cells = _convert(feature, column, self._has_commas)
+        if self._is_text and _may_miss(cells, column):
+            return _convert(feature, _clear(column), self._has_commas)
+        return cells
+
+    def _find_faults(
+        self, feature: Feature, sent: Any, cells: Any
+    ) -> Iterator[tuple[Array, str, str]]:
+        name = feature.name
+        if self._is_text and cells.null_count > sent.null_count:
+            sent = _clear(sent)
+        if not feature.nullable and sent.null_count:
+            yield _find(sent.is_null()), name, f"{name} is missing."
+        if cells.null_count > sent.null_count:
+            yield _find(pc.and_not(cells.is_null(), sent.is_null())), name, feature.demand
+        if pa.types.is_floating(cells.type):
+            finite = np.isfinite(_to_floats(cells))
+            if np.count_nonzero(finite) + cells.null_count < len(cells):
+                infinite = ~finite & cells.is_valid().to_numpy(zero_copy_only=False)
+                yield np.flatnonzero(infinite), name, f"{name} must be a finite number."
 
 
 def _fit(value: Any) -> float | str:
@@ -157,17 +168,28 @@ def _takes(feature: Feature, kind: Any) -> bool:
     return bool(types.is_string(kind) or types.is_large_string(kind) or types.is_string_view(kind))
 
 
-def _find_faults(feature: Feature, sent: Any, cells: Any) -> Iterator[tuple[Array, str, str]]:
-    name = feature.name
-    if not feature.nullable and sent.null_count:
-        yield _find(sent.is_null()), name, f"{name} is missing."
-    if cells.null_count > sent.null_count:
-        yield _find(pc.and_not(cells.is_null(), sent.is_null())), name, feature.demand
-    if pa.types.is_floating(cells.type):
-        finite = np.isfinite(_to_floats(cells))
-        if np.count_nonzero(finite) + cells.null_count < len(cells):
-            infinite = ~finite & cells.is_valid().to_numpy(zero_copy_only=False)
-            yield np.flatnonzero(infinite), name, f"{name} must be a finite number."
+def _convert(feature: Feature, column: Any, has_commas: bool) -> Any:
+    if pa.types.is_dictionary(column.type):
+        column = column.dictionary_decode()
+    kind = KINDS[feature.type]
+    if column.type == kind:
+        return column
+    if not pa.types.is_string(column.type):
+        return column.cast(kind, safe=False)
+    if feature.type == "boolean":
+        return _read_booleans(column)
+    return _read_numbers(column, has_commas)
+
+
+def _may_miss(cells: Any, column: Any) -> bool:
+    """Whether to look for what stands for nothing, which takes as long as to read the numbers."""
+    if pa.types.is_string(cells.type) or cells.null_count > column.null_count:
+        return True
+    return pa.types.is_floating(cells.type) and bool(pc.any(pc.is_nan(cells)).as_py())
+
+
+def _clear(text: Any) -> Any:
+    return pc.if_else(pc.is_in(pc.utf8_ltrim_whitespace(text), pa.array(MISSING)), None, text)
 
 
 def _find(mask: Any) -> Array:

@@ -16,6 +16,7 @@ from charset_normalizer import from_bytes
 
 from addresses import hide_secrets
 from errors import CommandFailed
+from missing import MISSING
 
 SAMPLE_BYTES = 1_000_000  # to find encoding and delimiter from
 TIMEOUTS = (3.05, 60.0)  # seconds to connect, and between two pieces of the answer
@@ -116,7 +117,8 @@ def _parse_csv(raw: bytes, texts: Sequence[str]) -> pd.DataFrame:
         "names": _check_names(header),
         "index_col": False,
         "skipinitialspace": True,
-        "na_values": ["?"],
+        "keep_default_na": False,
+        "na_values": MISSING,
         "low_memory": False,
         "dtype": dict.fromkeys(texts, "str"),
     }

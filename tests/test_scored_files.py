@@ -3,6 +3,7 @@
 import subprocess
 import sys
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -19,10 +20,16 @@ READ = {
     make_unicode: lambda path: pd.read_csv(path, encoding="latin-1"),
 }
 TYPES = {"csv": "text/csv", "parquet": "application/vnd.apache.parquet"}
+# Of pandas, with which tables to train on are read, and a question mark.
+WORDS = ["?", "NA", "<NA>", "#NA", "N/A", "n/a", "#N/A", "#N/A N/A", "NULL", "null", "None"]
+WORDS += ["NaN", "nan", "-NaN", "-nan", "1.#IND", "-1.#IND", "1.#QNAN", "-1.#QNAN", " NA"]
+LETTER_BY_LETTER = csv.ConvertOptions(column_types={"word": pa.string()})
 
 
 def read(path):
-    return pq.read_table(path) if path.suffix == ".parquet" else csv.read_csv(path)
+    if path.suffix == ".parquet":
+        return pq.read_table(path)
+    return csv.read_csv(path, convert_options=LETTER_BY_LETTER)
 
 
 def ask(url, path):
@@ -30,7 +37,9 @@ def ask(url, path):
     answer = requests.post(f"{url}/predict/batch", path.read_bytes(), headers=headers, timeout=60)
     assert answer.ok, answer.text
     body = pa.BufferReader(answer.content)
-    return pq.read_table(body) if path.suffix == ".parquet" else csv.read_csv(body)
+    if path.suffix == ".parquet":
+        return pq.read_table(body)
+    return csv.read_csv(body, convert_options=LETTER_BY_LETTER)
 
 
 @pytest.mark.parametrize("make", READ, ids=lambda make: make.__name__.removeprefix("make_"))
@@ -48,6 +57,31 @@ def test_a_scored_file_is_as_the_backend_answers_it(make, train_on, tmp_path):
             command = [sys.executable, ROOT / "mlflow/scoring.py", source, out]
             subprocess.run(command, env=environment(MODELS_DIR=models), check=True)
             expect_the_same(read(out), ask(url, source))
+
+
+def test_what_trainings_take_as_missing_is_missing_in_a_csv_to_score(train_on, tmp_path):
+    models = train_on(make_mixed).models_dir
+    rows = pd.DataFrame(
+        {"word": WORDS, "x1": 0.5}
+    )  # what the words are is not for the model to know
+    nulls = rows.assign(x0=np.nan, member=None, island=None)
+    pq.write_table(pa.Table.from_pandas(nulls), tmp_path / "nulls.parquet")
+    words = rows.assign(x0=rows["word"], member=rows["word"], island=rows["word"])
+    source, out = tmp_path / "words.csv", tmp_path / "scored.csv"
+    words.to_csv(source, index=False)
+
+    with running_backend(models, find_free_port()) as url:
+        wait_until(lambda: requests.get(f"{url}/health/ready", timeout=5).ok)
+        expected = ask(url, tmp_path / "nulls.parquet")
+        answered = ask(url, source)
+    command = [sys.executable, ROOT / "mlflow/scoring.py", source, out]
+    subprocess.run(command, env=environment(MODELS_DIR=models), check=True)
+
+    for found in (answered, read(out)):
+        assert found["word"].to_pylist() == WORDS
+        for name in expected.column_names:
+            if name.startswith("probability_"):
+                assert found[name].to_pylist() == pytest.approx(expected[name].to_pylist())
 
 
 def expect_the_same(scored, answered):

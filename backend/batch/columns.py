@@ -23,6 +23,14 @@ NUMBER = r"^[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?$"
 NOT_FINITE = r"^[+-]?([nN][aA][nN]|[iI][nN][fF]([iI][nN][iI][tT][yY])?)$"
 BOOLEANS = pa.array(["false", "true", "0", "1"])
 
+# What stands in CSV for a value that is not there, as in the tables that models are trained on.
+MISSING = pa.array(
+    [
+        *("", "?", "NA", "<NA>", "#NA", "N/A", "n/a", "#N/A", "#N/A N/A", "NULL", "null", "None"),
+        *("NaN", "nan", "-NaN", "-nan", "1.#IND", "-1.#IND", "1.#QNAN", "-1.#QNAN"),
+    ]
+)
+
 KINDS = {"number": pa.float64(), "boolean": pa.bool_(), "category": pa.string()}
 WRONG = {"number": "float_type", "boolean": "bool_type", "category": "string_type"}
 
@@ -83,7 +91,7 @@ class Columns:
         wrong = [
             it
             for feature, place in zip(self._features, self._places, strict=True)
-            for it in _find_wrong(feature, chunk.column(place))
+            for it in self._find_wrong(feature, chunk.column(place))
         ]
         # The first few of each suffice for the first few of all.
         first = [(row, it) for it in wrong for row in it.rows[:SHOWN_FAULTS].tolist()]
@@ -95,7 +103,7 @@ class Columns:
         """As the model is asked, shape (n, f): numbers, or objects where there is text."""
         X = np.empty((chunk.num_rows, len(self._features)), object if self._has_text else float)
         for index, (feature, place) in enumerate(zip(self._features, self._places, strict=True)):
-            cells = _convert(feature, chunk.column(place))
+            cells = self._convert(feature, chunk.column(place))
             X[:, index] = _to_objects(cells) if isinstance(feature, Category) else _to_floats(cells)
         return X
 
@@ -105,22 +113,39 @@ class Columns:
             return chunk
         for feature, place in zip(self._features, self._places, strict=True):
             field = pa.field(feature.name, KINDS[feature.type])
-            chunk = chunk.set_column(place, field, _convert(feature, chunk.column(place)))
+            chunk = chunk.set_column(place, field, self._convert(feature, chunk.column(place)))
         return chunk
 
+    def _find_wrong(self, feature: Feature, column: Any) -> Iterator[_Wrong]:
+        cells = self._convert(feature, column)
+        if self._is_text and cells.null_count > column.null_count:
+            column = _clear(column)
+        if not feature.nullable and column.null_count:
+            yield _Wrong(_find(column.is_null()), "missing", feature)
+        if cells.null_count > column.null_count:
+            is_wrong = pc.and_not(cells.is_null(), column.is_null())
+            yield _Wrong(_find(is_wrong), WRONG[feature.type], feature)
+        if pa.types.is_floating(cells.type):
+            finite = np.isfinite(_to_floats(cells))
+            if np.count_nonzero(finite) + cells.null_count < len(cells):
+                infinite = ~finite & cells.is_valid().to_numpy(zero_copy_only=False)
+                yield _Wrong(np.flatnonzero(infinite), "finite_number", feature)
 
-def _find_wrong(feature: Feature, column: Any) -> Iterator[_Wrong]:
-    cells = _convert(feature, column)
-    if not feature.nullable and column.null_count:
-        yield _Wrong(_find(column.is_null()), "missing", feature)
-    if cells.null_count > column.null_count:
-        is_wrong = pc.and_not(cells.is_null(), column.is_null())
-        yield _Wrong(_find(is_wrong), WRONG[feature.type], feature)
-    if pa.types.is_floating(cells.type):
-        finite = np.isfinite(_to_floats(cells))
-        if np.count_nonzero(finite) + cells.null_count < len(cells):
-            infinite = ~finite & cells.is_valid().to_numpy(zero_copy_only=False)
-            yield _Wrong(np.flatnonzero(infinite), "finite_number", feature)
+    def _convert(self, feature: Feature, column: Any) -> Any:
+        cells = _convert(feature, column)
+        is_odd = self._is_text and _may_miss(cells, column)
+        return _convert(feature, _clear(column)) if is_odd else cells
+
+
+def _may_miss(cells: Any, column: Any) -> bool:
+    """Whether to look for what stands for nothing, which takes as long as to read the numbers."""
+    if pa.types.is_string(cells.type) or cells.null_count > column.null_count:
+        return True
+    return pa.types.is_floating(cells.type) and bool(pc.any(pc.is_nan(cells)).as_py())
+
+
+def _clear(text: Any) -> Any:
+    return pc.if_else(pc.is_in(pc.utf8_ltrim_whitespace(text), MISSING), None, text)
 
 
 def _find(mask: Any) -> Array:

@@ -6,6 +6,7 @@ from functools import partial
 import pandas as pd
 import pytest
 
+from missing import MISSING
 from tables import UnusableTable, read_table
 
 PLAIN = "größe,art\n1.5,Löwe\n2.5,Bär\n"
@@ -49,7 +50,7 @@ def test_decimal_commas_are_decimals(write):
     assert frame["a"].tolist() == [1.5, 2.25]
 
 
-@pytest.mark.parametrize("word", ["", "NA", "NaN", "null", "?"])
+@pytest.mark.parametrize("word", MISSING)
 def test_what_is_missing_is_missing(write, word):
     frame = read(write(f"a,b\n1,x\n{word},y\n"))
 
