@@ -3,9 +3,10 @@
 import argparse
 from dataclasses import replace
 from datetime import UTC, datetime
+from typing import Any
 
 from addresses import hide_secrets
-from datasets import Dataset, make_dataset, read_iris
+from datasets import IRIS, Dataset, make_dataset, read_iris
 from delivery import Services, deliver, send_kept
 from errors import CommandFailed
 from feedback import add_feedback
@@ -28,6 +29,10 @@ class CannotSign(CommandFailed):
     """There is a key, but none that can be used."""
 
 
+class NoTable(CommandFailed):
+    """Iris would take the place of the table that the live model is of."""
+
+
 def run(arguments: argparse.Namespace) -> int:
     """The exit code; raises CommandFailed, and OSError where a folder or a disk fails."""
     services = _connect(arguments)
@@ -43,10 +48,11 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _train(arguments: argparse.Namespace, services: Services) -> int:
+    live = services.publisher.read_live_manifest()
+    _require_table(arguments, live)
     dataset = _read(arguments)
     if arguments.with_feedback:
         dataset = _add_feedback(dataset, arguments)
-    live = services.publisher.read_live_manifest()
     options = Options(arguments.seed, arguments.budget, arguments.scheduler)
     training = train(dataset, live, options)
     refused = training.is_worse and not arguments.force
@@ -56,6 +62,15 @@ def _train(arguments: argparse.Namespace, services: Services) -> int:
         return 0
     print("Not published: the live model is better, by more than chance. --force publishes.")
     return WORSE_THAN_LIVE
+
+
+def _require_table(arguments: argparse.Namespace, live: dict[str, Any] | None) -> None:
+    name = live.get("name", IRIS) if live else IRIS
+    if name != IRIS and not (arguments.data or arguments.force):
+        raise NoTable(
+            f"The live model is of the table {name}, and no table is given. Name it with --data, "
+            "or with DATASET in .env; --force publishes a model of Iris in its place."
+        )
 
 
 def _republish(version: str, publisher: Publisher) -> None:

@@ -13,6 +13,8 @@ from sklearn.datasets import load_iris
 from columns import Kind, LeftOut, quote, read_column, read_texts
 from tables import Table, UnusableTable
 
+IRIS = "iris"
+
 MIN_ROWS = 20
 MIN_CLASS_ROWS = 5  # one for each fold of the comparison
 MAX_CLASSES = 100
@@ -65,7 +67,7 @@ def read_iris() -> Dataset:
     units = dict.fromkeys(frame.columns, "cm")
     frame["species"] = bunch.target_names[bunch.target]
     sha256 = hashlib.sha256(frame.to_csv(index=False).encode()).hexdigest()
-    dataset = make_dataset(Table(frame, sha256), "iris", "species")
+    dataset = make_dataset(Table(frame, sha256), IRIS, "species")
     return replace(dataset, units=units, source="sklearn.datasets.load_iris")
 
 

@@ -72,7 +72,7 @@ def _parse_arguments() -> argparse.Namespace:
     add("--seed", type=_seed, default=0, help="of folds, searches and forests (default 0)")
     add("--budget", type=_minutes, metavar="MINUTES", help="end the comparison after these")
     add("--with-feedback", action="store_true", help="learn from the backend's feedback too")
-    add("--force", action="store_true", help="publish what is worse than the live model too")
+    add("--force", action="store_true", help="publish a worse model too, or Iris over a table")
     add("--first", action="store_true", help="train only where no model is published yet")
     add("--sync", action="store_true", help="send MLflow the trainings that it missed")
     add("--republish", metavar="VERSION", help="publish this older version again, untrained")

@@ -144,6 +144,20 @@ def test_a_live_model_of_another_table_is_not_compared(models_dir, tmp_path):
     assert json.loads(newest.read_text())["name"] == "other table"
 
 
+def test_iris_takes_no_other_tables_place_unasked(models_dir, tmp_path):
+    [path] = models_dir.glob("*.json")
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"name": "penguins"}))
+
+    command = run(MODELS_DIR=models_dir)
+
+    assert command.returncode == 1
+    assert "The live model is of the table penguins, and no table is given." in command.stderr
+    assert len(list(models_dir.glob("*.pkl"))) == 1
+    forced = train(models_dir, tmp_path, *NEXT_TO_NOTHING, "--force")
+    assert forced.returncode == 0, forced.stderr
+    assert json.loads(max(models_dir.glob("*.json")).read_text())["name"] == "iris"
+
+
 def test_the_first_training_of_another_table_is_not_skipped(models_dir, tmp_path):
     (tmp_path / "t.csv").write_text("x,y\n1,a\n")
     other = {"DATASET": tmp_path / "t.csv", "TARGET": "y", "MODELS_DIR": models_dir}
