@@ -20,6 +20,14 @@ notes() {
   sed '/./,$!d' <<<"$text"
 }
 
+# A candidate, v1.2.3-rc1, is of the version that it is for.
+require_version() {
+  local said wanted=${1#v}
+  said=$(sed -n 's/^version = "\(.*\)"$/\1/p' "${PYPROJECT:-pyproject.toml}")
+  [ "$said" = "${wanted%%-*}" ] ||
+    fail "pyproject.toml says version $said. Set it to ${wanted%%-*}, and tag it again."
+}
+
 publish() {
   local text
   text=$(notes "$1")
@@ -35,6 +43,6 @@ publish() {
 [[ ${2:-} =~ ^v[0-9]+\.[0-9]+\.[0-9]+(-[0-9A-Za-z.]+)?$ ]] ||
   fail "A release is a tag like v1.2.3 or v1.2.3-rc1, not ${2:-nothing}."
 case $1 in
-  notes | publish) "$1" "$2" ;;
+  notes | publish) require_version "$2" && "$1" "$2" ;;
   *) fail ".github/release.sh knows notes and publish, not $1." ;;
 esac

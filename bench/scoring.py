@@ -32,8 +32,8 @@ from processes import ROOT, environment, list_processes
 
 CORES = len(os.sched_getaffinity(0))
 GROUP_ROWS = 1_048_576
-CSV_ROWS = 2_000_000  # at most
-FOREST_ROWS = 400_000  # at most
+CSV_ROWS = 20_000_000  # at most
+FOREST_ROWS = 4_000_000  # at most
 BARE_ROWS = 1_000_000
 SECONDS_BETWEEN_LOOKS = 0.2
 

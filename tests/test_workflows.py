@@ -99,24 +99,60 @@ def test_nothing_of_a_pull_request_is_published():
     writing = [name for name, job in JOBS.items() if "write" in job["permissions"].values()]
 
     assert sorted(writing) == ["azure", "images", "pages", "publish", "release"]
-    assert conditions["images"] == "github.event_name == 'push'"
+    on_main_or_tag = "(github.ref == 'refs/heads/main' || github.ref_type == 'tag')"
+    assert conditions["images"] == f"github.event_name == 'push' && {on_main_or_tag}"
     assert conditions["pages"] == "github.ref == 'refs/heads/main'"
     assert JOBS["publish"]["needs"] == "images"
-    assert {JOBS[name]["needs"] for name in ("azure", "release")} == {"publish"}
+    assert JOBS["release"]["needs"] == "publish"
+    assert JOBS["azure"]["needs"] == ["publish", "azure-check"]
+
+
+def test_azure_is_deployed_to_where_it_is_set_up_and_else_it_is_said_how():
+    variables = ["CLIENT_ID", "TENANT_ID", "SUBSCRIPTION_ID", "RESOURCE_GROUP"]
+    is_set = [f"vars.AZURE_{name} != ''" for name in variables]
+    newest = "needs.publish.outputs.newest == 'yes'"
+
+    assert JOBS["azure"]["if"] == " && ".join([*is_set, newest])
+    assert JOBS["no-azure"]["if"] == " || ".join(it.replace("!=", "==") for it in is_set)
+    [step] = JOBS["no-azure"]["steps"]
+    assert "Run deploy/azure/setup.sh and set the variables that it prints" in step["run"]
+
+
+def say_version(folder, version):
+    """Settings by which that is the project's, with the changelog above."""
+    (folder / "CHANGELOG.md").write_text(CHANGELOG)
+    (folder / "pyproject.toml").write_text(f'[project]\nversion = "{version}"\n')
+    return {"CHANGELOG": folder / "CHANGELOG.md", "PYPROJECT": folder / "pyproject.toml"}
 
 
 def test_a_release_has_its_section_of_the_changelog(tmp_path):
-    (tmp_path / "CHANGELOG.md").write_text(CHANGELOG)
 
-    command = run(".github/release.sh", "notes", "v1.2.3", CHANGELOG=tmp_path / "CHANGELOG.md")
+    command = run(".github/release.sh", "notes", "v1.2.3", **say_version(tmp_path, "1.2.3"))
 
     assert command.returncode == 0, command.stderr
     assert command.stdout == "### Added\n\n- The page is green.\n"
 
 
+def test_a_release_has_the_version_that_the_project_says(tmp_path, tool):
+    settings = tool("gh") | say_version(tmp_path, "1.2.30")
+
+    command = run(".github/release.sh", "publish", "v1.2.3", **settings)
+
+    assert command.returncode == 1
+    assert (
+        command.stderr == "pyproject.toml says version 1.2.30. Set it to 1.2.3, and tag it again.\n"
+    )
+    assert not (tmp_path / "calls").exists()
+
+
+def test_the_api_has_the_version_of_the_project():
+    [version] = re.findall(r'^version = "(.+)"$', (ROOT / "pyproject.toml").read_text(), re.M)
+
+    assert f'version="{version}"' in (ROOT / "backend/main.py").read_text()
+
+
 def test_a_release_without_a_section_is_refused(tmp_path, tool):
-    (tmp_path / "CHANGELOG.md").write_text(CHANGELOG)
-    settings = tool("gh") | {"CHANGELOG": tmp_path / "CHANGELOG.md"}
+    settings = tool("gh") | say_version(tmp_path, "1.2.4")
 
     command = run(".github/release.sh", "publish", "v1.2.4", **settings)
 
@@ -127,10 +163,9 @@ def test_a_release_without_a_section_is_refused(tmp_path, tool):
 
 
 def test_a_release_is_made_once_and_then_gets_its_text_again(tmp_path, tool):
-    (tmp_path / "CHANGELOG.md").write_text(CHANGELOG)
     released = tmp_path / "released"
     script = f"case $2 in view) test -e {released} ;; create) touch {released} ;; esac"
-    settings = tool("gh", script) | {"CHANGELOG": tmp_path / "CHANGELOG.md"}
+    settings = tool("gh", script) | say_version(tmp_path, "1.2.3")
 
     for _ in range(2):
         command = run(".github/release.sh", "publish", "v1.2.3", **settings)
@@ -266,7 +301,8 @@ def test_a_tag_is_looked_at_before_anything_is_published():
 def test_every_push_is_checked_whatever_comes_after_it():
     group = yaml.safe_load(WORKFLOW)["concurrency"]["group"]
 
-    assert group.endswith("github.event_name == 'pull_request' && github.ref || github.run_id }}")
+    kept = "(github.ref == 'refs/heads/main' || github.ref_type == 'tag')"
+    assert group.endswith(f"{kept} && github.run_id || github.ref }}}}")
 
 
 def test_an_image_that_does_not_start_is_found(tool):
