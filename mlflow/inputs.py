@@ -30,7 +30,7 @@ class UnusableColumns(CommandFailed):
 
 
 class Feature(NamedTuple):
-    """What a model's manifest says of an input; `values` are the first of a category."""
+    """What a model's manifest says of an input; `values` are those of a category."""
 
     name: str
     type: str
@@ -43,7 +43,7 @@ class Feature(NamedTuple):
         kind = str(said["type"])
         if kind not in KINDS:
             raise KeyError(kind)
-        values = tuple(said.get("values", ())[:SHOWN_VALUES])
+        values = tuple(map(str, said.get("values", ())))
         return cls(str(said["name"]), kind, bool(said.get("nullable", False)), values)
 
     @property
@@ -52,7 +52,7 @@ class Feature(NamedTuple):
             return f"{self.name} must be a number."
         if self.type == "boolean":
             return f"{self.name} must be true or false."
-        values = " or ".join(f'"{value}"' for value in self.values)
+        values = " or ".join(f'"{value}"' for value in self.values[:SHOWN_VALUES])
         return f"{self.name} must be text, such as {values}."
 
 
@@ -129,7 +129,7 @@ class Inputs:
     def _convert(self, feature: Feature, column: Any) -> Any:
         cells = _convert(feature, column, self._has_commas)
         if self._is_text and _may_miss(cells, column):
-            return _convert(feature, _clear(column), self._has_commas)
+            return _convert(feature, _clear(feature, column), self._has_commas)
         return cells
 
     def _find_faults(
@@ -137,7 +137,7 @@ class Inputs:
     ) -> Iterator[tuple[Array, str, str]]:
         name = feature.name
         if self._is_text and cells.null_count > sent.null_count:
-            sent = _clear(sent)
+            sent = _clear(feature, sent)
         if not feature.nullable and sent.null_count:
             yield _find(sent.is_null()), name, f"{name} is missing."
         if cells.null_count > sent.null_count:
@@ -188,8 +188,10 @@ def _may_miss(cells: Any, column: Any) -> bool:
     return pa.types.is_floating(cells.type) and bool(pc.any(pc.is_nan(cells)).as_py())
 
 
-def _clear(text: Any) -> Any:
-    return pc.if_else(pc.is_in(pc.utf8_ltrim_whitespace(text), pa.array(MISSING)), None, text)
+def _clear(feature: Feature, text: Any) -> Any:
+    """Null where a word stands for nothing, and is no value of the feature."""
+    words = pa.array([word for word in MISSING if word not in feature.values])
+    return pc.if_else(pc.is_in(pc.utf8_ltrim_whitespace(text), words), None, text)
 
 
 def _find(mask: Any) -> Array:

@@ -6,6 +6,7 @@ Message.fbs and Schema.fbs, in FlatBuffers.
 """
 
 import struct
+from collections import Counter
 from collections.abc import Iterator
 from typing import NamedTuple
 
@@ -21,12 +22,13 @@ SCHEMA_FIELDS, SCHEMA_METADATA = 1, 2
 FIELD_NAME, FIELD_TYPE_NUMBER, FIELD_TYPE, FIELD_CHILDREN, FIELD_METADATA = 0, 2, 3, 5, 6
 KEY, VALUE = 0, 1
 BATCH_LENGTH, BATCH_BUFFERS, BATCH_COMPRESSION = 0, 2, 3
-DICTIONARY_DATA = 1
+DICTIONARY_ID, DICTIONARY_DATA, DICTIONARY_IS_DELTA = 0, 1, 2
 
 # The types that have a list or a text in a slot, and bytes of each element.
 LISTS_OF_TYPES = {10: (1, 1), 14: (1, 4)}  # the zone of a timestamp, the numbers of a union
 FIELD_BYTES = 32  # at least, of one that shares none with another
 PAIR_BYTES = 16  # as above, of metadata
+ALIGNMENT = 8
 MAX_DEPTH = 30
 
 COMPRESSED_HEAD = 8  # bytes, which say how many there will be
@@ -41,20 +43,32 @@ class _Message(NamedTuple):
 
 def size_arrow(stream: bytes) -> Unpacked:
     """Raises MalformedTable, struct.error or LookupError for a broken one."""
-    rows = total = at_once = dictionaries = 0
+    rows = total = at_once = 0
+    dictionaries: Counter[int] = Counter()
     for message in _read_messages(memoryview(stream)):
         if message.kind == SCHEMA:
             _require_unshared(message)
             continue
         length, size = _size_batch(message)
         if message.kind == DICTIONARY:
-            dictionaries += size
-            total += dictionaries  # a dictionary that grows is put together anew each time
+            number, is_delta = _read_dictionary(message)
+            # One that grows is put together anew each time.
+            dictionaries[number] = size + is_delta * dictionaries[number]
+            total += dictionaries[number]
         else:
             rows += length
             total += size
-        at_once = max(at_once, size + dictionaries)
+        at_once = max(at_once, size + dictionaries.total())
     return Unpacked(rows, total, at_once)
+
+
+def _read_dictionary(message: _Message) -> tuple[int, bool]:
+    """Its id, and whether it comes to what that has already."""
+    data = message.data
+    at_id = _field(data, message.header, DICTIONARY_ID)
+    at_delta = _field(data, message.header, DICTIONARY_IS_DELTA)
+    (number,) = struct.unpack_from("<q", data, at_id) if at_id else (0,)
+    return number, bool(at_delta and data[at_delta])
 
 
 def _read_messages(stream: memoryview) -> Iterator[_Message]:
@@ -78,6 +92,8 @@ def _read_messages(stream: memoryview) -> Iterator[_Message]:
         at += size
         if not 0 <= body_size <= len(stream) - at:
             raise MalformedTable("The Arrow stream ends within a batch.")
+        if body_size and at % ALIGNMENT:  # what pyarrow does about that trusts lengths in it
+            raise MalformedTable(f"A batch of the Arrow stream is not padded to {ALIGNMENT} bytes.")
         header = _follow(data, _field(data, message, MESSAGE_HEADER))
         yield _Message(data[at_kind] if at_kind else 0, data, header, stream[at : at + body_size])
         at += body_size
@@ -126,17 +142,23 @@ def _size_batch(message: _Message) -> tuple[int, int]:
         batch = _follow(data, _field(data, batch, DICTIONARY_DATA))
     at = _field(data, batch, BATCH_LENGTH)
     length = struct.unpack_from("<q", data, at)[0] if at else 0
+    if length < 0:
+        raise MalformedTable("A batch of the Arrow stream has fewer rows than none.")
     at = _field(data, batch, BATCH_BUFFERS)
-    if not at or not _field(data, batch, BATCH_COMPRESSION):
+    if not at:
         return length, len(body)
-    return length, sum(_size_buffers(data, _follow(data, at), body))
+    is_packed = bool(_field(data, batch, BATCH_COMPRESSION))
+    # They may be the same bytes over and over, and each is copied where it has to be.
+    return length, max(len(body), sum(_size_buffers(data, _follow(data, at), body, is_packed)))
 
 
-def _size_buffers(data: memoryview, at: int, body: memoryview) -> Iterator[int]:
+def _size_buffers(data: memoryview, at: int, body: memoryview, is_packed: bool) -> Iterator[int]:
     """A compressed buffer begins with its size, -1 where it is not compressed after all."""
     count = _unsigned(data, at)
     for offset, length in struct.iter_unpack("<qq", data[at + 4 : at + 4 + 16 * count]):
-        if length >= COMPRESSED_HEAD:
+        if not is_packed:
+            yield max(0, length)
+        elif length >= COMPRESSED_HEAD:
             (size,) = struct.unpack_from("<q", body, offset)
             yield size if size >= 0 else length
 

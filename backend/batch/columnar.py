@@ -12,6 +12,7 @@ from batch.arrow_messages import size_arrow
 from batch.columns import SHOWN_FAULTS
 from batch.parquet_pages import size_parquet
 from batch.tables import CHUNK_BYTES, Batches, Limits, Table, count_rows, readable, require_columns
+from batch.unpacking import is_view, size_column
 from errors import InvalidTable, TableFault, shorten
 
 
@@ -26,9 +27,7 @@ def open_arrow(body: bytes, features: int, limits: Limits) -> Table:
 
 
 def _read_arrow(source: Any, limits: Limits) -> Batches:
-    options = pa.ipc.IpcReadOptions(
-        use_threads=False, ensure_alignment=pa.ipc.Alignment.DataTypeSpecific
-    )
+    options = pa.ipc.IpcReadOptions(use_threads=False)
     with readable("Arrow stream"), pa.ipc.open_stream(source, options=options) as batches:
         yield from _validate(batches, limits)
 
@@ -37,12 +36,17 @@ def _validate(batches: Batches, limits: Limits) -> Batches:
     """The offsets in them are the caller's; those of a dictionary count for each of its columns."""
     shared = 0
     for batch in batches:
-        shared += sum(
+        size = sum(
             column.dictionary.get_total_buffer_size()
             for column in batch.columns
             if pa.types.is_dictionary(column.type)
         )
+        shared += size
+        limits.check_bytes(0, at_once=size)
         limits.check_dictionaries(shared)
+        batch.validate()
+        # All views may be of the same text, which is looked at for each.
+        limits.check_bytes(sum(size_column(it) for it in batch.columns if is_view(it.type)))
         batch.validate(full=True)
         yield batch
 

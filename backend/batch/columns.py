@@ -24,11 +24,9 @@ NOT_FINITE = r"^[+-]?([nN][aA][nN]|[iI][nN][fF]([iI][nN][iI][tT][yY])?)$"
 BOOLEANS = pa.array(["false", "true", "0", "1"])
 
 # What stands in CSV for a value that is not there, as in the tables that models are trained on.
-MISSING = pa.array(
-    [
-        *("", "?", "NA", "<NA>", "#NA", "N/A", "n/a", "#N/A", "#N/A N/A", "NULL", "null", "None"),
-        *("NaN", "nan", "-NaN", "-nan", "1.#IND", "-1.#IND", "1.#QNAN", "-1.#QNAN"),
-    ]
+MISSING = (
+    *("", "?", "NA", "<NA>", "#NA", "N/A", "n/a", "#N/A", "#N/A N/A", "NULL", "null", "None"),
+    *("NaN", "nan", "-NaN", "-nan", "1.#IND", "-1.#IND", "1.#QNAN", "-1.#QNAN"),
 )
 
 KINDS = {"number": pa.float64(), "boolean": pa.bool_(), "category": pa.string()}
@@ -70,6 +68,7 @@ class Columns:
         self._features = features
         self._is_text = is_text
         self._has_text = any(isinstance(feature, Category) for feature in features)
+        self._missing = {feature.name: _find_missing(feature) for feature in features}
         faults = Faults()
         faults.add([it for feature in features for it in self._check(feature, schema)])
         faults.raise_any()
@@ -119,7 +118,7 @@ class Columns:
     def _find_wrong(self, feature: Feature, column: Any) -> Iterator[_Wrong]:
         cells = self._convert(feature, column)
         if self._is_text and cells.null_count > column.null_count:
-            column = _clear(column)
+            column = self._clear(feature, column)
         if not feature.nullable and column.null_count:
             yield _Wrong(_find(column.is_null()), "missing", feature)
         if cells.null_count > column.null_count:
@@ -134,7 +133,17 @@ class Columns:
     def _convert(self, feature: Feature, column: Any) -> Any:
         cells = _convert(feature, column)
         is_odd = self._is_text and _may_miss(cells, column)
-        return _convert(feature, _clear(column)) if is_odd else cells
+        return _convert(feature, self._clear(feature, column)) if is_odd else cells
+
+    def _clear(self, feature: Feature, text: Any) -> Any:
+        is_missing = pc.is_in(pc.utf8_ltrim_whitespace(text), self._missing[feature.name])
+        return pc.if_else(is_missing, None, text)
+
+
+def _find_missing(feature: Feature) -> Any:
+    """Words that stand for nothing: those that are no values of the feature."""
+    known = feature.values if isinstance(feature, Category) else []
+    return pa.array([word for word in MISSING if word not in known])
 
 
 def _may_miss(cells: Any, column: Any) -> bool:
@@ -142,10 +151,6 @@ def _may_miss(cells: Any, column: Any) -> bool:
     if pa.types.is_string(cells.type) or cells.null_count > column.null_count:
         return True
     return pa.types.is_floating(cells.type) and bool(pc.any(pc.is_nan(cells)).as_py())
-
-
-def _clear(text: Any) -> Any:
-    return pc.if_else(pc.is_in(pc.utf8_ltrim_whitespace(text), MISSING), None, text)
 
 
 def _find(mask: Any) -> Array:

@@ -1,6 +1,7 @@
 """Reads tables of many rows, a chunk at a time."""
 
 import struct
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -8,7 +9,7 @@ from typing import Any, NamedTuple
 
 import pyarrow as pa
 
-from batch.unpacking import Unpacked, size_column
+from batch.unpacking import Unpacked, is_view, size_column
 from errors import InvalidTable, MalformedTable, TableFault, TableTooLarge, shorten
 
 # A chunk is what is in memory at a time, and what one-row requests may have to wait for.
@@ -91,20 +92,23 @@ def count_rows(columns: int) -> int:
 def _slice(batches: Batches, rows: int) -> Batches:
     """Parts of large batches, and small ones put together: each chunk has a cost of its own."""
     waiting: list[Any] = []
+    left_rows, left_bytes = rows, CHUNK_BYTES
     for batch in batches:
+        size = batch.get_total_buffer_size()
         for start in range(0, batch.num_rows, rows):
             piece = batch.slice(start, rows)
-            if sum(it.num_rows for it in waiting) + piece.num_rows > rows:
+            if piece.num_rows > left_rows or size > left_bytes:
                 yield from _join(waiting)
-                waiting = []
+                waiting, left_rows, left_bytes = [], rows, CHUNK_BYTES
             waiting.append(piece)
+            left_rows, left_bytes = left_rows - piece.num_rows, left_bytes - size
     yield from _join(waiting)
 
 
 def _join(batches: list[Any]) -> list[Any]:
     try:
         return [pa.concat_batches(batches)] if len(batches) > 1 else batches
-    except pa.ArrowInvalid:  # dictionaries that have no room for each other's values
+    except pa.ArrowException:  # dictionaries that cannot be one, or have no room to
         return batches
 
 
@@ -145,7 +149,7 @@ def require_columns(schema: Any, features: int) -> None:
     if len(schema) > features + MAX_EXTRA_COLUMNS:
         said = f"More than {MAX_EXTRA_COLUMNS} columns beside the features are not taken."
         raise InvalidTable([TableFault(said)])
-    twice = sorted({name for name in schema.names if schema.names.count(name) > 1})
+    twice = sorted(name for name, count in Counter(schema.names).items() if count > 1)
     faults = [
         TableFault(f"There are two columns {shorten(name)}.", None, shorten(name)) for name in twice
     ]
@@ -166,13 +170,14 @@ def require_columns(schema: Any, features: int) -> None:
 def _is_plain(kind: Any) -> bool:
     """Of others, a few bytes can stand for any number of values."""
     types = pa.types
-    while isinstance(kind, pa.BaseExtensionType):
-        kind = kind.storage_type
+    if isinstance(kind, pa.BaseExtensionType):
+        # What is counted in a dictionary or a view is not seen in a type around it.
+        stored = kind.storage_type
+        return _is_plain(stored) and not (types.is_dictionary(stored) or is_view(stored))
     if types.is_dictionary(kind):
         kind = kind.value_type
-        return _is_plain(kind) and not (
-            types.is_string_view(kind) or types.is_binary_view(kind) or types.is_dictionary(kind)
-        )
+        is_odd = is_view(kind) or types.is_dictionary(kind)
+        return _is_plain(kind) and not (is_odd or isinstance(kind, pa.BaseExtensionType))
     is_nested = types.is_nested(kind) or types.is_run_end_encoded(kind)
     is_wide = types.is_fixed_size_binary(kind) and kind.byte_width > MAX_FIXED_BYTES
     return not (is_nested or is_wide or types.is_interval(kind))

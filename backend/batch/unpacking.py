@@ -20,10 +20,8 @@ class Unpacked(NamedTuple):
 def size_column(column: Any) -> int:
     """Bytes of the rows of a column, which may share them in a dictionary or a view."""
     if pa.types.is_dictionary(column.type):
-        if not _has_lengths(column.dictionary.type):
-            return int(column.nbytes)
-        return len(column) * 4 + _sum_lengths(column)
-    if pa.types.is_string_view(column.type) or pa.types.is_binary_view(column.type):
+        return len(column) * 4 + _size_values(column)
+    if is_view(column.type):
         start, count = VIEW_BYTES * column.offset, VIEW_BYTES // 4 * len(column)
         views = np.frombuffer(column.buffers()[1], np.int32, count, start).reshape(len(column), -1)
         lengths = views[:, 0].astype(np.int64)  # of anything where a text is missing
@@ -31,14 +29,23 @@ def size_column(column: Any) -> int:
     return int(column.nbytes)
 
 
-def _sum_lengths(column: Any) -> int:
-    """Of the texts of a column's rows; its dictionary may have many more."""
+def is_view(kind: Any) -> bool:
+    return bool(pa.types.is_string_view(kind) or pa.types.is_binary_view(kind))
+
+
+def _size_values(column: Any) -> int:
+    """Bytes of the values that a column's rows have; its dictionary may have many more."""
     values = column.dictionary
+    if not _has_lengths(values.type):
+        bits = 0 if pa.types.is_null(values.type) else values.type.bit_width
+        return len(column) * (bits // 8 + 1)
     indices = pc.drop_null(column.indices).to_numpy().astype(np.int64)
     if not len(indices):
         return 0
     is_large = pa.types.is_large_string(values.type) or pa.types.is_large_binary(values.type)
-    ends = np.frombuffer(values.buffers()[1], np.int64 if is_large else np.int32)[values.offset :]
+    kind = np.dtype(np.int64 if is_large else np.int32)
+    start = values.offset * kind.itemsize
+    ends = np.frombuffer(values.buffers()[1], kind, len(values) + 1, start)
     return int((ends[indices + 1].astype(np.int64) - ends[indices]).sum())
 
 

@@ -10,6 +10,7 @@ import pyarrow.ipc
 import pyarrow.parquet as pq
 
 from batch.answers import Answers, Scored
+from batch.unpacking import size_column
 from errors import TableTooLarge
 
 # Of Parquet; smaller ones make files that are slow to read.
@@ -103,7 +104,7 @@ def write_csv(rows: Rows, answers: Answers, sent: Any) -> Pieces:
 def _to_cells(column: Any) -> Any:
     """Text; empty where a cell is missing."""
     kind = column.type
-    if pa.types.is_dictionary(kind) and len(column.dictionary) <= len(column):
+    if pa.types.is_dictionary(kind) and column.dictionary.nbytes <= size_column(column):
         return _to_cells(column.dictionary).take(column.indices).fill_null("")
     is_bare = pa.types.is_floating(kind) or pa.types.is_integer(kind)
     text = column.cast(pa.string())

@@ -1,5 +1,6 @@
 import io
 import struct
+import time
 
 import flatbuffers
 import numpy as np
@@ -11,10 +12,10 @@ from batch.arrow_messages import size_arrow
 from batch.columnar import open_arrow
 from batch.tables import Limits
 from batch.unpacking import size_column
-from errors import MalformedTable, TableTooLarge
+from errors import InvalidTable, MalformedTable, TableTooLarge
 
 LIMITS = Limits(1_000_000, 2**20)
-DOUBLE, TIMESTAMP, UNION = 3, 10, 14
+DOUBLE, TEXT, TIMESTAMP, UNION = 3, 5, 10, 14
 END = struct.pack("<II", 0xFFFFFFFF, 0)
 
 
@@ -36,15 +37,22 @@ class Craft(flatbuffers.Builder):
     def pair(self, value):
         return self.table(2, _0=self.CreateString("key"), _1=self.CreateString(value))
 
-    def field(self, name="x", number=DOUBLE, text="", children=(), metadata=()):
+    def field(self, name="x", number=DOUBLE, text="", children=(), metadata=(), **more):
         texts = {"_1": self.CreateString(text)} if text else {}
-        parts = {"_0": self.CreateString(name), "_3": self.table(2, **texts)}
+        parts = {"_0": self.CreateString(name), "_3": self.table(2, **texts), **more}
         parts |= {"_5": self.list(children), "_6": self.list(metadata)}
         self.StartObject(7)
         self.PrependUint8Slot(2, number, 0)
         for slot, offset in parts.items():
             self.PrependUOffsetTRelativeSlot(int(slot[1:]), offset, 0)
         return self.EndObject()
+
+    def encoding(self):
+        """As a dictionary's, whose number is 0, by integers of 32 bits."""
+        self.StartObject(2)
+        self.PrependInt32Slot(0, 32, 0)
+        self.PrependBoolSlot(1, True, False)
+        return self.table(4, _1=self.EndObject())
 
     def stream(self, fields, metadata=()):
         schema = self.table(4, _1=self.list(fields), _2=self.list(metadata))
@@ -54,7 +62,26 @@ class Craft(flatbuffers.Builder):
         self.PrependUOffsetTRelativeSlot(2, schema, 0)
         self.Finish(self.EndObject())
         data = bytes(self.Output())
+        data += bytes(-len(data) % 8)
         return struct.pack("<II", 0xFFFFFFFF, len(data)) + data + END
+
+
+def split(stream):
+    """Metadata and body of each message."""
+    at, found = 0, []
+    for message in pa.ipc.MessageReader.open_stream(stream):
+        size = struct.unpack_from("<I", stream, at + 4)[0]
+        body = message.body.size if message.body else 0
+        metadata, at = stream[at + 8 : at + 8 + size], at + 8 + size
+        found.append((metadata, stream[at : at + body]))
+        at += body
+    return found
+
+
+def join(messages):
+    heads = (struct.pack("<II", 0xFFFFFFFF, len(metadata)) for metadata, _ in messages)
+    parts = (head + metadata + body for head, (metadata, body) in zip(heads, messages, strict=True))
+    return b"".join(parts) + END
 
 
 LONG = "x" * 50_000
@@ -176,3 +203,130 @@ def test_the_size_of_a_column_is_that_of_the_texts_its_rows_have(kind):
 
     assert size_column(column) == 5 * 4 + 2 + 20 + 20
     assert size_column(column[2:3]) == 4
+
+
+def test_a_batch_that_is_not_padded_is_refused():
+    schema, (metadata, body) = split(write(pa.table({"x": np.zeros(100)}), ARROW))
+
+    with pytest.raises(MalformedTable, match="is not padded to 8 bytes"):
+        open_arrow(join([schema, (metadata + bytes(4), body)]), 4, LIMITS)
+
+
+def test_a_batch_has_no_fewer_rows_than_none():
+    schema, (metadata, body) = split(write(pa.table({"x": np.zeros(1001)}), ARROW))
+    negative = metadata.replace(struct.pack("<q", 1001), struct.pack("<q", -1001))
+
+    with pytest.raises(MalformedTable, match="fewer rows than none"):
+        open_arrow(join([schema, (negative, body)]), 4, LIMITS)
+
+
+def test_the_same_bytes_count_for_each_column_that_has_them():
+    table = pa.table({f"x{it}": np.zeros(1003) for it in range(40)})
+    schema, (metadata, body) = split(write(table, ARROW))
+    size, whole = struct.pack("<q", 8024), struct.pack("<q", len(body))
+
+    shared = join([schema, (metadata.replace(size, whole), body)])
+
+    assert size_arrow(shared).total == 40 * len(body)
+
+
+def test_a_dictionary_counts_for_each_column_that_shares_it():
+    texts = pa.array(["", "x" * 300_000])
+    column = pa.DictionaryArray.from_arrays(np.zeros(1, np.int32), texts)
+    honest = split(write(pa.table({f"x{it}": column for it in range(20)}), ARROW))
+    craft = Craft()
+    fields = [craft.field(f"x{it}", TEXT, _4=craft.encoding()) for it in range(20)]
+    [(schema, _)] = split(craft.stream(fields))
+    body = join([(schema, b""), honest[1], honest[-1]])
+    opened = open_arrow(body, 20, LIMITS)
+
+    with pytest.raises(TableTooLarge, match="at once"):
+        list(opened.chunks(LIMITS))
+
+
+def test_a_dictionary_that_replaces_another_counts_once():
+    batches = [
+        pa.record_batch({"x": pa.array([f"{number} {it}" for it in range(100)])})
+        for number in range(60)
+    ]
+    encoded = [pa.record_batch({"x": it["x"].dictionary_encode()}) for it in batches]
+    sink = io.BytesIO()
+    with pa.ipc.new_stream(sink, encoded[0].schema) as stream:
+        for batch in encoded:
+            stream.write_batch(batch)
+
+    unpacked = size_arrow(sink.getvalue())
+
+    assert unpacked.total < len(sink.getvalue())
+    assert unpacked.at_once < len(sink.getvalue()) / 50
+
+
+def test_a_dictionary_that_grows_counts_whole_each_time():
+    words = [f"{it:0100}" for it in range(100)]
+    grown = [pa.array(words[: 10 * it + 10]) for it in range(10)]
+    columns = [pa.DictionaryArray.from_arrays(np.zeros(1, np.int32), it) for it in grown]
+    sink = io.BytesIO()
+    options = pa.ipc.IpcWriteOptions(emit_dictionary_deltas=True)
+    schema = pa.schema([pa.field("x", columns[0].type)])
+    with pa.ipc.new_stream(sink, schema, options=options) as stream:
+        for column in columns:
+            stream.write_batch(pa.record_batch([column], schema=schema))
+
+    assert size_arrow(sink.getvalue()).total > 10_000 * (1 + 10) / 2 * 0.9
+
+
+def test_views_of_the_same_text_are_counted_before_they_are_read():
+    text = ("é" * 400_000).encode()
+    view = struct.pack("<i4sii", len(text), text[:4], 0, 0)
+    buffers = [None, pa.py_buffer(view * 60_000), pa.py_buffer(text)]
+    column = pa.Array.from_buffers(pa.string_view(), 60_000, buffers)
+    opened = open_arrow(write(pa.table({"x": column}), ARROW), 4, LIMITS)
+
+    start = time.process_time()
+    with pytest.raises(TableTooLarge):
+        list(opened.chunks(LIMITS))
+
+    assert time.process_time() - start < 5
+
+
+def test_batches_wait_for_each_other_only_as_far_as_they_are_small():
+    sink = io.BytesIO()
+    schema = pa.schema([("x", pa.string())])
+    options = pa.ipc.IpcWriteOptions(compression="zstd")
+    with pa.ipc.new_stream(sink, schema, options=options) as stream:
+        for _ in range(10):
+            stream.write_batch(pa.record_batch([pa.array(["x" * 3_000_000])], schema=schema))
+
+    found = list(open_arrow(sink.getvalue(), 4, LIMITS).chunks(LIMITS))
+
+    assert [it.num_rows for it in found] == [2] * 5
+
+
+@pytest.mark.parametrize(
+    "kind", [pa.dictionary(pa.int8(), pa.string()), pa.string_view(), pa.binary_view()], ids=str
+)
+def test_a_type_around_a_shared_one_is_refused(kind):
+    column = pa.ExtensionArray.from_storage(pa.opaque(kind, "odd", "x"), pa.nulls(1, kind))
+
+    with pytest.raises(InvalidTable, match=r"x is of type extension<arrow.opaque"):
+        open_arrow(write(pa.table({"x": column}), ARROW), 4, LIMITS)
+
+
+@pytest.mark.parametrize("kind", [pa.int64(), pa.timestamp("us"), pa.bool_(), pa.null()], ids=str)
+def test_a_dictionary_of_values_that_are_not_there_is_no_part_of_a_row(kind):
+    values = pa.nulls(1_200_000, kind)
+    column = pa.DictionaryArray.from_arrays(np.zeros(10, np.int32), values)
+    limits = Limits(10**6, 2**24)
+
+    [chunk] = open_arrow(write(pa.table({"x": column}), ARROW), 4, limits).chunks(limits)
+
+    assert chunk.num_rows == 10
+    assert size_column(chunk.column(0)) <= 10 * (4 + 8 + 1)
+
+
+def test_the_offsets_of_texts_may_have_bytes_after_them():
+    offsets = pa.py_buffer(struct.pack("<iii", 0, 3, 5) + b"\0")
+    texts = pa.StringArray.from_buffers(2, offsets, pa.py_buffer(b"abcde"))
+    column = pa.DictionaryArray.from_arrays(np.array([0, 1, 1], np.int8), texts)
+
+    assert size_column(column) == 3 * 4 + 3 + 2 + 2

@@ -11,6 +11,9 @@ from formats import ARROW, CSV, JSON, PARQUET, read, write
 from mixed import INSTANCE, ask, fit_mixed
 from sklearn.svm import LinearSVC
 
+from batch.columns import Columns
+from schemas import Category
+
 CLASSES = ["setosa", "versicolor", "virginica"]
 ANSWER = ["prediction_class", *(f"probability_{name}" for name in CLASSES)]
 FORMATS = [JSON, CSV, PARQUET, ARROW]
@@ -281,6 +284,16 @@ def test_what_is_no_number_in_csv_is_named(client, cell, detail):
     response = post(client, IRIS + f"1,2,3,4\n{cell},2,3,4\n".encode())
 
     assert faults(response) == [(2, "sepal_length", f"sepal_length {detail}")]
+
+
+def test_a_word_that_the_model_knows_is_a_value_in_csv_too():
+    known = Category.model_construct(type="category", name="x", nullable=True, values=["None", "y"])
+    chunk = pa.record_batch({"x": ["None", "NA", "y"]})
+
+    [[first], [second], [third]] = Columns([known], chunk.schema, is_text=True).to_array(chunk)
+
+    assert (first, third) == ("None", "y")
+    assert np.isnan(second)
 
 
 @pytest.mark.parametrize("cell", ["yes", "2", "t", "1.0"])

@@ -102,6 +102,7 @@ def test_an_unknown_label_answers_422_and_nothing_is_kept(client, labels):
         (b"7", 422, "should be an object"),
         (b'{"prediction_id": "x"}', 422, "label: Field required."),
         (b'[{"prediction_id": "x", "label": 1}]', 422, "0/label: Input should be a valid string."),
+        (b'[{"label": "y"}, {"label": 1}]', 422, "0/prediction_id: Field required."),
         (b'{"prediction_id": "x", "label": "y", "more": 1}', 422, "more: Extra inputs"),
         (b"{" + b",".join(b'"%d": 0' % it for it in range(101)) + b"}", 422, "this has many."),
         (b'{"prediction_id": "' + b"x" * 101 + b'", "label": "y"}', 422, "at most 100"),

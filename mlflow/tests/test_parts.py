@@ -17,7 +17,7 @@ from pyarrow import csv as pa_csv
 
 from evaluation import fit, search
 from features import describe_features
-from inputs import Feature, UnusableColumns
+from inputs import Feature, Inputs, UnusableColumns
 from parts import NO_ANSWER, Job, NotReached, load_model, score
 from sources import open_source
 from writers import UnwritableColumn, require_writable
@@ -239,3 +239,12 @@ def test_the_record_says_what_was_done(score_file, write, tmp_path):
 
     written = json.loads((tmp_path / "out/.part-000000.json").read_text())
     assert written == record._asdict()
+
+
+def test_a_word_that_the_model_knows_is_a_value_in_csv_too():
+    known = Feature("x", "category", True, ("None", "y"))
+    chunk = pa.record_batch({"x": ["None", "NA", "y"]})
+
+    [cells] = Inputs([known], chunk.schema, is_text=True).convert(chunk)
+
+    assert cells.to_pylist() == ["None", None, "y"]

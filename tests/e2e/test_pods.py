@@ -1,0 +1,206 @@
+"""The images run as the Kubernetes manifests start them: as nobody, on a root that is read-only."""
+
+import os
+import subprocess
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+from kubernetes_objects import find, find_pods, render
+from made_tables import make_penguins
+from processes import environment, wait_until
+from test_stack import make_clone
+
+IMAGES = ("backend", "frontend", "mlflow")
+CLAIMS = ("models", "data", "journal", "runs")
+KEYS = {"model-signing-key": "model_signing_key.pem", "model-public-key": "model_public_key.pem"}
+SECRETS = {"api-key": {"API_KEY": "key"}}
+BRIEF = ("--budget", "0.1")
+
+
+@dataclass
+class Node:
+    """A machine that runs the manifests' pods in Docker, with their volumes in a folder."""
+
+    folder: Path
+    project: str
+    configs: dict[str, dict[str, str]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        objects = [it for name in ("overlays/small", "dask") for it in render(name)]
+        self.pods = find_pods(objects)
+        self._dask = find(objects, "ConfigMap")["dask"]["data"]
+
+    def start(self, name: str, *arguments: str) -> str:
+        """The container's name, which others reach it by."""
+        docker("run", "--detach", *self._options(name), *arguments)
+        return name
+
+    def finish(self, name: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """A job's pod, from its start to its end."""
+        return run("docker", "run", *self._options(name), *arguments)
+
+    def add_dask(self) -> None:
+        self.configs["dask"] = self._dask
+
+    def read_log(self, name: str) -> str:
+        done = run("docker", "logs", f"{self.project}-{name}")
+        return done.stdout + done.stderr
+
+    def address(self, name: str, port: int) -> str:
+        published = docker("port", f"{self.project}-{name}", str(port))
+        return f"http://{published.splitlines()[0]}"
+
+    def _options(self, name: str) -> list[str]:
+        """Of `docker run`, up to the arguments that the container is given besides."""
+        pod = self.pods[name]
+        [container] = pod.containers
+        user, own = pod.spec["securityContext"], container["securityContext"]
+        assert (own["readOnlyRootFilesystem"], own["capabilities"]) == (True, {"drop": ["ALL"]})
+        options = ["--rm", "--name", f"{self.project}-{name}", "--network", self.project]
+        options += ["--network-alias", name, "--user", f"{user['runAsUser']}:{user['runAsGroup']}"]
+        options += ["--read-only", "--cap-drop", "ALL", "--security-opt", "no-new-privileges"]
+        options += ["--memory", container["resources"]["limits"]["memory"].lower().rstrip("i")]
+        for port in container.get("ports", []):
+            options += ["--publish", f"127.0.0.1::{port['containerPort']}"]
+        values = self._environment(container)
+        for it in values.items():
+            options += ["--env", "=".join(it)]
+        for mount in container["volumeMounts"]:
+            options += self._mount(pod.volumes.get(mount["name"], {}), mount)
+        command = container.get("command", [])
+        if command:
+            options += ["--entrypoint", command[0]]
+        image = container["image"].split("/")[-1].partition(":")[0]
+        given = [
+            values.get(it.removeprefix("$(").rstrip(")"), it) for it in container.get("args", [])
+        ]
+        return [*options, f"{self.project}-{image}", *command[1:], *given]
+
+    def _environment(self, container: dict[str, Any]) -> dict[str, str]:
+        found: dict[str, str] = {}
+        for source in container.get("envFrom", []):
+            found |= self.configs.get(source["configMapRef"]["name"], {})
+        for it in container.get("env", []):
+            if "value" in it:
+                found[it["name"]] = it["value"]
+            else:
+                key = it["valueFrom"]["secretKeyRef"]
+                found[it["name"]] = SECRETS[key["name"]][key["key"]]
+        return found
+
+    def _mount(self, volume: dict[str, Any], mount: dict[str, Any]) -> list[str]:
+        path = mount["mountPath"]
+        if "emptyDir" in volume:
+            return ["--tmpfs", f"{path}:mode=777,exec"]
+        name = mount["name"]
+        if "secret" in volume:
+            name = volume["secret"]["secretName"]
+        elif claim := volume.get("persistentVolumeClaim"):
+            name = claim["claimName"]
+        suffix = ":ro" if mount.get("readOnly") else ""
+        return ["--volume", f"{self.folder / name}:{path}{suffix}"]
+
+
+def run(*command: str | Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(command, env=environment(), capture_output=True, text=True)
+
+
+def docker(*arguments: str) -> str:
+    done = run("docker", *arguments)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()
+
+
+@pytest.fixture(scope="module")
+def node(tmp_path_factory):
+    """MLflow runs there, and nothing else yet."""
+    folder = tmp_path_factory.mktemp("node")
+    project = f"iris-ml-pods-{os.getpid()}"
+    clone = make_clone(folder / "clone")
+    build = ["docker", "compose", "--project-name", project, "build", "--quiet", *IMAGES]
+    subprocess.run(build, cwd=clone, env=environment(), check=True)
+    docker("network", "create", project)
+    it = Node(folder, project)
+    make_volumes(it)
+    it.start("mlflow")
+    try:
+        wait_until(lambda: requests.get(f"{it.address('mlflow', 8003)}/health").ok, seconds=120)
+        yield it
+    finally:
+        names = docker("ps", "--all", "--quiet", "--filter", f"network={project}").split()
+        run("docker", "rm", "--force", *names)
+        run("docker", "network", "rm", project)
+        # What the pods have written is theirs.
+        volume = f"{folder}:/node"
+        docker("run", "--rm", "--user", "0", "--volume", volume, f"{project}-mlflow", *EMPTY)
+        run("docker", "rmi", *(f"{project}-{name}" for name in IMAGES))
+
+
+EMPTY = ("find", "/node", "-mindepth", "1", "-delete")
+
+
+def make_volumes(node):
+    """Whoever is given one may write, as with fsGroup; keys are read."""
+    for name in CLAIMS:
+        (node.folder / name).mkdir()
+        (node.folder / name).chmod(0o777)
+    make_penguins(node.folder / "data")
+    for name in KEYS:
+        (node.folder / name).mkdir()
+    signing = [f"/node/{name}/{file}" for name, file in KEYS.items()]
+    command = ["python3", "/app/signing.py", *signing]
+    image = f"{node.project}-mlflow"
+    docker("run", "--rm", "--user", "0", "--volume", f"{node.folder}:/node", image, *command)
+    own = ["chmod", "644", *signing]
+    docker("run", "--rm", "--user", "0", "--volume", f"{node.folder}:/node", image, *own)
+
+
+def count_models(node):
+    return len(list((node.folder / "models").glob("model_*.pkl")))
+
+
+def test_the_first_training_publishes_a_model_that_backend_and_page_take(node):
+    trained = node.finish("first-training", *BRIEF)
+
+    assert trained.returncode == 0, trained.stderr
+    assert "\nLogged " in trained.stdout
+    node.start("backend")
+    node.start("frontend")
+    api, page = node.address("backend", 8002), node.address("frontend", 8001)
+    wait_until(lambda: requests.get(f"{api}/health/ready").ok)
+    key = {"X-API-Key": "key"}
+    assert requests.get(f"{api}/models/live", headers=key).json()["signature"] == "valid"
+    instance = {"sepal_length": 5, "sepal_width": 3, "petal_length": 2, "petal_width": 0.2}
+    answer = requests.post(f"{api}/predict", json=instance, headers=key)
+    assert answer.json()["prediction_class"] == "setosa"
+    wait_until(lambda: requests.get(f"{page}/_stcore/health").ok)
+
+
+def test_a_training_of_a_table_goes_to_the_cluster(node):
+    node.configs["training"] = {"DATASET": "data/penguins.csv", "TARGET": "species"}
+    before = count_models(node)
+    node.add_dask()
+    scheduler = node.start("dask-scheduler")
+    node.start("dask-worker")
+    wait_until(lambda: "Register worker" in node.read_log(scheduler))
+
+    trained = node.finish("trainer", *BRIEF)
+
+    assert trained.returncode == 0, trained.stderr
+    assert "The cluster has 1 worker with 1 core in all." in trained.stdout
+    assert "The cluster" not in trained.stderr
+    assert count_models(node) == before + 1
+
+
+def test_a_file_is_scored_on_the_cluster(node):
+    node.configs["scoring"] = {"IN": "data/penguins.csv", "OUT": "data/scored.csv"}
+
+    scored = node.finish("scorer")
+
+    assert scored.returncode == 0, scored.stderr
+    assert "200 of 200 rows are in /app/data/scored.csv" in scored.stdout
+    lines = (node.folder / "data/scored.csv").read_text().splitlines()
+    assert len(lines) == 201
