@@ -8,7 +8,8 @@ from itertools import chain
 
 import pytest
 import requests
-from documentation import ROOT, find_refusals, read_blocks
+import yaml
+from documentation import ROOT, find_refusals, read_blocks, read_unlabelled
 from guides import PAGES as GUIDES
 from made_tables import make_mixed
 from processes import find_free_port, running_backend, wait_until
@@ -34,12 +35,47 @@ MADE_WHEN_BUILT = ("http.md", "openapi.json")
 FOLLOWED = [*GUIDES, "docs/how-to/call.md", "docs/api.md", "docs/operations.md"]
 
 
+# Commands that stand there to be copied, without a language: what runs them, or why nothing does.
+COPIED = {
+    "git clone": "the repository of whoever reads it",
+    "curl localhost:8002/": "tests/test_api_document.py",
+    "curl 'localhost:8002/feedback": "tests/test_api_document.py",
+    "curl https://api.iris.example.org": "nobody has that name",
+    "make train ARGS": "as in docs/how-to/own-table.md, by tests/test_guides.py",
+    "docker run --rm -it caddy": "there is no registry; tests/test_caddy.py runs Debian's",
+    "docker compose --profile monitoring up": "there is no registry for all that it starts",
+    "docker compose up --build": "tests/e2e, by make run",
+    "python3 -m venv": "what make local does",
+    ".venv/bin/mlflow server": "mlflow/tests/test_buckets.py, with other addresses",
+    "gh attestation": "GitHub's",
+    "make lock": "it changes the locks",
+    "sed -i": "tests/test_kubernetes.py",
+    "kubectl": "tests/test_kubernetes.py, as far as that goes without a cluster",
+    ". ./api-key.env": "a cluster's",
+    "15 3 * * *": "cron's",
+    "az ": "make azure-check, as far as that goes without a cloud",
+    "AZURE_RESOURCE_GROUP=": "tests/test_azure.py, with a stand-in for the cloud",
+}
+# What begins such a block, where it is neither a setting nor what a program says.
+COMMAND = re.compile(
+    r"(make|curl|docker|git|python3?|pip|npm|node|kubectl|az|gh|ssh|sed|rm|cp|dask|mlflow|wrk) "
+    r"|\.?\.?/|\. |\.venv/|[A-Z_]+=\S+ \S|[\d*]+ [\d*]+ [\d*]+ "
+)
+
+
 def documented(page, heading=""):
     """What stands in backticks at the start of the table rows below a heading."""
     text = (ROOT / page).read_text()
     if heading:
         text = text.partition(heading)[2].partition("\n## ")[0]
     return set(re.findall(r"^\| `([^`]+)`", text, re.MULTILINE))
+
+
+def anchors(file):
+    """Of the headings of a page, as GitHub and the site make them."""
+    headings = re.findall(r"^#+ (.+)$", file.read_text(), re.MULTILINE)
+    plain = [re.sub(r"[^\w\s-]", "", it).strip().lower() for it in headings]
+    return {re.sub(r"\s", "-", it) for it in plain}
 
 
 def settings():
@@ -104,6 +140,49 @@ def test_every_option_of_a_training_is_documented_and_no_other():
     assert options == set(re.findall(r"^  (--[\w-]+)", said, re.MULTILINE))
 
 
+def test_every_argument_of_a_scoring_is_documented_and_no_other():
+    command = [sys.executable, str(ROOT / "mlflow/scoring.py"), "--help"]
+    said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+
+    taken = set(re.findall(r"^  ([A-Z]+|--version VERSION)  ", said, re.MULTILINE))
+    assert documented("docs/reference/commands.md", "## scoring.py") == taken
+
+
+def test_every_profile_of_compose_is_documented_and_no_other():
+    services = yaml.safe_load((ROOT / "docker-compose.yaml").read_text())["services"].values()
+    profiles = {profile for service in services for profile in service.get("profiles", [])}
+
+    assert documented("docs/reference/commands.md", "## docker compose") == profiles
+
+
+def test_every_setting_of_azure_is_documented_and_given_to_the_workflow_and_no_other():
+    read = re.findall(r"AZURE_[A-Z_]+", (ROOT / "deploy/azure/deploy.sh").read_text())
+    page = (ROOT / "docs/how-to/azure.md").read_text()
+    table = page.partition("## Settings")[2].partition("\n## ")[0]
+    described = re.findall(r"^\| `(AZURE_[A-Z_]+)`(?:, `(AZURE_[A-Z_]+)`)?", table, re.MULTILINE)
+    workflow = (ROOT / ".github/workflows/main.yml").read_text()
+    passed_on = re.findall(r"^ +(AZURE_[A-Z_]+): \$\{\{ vars\.\1 \}\}$", workflow, re.MULTILINE)
+
+    assert set(read) == set(passed_on)
+    assert set(read) - {"AZURE_RESOURCE_GROUP"} == {*chain.from_iterable(described)} - {""}
+
+
+@pytest.mark.parametrize(
+    ("module", "constant", "page"),
+    [
+        ("commands.py", "WORSE_THAN_LIVE", "docs/training.md"),
+        ("scoring.py", "SOME_ROWS_ARE_BAD", "docs/how-to/score-files.md"),
+    ],
+)
+def test_exit_codes_are_documented(module, constant, page):
+    source = (ROOT / "mlflow" / module).read_text()
+    [code] = re.findall(rf"^{constant} = (\d)", source, re.MULTILINE)
+
+    codes = re.findall(r"^\| (\d) \|", (ROOT / page).read_text(), re.MULTILINE)
+    # 1 is Python's for sys.exit with a message, 2 argparse's.
+    assert codes == ["0", "1", "2", code]
+
+
 def test_every_refusal_of_a_table_is_documented_and_no_other():
     headings = ("## What is left out", "## What is refused")
     said = set.union(*(documented("docs/training.md", heading) for heading in headings))
@@ -161,6 +240,20 @@ def test_the_counters_and_histograms_are_documented_as_the_backend_has_them(publ
         assert f"| `{name}` | {kind} |" in text
 
 
+@pytest.mark.parametrize("page", PAGES)
+def test_a_command_without_a_language_says_why_nothing_runs_it_here(page):
+    for text in read_unlabelled(page):
+        if COMMAND.match(text):
+            assert any(text.startswith(start) for start in COPIED), text
+
+
+def test_nothing_is_excused_that_is_not_there():
+    blocks = [text for page in PAGES for text in read_unlabelled(page)]
+
+    for start in COPIED:
+        assert any(text.startswith(start) for text in blocks), start
+
+
 def test_every_make_target_in_the_text_exists():
     named = {
         target
@@ -173,9 +266,12 @@ def test_every_make_target_in_the_text_exists():
 
 @pytest.mark.parametrize("page", PAGES)
 def test_every_link_to_a_file_leads_to_one(page):
-    links = re.findall(r"\]\(([^)#]+)[)#]", (ROOT / page).read_text())
+    links = re.findall(r"\]\(([^)#]*)(?:#([^)]+))?\)", (ROOT / page).read_text())
 
-    for link in links:
-        if link.endswith(MADE_WHEN_BUILT):
-            continue  # mkdocs looks for it
-        assert link.startswith("http") or ((ROOT / page).parent / link).exists(), link
+    for link, anchor in links:
+        if link.startswith("http") or link.endswith(MADE_WHEN_BUILT):
+            continue  # mkdocs looks for the latter
+        file = (ROOT / page).parent / link if link else ROOT / page
+        assert file.exists(), link
+        if anchor:
+            assert anchor in anchors(file), f"{link}#{anchor}"

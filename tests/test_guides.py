@@ -13,7 +13,11 @@ from processes import environment, find_free_port, running_backend, wait_until
 from servers import find_node, find_r
 from test_open_inference import TRITON
 
-CALLS = [*read_blocks("docs/how-to/call.md"), *read_blocks("docs/api.md")]
+FIRST_PAGES = ("README.md", "docs/index.md", "docs/fr/index.md")
+FIRST_CALLS = [
+    block for page in FIRST_PAGES for block in read_blocks(page) if block.code.startswith("curl")
+]
+CALLS = [*read_blocks("docs/how-to/call.md"), *read_blocks("docs/api.md"), *FIRST_CALLS]
 
 
 @pytest.fixture(scope="module")
@@ -50,6 +54,18 @@ def test_a_page_can_be_followed(page, stack):
     for block in read_blocks(page):
         stack.follow(block)
 
+    if page == "docs/tutorial.md":
+        expect_the_models_of_the_tutorial(stack)
+
+
+def expect_the_models_of_the_tutorial(stack):
+    """The first is right less often than it believes, the second far more often than that."""
+    found = requests.get(f"http://localhost:{stack.ports['8002']}/monitoring", timeout=5).json()
+    labelled = [it for it in found["accuracy"]["versions"] if it["count"]]
+    first, second = sorted(labelled, key=lambda it: it["model_version"])
+    assert first["accuracy"] < first["expected"] - 0.05
+    assert second["accuracy"] > first["accuracy"] + 0.1
+
 
 @pytest.mark.parametrize("block", CALLS, ids=lambda block: block.language)
 def test_an_example_of_a_call_works_as_it_comes(block, ports, tmp_path, request):
@@ -81,6 +97,7 @@ def interpret(block, request):
 
 def test_there_is_an_example_for_each_language():
     assert {block.language for block in CALLS} == {"bash", "python", "r", "javascript"}
+    assert len(FIRST_CALLS) >= len(FIRST_PAGES)
     assert sum("tritonclient" in block.code for block in CALLS) == 2
 
 

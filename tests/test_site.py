@@ -12,7 +12,7 @@ from documentation import ROOT
 from playwright.sync_api import expect
 from processes import environment
 
-DIAGRAMS = {"explanation/architecture/": 5, "models/": 1, "fr/": 1}
+DIAGRAMS = {"explanation/architecture/": 5, "models/": 1, "fr/": 1, "how-to/azure/": 1}
 
 
 class Handler(SimpleHTTPRequestHandler):

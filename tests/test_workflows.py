@@ -298,6 +298,13 @@ def test_a_tag_is_looked_at_before_anything_is_published():
     assert JOBS["images"]["steps"].index(step) < len(JOBS["images"]["steps"]) - 1
 
 
+def test_images_are_built_and_pushed_for_both_processors():
+    matrix = JOBS["images"]["strategy"]["matrix"]["include"]
+
+    assert [it["processor"] for it in matrix] == ["amd64", "arm64"]
+    assert JOBS["images"]["env"] == {"IMAGES": "ghcr.io/${{ github.repository }}", "PUSH": "1"}
+
+
 def test_every_push_is_checked_whatever_comes_after_it():
     group = yaml.safe_load(WORKFLOW)["concurrency"]["group"]
 

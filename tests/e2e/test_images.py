@@ -1,0 +1,42 @@
+"""How the images for others are built, as far as it shows without a registry."""
+
+import json
+import subprocess
+
+import pytest
+from documentation import ROOT
+from processes import environment
+
+SERVICES = ("backend", "frontend", "mlflow")
+
+
+def plan(**variables):
+    """What would be built, by service."""
+    command = ["docker", "buildx", "bake", "--print", "--file", "deploy/images.hcl"]
+    settings = environment(IMAGES="ghcr.io/owner/iris-ml", TAG="1.2.3-amd64", **variables)
+    done = subprocess.run(command, cwd=ROOT, env=settings, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    targets = json.loads(done.stdout)["target"]
+    assert sorted(targets) == sorted(SERVICES)
+    return targets
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_what_is_pushed_says_how_it_was_built_and_what_is_in_it(service):
+    target = plan(PUSH="1", CACHE="cache-amd64", REVISION="0123", SOURCE="https://a/b")[service]
+
+    assert target["attest"] == ["type=provenance,mode=max", "type=sbom"]
+    assert target["output"] == ["type=registry"]
+    assert target["tags"] == [f"ghcr.io/owner/iris-ml/{service}:1.2.3-amd64"]
+    assert target["cache-from"] == [
+        f"type=registry,ref=ghcr.io/owner/iris-ml/{service}:cache-amd64"
+    ]
+    labels = {name.rpartition(".")[2]: value for name, value in target["labels"].items()}
+    assert (labels["revision"], labels["source"]) == ("0123", "https://a/b")
+
+
+def test_what_is_built_here_stays_here():
+    for service, target in plan().items():
+        assert target["output"] == ["type=docker"]
+        assert target["context"] == service
+        assert "attest" not in target
