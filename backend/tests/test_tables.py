@@ -199,6 +199,18 @@ def test_a_delta_encoded_text_is_refused_before_it_grows():
         open_parquet(write(texts, PARQUET, **options), 4, Limits(10**6, 2**30))
 
 
+def test_the_different_texts_of_a_row_group_are_only_so_large_as_pyarrow_keeps_them_all():
+    texts = pa.array([f"{it:06}" + "x" * 1000 for it in range(20_000)])
+    table = pa.table({"x": texts})
+    limits = Limits(10**6, 2**22)
+
+    found = chunks(write(table, PARQUET, compression="zstd", row_group_size=5000), PARQUET, limits)
+
+    assert sum(it.num_rows for it in found) == 20_000
+    with pytest.raises(TableTooLarge, match="at once"):
+        chunks(write(table, PARQUET, compression="zstd"), PARQUET, limits)
+
+
 def test_texts_that_parquet_would_give_whole_for_each_row_are_refused():
     texts = pa.array(["1" * 100_000] * 1000)
     column = pa.ExtensionArray.from_storage(pa.json_(), texts)
