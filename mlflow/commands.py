@@ -66,10 +66,10 @@ def _train(arguments: argparse.Namespace, services: Services) -> int:
 
 def _require_table(arguments: argparse.Namespace, live: dict[str, Any] | None) -> None:
     name = live.get("name", IRIS) if live else IRIS
-    if name != IRIS and not (arguments.data or arguments.force):
+    if name != IRIS and not (arguments.data or arguments.iris):
         raise NoTable(
             f"The live model is of the table {name}, and no table is given. Name it with --data, "
-            "or with DATASET in .env; --force publishes a model of Iris in its place."
+            "or with DATASET in .env; --iris trains on Iris, which then takes its place."
         )
 
 

@@ -48,11 +48,15 @@ def _parse_arguments() -> argparse.Namespace:
     environment = os.environ
     parser = argparse.ArgumentParser(description=__doc__)
     add = parser.add_argument
-    add(
+    table = parser.add_mutually_exclusive_group()
+    table.add_argument(
         "--data",
         metavar="FILE",
         default=environment.get("DATASET") or None,
         help="CSV, gzip of CSV or Parquet, a path or a URL; without it, Iris",
+    )
+    table.add_argument(
+        "--iris", action="store_true", help="Iris, though the live model is of another table"
     )
     add(
         "--target",
@@ -72,11 +76,13 @@ def _parse_arguments() -> argparse.Namespace:
     add("--seed", type=_seed, default=0, help="of folds, searches and forests (default 0)")
     add("--budget", type=_minutes, metavar="MINUTES", help="end the comparison after these")
     add("--with-feedback", action="store_true", help="learn from the backend's feedback too")
-    add("--force", action="store_true", help="publish a worse model too, or Iris over a table")
+    add("--force", action="store_true", help="publish what is worse than the live model too")
     add("--first", action="store_true", help="train only where no model is published yet")
     add("--sync", action="store_true", help="send MLflow the trainings that it missed")
     add("--republish", metavar="VERSION", help="publish this older version again, untrained")
     arguments = parser.parse_args()
+    if arguments.iris:
+        arguments.data = arguments.target = None
     if not arguments.data and (arguments.target or arguments.drop or arguments.category):
         parser.error("--target, --drop and --category are for a table: name it with --data")
     if arguments.with_feedback and (arguments.first or arguments.sync or arguments.republish):

@@ -141,7 +141,7 @@ def test_a_table_is_predicted_and_downloaded(url, tab):
 def test_a_bad_table_says_which_rows_and_keeps_the_file(url, tab):
     tab.goto(url)
     visit(tab, "Batch")
-    upload(tab, "irises.csv", f"{ROWS}?,3.0,5.5,2.0,red\n")
+    upload(tab, "irises.csv", f"{ROWS}five,3.0,5.5,2.0,red\n")
     press(tab, "Predict every row")
 
     expect(tab.get_by_text("Nothing was predicted, as the table has faults.")).to_be_visible()

@@ -61,9 +61,8 @@ def test_a_scored_file_is_as_the_backend_answers_it(make, train_on, tmp_path):
 
 def test_what_trainings_take_as_missing_is_missing_in_a_csv_to_score(train_on, tmp_path):
     models = train_on(make_mixed).models_dir
-    rows = pd.DataFrame(
-        {"word": WORDS, "x1": 0.5}
-    )  # what the words are is not for the model to know
+    # What the words are is not for the model to know.
+    rows = pd.DataFrame({"word": WORDS, "x1": 0.5})
     nulls = rows.assign(x0=np.nan, member=None, island=None)
     pq.write_table(pa.Table.from_pandas(nulls), tmp_path / "nulls.parquet")
     words = rows.assign(x0=rows["word"], member=rows["word"], island=rows["word"])

@@ -126,7 +126,6 @@ def say_version(folder, version):
 
 
 def test_a_release_has_its_section_of_the_changelog(tmp_path):
-
     command = run(".github/release.sh", "notes", "v1.2.3", **say_version(tmp_path, "1.2.3"))
 
     assert command.returncode == 0, command.stderr

@@ -6,7 +6,6 @@ Message.fbs and Schema.fbs, in FlatBuffers.
 """
 
 import struct
-from collections import Counter
 from collections.abc import Iterator
 from typing import NamedTuple
 
@@ -26,7 +25,7 @@ DICTIONARY_ID, DICTIONARY_DATA, DICTIONARY_IS_DELTA = 0, 1, 2
 
 # The types that have a list or a text in a slot, and bytes of each element.
 LISTS_OF_TYPES = {10: (1, 1), 14: (1, 4)}  # the zone of a timestamp, the numbers of a union
-FIELD_BYTES = 32  # at least, of one that shares none with another
+FIELD_BYTES = 28  # at least, of one that shares none with another
 PAIR_BYTES = 16  # as above, of metadata
 ALIGNMENT = 8
 MAX_DEPTH = 30
@@ -43,8 +42,8 @@ class _Message(NamedTuple):
 
 def size_arrow(stream: bytes) -> Unpacked:
     """Raises MalformedTable, struct.error or LookupError for a broken one."""
-    rows = total = at_once = 0
-    dictionaries: Counter[int] = Counter()
+    rows = total = at_once = held = 0
+    dictionaries: dict[int, int] = {}
     for message in _read_messages(memoryview(stream)):
         if message.kind == SCHEMA:
             _require_unshared(message)
@@ -52,13 +51,15 @@ def size_arrow(stream: bytes) -> Unpacked:
         length, size = _size_batch(message)
         if message.kind == DICTIONARY:
             number, is_delta = _read_dictionary(message)
+            before = dictionaries.get(number, 0)
             # One that grows is put together anew each time.
-            dictionaries[number] = size + is_delta * dictionaries[number]
+            dictionaries[number] = size + is_delta * before
             total += dictionaries[number]
+            held += dictionaries[number] - before
         else:
             rows += length
             total += size
-        at_once = max(at_once, size + dictionaries.total())
+        at_once = max(at_once, size + held)
     return Unpacked(rows, total, at_once)
 
 

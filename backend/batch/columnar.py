@@ -12,7 +12,7 @@ from batch.arrow_messages import size_arrow
 from batch.columns import SHOWN_FAULTS
 from batch.parquet_pages import size_parquet
 from batch.tables import CHUNK_BYTES, Batches, Limits, Table, count_rows, readable, require_columns
-from batch.unpacking import is_view, size_column
+from batch.unpacking import is_view, size_buffers, size_column
 from errors import InvalidTable, TableFault, shorten
 
 
@@ -37,7 +37,7 @@ def _validate(batches: Batches, limits: Limits) -> Batches:
     shared = 0
     for batch in batches:
         size = sum(
-            column.dictionary.get_total_buffer_size()
+            size_buffers(column.dictionary)
             for column in batch.columns
             if pa.types.is_dictionary(column.type)
         )
@@ -76,10 +76,10 @@ def open_parquet(body: bytes, features: int, limits: Limits) -> Table:
 
 
 def _require_shared(kept: Any, texts: list[str]) -> None:
-    """Raises InvalidTable for texts that pyarrow would hold once for each row that has them."""
+    """Raises InvalidTable for what pyarrow would hold once for each row that has it."""
     faults = [
         TableFault(
-            f"{shorten(name)} is of type {kind}, kept as texts of any length. Drop or convert it.",
+            f"{shorten(name)} is of type {kind}, kept as bytes of any length. Drop or convert it.",
             None,
             shorten(name),
         )

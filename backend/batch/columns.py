@@ -132,8 +132,9 @@ class Columns:
 
     def _convert(self, feature: Feature, column: Any) -> Any:
         cells = _convert(feature, column)
-        is_odd = self._is_text and _may_miss(cells, column)
-        return _convert(feature, self._clear(feature, column)) if is_odd else cells
+        if self._is_text and _may_miss(cells, column):
+            return _convert(feature, self._clear(feature, column))
+        return cells
 
     def _clear(self, feature: Feature, text: Any) -> Any:
         is_missing = pc.is_in(pc.utf8_ltrim_whitespace(text), self._missing[feature.name])

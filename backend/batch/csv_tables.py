@@ -1,4 +1,4 @@
-"""Opens CSV: every cell is text, and an empty one is missing."""
+"""Opens CSV: every cell is text, and `columns` knows which are missing."""
 
 import codecs
 from collections.abc import Callable

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import pyarrow as pa
 
-from batch.unpacking import Unpacked, is_view, size_column
+from batch.unpacking import Unpacked, is_view, size_buffers, size_column
 from errors import InvalidTable, MalformedTable, TableFault, TableTooLarge, shorten
 
 # A chunk is what is in memory at a time, and what one-row requests may have to wait for.
@@ -94,7 +94,7 @@ def _slice(batches: Batches, rows: int) -> Batches:
     waiting: list[Any] = []
     left_rows, left_bytes = rows, CHUNK_BYTES
     for batch in batches:
-        size = batch.get_total_buffer_size()
+        size = sum(map(size_buffers, batch.columns))
         for start in range(0, batch.num_rows, rows):
             piece = batch.slice(start, rows)
             if piece.num_rows > left_rows or size > left_bytes:
@@ -108,7 +108,7 @@ def _slice(batches: Batches, rows: int) -> Batches:
 def _join(batches: list[Any]) -> list[Any]:
     try:
         return [pa.concat_batches(batches)] if len(batches) > 1 else batches
-    except pa.ArrowException:  # dictionaries that cannot be one, or have no room to
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError):  # dictionaries that cannot be one
         return batches
 
 
@@ -176,8 +176,8 @@ def _is_plain(kind: Any) -> bool:
         return _is_plain(stored) and not (types.is_dictionary(stored) or is_view(stored))
     if types.is_dictionary(kind):
         kind = kind.value_type
-        is_odd = is_view(kind) or types.is_dictionary(kind)
-        return _is_plain(kind) and not (is_odd or isinstance(kind, pa.BaseExtensionType))
+        is_shared = is_view(kind) or types.is_dictionary(kind)
+        return _is_plain(kind) and not (is_shared or isinstance(kind, pa.BaseExtensionType))
     is_nested = types.is_nested(kind) or types.is_run_end_encoded(kind)
     is_wide = types.is_fixed_size_binary(kind) and kind.byte_width > MAX_FIXED_BYTES
     return not (is_nested or is_wide or types.is_interval(kind))

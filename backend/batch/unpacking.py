@@ -23,10 +23,20 @@ def size_column(column: Any) -> int:
         return len(column) * 4 + _size_values(column)
     if is_view(column.type):
         start, count = VIEW_BYTES * column.offset, VIEW_BYTES // 4 * len(column)
-        views = np.frombuffer(column.buffers()[1], np.int32, count, start).reshape(len(column), -1)
+        views = np.frombuffer(column.buffers()[1], np.int32, count, start).reshape(
+            -1, VIEW_BYTES // 4
+        )
         lengths = views[:, 0].astype(np.int64)  # of anything where a text is missing
         return VIEW_BYTES * len(column) + int(lengths.clip(0).sum())
     return int(column.nbytes)
+
+
+def size_buffers(column: Any) -> int:
+    """Bytes of all that a column refers to, its dictionary too, however much of it is shared."""
+    buffers = column.buffers()
+    if pa.types.is_dictionary(column.type):
+        buffers += column.dictionary.buffers()
+    return sum(buffer.size for buffer in buffers if buffer)
 
 
 def is_view(kind: Any) -> bool:

@@ -104,8 +104,10 @@ def write_csv(rows: Rows, answers: Answers, sent: Any) -> Pieces:
 def _to_cells(column: Any) -> Any:
     """Text; empty where a cell is missing."""
     kind = column.type
-    if pa.types.is_dictionary(kind) and column.dictionary.nbytes <= size_column(column):
-        return _to_cells(column.dictionary).take(column.indices).fill_null("")
+    if pa.types.is_dictionary(kind):
+        values = column.dictionary
+        if max(len(values), values.nbytes) <= size_column(column):
+            return _to_cells(values).take(column.indices).fill_null("")
     is_bare = pa.types.is_floating(kind) or pa.types.is_integer(kind)
     text = column.cast(pa.string())
     return (text if is_bare else _quote(text)).fill_null("")

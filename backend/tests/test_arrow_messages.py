@@ -12,6 +12,7 @@ from batch.arrow_messages import size_arrow
 from batch.columnar import open_arrow
 from batch.tables import Limits
 from batch.unpacking import size_column
+from batch.writers import _to_cells
 from errors import InvalidTable, MalformedTable, TableTooLarge
 
 LIMITS = Limits(1_000_000, 2**20)
@@ -330,3 +331,40 @@ def test_the_offsets_of_texts_may_have_bytes_after_them():
     column = pa.DictionaryArray.from_arrays(np.array([0, 1, 1], np.int8), texts)
 
     assert size_column(column) == 3 * 4 + 3 + 2 + 2
+
+
+@pytest.mark.parametrize("kind", [pa.string_view(), pa.string(), pa.float64()], ids=str)
+def test_batches_without_rows_are_passed_over(kind):
+    full = pa.record_batch({"x": pa.array(["1", None]).cast(kind)})
+    sink = io.BytesIO()
+    with pa.ipc.new_stream(sink, full.schema) as stream:
+        for batch in (full.slice(0, 0), full, full.slice(0, 0)):
+            stream.write_batch(batch)
+
+    [chunk] = open_arrow(sink.getvalue(), 4, LIMITS).chunks(LIMITS)
+
+    assert chunk.equals(full)
+
+
+def test_a_dictionary_of_nothing_is_not_written_out():
+    values = pa.DictionaryArray.from_arrays(np.zeros(3, np.int32), pa.nulls(200_000_000))
+    pool = pa.default_memory_pool()
+    before = pool.max_memory()
+
+    assert _to_cells(values).to_pylist() == ["", "", ""]
+
+    assert pool.max_memory() - before < 1_000_000
+
+
+def test_many_dictionaries_are_counted_in_time_that_grows_as_they_do():
+    schema, dictionary, _ = split(
+        write(pa.table({"x": pa.array(["a"]).dictionary_encode()}), ARROW)
+    )
+
+    def measure(times):
+        body = join([schema, *[dictionary] * times])
+        start = time.process_time()
+        size_arrow(body)
+        return time.process_time() - start
+
+    assert measure(20_000) < 15 * measure(2_000)

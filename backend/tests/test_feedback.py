@@ -102,7 +102,6 @@ def test_an_unknown_label_answers_422_and_nothing_is_kept(client, labels):
         (b"7", 422, "should be an object"),
         (b'{"prediction_id": "x"}', 422, "label: Field required."),
         (b'[{"prediction_id": "x", "label": 1}]', 422, "0/label: Input should be a valid string."),
-        (b'[{"label": "y"}, {"label": 1}]', 422, "0/prediction_id: Field required."),
         (b'{"prediction_id": "x", "label": "y", "more": 1}', 422, "more: Extra inputs"),
         (b"{" + b",".join(b'"%d": 0' % it for it in range(101)) + b"}", 422, "this has many."),
         (b'{"prediction_id": "' + b"x" * 101 + b'", "label": "y"}', 422, "at most 100"),
@@ -114,6 +113,12 @@ def test_a_body_that_is_no_feedback_says_what_is_wrong(client, body, status, sai
     assert response.status_code == status
     assert response.headers["content-type"] == "application/problem+json"
     assert said in response.json()["detail"]
+
+
+def test_of_many_labels_the_first_that_is_wrong_is_told(client):
+    response = client.post("/feedback", json=[{"label": "y"}, {"label": 1}])
+
+    assert response.json()["detail"] == "0/prediction_id: Field required."
 
 
 def test_a_body_that_is_too_large_is_refused(start_journal):

@@ -215,7 +215,7 @@ def test_texts_that_parquet_would_give_whole_for_each_row_are_refused():
     texts = pa.array(["1" * 100_000] * 1000)
     column = pa.ExtensionArray.from_storage(pa.json_(), texts)
 
-    with pytest.raises(InvalidTable, match=r"x is of type extension<arrow.json>, kept as texts"):
+    with pytest.raises(InvalidTable, match=r"x is of type extension<arrow.json>, kept as bytes"):
         open_parquet(write(pa.table({"x": column}), PARQUET), 4, Limits(10**6, 2**30))
 
 

@@ -153,8 +153,9 @@ def test_iris_takes_no_other_tables_place_unasked(models_dir, tmp_path):
     assert command.returncode == 1
     assert "The live model is of the table penguins, and no table is given." in command.stderr
     assert len(list(models_dir.glob("*.pkl"))) == 1
-    forced = train(models_dir, tmp_path, *NEXT_TO_NOTHING, "--force")
-    assert forced.returncode == 0, forced.stderr
+    table = {"DATASET": "nowhere.csv", "TARGET": "y"}
+    asked = train(models_dir, tmp_path, *NEXT_TO_NOTHING, "--iris", "--force", **table)
+    assert asked.returncode == 0, asked.stderr
     assert json.loads(max(models_dir.glob("*.json")).read_text())["name"] == "iris"
 
 
@@ -174,6 +175,7 @@ def test_the_first_training_of_another_table_is_not_skipped(models_dir, tmp_path
         (["--data", "nowhere.csv", "--target", "y"], 1, "There is no file nowhere.csv"),
         (["--data", "nowhere.csv"], 1, "Say which column of nowhere.csv is to be predicted"),
         (["--target", "y"], 2, "name it with --data"),
+        (["--iris", "--data", "t.csv"], 2, "not allowed with argument"),
         (["--name", "a/b"], 2, "use letters, digits, spaces"),
         (["--seed", "-1"], 2, "use a whole number from 0"),
         (["--budget", "nan"], 2, "use a number of minutes above 0"),
