@@ -85,7 +85,7 @@ bench: $(VENV)/installed ## Measure serving, the page, trainings, and what a cha
 	$(BIN)/python bench/training_quality.py
 	$(BIN)/python bench/training_speed.py
 	$(BIN)/python bench/going_live.py
-	$(BIN)/python bench/documented.py cluster
+	$(BIN)/python bench/documented.py cluster journal_growth
 	$(BIN)/python bench/documented.py "scoring --rows 50_000_000"
 	$(BIN)/python bench/documented.py "soak --minutes 10"
 	$(BIN)/python bench/documented.py fuzz
