@@ -620,7 +620,7 @@ def test_a_training_on_the_cluster_outlives_a_worker_and_is_that_of_one_machine(
 
     with start(stack, f"{command.replace(' mlflow ', f' {name} ')} --iris") as training:
         said = read_until(training.stdout, "GaussianNB done")
-        run(stack, "docker", "exec", "--user", "0", killed, "sh", "-c", "kill -9 -1")
+        run(stack, "docker", "exec", "--user", str(OWNER), killed, "sh", "-c", "kill -9 -1")
         assert training.poll() is None
         said += training.stdout.read()
 
