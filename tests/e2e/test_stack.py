@@ -635,6 +635,10 @@ def test_a_training_on_the_cluster_outlives_a_worker_and_is_that_of_one_machine(
     alone, together = (json.loads(manifests[it].read_text()) for it in (0, -1))
     for key in ("name", "estimator", "params", "metrics", "sha256"):
         assert together[key] == alone[key], key
+    expect_that_only_the_trainer_reaches_the_cluster(stack)
+
+
+def expect_that_only_the_trainer_reaches_the_cluster(stack):
     host = inspect(stack, "scheduler")["HostConfig"]
     assert host["ReadonlyRootfs"]
     assert not host["PortBindings"]
