@@ -108,7 +108,7 @@ def _slice(batches: Batches, rows: int) -> Batches:
 def _join(batches: list[Any]) -> list[Any]:
     try:
         return [pa.concat_batches(batches)] if len(batches) > 1 else batches
-    except (pa.ArrowInvalid, pa.ArrowNotImplementedError):  # dictionaries that cannot be one
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError):  # dictionaries that cannot become one
         return batches
 
 
