@@ -1,6 +1,7 @@
 """Starts the services as real processes, for the tests of every folder."""
 
 import fcntl
+import inspect
 import os
 import pickle
 import signal
@@ -17,6 +18,7 @@ from typing import IO
 
 import pytest
 import requests
+import warm
 
 ROOT = Path(__file__).parent.parent
 
@@ -27,15 +29,20 @@ if threading.current_thread() is threading.main_thread():
 
 
 def wait_until(condition: Callable[[], object], seconds: float = 90) -> None:
-    """Wait for a condition; errors of a server that is still starting count as not yet."""
+    """Wait for a condition; errors of a server that is still starting count as not yet.
+
+    Raises AssertionError with the condition's source and what it said last.
+    """
     deadline = time.monotonic() + seconds
     while True:
         try:
-            if condition():
+            if seen := condition():
                 return
-        except requests.RequestException:
-            pass
-        assert time.monotonic() < deadline, "it did not happen in time"
+        except requests.RequestException as error:
+            seen = error
+        if time.monotonic() > deadline:
+            source = "".join(inspect.getsourcelines(condition)[0]).strip()
+            raise AssertionError(f"After {seconds:g} s it still said {seen!r}: {source}")
         time.sleep(0.05)
 
 
@@ -63,22 +70,15 @@ def train(
         "UNSENT_RUNS_DIR": runs_dir / "unsent",
         **settings,
     }
-    return subprocess.run(
-        command,
-        env=environment(**variables),
-        cwd=runs_dir,
-        capture_output=True,
-        text=True,
-        timeout=240,
-    )
+    return warm.run(command, env=environment(**variables), cwd=runs_dir, timeout=240)
 
 
 @contextmanager
 def running(
     command: list[str], folder: str, output: int | IO[str] | None = None, **variables: object
 ) -> Iterator[subprocess.Popen[bytes]]:
-    """A process in a service's folder; asked to stop at the end, and killed where it does not."""
-    process = subprocess.Popen(
+    """A process in a service's folder; asked to stop at the end, and killed if it does not."""
+    process = warm.Popen(
         command,
         env=environment(**variables),
         cwd=ROOT / folder,
