@@ -10,7 +10,7 @@ unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help
 help: ## Show this help
-	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .PHONY: run
 run: ## Build and start the stack in Docker
@@ -65,14 +65,26 @@ keys: ## Make the pair of keys that models are signed with
 	fi
 SIGNING = $(1)/signing.py $(2)/private/model_signing_key.pem $(2)/public/model_public_key.pem
 
-.PHONY: test
+PARTS := backend frontend trainer stack
+.PHONY: test $(PARTS:%=test-%)
 test: $(VENV)/installed ## Test everything but Docker
 	@export SHARED_TRAINING_DIR=$$(mktemp -d) && trap 'rm -rf "$$SHARED_TRAINING_DIR"' EXIT && \
-	echo "== backend" && (cd backend && $(BIN)/python -m pytest -n 2) && \
-	for service in frontend mlflow; do \
-	  echo "== $$service" && (cd $$service && $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder) || exit 1; \
-	done && \
-	echo "== what spans services" && $(BIN)/python -m pytest tests --ignore tests/e2e
+	for part in $(PARTS); do \
+	  echo "== $$part" && $(MAKE) --no-print-directory test-$$part || exit 1; \
+	done
+
+test-backend: FOLDER := backend
+test-backend: ## Test the backend alone
+test-frontend: FOLDER := frontend
+test-frontend: ## Test the page alone
+test-trainer: FOLDER := mlflow
+test-trainer: ## Test the training alone
+test-stack: FOLDER := tests
+test-stack: ## Test what spans services, without Docker
+
+# A file's tests stay in one process, so that they share its servers.
+$(PARTS:%=test-%): $(VENV)/installed
+	@cd $(FOLDER) && $(BIN)/python -m pytest -n 2 --dist loadfile --ignore e2e
 
 .PHONY: e2e
 e2e: $(VENV)/installed ## Build, start and test the stack in Docker
