@@ -5,7 +5,7 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 import pandas as pd
 
-from tables import UnusableTable
+from errors import UnusableTable
 
 MOSTLY_NUMBERS = 0.5  # a column of which more than this share are numbers was meant as numbers
 MAX_NUMBER = 1e150  # the square of a larger one overflows

@@ -1,28 +1,20 @@
-"""Runs what the command line asks for."""
+"""Runs what the command line asks for.
+
+Nothing imported here takes long: what needs no training is answered at once.
+"""
 
 import argparse
-from dataclasses import replace
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
-from addresses import hide_secrets
-from datasets import IRIS, Dataset, make_dataset, read_iris
-from delivery import Services, deliver, send_kept
-from errors import CommandFailed
-from feedback import add_feedback
-from journal import read_labelled
-from manifests import describe
-from publishing import Publisher
-from records import RecordFolder
-from report import account
-from signing import read_signing_key
-from tables import read_table
-from tracking import Tracker
-from training import Options, train
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-SECONDS_TO_ANSWER = 1.0
-SECONDS_TO_START = 120.0  # the server and the first training start at the same time
-WORSE_THAN_LIVE = 3  # an exit code
+from errors import CommandFailed
+from fetching import IRIS, fetch
+from publishing import Publisher
+from signing import read_signing_key
+from unsent import RecordFolder
 
 
 class CannotSign(CommandFailed):
@@ -34,34 +26,42 @@ class NoTable(CommandFailed):
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """The exit code; raises CommandFailed, and OSError where a folder or a disk fails."""
-    services = _connect(arguments)
+    """Return the exit code; raises CommandFailed, and OSError if a folder or a disk fails."""
+    publisher = Publisher(arguments.models_dir, _read_key(arguments.signing_key))
     if arguments.republish:
-        _republish(arguments.republish, services.publisher)
+        path = publisher.republish(arguments.republish, datetime.now(UTC))
+        print(f"Published {path}, a copy of {arguments.republish}")
     elif arguments.sync:
-        send_kept(services)
-    elif arguments.first and _is_published(arguments, services.publisher):
+        _sync(arguments, publisher)
+    elif arguments.first and publisher.has_model(arguments.name if arguments.data else None):
         print("A model is published already; no first training is needed.")
     else:
-        return _train(arguments, services)
+        return _train(arguments, publisher)
     return 0
 
 
-def _train(arguments: argparse.Namespace, services: Services) -> int:
-    live = services.publisher.read_live_manifest()
-    _require_table(arguments, live)
-    dataset = _read(arguments)
-    if arguments.with_feedback:
-        dataset = _add_feedback(dataset, arguments)
-    options = Options(arguments.seed, arguments.budget, arguments.scheduler)
-    training = train(dataset, live, options)
-    refused = training.is_worse and not arguments.force
-    manifest = None if refused else describe(dataset, training.winner, training.record.models[0])
-    deliver(training.record, manifest, services)
-    if not refused:
-        return 0
-    print("Not published: the live model is better, by more than chance. --force publishes.")
-    return WORSE_THAN_LIVE
+def _read_key(path: Path) -> Ed25519PrivateKey | None:
+    try:
+        return read_signing_key(path)
+    except (OSError, ValueError) as error:
+        raise CannotSign(f"The key {path} cannot be used: {error}.") from None
+
+
+def _sync(arguments: argparse.Namespace, publisher: Publisher) -> None:
+    if not RecordFolder(arguments.unsent_dir).find():
+        print("Nothing was kept: MLflow has all trainings.")
+        return
+    from trainer import sync  # noqa: PLC0415  # its imports take seconds
+
+    sync(arguments, publisher)
+
+
+def _train(arguments: argparse.Namespace, publisher: Publisher) -> int:
+    _require_table(arguments, publisher.read_live_manifest())
+    raw = fetch(arguments.data) if arguments.data else None
+    from trainer import train_and_deliver  # noqa: PLC0415  # as above
+
+    return train_and_deliver(arguments, raw, publisher)
 
 
 def _require_table(arguments: argparse.Namespace, live: dict[str, Any] | None) -> None:
@@ -71,40 +71,3 @@ def _require_table(arguments: argparse.Namespace, live: dict[str, Any] | None) -
             f"The live model is of the table {name}, and no table is given. Name it with --data, "
             "or with DATASET in .env; --iris trains on Iris, which then takes its place."
         )
-
-
-def _republish(version: str, publisher: Publisher) -> None:
-    path = publisher.republish(version, datetime.now(UTC))
-    print(f"Published {path}, a copy of {version}")
-
-
-def _is_published(arguments: argparse.Namespace, publisher: Publisher) -> bool:
-    """Whether there is a model at all, or one of the table that is given."""
-    return publisher.has_model(arguments.name if arguments.data else None)
-
-
-def _read(arguments: argparse.Namespace) -> Dataset:
-    if not arguments.data:
-        return read_iris()
-    table = read_table(arguments.data, texts=arguments.category)
-    name, target = arguments.name, arguments.target
-    dataset = make_dataset(table, name, target, arguments.drop, arguments.category)
-    return replace(dataset, source=hide_secrets(arguments.data))
-
-
-def _add_feedback(dataset: Dataset, arguments: argparse.Namespace) -> Dataset:
-    labelled = read_labelled(arguments.backend_url, arguments.api_key, dataset.name)
-    addition = add_feedback(dataset, list(labelled))
-    print(account(addition), flush=True)
-    return addition.dataset
-
-
-def _connect(arguments: argparse.Namespace) -> Services:
-    try:
-        key = read_signing_key(arguments.signing_key)
-    except (OSError, ValueError) as error:
-        raise CannotSign(f"The key {arguments.signing_key} cannot be used: {error}.") from None
-    patience = SECONDS_TO_START if arguments.first else SECONDS_TO_ANSWER
-    tracker = Tracker(arguments.tracking_uri, arguments.ui_url, patience)
-    publisher = Publisher(arguments.models_dir, key)
-    return Services(tracker, RecordFolder(arguments.unsent_dir), publisher)

@@ -11,9 +11,9 @@ import pandas as pd
 from sklearn.datasets import load_iris
 
 from columns import Kind, LeftOut, quote, read_column, read_texts
-from tables import Table, UnusableTable
-
-IRIS = "iris"
+from errors import UnusableTable
+from fetching import IRIS
+from tables import Table
 
 MIN_ROWS = 20
 MIN_CLASS_ROWS = 5  # one for each fold of the comparison

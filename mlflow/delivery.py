@@ -6,8 +6,9 @@ from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 from publishing import Publisher
-from records import Record, RecordFolder, read_record
+from records import Record
 from tracking import TrackedRun, Tracker, TrackingUnavailable
+from unsent import RecordFolder, read_record
 
 
 class Services(NamedTuple):
@@ -36,10 +37,7 @@ def deliver(record: Record, manifest: dict[str, Any] | None, services: Services)
 
 def send_kept(services: Services) -> None:
     """Send every record that was kept; raises TrackingUnavailable where one does not go through."""
-    kept = services.records.find()
-    if not kept:
-        print("Nothing was kept: MLflow has all trainings.")
-    for path in kept:
+    for path in services.records.find():
         record = read_record(path)
         try:
             if record.run_id is None:

@@ -13,7 +13,6 @@ from importlib.metadata import version as installed_version
 from pathlib import Path
 from typing import Any
 
-import joblib
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from errors import CommandFailed
@@ -39,6 +38,8 @@ class Publisher:
         `manifest` lacks what only the file tells: format, version, created_at, sha256 and size.
         Raises OSError when the directory cannot be written; readers then see nothing of it.
         """
+        import joblib  # noqa: PLC0415  # a republishing does without, and is quick for it
+
         pickled = io.BytesIO()
         joblib.dump(estimator, pickled)
         return self._write(pickled.getvalue(), {**manifest, "republished_from": None}, now)

@@ -1,13 +1,11 @@
-"""Gathers what MLflow is told of a training, and keeps it where MLflow cannot take it."""
+"""Gathers what MLflow is told of a training."""
 
 import json
 import time
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, NamedTuple
 from uuid import uuid4
 
-import joblib
 import pandas as pd
 from mlflow.data.pandas_dataset import from_pandas
 from mlflow.models import ModelSignature, infer_signature
@@ -90,37 +88,6 @@ def make_record(
         models=models,
         files={"comparison.json": _tabulate(outcome.results)},
     )
-
-
-class RecordFolder:
-    """Keeps the records that MLflow has not got, each in a file that is whole or not there.
-
-    They are pickles: the folder is the trainer's own, as its code is.
-    """
-
-    def __init__(self, directory: Path) -> None:
-        self._directory = directory
-
-    def keep(self, record: Record) -> Path:
-        """In place of what was kept of it before; raises OSError where that cannot be written."""
-        self._directory.mkdir(parents=True, exist_ok=True)
-        path = self._directory / f"run_{record.started_at}_{record.key}.joblib"
-        hidden = path.with_name(f".{path.name}.tmp")
-        try:
-            joblib.dump(record, hidden)
-            hidden.rename(path)
-        finally:
-            hidden.unlink(missing_ok=True)
-        return path
-
-    def find(self) -> list[Path]:
-        """Oldest first."""
-        return sorted(self._directory.glob("run_*.joblib"))
-
-
-def read_record(path: Path) -> Record:
-    record: Record = joblib.load(path)
-    return record
 
 
 def _describe(result: Result) -> CandidateRun:

@@ -1,32 +1,25 @@
-"""Reads a file that holds a table."""
+"""Reads a table from the bytes of a file."""
 
 import csv
 import gzip
 import hashlib
-import importlib
 import io
 import warnings
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import pandas as pd
-import requests
 from charset_normalizer import from_bytes
 
 from addresses import hide_secrets
-from errors import CommandFailed
+from errors import UnusableTable
+from fetching import fetch
 from missing import MISSING
 
 SAMPLE_BYTES = 1_000_000  # to find encoding and delimiter from
-TIMEOUTS = (3.05, 60.0)  # seconds to connect, and between two pieces of the answer
 
 _DELIMITERS = ",;\t|"
 _UTF_16 = (b"\xff\xfe", b"\xfe\xff")
-
-
-class UnusableTable(CommandFailed):
-    """The table cannot be trained on; the message names the place and says what to do."""
 
 
 class Table(NamedTuple):
@@ -37,49 +30,21 @@ class Table(NamedTuple):
 
 
 def read_table(source: str, texts: Sequence[str] = ()) -> Table:
-    """The table in a local file or at a URL; raises UnusableTable.
+    """Return the table in a local file or at a URL; raises UnusableTable."""
+    return parse_table(fetch(source), source, texts)
 
-    Of CSV the columns in `texts` are taken letter by letter, zeros in front and all.
+
+def parse_table(raw: bytes, source: str, texts: Sequence[str] = ()) -> Table:
+    """Return the table that these bytes of the source hold; raises UnusableTable.
+
+    The columns in `texts` keep every character of a CSV file, leading zeros included.
     """
-    raw = _fetch(source)
     frame = _parse(raw, texts)
     if frame.empty:
         raise UnusableTable(
             f"{hide_secrets(source)} holds no rows. Give it a header line and rows below."
         )
     return Table(frame, hashlib.sha256(raw).hexdigest())
-
-
-def _fetch(source: str) -> bytes:
-    shown = hide_secrets(source)
-    try:
-        if "://" not in source:
-            return Path(source).read_bytes()
-        if not source.startswith(("http://", "https://")):
-            return _fetch_by_fsspec(source)
-        answer = requests.get(source, timeout=TIMEOUTS)
-    except FileNotFoundError:
-        advice = "In the container, the files of the folder data/ are data/…"
-        raise UnusableTable(f"There is no file {shown}. {advice}.") from None
-    except (requests.ConnectionError, requests.Timeout):
-        raise UnusableTable(f"{shown} does not answer. Check the address.") from None
-    except (OSError, ValueError) as error:  # other ones of requests are OSErrors too
-        raise UnusableTable(f"{shown} cannot be read: {_strip(error)}.") from None
-    if not answer.ok:
-        raise UnusableTable(f"{shown} answers {answer.status_code}. Check the address.")
-    return answer.content
-
-
-def _fetch_by_fsspec(source: str) -> bytes:
-    scheme = source.partition("://")[0]
-    try:
-        fsspec = importlib.import_module("fsspec")  # not bundled
-        with fsspec.open(source, "rb") as file:
-            content: bytes = file.read()
-    except ImportError:
-        message = f"{scheme}:// needs fsspec and its package for {scheme}; install both with pip"
-        raise UnusableTable(f"{hide_secrets(source)} cannot be read: {message}.") from None
-    return content
 
 
 def _parse(raw: bytes, texts: Sequence[str]) -> pd.DataFrame:

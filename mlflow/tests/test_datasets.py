@@ -3,7 +3,8 @@ import pandas as pd
 import pytest
 
 from datasets import make_dataset, read_iris
-from tables import Table, UnusableTable
+from errors import UnusableTable
+from tables import Table
 
 ROWS = 40
 

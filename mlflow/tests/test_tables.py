@@ -7,7 +7,8 @@ import pandas as pd
 import pytest
 
 from missing import MISSING
-from tables import UnusableTable, read_table
+from errors import UnusableTable
+from tables import read_table
 
 PLAIN = "größe,art\n1.5,Löwe\n2.5,Bär\n"
 FRAME = pd.DataFrame({"größe": [1.5, 2.5], "art": ["Löwe", "Bär"]})

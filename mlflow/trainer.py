@@ -1,0 +1,68 @@
+"""Trains, logs and publishes as the command line asks; its imports take seconds."""
+
+import argparse
+from dataclasses import replace
+
+from addresses import hide_secrets
+from datasets import Dataset, make_dataset, read_iris
+from delivery import Services, deliver, send_kept
+from feedback import add_feedback
+from journal import read_labelled
+from manifests import describe
+from publishing import Publisher
+from report import account
+from tables import parse_table
+from tracking import Tracker
+from training import Options, train
+from unsent import RecordFolder
+
+SECONDS_TO_ANSWER = 1.0
+SECONDS_TO_START = 120.0  # the server and the first training start at the same time
+WORSE_THAN_LIVE = 3  # an exit code
+
+
+def sync(arguments: argparse.Namespace, publisher: Publisher) -> None:
+    """Send MLflow what was kept; raises TrackingUnavailable."""
+    send_kept(_connect(arguments, publisher))
+
+
+def train_and_deliver(
+    arguments: argparse.Namespace, raw: bytes | None, publisher: Publisher
+) -> int:
+    """Train on the table in these bytes, without any on Iris, and return the exit code.
+
+    Raises CommandFailed and OSError.
+    """
+    services = _connect(arguments, publisher)
+    dataset = read_iris() if raw is None else _read(arguments, raw)
+    if arguments.with_feedback:
+        dataset = _add_feedback(dataset, arguments)
+    options = Options(arguments.seed, arguments.budget, arguments.scheduler)
+    training = train(dataset, publisher.read_live_manifest(), options)
+    refused = training.is_worse and not arguments.force
+    manifest = None if refused else describe(dataset, training.winner, training.record.models[0])
+    deliver(training.record, manifest, services)
+    if not refused:
+        return 0
+    print("Not published: the live model is better, by more than chance. --force publishes.")
+    return WORSE_THAN_LIVE
+
+
+def _connect(arguments: argparse.Namespace, publisher: Publisher) -> Services:
+    patience = SECONDS_TO_START if arguments.first else SECONDS_TO_ANSWER
+    tracker = Tracker(arguments.tracking_uri, arguments.ui_url, patience)
+    return Services(tracker, RecordFolder(arguments.unsent_dir), publisher)
+
+
+def _read(arguments: argparse.Namespace, raw: bytes) -> Dataset:
+    table = parse_table(raw, arguments.data, texts=arguments.category)
+    name, target = arguments.name, arguments.target
+    dataset = make_dataset(table, name, target, arguments.drop, arguments.category)
+    return replace(dataset, source=hide_secrets(arguments.data))
+
+
+def _add_feedback(dataset: Dataset, arguments: argparse.Namespace) -> Dataset:
+    labelled = read_labelled(arguments.backend_url, arguments.api_key, dataset.name)
+    addition = add_feedback(dataset, list(labelled))
+    print(account(addition), flush=True)
+    return addition.dataset
