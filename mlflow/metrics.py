@@ -75,6 +75,13 @@ def _parse_arguments() -> argparse.Namespace:
     add("--name", type=_name, help="of model and MLflow experiment; by default the file's")
     add("--seed", type=_seed, default=0, help="of folds, searches and forests (default 0)")
     add("--budget", type=_minutes, metavar="MINUTES", help="end the comparison after these")
+    add(
+        "--only",
+        metavar="CANDIDATE",
+        action="append",
+        default=[],
+        help="compare this one with the baseline, and no others; may be given again",
+    )
     add("--with-feedback", action="store_true", help="learn from the backend's feedback too")
     add("--force", action="store_true", help="publish what is worse than the live model too")
     add("--first", action="store_true", help="train only where no model is published yet")

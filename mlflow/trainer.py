@@ -37,7 +37,7 @@ def train_and_deliver(
     dataset = read_iris() if raw is None else _read(arguments, raw)
     if arguments.with_feedback:
         dataset = _add_feedback(dataset, arguments)
-    options = Options(arguments.seed, arguments.budget, arguments.scheduler)
+    options = Options(arguments.seed, arguments.budget, arguments.scheduler, tuple(arguments.only))
     training = train(dataset, publisher.read_live_manifest(), options)
     refused = training.is_worse and not arguments.force
     manifest = None if refused else describe(dataset, training.winner, training.record.models[0])

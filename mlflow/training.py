@@ -35,12 +35,20 @@ class TrainingFailed(CommandFailed):
     """Not one candidate could be trained."""
 
 
+class NoCandidate(CommandFailed):
+    """A candidate is asked for that is not in the list."""
+
+
 class Options(NamedTuple):
-    """`budget` is in minutes and ends the comparison; `scheduler` is the address of a cluster's."""
+    """`budget` is in minutes and ends the comparison; `scheduler` is the address of a cluster's.
+
+    `only` names the candidates to compare with the baseline; without any, all are compared.
+    """
 
     seed: int
     budget: float | None = None
     scheduler: str | None = None
+    only: tuple[str, ...] = ()
 
 
 class Training(NamedTuple):
@@ -54,10 +62,11 @@ class Training(NamedTuple):
 def train(dataset: Dataset, live: dict[str, object] | None, options: Options) -> Training:
     """Compare the candidates, and the live model of this manifest where that is possible.
 
-    Raises TrainingFailed.
+    Raises NoCandidate and TrainingFailed.
     """
-    candidates = _leave_out_slow(list_candidates(options.seed), dataset)
-    rivals = _find_rival(live, candidates, dataset)
+    known = list_candidates(options.seed)
+    candidates = _leave_out_slow(_select(known, options.only), dataset)
+    rivals = _find_rival(live, known, dataset)
     sample = dataset.sample(SEARCH_ROWS, options.seed)
     setting = Setting(sample, split(sample, options.seed), options.seed)
     print(report.headline(dataset, sample), flush=True)
@@ -68,11 +77,20 @@ def train(dataset: Dataset, live: dict[str, object] | None, options: Options) ->
     winner = choose(results)
     print(report.tabulate(outcome, results, winner), flush=True)
     models = _fit(dataset, setting, [winner, *find_runner_up(results, winner)])
-    params = {"seed": options.seed, "budget": options.budget, "cluster_workers": workers}
+    params: dict[str, object] = {"seed": options.seed, "budget": options.budget}
+    params |= {"only": ", ".join(options.only) or None, "cluster_workers": workers}
     record = make_record(dataset, outcome, winner, models, params)
     record.files |= draw(results, winner, explain(winner, setting))
     rival = [result for result in outcome.results if result.candidate in rivals]
     return Training(winner, record, any(is_worse(winner, result) for result in rival))
+
+
+def _select(known: list[Candidate], names: tuple[str, ...]) -> list[Candidate]:
+    """The baseline, which is the first, and those of these names; without any, all."""
+    if unknown := set(names) - {it.name for it in known}:
+        choice = ", ".join(it.name for it in known)
+        raise NoCandidate(f"There is no candidate {min(unknown)}. Choose from {choice}.")
+    return [it for it in known if not names or it is known[0] or it.name in names]
 
 
 def _leave_out_slow(candidates: list[Candidate], dataset: Dataset) -> list[Candidate]:

@@ -277,3 +277,19 @@ def test_a_large_table_is_compared_on_a_sample_and_trained_on_whole(tmp_path):
     assert manifest["dataset"]["rows"] == 20_500
     counts = manifest["features"][0]["histogram"]["counts"]
     assert sum(map(sum, counts.values())) == 20_500
+
+
+def test_only_the_candidates_that_are_named_are_compared(tmp_path):
+    command = train(tmp_path, tmp_path, "--only", "GaussianNB", "--only", "LogisticRegression")
+
+    assert command.returncode == 0, command.stderr
+    rows = [line.split()[0] for line in command.stdout.splitlines() if " ± " in line]
+    assert sorted(rows) == ["Baseline", "GaussianNB", "LogisticRegression"]
+    assert read(tmp_path)[1]["estimator"] == "LogisticRegression"
+
+
+def test_an_unknown_candidate_is_refused_with_the_names_of_all(tmp_path):
+    command = train(tmp_path, tmp_path, "--only", "Oracle")
+
+    assert command.returncode == 1
+    assert "There is no candidate Oracle. Choose from Baseline, GaussianNB," in command.stderr

@@ -6,8 +6,8 @@ from functools import partial
 import pandas as pd
 import pytest
 
-from missing import MISSING
 from errors import UnusableTable
+from missing import MISSING
 from tables import read_table
 
 PLAIN = "größe,art\n1.5,Löwe\n2.5,Bär\n"
