@@ -17,6 +17,13 @@ run: ## Build and start the stack in Docker
 	@./doctor engine compose-ports
 	docker compose up --build
 
+.PHONY: monitoring
+monitoring: ## Start Prometheus and Grafana beside the stack; what cannot be built is left out
+	@./doctor engine
+	docker compose up --build --detach prometheus
+	@docker compose up --build --detach grafana || \
+	  echo "Grafana is missing: its image could not be built, see above. Prometheus runs. Run make monitoring again once $$(sed -n 's/^FROM //p' deploy/grafana/Dockerfile) can be pulled." >&2
+
 .PHONY: local
 local: $(VENV)/installed ## Start the stack without Docker; Ctrl-C stops it
 	@./doctor ports

@@ -23,7 +23,7 @@ RULES = [
     for rule in group["rules"]
 ]
 ALERTS = {rule["alert"]: rule for rule in RULES if "alert" in rule}
-MONITORING = ("prometheus", "grafana")
+MONITORING = {"prometheus": "monitoring", "grafana": "grafana"}  # and their profiles
 
 KEY = "first-key"
 SETOSA = {"sepal_length": 5.1, "sepal_width": 3.5, "petal_length": 1.4, "petal_width": 0.2}
@@ -264,7 +264,7 @@ def test_what_monitors_starts_only_when_asked_for_and_may_do_little(name):
     compose = yaml.safe_load((ROOT / "docker-compose.yaml").read_text())
     service = compose["services"][name]
 
-    assert service["profiles"] == ["monitoring"]
+    assert service["profiles"] == [MONITORING[name]]
     assert service["read_only"]
     assert service["cap_drop"] == ["ALL"]
     assert "cap_add" not in service
