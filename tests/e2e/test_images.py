@@ -4,10 +4,9 @@ import json
 import subprocess
 
 import pytest
+from clones import SERVICES
 from documentation import ROOT
 from processes import environment
-
-SERVICES = ("backend", "frontend", "mlflow")
 
 
 def plan(**variables):
