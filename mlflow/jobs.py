@@ -13,7 +13,6 @@ from typing import Any, BinaryIO, NamedTuple, TextIO
 import pyarrow.parquet as pq
 
 from errors import CommandFailed
-from parts import Record
 from writers import Format, find_encoding, make_header
 
 LAYOUT = 1  # another one as soon as a source is parted otherwise
@@ -24,6 +23,14 @@ COPIED_BYTES = 8 * 1024**2
 
 class UnusableOutput(CommandFailed):
     """What is to be written is there already, or cannot be; the message says what to do."""
+
+
+class Record(NamedTuple):
+    """Of a partition that is done; `rows` are all of it, `bad` those without an answer."""
+
+    path: str
+    rows: int
+    bad: int
 
 
 class Outcome(NamedTuple):
@@ -61,6 +68,15 @@ class Output:
         except (OSError, ValueError):
             return {}
         return state if isinstance(state, dict) else {}
+
+    def require_usable(self) -> None:
+        """Raise the UnusableOutput that `begin` would, if it can be told without writing."""
+        self._require_free()
+        with self._failing_as_unusable():
+            if self.folder.exists():
+                self._require_ours()
+            else:
+                os.stat(f"{self.folder.parent}/.")  # noqa: PTH116  # pathlib drops the dot
 
     @contextmanager
     def begin(self, identity: Mapping[str, Any]) -> Iterator[None]:
@@ -155,14 +171,23 @@ class Output:
                 raise _refuse(path)
 
     def _open_lock(self) -> TextIO:
-        state = self.read_state()
         self._require_free()
-        try:
+        with self._failing_as_unusable():
             self.folder.mkdir(exist_ok=True)
-            if not state and any(not it.name.startswith(".") for it in self.folder.iterdir()):
-                said = f"The folder {self.folder} holds other files"
-                raise UnusableOutput(f"{said}. Name a new one, or a file: OUT.csv, OUT.parquet.")
+            self._require_ours()
             return (self.folder / ".lock").open("w")
+
+    def _require_ours(self) -> None:
+        """Raises UnusableOutput if the folder holds files, and no scoring has begun there."""
+        is_used = any(not it.name.startswith(".") for it in self.folder.iterdir())
+        if is_used and not self.read_state():
+            said = f"The folder {self.folder} holds other files"
+            raise UnusableOutput(f"{said}. Name a new one, or a file: OUT.csv, OUT.parquet.")
+
+    @contextmanager
+    def _failing_as_unusable(self) -> Iterator[None]:
+        try:
+            yield
         except OSError as error:
             said = f"{self.path} cannot be written: {error.strerror}"
             place = "In Compose's container scored/ is the place, on Kubernetes data/"

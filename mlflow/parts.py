@@ -16,6 +16,7 @@ import numpy as np
 import pyarrow as pa
 
 from inputs import Array, Fault, Feature, Inputs
+from jobs import Record
 from predictions import ask, make_columns
 from readers import Chunk, read
 from sources import Partition, Source
@@ -53,14 +54,6 @@ class Job(NamedTuple):
         """Of what is written."""
         features = self.features if self.reads_text else []
         return make_schema(self.source.schema, features, self.classes)
-
-
-class Record(NamedTuple):
-    """Of a partition that is done; `rows` are all of it, `bad` those without an answer."""
-
-    path: str
-    rows: int
-    bad: int
 
 
 class NotReached(Exception):

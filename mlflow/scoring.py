@@ -3,44 +3,17 @@
 import argparse
 import os
 import sys
-from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
 
-from cluster import Crew, hire
 from errors import CommandFailed
-from jobs import Outcome, Output
+from jobs import Output
 from ownership import become_owner
-from pace import Pace
-from parts import Job, Record, score
-from sources import Partition, open_source
-from verification import Verified, find_version, load, read_trust
-from workers import Failure
-from writers import require_writable
-
-# For each core: more are not known of at a time, nor more of their text held.
-PARTITIONS_AHEAD = 32
-BYTES_AHEAD = 64 * 1024**2
-MAX_BYTES_AHEAD = 256 * 1024**2  # of all cores, as a cluster's scheduler holds them too
-
-SOME_ROWS_ARE_BAD = 3  # an exit code
-
-
-class ScoringFailed(CommandFailed):
-    """A part cannot be scored."""
+from sources import require_there
+from verification import Selection, find_version, read_trust
 
 
 class Overlap(CommandFailed):
     """What is read is what would be written."""
-
-
-class Scoring(NamedTuple):
-    """What is scored, by which process, and where it is shown."""
-
-    job: Job
-    output: Output
-    crew: Crew
-    pace: Pace
 
 
 def main() -> None:
@@ -58,88 +31,22 @@ def main() -> None:
 
 
 def _run(arguments: argparse.Namespace) -> int:
-    """The exit code; raises CommandFailed or OSError."""
+    """Return the exit code; raises CommandFailed or OSError.
+
+    What cannot be done is told before the imports that take seconds, where that is possible.
+    """
     _require_apart(arguments.input, arguments.output)
+    require_there(arguments.input)
     output = Output(arguments.output)
-    model = _load(arguments, output)
-    source = open_source(arguments.input, model.features)
-    kind = output.ending or source.kind
-    job = Job(source, output.folder, kind, output.model, *model.summary)
-    job.make_inputs()
-    require_writable(source.schema, model.classes, kind)
-    identity = {"version": model.version, "sha256": model.sha256, "format": kind}
-    with output.begin({**identity, "files": source.identity}):
-        print(f"Scoring {arguments.input} with model {model.version}.", flush=True)
-        if done := output.resume():
-            return _account(done, output, "Scored already")
-        output.model.write_bytes(model.pickled)
-        with hire(os.environ.get("DASK_SCHEDULER_ADDRESS")) as crew:
-            if crew.workers:
-                print(f"Workers of the cluster: {crew.workers}.", flush=True)
-            scoring = Scoring(job, output, crew, Pace(source.size, sys.stdout))
-            return _score(scoring)
+    output.require_usable()
+    selection = _select(arguments.version or output.read_state().get("version"))
+    from scorer import run  # noqa: PLC0415
+
+    return run(arguments.input, output, selection)
 
 
-def _score(scoring: Scoring) -> int:
-    job, output, pace = scoring.job, scoring.output, scoring.pace
-    try:
-        records = dict(sorted(_score_parts(scoring)))
-    finally:
-        pace.clear()
-    job.source.require_same()
-    rate = f"{pace.rows_per_second:,.0f} rows a second"
-    return _account(output.finish(records, job.format, job.schema), output, f"Scored, {rate}")
-
-
-def _score_parts(scoring: Scoring) -> Iterator[tuple[str, Record]]:
-    """Those of an earlier run too, in any order; raises ScoringFailed."""
-    for wave in gather(scoring.job.source.list_partitions(), scoring.crew.cores):
-        todo = []
-        for partition in wave:
-            if record := scoring.output.find_record(partition.name, scoring.job.format):
-                scoring.pace.skip(partition.size)
-                yield partition.name, record
-            else:
-                todo.append(partition)
-        if todo:
-            yield from _score_wave(scoring, todo)
-        # Or this one's text would be held while the next is read.
-        wave.clear()
-        todo.clear()
-
-
-def gather(partitions: Iterator[Partition], cores: int) -> Iterator[list[Partition]]:
-    """Waves of what may be known of and held at a time."""
-    wave, held, most = [], 0, min(BYTES_AHEAD * cores, MAX_BYTES_AHEAD)
-    for partition in partitions:
-        wave.append(partition)
-        held += len(partition.piece or b"")
-        if len(wave) >= PARTITIONS_AHEAD * cores or held >= most:
-            yield wave
-            wave, held = [], 0
-    yield wave
-
-
-def _score_wave(scoring: Scoring, wave: list[Partition]) -> Iterator[tuple[str, Record]]:
-    for partition, outcome in scoring.crew.run(score, wave, scoring.job):
-        if isinstance(outcome, Failure):
-            said = f"Part of {partition.path} cannot be scored: {outcome.reason.rstrip('.')}"
-            raise ScoringFailed(f"{said}. Mend that, and the same command goes on from here.")
-        scoring.pace.report(partition.size, outcome.rows, outcome.bad)
-        yield partition.name, outcome
-
-
-def _account(outcome: Outcome, output: Output, said: str) -> int:
-    good = outcome.rows - outcome.bad
-    print(f"{said}: {good:,} of {outcome.rows:,} rows are in {output.path}.")
-    if not outcome.bad:
-        return 0
-    print(f"{outcome.bad:,} bad rows are not, and {output.bad} says why.")
-    return SOME_ROWS_ARE_BAD
-
-
-def _load(arguments: argparse.Namespace, output: Output) -> Verified:
-    """By default the newest, or the one that has begun what is gone on with."""
+def _select(wanted: str | None) -> Selection:
+    """The wanted version, by default the newest; raises CommandFailed."""
     environment = os.environ
     trust = read_trust(
         environment.get("MODEL_TRUST") or "auto",
@@ -147,11 +54,7 @@ def _load(arguments: argparse.Namespace, output: Output) -> Verified:
         Path(environment.get("MODEL_SIGNING_KEY", "/keys/model_signing_key.pem")),
     )
     directory = Path(environment.get("MODELS_DIR", "/models"))
-    wanted = arguments.version or output.read_state().get("version")
-    model = load(directory, find_version(directory, wanted), trust)
-    if model.remark:
-        print(model.remark, file=sys.stderr)
-    return model
+    return Selection(directory, find_version(directory, wanted), trust)
 
 
 def _find_folder(path: Path) -> Path:

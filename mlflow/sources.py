@@ -144,9 +144,14 @@ def _list_files(path: Path) -> list[Path]:
         if not files:
             raise UnusableSource(f"The folder {path} holds no files. Put CSV or Parquet there.")
         return files
+    require_there(path)
+    return [_require_file(path).resolve()]
+
+
+def require_there(path: Path) -> None:
+    """Raises UnusableSource."""
     if not path.exists():
         raise UnusableSource(f"There is no file {path}. In the container, data/ is data/…")
-    return [_require_file(path).resolve()]
 
 
 def _walk(path: Path) -> Iterator[Path]:

@@ -1,26 +1,17 @@
-"""Verifies a published model before its pickle is opened, and tries it out after."""
+"""Verifies a published model before its pickle is opened."""
 
 import hashlib
 import json
 import re
-import warnings
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import numpy as np
-import sklearn
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from cryptography.hazmat.primitives.serialization import load_pem_public_key
-from sklearn.base import is_classifier
-from sklearn.exceptions import InconsistentVersionWarning
 
 from errors import CommandFailed
-from inputs import Feature, to_array
-from predictions import ask
+from inputs import Feature
 from signing import is_signed_by, read_signing_key
-from unpickling import NotAllowed, unpickle
-
-TOLERANCE = 1e-6  # other processors round differently in the last digits
 
 _NAME = re.compile(r"model_(\d{4}_\d\d_\d\d_T\d\d_\d\d_\d\d)\.pkl", re.ASCII)
 
@@ -54,6 +45,14 @@ class Verified(NamedTuple):
     def summary(self) -> tuple[str, str, list[Feature], list[str]]:
         """What those know who find the pickle by its path."""
         return self.sha256, self.version, self.features, self.classes
+
+
+class Selection(NamedTuple):
+    """Which model is to be loaded, from where."""
+
+    directory: Path
+    version: str
+    trust: Trust
 
 
 def read_trust(wanted: str, public: Path, private: Path) -> Trust:
@@ -94,14 +93,16 @@ def load(directory: Path, version: str, trust: Trust) -> Verified:
         pickled = path.read_bytes()
     except FileNotFoundError as error:
         name = Path(error.filename).name
-        raise _refuse(version, f"There is no {name}, and only verified models score") from None
+        raise refuse(version, f"There is no {name}, and only verified models score") from None
     except (OSError, ValueError) as error:
-        raise _refuse(version, f"It cannot be read: {error}") from None
+        raise refuse(version, f"It cannot be read: {error}") from None
     try:
         verified = _verify(manifest, pickled, version, trust)
-        return verified._replace(remark=_try_out(verified, manifest))
+        from trial import try_out  # noqa: PLC0415  # its imports take a second
+
+        return verified._replace(remark=try_out(verified, manifest))
     except (KeyError, TypeError, AttributeError) as error:
-        raise _refuse(version, f"Its manifest is wrong: {error!r}") from None
+        raise refuse(version, f"Its manifest is wrong: {error!r}") from None
 
 
 def _read_key(public: Path, private: Path) -> Ed25519PublicKey | None:
@@ -116,15 +117,15 @@ def _read_key(public: Path, private: Path) -> Ed25519PublicKey | None:
 
 def _verify(manifest: dict[str, Any], pickled: bytes, version: str, trust: Trust) -> Verified:
     if manifest["format"] != 1:
-        raise _refuse(version, f"Its manifest has format {manifest['format']}, and this reads 1")
+        raise refuse(version, f"Its manifest has format {manifest['format']}, and this reads 1")
     if manifest["version"] != version:
-        raise _refuse(version, f"Its manifest is that of version {manifest['version']}")
+        raise refuse(version, f"Its manifest is that of version {manifest['version']}")
     if len(pickled) != manifest["size"]:
         said = f"It has {len(pickled)} bytes; its manifest says {manifest['size']}"
-        raise _refuse(version, said)
+        raise refuse(version, said)
     sha256 = hashlib.sha256(pickled).hexdigest()
     if sha256 != manifest["sha256"]:
-        raise _refuse(version, "Its SHA-256 is not the one in its manifest")
+        raise refuse(version, "Its SHA-256 is not the one in its manifest")
     _check_signature(manifest, trust)
     features = [Feature.from_manifest(it) for it in manifest["features"]]
     return Verified(version, sha256, pickled, features, list(manifest["target"]["classes"]))
@@ -134,56 +135,12 @@ def _check_signature(manifest: dict[str, Any], trust: Trust) -> None:
     version = manifest["version"]
     if not manifest["signature"]:
         if trust.is_required:
-            raise _refuse(version, "It is not signed")
+            raise refuse(version, "It is not signed")
     elif trust.key and not is_signed_by(trust.key, manifest):
-        raise _refuse(version, "Its signature is not that of its manifest, or of another key")
+        raise refuse(version, "Its signature is not that of its manifest, or of another key")
 
 
-def _try_out(model: Verified, manifest: dict[str, Any]) -> str | None:
-    """What there is to remark; raises ModelRefused where it does not answer its examples."""
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", InconsistentVersionWarning)  # compared below
-            estimator = unpickle(model.pickled)
-    except NotAllowed as reason:
-        raise _refuse(model.version, f"Its pickle is refused: {reason}") from None
-    except Exception as error:  # a damaged pickle can raise anything
-        raise _refuse(model.version, f"It cannot be unpickled: {error!r}") from None
-    made_with = str(manifest["libraries"].get("scikit-learn", sklearn.__version__))
-    is_other = made_with.split(".")[:2] != sklearn.__version__.split(".")[:2]
-    versions = f"It was made with scikit-learn {made_with}; this is {sklearn.__version__}"
-    try:
-        _match(estimator, model)
-        _answer_examples(estimator, model, manifest["examples"])
-    except Exception as error:  # as above
-        also = f". {versions}" if is_other else ""
-        raise _refuse(model.version, f"{error}{also}") from None
-    return f"{versions}, and answers its examples rightly." if is_other else None
-
-
-def _match(estimator: Any, model: Verified) -> None:
-    """Raises ValueError where the manifest tells of another estimator."""
-    if not is_classifier(estimator) or not hasattr(estimator, "predict_proba"):
-        raise ValueError("It is no classifier with probabilities")
-    names = [feature.name for feature in model.features]
-    if list(map(str, estimator.classes_)) != model.classes:
-        raise ValueError("Its classes are not those of its manifest")
-    if list(getattr(estimator, "feature_names_in_", names)) != names:
-        raise ValueError("Its features are not those of its manifest")
-
-
-def _answer_examples(estimator: Any, model: Verified, examples: list[dict[str, Any]]) -> None:
-    """Raises ValueError where the answers are others, or where there is nothing to compare."""
-    if not examples:
-        raise ValueError("Its manifest has no examples to try it out on")
-    for example in examples:
-        X = to_array(model.features, [example["inputs"]])
-        expected = [example["probabilities"]]
-        answered = ask(estimator, X, len(model.classes))
-        if not np.allclose(answered, expected, rtol=0, atol=TOLERANCE):
-            raise ValueError("It answers an example of its manifest with other probabilities")
-
-
-def _refuse(version: str, reason: str) -> ModelRefused:
+def refuse(version: str, reason: str) -> ModelRefused:
+    """Make the error that says why, and what to do."""
     advice = "Train or republish it, or name another by --version"
     return ModelRefused(f"The model {version} is refused. {reason}. {advice}.")

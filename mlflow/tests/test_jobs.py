@@ -5,8 +5,7 @@ import errno
 import pyarrow as pa
 import pytest
 
-from jobs import Outcome, Output, UnusableOutput
-from parts import Record
+from jobs import Outcome, Output, Record, UnusableOutput
 
 SCHEMA = pa.schema([pa.field("x", pa.string())])
 BAD = "file,row,column,reason\nin.csv,2,x,x must be a number.\n"

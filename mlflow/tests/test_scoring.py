@@ -21,7 +21,7 @@ from processes import ROOT, environment, list_processes, running, train, wait_un
 from test_cluster import cluster  # noqa: F401  # a fixture
 
 from jobs import Output
-from scoring import gather
+from scorer import gather
 from sources import File, Partition
 
 NAMES = ["sepal_length", "sepal_width", "petal_length", "petal_width"]
