@@ -20,7 +20,8 @@ SHOWN_CHARACTERS = 500  # of the columns there are
 
 NUMBER = r"^[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?$"
 NOT_FINITE = r"^[+-]?([nN][aA][nN]|[iI][nN][fF]([iI][nN][iI][tT][yY])?)$"
-BOOLEANS = pa.array(["false", "true", "0", "1"])
+
+BOOLEANS = ["false", "true", "0", "1"]
 
 KINDS = {"number": pa.float64(), "boolean": pa.bool_(), "category": pa.string()}
 
@@ -209,7 +210,8 @@ def _read_numbers(text: Any, has_commas: bool) -> Any:
 
 
 def _read_booleans(text: Any) -> Any:
-    found = pc.index_in(pc.utf8_lower(pc.utf8_trim_whitespace(text)), BOOLEANS)
+    booleans = pa.array(BOOLEANS)  # not earlier: the first array imports pandas
+    found = pc.index_in(pc.utf8_lower(pc.utf8_trim_whitespace(text)), booleans)
     return pc.equal(pc.bit_wise_and(found, 1), 1)
 
 
