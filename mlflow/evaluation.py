@@ -32,6 +32,23 @@ class Score(NamedTuple):
     predict_seconds: float
 
 
+class Refit(NamedTuple):
+    """A candidate to be fitted on all rows, with what a search finds in the sample."""
+
+    candidate: Candidate
+    sample: Dataset
+    seed: int
+
+    @property
+    def name(self) -> str:
+        return self.candidate.name
+
+
+def refit(dataset: Dataset, task: Refit) -> Pipeline:
+    """Search on the task's sample, then fit on the dataset."""
+    return fit(task.candidate, search(task.candidate, task.sample, task.seed), dataset)
+
+
 def score(candidate: Candidate, dataset: Dataset, fold: Fold, seed: int) -> Score:
     """Search and fit on the fold's training rows alone, and score on its test rows."""
     train, test = dataset.take(fold.train), dataset.take(fold.test)

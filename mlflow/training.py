@@ -20,7 +20,7 @@ from comparison import (
 )
 from datasets import Dataset
 from errors import CommandFailed
-from evaluation import fit, search
+from evaluation import Refit, refit
 from explanation import explain
 from figures import draw
 from progress import Progress
@@ -134,29 +134,12 @@ def _compare(
             progress.clear()
 
 
-class _Fit(NamedTuple):
-    """A candidate to be fitted on all rows."""
-
-    candidate: Candidate
-    sample: Dataset
-    seed: int
-
-    @property
-    def name(self) -> str:
-        return self.candidate.name
-
-
 def _fit(dataset: Dataset, setting: Setting, results: list[Result]) -> list[Model]:
     """Raises TrainingFailed where the first cannot be fitted; the others may be missing."""
-    tasks = [_Fit(it.candidate, setting.dataset, setting.seed) for it in results]
-    found = {task.name: model for task, model in run(_fit_one, tasks, dataset)}
+    tasks = [Refit(it.candidate, setting.dataset, setting.seed) for it in results]
+    found = {task.name: fitted for task, fitted in run(refit, tasks, dataset)}
     first = found[tasks[0].name]
     if isinstance(first, Failure):
         raise TrainingFailed(f"{tasks[0].name} failed on all rows: {first.reason}.")
-    models = (found[task.name] for task in tasks)
-    return [model for model in models if not isinstance(model, Failure)]
-
-
-def _fit_one(dataset: Dataset, task: _Fit) -> Model:
-    params = search(task.candidate, task.sample, task.seed)
-    return Model(task.name, fit(task.candidate, params, dataset))
+    fitted = ((task.name, found[task.name]) for task in tasks)
+    return [Model(name, it) for name, it in fitted if not isinstance(it, Failure)]
