@@ -18,7 +18,14 @@ from threadpoolctl import threadpool_limits
 # Forked from a process that has imported these and done nothing else: as safe as a new one, and
 # there at once.
 _context = multiprocessing.get_context("forkserver")
-_context.set_forkserver_preload(["pandas", "scipy.stats", "sklearn.ensemble", "sklearn.svm"])
+_context.set_forkserver_preload(
+    [
+        *("pandas", "requests", "scipy.stats", "sklearn.calibration", "sklearn.compose"),
+        *("sklearn.datasets", "sklearn.discriminant_analysis", "sklearn.dummy", "sklearn.ensemble"),
+        *("sklearn.inspection", "sklearn.kernel_approximation", "sklearn.naive_bayes"),
+        *("sklearn.neighbors", "sklearn.svm"),
+    ]
+)
 
 
 class Task(Protocol):
