@@ -1,6 +1,7 @@
 """Compares candidates by nested cross-validation."""
 
 import itertools
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -181,7 +182,8 @@ def _run(
     whole = sorted(tasks, key=lambda task: order.index(task.candidate))
     end = means.vital * len(setting.folds)
     yield from means.run(_score, whole[:end], setting)
-    yield from means.run(_score, whole[end:], setting, means.deadline)
+    if time.monotonic() < means.deadline:
+        yield from means.run(_score, whole[end:], setting, means.deadline)
 
 
 def _score(setting: Setting, task: Task) -> Score:
