@@ -38,6 +38,7 @@ LIBRARIES = {
         *("sklearn.calibration", "sklearn.compose", "sklearn.datasets", "sklearn.ensemble"),
         *("sklearn.discriminant_analysis", "sklearn.inspection", "sklearn.kernel_approximation"),
         *("sklearn.naive_bayes", "sklearn.neighbors", "sklearn.svm", "charset_normalizer"),
+        "mlflow.db",
         "mlflow.store.tracking.sqlalchemy_store",
         "mlflow.store.model_registry.sqlalchemy_store",
     ],
@@ -52,6 +53,7 @@ LIBRARIES = {
 PROGRAMS = {
     "metrics.py": "trainer",
     "scoring.py": "trainer",
+    "databases.py": "trainer",
     "dask": "trainer",
     "uvicorn": "backend",
     "streamlit": "page",
@@ -210,5 +212,8 @@ if __name__ == "__main__":
     sys.path.pop(0)  # the tests' modules are not the programs'
     for library in LIBRARIES[sys.argv[1]]:
         importlib.import_module(library)
+    if requirements := sys.modules.get("mlflow.utils.requirements_utils"):
+        # MLflow looks for a second at all that is installed, once in each process.
+        requirements._init_packages_to_modules_map()
     gc.freeze()
     _become(_serve(socket.socket(fileno=int(sys.argv[2]))))
