@@ -1,17 +1,21 @@
 """Starts the services as real processes, for the tests of every folder."""
 
+import atexit
 import fcntl
 import inspect
 import os
 import pickle
+import shutil
 import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from functools import cache
 from pathlib import Path
 from types import SimpleNamespace
 from typing import IO
@@ -63,6 +67,8 @@ def train(
     models_dir: Path, runs_dir: Path, *arguments: object, **settings: object
 ) -> subprocess.CompletedProcess[str]:
     """Run metrics.py as a user does, tracking in a database of its own without a server."""
+    if "MLFLOW_TRACKING_URI" not in settings:
+        give_database(runs_dir)
     command = [sys.executable, str(ROOT / "mlflow/metrics.py"), *map(str, arguments)]
     variables = {
         "MODELS_DIR": models_dir,
@@ -138,6 +144,8 @@ def running_mlflow(
     **settings: object,
 ) -> Iterator[str]:
     """The address of a real tracking server, once it answers."""
+    if "MLFLOW_BACKEND_STORE_URI" not in settings:
+        give_database(runs_dir)
     port = find_free_port()
     url = f"http://127.0.0.1:{port}"
     variables = {
@@ -153,6 +161,29 @@ def running_mlflow(
         # It may train a first model while it starts.
         wait_until(lambda: requests.get(f"{url}/health", timeout=5).ok, seconds=180)
         yield url
+
+
+def give_database(runs_dir: Path) -> None:
+    """Copy MLflow's tables into a folder that has none: to make them takes seconds."""
+    if not (runs_dir / "mlflow.db").exists():
+        shutil.copy(_make_database(), runs_dir)
+
+
+@cache
+def _make_database() -> Path:
+    """As start.sh does; once for all suites that share a folder, else once for each process."""
+    folder = os.environ.get("SHARED_TRAINING_DIR") or tempfile.mkdtemp()
+    if "SHARED_TRAINING_DIR" not in os.environ:
+        atexit.register(shutil.rmtree, folder)
+    path = Path(folder) / "template/mlflow.db"
+    with path.parent.with_suffix(".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not path.exists():
+            path.parent.mkdir(exist_ok=True)
+            variables = environment(MLFLOW_BACKEND_STORE_URI=f"sqlite:///{path}")
+            made = warm.run([sys.executable, str(ROOT / "mlflow/databases.py")], env=variables)
+            assert made.returncode == 0, made.stderr
+    return path
 
 
 @pytest.fixture(scope="session")
