@@ -13,9 +13,9 @@ help: ## Show this help
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .PHONY: run
-run: ## Build and start the stack in Docker
+run: ## Build and start the stack in Docker; ARGS=--detach in the background
 	@./doctor engine compose-ports
-	docker compose up --build
+	docker compose up --build $(ARGS)
 
 .PHONY: monitoring
 monitoring: ## Start Prometheus and Grafana beside the stack; what cannot be built is left out
