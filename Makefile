@@ -123,12 +123,13 @@ lint: $(VENV)/installed ## Check style, types, Dockerfiles, workflows and Compos
 	done
 	$(BIN)/mypy --config-file pyproject.toml deploy/azure/apps.py
 	$(BIN)/hadolint $(SERVICES:%=%/Dockerfile) $(wildcard deploy/*/Dockerfile)
-	$(BIN)/shellcheck doctor .ci/run $(wildcard */*.sh .github/*.sh deploy/*/*.sh)
+	$(BIN)/shellcheck doctor .ci/run $(wildcard */*.sh .devcontainer/*.sh .github/*.sh deploy/*/*.sh)
 	$(BIN)/check-jsonschema --builtin-schema vendor.compose-spec docker-compose.yaml $(filter-out deploy/caddy/%,$(OVERLAYS))
 	@# That takes no tag of Compose's own.
 	sed 's/ !reset / /' deploy/caddy/compose.yaml | $(BIN)/check-jsonschema --builtin-schema vendor.compose-spec --default-filetype yaml -
 	$(BIN)/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
 	$(BIN)/check-jsonschema --builtin-schema vendor.dependabot .github/dependabot.yml
+	$(BIN)/check-jsonschema --schemafile .devcontainer/schema.json .devcontainer/devcontainer.json
 	$(BIN)/zizmor --offline --quiet .github
 	PATH="$(BIN):$$PATH" deploy/kubernetes/validate.sh
 
