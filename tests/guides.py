@@ -91,7 +91,9 @@ def says(output: str, shown: str) -> bool:
 @contextmanager
 def made_stack(folder: Path) -> Iterator[Stack]:
     """Not started yet."""
-    _copy_tree(folder)
+    copy_tree(folder)
+    (folder / ".venv").symlink_to(ROOT / ".venv")
+    os.utime(folder / "requirements-dev.txt", (0, 0))  # or make would install it again
     ports = {name: find_free_port() for name in PORTS}
     settings = {**ports, "COMPOSE_PROJECT_NAME": f"iris-ml-guides-{os.getpid()}"}
     (folder / ".env").write_text("".join(f"{name}={it}\n" for name, it in settings.items()))
@@ -100,13 +102,14 @@ def made_stack(folder: Path) -> Iterator[Stack]:
         yield stack
 
 
-def _copy_tree(clone: Path) -> None:
-    """What a fresh clone of the working tree holds, with the environment that is there."""
+def list_files() -> list[str]:
+    """The names of what a fresh clone of the working tree holds."""
     git = ["git", "-c", f"safe.directory={ROOT}", "ls-files", "-coz", "--exclude-standard"]
     listed = subprocess.run(git, cwd=ROOT, capture_output=True, text=True, check=True).stdout
-    for name in filter(None, listed.split("\0")):
-        if (ROOT / name).exists():
-            (clone / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(ROOT / name, clone / name)
-    (clone / ".venv").symlink_to(ROOT / ".venv")
-    os.utime(clone / "requirements-dev.txt", (0, 0))  # or make would install it anew
+    return [name for name in listed.split("\0") if name and (ROOT / name).exists()]
+
+
+def copy_tree(clone: Path) -> None:
+    for name in list_files():
+        (clone / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(ROOT / name, clone / name)

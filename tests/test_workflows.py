@@ -1,5 +1,6 @@
 """What GitHub is to do: check each change, and publish what passed."""
 
+import json
 import os
 import re
 import subprocess
@@ -7,6 +8,7 @@ import subprocess
 import pytest
 import yaml
 from documentation import ROOT
+from guides import copy_tree, list_files
 from processes import environment
 
 WORKFLOW = (ROOT / ".github/workflows/main.yml").read_text()
@@ -31,9 +33,10 @@ CHANGELOG = """# Changelog
 """
 
 
-def run(*command, **variables):
+def run(*command, folder=ROOT, **variables):
     return subprocess.run(
         [ROOT / command[0], *command[1:]],
+        cwd=folder,
         env=environment(**variables),
         capture_output=True,
         text=True,
@@ -318,3 +321,38 @@ def test_an_image_that_does_not_start_is_found(tool):
 
     assert command.returncode == 1
     assert command.stderr == "The image of frontend does not start; see above.\n"
+
+
+def test_a_clone_made_on_windows_has_the_same_bytes(tmp_path):
+    tree, clone = tmp_path / "tree", tmp_path / "clone"
+    copy_tree(tree)
+    git = ["git", "-c", "user.name=x", "-c", "user.email=x@x.x"]
+    windows = ["-c", "core.autocrlf=true", "-c", "core.eol=crlf"]
+
+    for command in (
+        [*git, "-C", tree, "init", "--quiet"],
+        [*git, "-C", tree, "add", "--all"],
+        [*git, "-C", tree, "commit", "--quiet", "--message", "All"],
+        [*git, *windows, "clone", "--quiet", *windows, tree, clone],
+    ):
+        subprocess.run(command, check=True)
+
+    changed = [it for it in list_files() if (clone / it).read_bytes() != (ROOT / it).read_bytes()]
+    assert changed == []
+
+
+def test_a_codespace_starts_the_stack_and_links_to_it(tmp_path, tool):
+    settings = tool("make") | tool("docker") | {"CODESPACE_NAME": "blue-sky"}
+    settings["GITHUB_CODESPACES_PORT_FORWARDING_DOMAIN"] = "app.github.dev"
+    container = json.loads((ROOT / ".devcontainer/devcontainer.json").read_text())
+
+    command = run(container["postStartCommand"], folder=tmp_path, **settings)
+
+    assert command.returncode == 0, command.stderr
+    assert tool.calls() == ["docker info", "make run ARGS=--detach"]
+    address = "blue-sky-8003.app.github.dev"
+    assert (tmp_path / ".env").read_text().splitlines() == [
+        f"MLFLOW_UI_URL=https://{address}",
+        f"MLFLOW_SERVER_ALLOWED_HOSTS=localhost:*,127.0.0.1:*,mlflow:*,{address}",
+    ]
+    assert container["forwardPorts"] == [8001, 8002, 8003]
