@@ -2,7 +2,8 @@
 
 import subprocess
 from collections.abc import Iterator
-from functools import cache
+from dataclasses import dataclass
+from functools import cache, cached_property
 from typing import Any, NamedTuple
 
 import yaml
@@ -42,6 +43,54 @@ class Pod(NamedTuple):
         return {it["name"]: it for it in self.spec.get("volumes", [])}
 
 
+@dataclass(frozen=True)
+class Cluster:
+    """All that is applied together."""
+
+    objects: list[Object]
+
+    @cached_property
+    def pods(self) -> dict[str, Pod]:
+        pods = [pod for it in self.objects for pod in _find_pods(it)]
+        assert len({pod.name for pod in pods}) == len(pods)
+        return {pod.name: pod for pod in pods}
+
+    @cached_property
+    def containers(self) -> list[Object]:
+        return [container for pod in self.pods.values() for container in pod.containers]
+
+    def find(self, kind: str) -> dict[str, Object]:
+        return {it["metadata"]["name"]: it for it in self.objects if it["kind"] == kind}
+
+    def select(self, labels: dict[str, str]) -> list[str]:
+        return [pod.name for pod in self.pods.values() if labels.items() <= pod.labels.items()]
+
+    def reaches(self, client: Pod, server: Pod, port: int) -> bool:
+        """As the policies of both ends have it; those of other namespaces are not ours to know."""
+        return self._allows("Egress", client, server, port) and self.admits(server, client, port)
+
+    def admits(self, server: Pod, client: Pod, port: int) -> bool:
+        """Whether the server's own policies let the client in, were it free to go there."""
+        return self._allows("Ingress", server, client, port)
+
+    def _allows(self, direction: str, pod: Pod, other: Pod, port: int) -> bool:
+        """Whether the pod's policies do, of which none means that all is open."""
+        own = [
+            it["spec"]
+            for it in self.find("NetworkPolicy").values()
+            if direction in it["spec"]["policyTypes"]
+            and pod.namespace == NAMESPACE
+            and matches(it["spec"]["podSelector"], pod.labels)
+        ]
+        peers = {"Ingress": "from", "Egress": "to"}[direction]
+        return not own or any(
+            (peers not in rule or any(_is_peer(peer, other) for peer in rule[peers]))
+            and ("ports" not in rule or port in [it["port"] for it in rule["ports"]])
+            for policy in own
+            for rule in policy.get(direction.lower(), [])
+        )
+
+
 @cache
 def render(name: str) -> list[Object]:
     """What `kubectl apply -k` would send."""
@@ -50,74 +99,29 @@ def render(name: str) -> list[Object]:
     return [it for it in yaml.safe_load_all(rendered.stdout) if it]
 
 
-def render_all(overlay: str) -> list[Object]:
-    """The overlay, and everything that can stand beside it."""
-    return [it for name in (overlay, *BESIDE) for it in render(name)]
+@cache
+def load(*names: str) -> Cluster:
+    return Cluster([it for name in names for it in render(name)])
 
 
-def find(objects: list[Object], kind: str) -> dict[str, Object]:
-    return {it["metadata"]["name"]: it for it in objects if it["kind"] == kind}
-
-
-def list_pods(objects: list[Object]) -> Iterator[Pod]:
-    for it in objects:
-        name, spec = it["metadata"]["name"], it.get("spec", {})
-        match it["kind"]:
-            case "Pod":
-                yield Pod(name, it["metadata"]["labels"], spec)
-            case "InferenceService":
-                predictor = spec["predictor"]
-                own = {key: predictor[key] for key in predictor.keys() - KSERVE_FIELDS}
-                yield Pod("kserve", PREDICTOR, own)
-            case "CronJob":
-                template = spec["jobTemplate"]["spec"]["template"]
-                yield Pod(name, template["metadata"]["labels"], template["spec"])
-            case "Deployment" | "StatefulSet" | "Job":
-                template = spec["template"]
-                yield Pod(name, template["metadata"]["labels"], template["spec"])
-
-
-def find_pods(objects: list[Object]) -> dict[str, Pod]:
-    return {pod.name: pod for pod in list_pods(objects)}
+def _find_pods(it: Object) -> Iterator[Pod]:
+    name, spec = it["metadata"]["name"], it.get("spec", {})
+    match it["kind"]:
+        case "Pod":
+            yield Pod(name, it["metadata"]["labels"], spec)
+        case "InferenceService":
+            predictor = spec["predictor"]
+            own = {key: predictor[key] for key in predictor.keys() - KSERVE_FIELDS}
+            yield Pod("kserve", PREDICTOR, own)
+        case "Deployment" | "StatefulSet" | "Job" | "CronJob":
+            template = spec.get("jobTemplate", it)["spec"]["template"]
+            yield Pod(name, template["metadata"]["labels"], template["spec"])
 
 
 def matches(selector: Object, labels: dict[str, str]) -> bool:
     """Of the selectors used here, which have no expressions."""
     assert selector.keys() <= {"matchLabels"}
     return bool(selector.get("matchLabels", {}).items() <= labels.items())
-
-
-def reaches(objects: list[Object], client: Pod, server: Pod, port: int) -> bool:
-    """As the policies of both ends have it; those of other namespaces are not ours to know."""
-    policies = [it["spec"] for it in find(objects, "NetworkPolicy").values()]
-    leaves = client.namespace != NAMESPACE or _allow(policies, "Egress", (client, server), port)
-    enters = server.namespace != NAMESPACE or _allow(policies, "Ingress", (server, client), port)
-    return leaves and enters
-
-
-def admits(objects: list[Object], server: Pod, client: Pod, port: int) -> bool:
-    """Whether the server's own policies let the client in, were it free to go there."""
-    policies = [it["spec"] for it in find(objects, "NetworkPolicy").values()]
-    return _allow(policies, "Ingress", (server, client), port)
-
-
-def _allow(policies: list[Object], direction: str, ends: tuple[Pod, Pod], port: int) -> bool:
-    """`ends` are the pod whose policies count, and the other one."""
-    pod, other = ends
-    own = [
-        it
-        for it in policies
-        if matches(it["podSelector"], pod.labels) and direction in it["policyTypes"]
-    ]
-    if not own:
-        return True  # what no policy means is open
-    peers = {"Ingress": "from", "Egress": "to"}[direction]
-    return any(
-        (peers not in rule or any(_is_peer(peer, other) for peer in rule[peers]))
-        and ("ports" not in rule or port in [it["port"] for it in rule["ports"]])
-        for policy in own
-        for rule in policy.get(direction.lower(), [])
-    )
 
 
 def _is_peer(peer: Object, pod: Pod) -> bool:

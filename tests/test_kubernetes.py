@@ -13,25 +13,22 @@ import pytest
 import yaml
 from documentation import ROOT
 from kubernetes_objects import (
+    BESIDE,
     FOLDER,
     KSERVE_FIELDS,
     NAMESPACE,
     OVERLAYS,
+    Cluster,
     Pod,
-    admits,
-    find,
-    find_pods,
-    list_pods,
+    load,
     matches,
-    reaches,
-    render,
-    render_all,
 )
 from servers import find_prometheus
 
 PAGE = (ROOT / "docs/how-to/kubernetes.md").read_text()
 BLOCKS = re.findall(r"^```yaml\n(.*?)^```", PAGE, re.DOTALL | re.MULTILINE)
 USER = 10001  # that of the images
+PROBES = ("startupProbe", "readinessProbe", "livenessProbe")
 SERVICES = ("backend", "frontend", "mlflow")
 TRAINERS = {"trainer", "first-training"}
 SCORER = "scorer"
@@ -54,29 +51,29 @@ FOREIGN = re.compile(r"PGPASSWORD|PYTHONPATH|DASK_TEMPORARY_DIRECTORY")
 
 
 @pytest.fixture(params=OVERLAYS)
-def everything(request):
+def cluster(request):
     """An overlay, and all that can stand beside it."""
-    return render_all(request.param)
+    return load(request.param, *BESIDE)
 
 
 @pytest.fixture
 def production():
-    return render("overlays/production")
+    return load("overlays/production")
 
 
 @pytest.fixture
 def small():
-    return render("overlays/small")
+    return load("overlays/small")
 
 
-def list_visitors(objects, name, port):
+def list_visitors(cluster, name, port):
     """Who reaches a pod, of all that there are and of some from outside."""
-    pods = find_pods(objects)
-    server = pods.pop(name)
-    others = [*pods.values(), INGRESS, PROMETHEUS, *STRANGERS]
-    visitors = {pod.name for pod in others if reaches(objects, pod, server, port)}
+    server = cluster.pods[name]
+    others = [pod for pod in cluster.pods.values() if pod is not server]
+    others += [INGRESS, PROMETHEUS, *STRANGERS]
+    visitors = {pod.name for pod in others if cluster.reaches(pod, server, port)}
     # Not only because the others may not leave.
-    assert {pod.name for pod in others if admits(objects, server, pod, port)} == visitors
+    assert {pod.name for pod in others if cluster.admits(server, pod, port)} == visitors
     return visitors
 
 
@@ -103,73 +100,54 @@ def list_secrets(pod):
                 yield it["valueFrom"]["secretKeyRef"]["name"]
 
 
-def list_probes(pod):
-    for container in pod.containers:
-        for name, probe in container.items():
-            if name.endswith("Probe"):
-                yield name, probe, container
-
-
 def read_number(path, pattern):
     return float(re.search(pattern, (ROOT / path).read_text())[1])
 
 
-def read_memory(text):
-    return text.upper().removesuffix("I")
+def test_all_is_in_one_restricted_namespace_and_no_secret_is_in_the_repository(cluster):
+    [namespace] = [it["metadata"] for it in cluster.objects if it["kind"] == "Namespace"]
+    others = [it["metadata"] for it in cluster.objects if it["kind"] != "Namespace"]
+
+    assert namespace["name"] == NAMESPACE
+    assert {it["namespace"] for it in others} == {NAMESPACE}
+    assert namespace["labels"]["pod-security.kubernetes.io/enforce"] == "restricted"
+    assert not cluster.find("Secret")
 
 
-def test_everything_is_in_one_namespace(everything):
-    others = [it for it in everything if it["kind"] != "Namespace"]
-
-    assert list(find(everything, "Namespace")) == [NAMESPACE]
-    assert {it["metadata"]["namespace"] for it in others} == {NAMESPACE}
-
-
-def test_what_selects_pods_selects_those_of_one_workload(everything):
-    pods = list(list_pods(everything))
-
-    for kind in ("Deployment", "StatefulSet", "PodDisruptionBudget"):
-        for name, it in find(everything, kind).items():
+def test_what_selects_pods_selects_those_of_one_workload(cluster):
+    for kind in ("Deployment", "StatefulSet", "PodDisruptionBudget", "Service"):
+        for name, it in cluster.find(kind).items():
             selector = it["spec"]["selector"]
-            assert [pod.name for pod in pods if matches(selector, pod.labels)] == [name]
-    for name, it in find(everything, "Service").items():
-        selector = {"matchLabels": it["spec"]["selector"]}
-        assert [pod.name for pod in pods if matches(selector, pod.labels)] == [name]
+            assert cluster.select(selector if kind == "Service" else selector["matchLabels"]) == [
+                name
+            ]
 
 
-def test_services_lead_to_ports_that_are_there(everything):
-    pods = find_pods(everything)
-
-    for name, service in find(everything, "Service").items():
-        [container] = pods[name].spec["containers"]
+def test_services_lead_to_ports_that_are_there(cluster):
+    for name, service in cluster.find("Service").items():
+        [container] = cluster.pods[name].spec["containers"]
         [port] = service["spec"]["ports"]
         ports = {it["name"]: it["containerPort"] for it in container["ports"]}
         assert ports[port["targetPort"]] == port["port"]
 
 
-def test_no_pod_may_do_more_than_it_has_to(everything):
-    for pod in list_pods(everything):
+def test_no_pod_may_do_more_than_it_has_to(cluster):
+    for pod in cluster.pods.values():
         context = pod.spec["securityContext"]
         assert (context["runAsNonRoot"], context["runAsUser"]) == (True, USER), pod.name
         assert context["seccompProfile"] == {"type": "RuntimeDefault"}
         assert pod.spec["automountServiceAccountToken"] is False
         assert pod.spec["enableServiceLinks"] is False  # Dask reads every DASK_… there is
-        for container in pod.containers:
-            assert container["securityContext"] == {
-                "allowPrivilegeEscalation": False,
-                "readOnlyRootFilesystem": True,
-                "capabilities": {"drop": ["ALL"]},
-            }
+    for container in cluster.containers:
+        assert container["securityContext"] == {
+            "allowPrivilegeEscalation": False,
+            "readOnlyRootFilesystem": True,
+            "capabilities": {"drop": ["ALL"]},
+        }
 
 
-def test_the_cluster_itself_refuses_other_pods(everything):
-    labels = find(everything, "Namespace")[NAMESPACE]["metadata"]["labels"]
-
-    assert labels["pod-security.kubernetes.io/enforce"] == "restricted"
-
-
-def test_the_images_are_those_of_the_services(everything):
-    images = {it["image"] for pod in list_pods(everything) for it in pod.containers}
+def test_the_images_are_those_of_the_services(cluster):
+    images = {it["image"] for it in cluster.containers}
 
     assert images == {f"ghcr.io/OWNER/iris-ml/{it}:VERSION" for it in SERVICES}  # for sed
     for service in SERVICES:
@@ -190,58 +168,44 @@ def test_the_page_puts_ones_own_images_in_their_place(tmp_path):
     assert found == [{(it, version) for it in names} for version in ("0.1.0", "0.2.0")]
 
 
-def test_memory_is_limited_as_in_compose(everything):
+def test_memory_is_limited_as_in_compose(cluster):
     compose = yaml.safe_load((ROOT / "docker-compose.yaml").read_text())["services"]
-    pods = find_pods(everything)
-    limits = {
-        name: read_memory(pod.spec["containers"][0]["resources"]["limits"]["memory"])
-        for name, pod in pods.items()
-    }
+    compared = {"backend": "backend", "kserve": "backend", "frontend": "frontend"}
+    compared |= dict.fromkeys([*TRAINERS, SCORER], "mlflow")
 
-    assert limits["backend"] == limits["kserve"] == read_memory(compose["backend"]["mem_limit"])
-    assert limits["frontend"] == read_memory(compose["frontend"]["mem_limit"])
-    assert {limits[it] for it in (*TRAINERS, SCORER)} == {
-        read_memory(compose["mlflow"]["mem_limit"])
-    }
-    for pod in pods.values():
-        for container in pod.containers:
-            assert container["resources"]["requests"].keys() == {"cpu", "memory"}
+    for name, service in compared.items():
+        limit = cluster.pods[name].spec["containers"][0]["resources"]["limits"]["memory"]
+        assert limit.upper().removesuffix("I") == compose[service]["mem_limit"].upper(), name
+    for container in cluster.containers:
+        assert container["resources"]["requests"].keys() == {"cpu", "memory"}
 
 
-def test_every_path_that_is_probed_is_answered(everything):
+def test_every_server_is_probed_at_a_port_and_a_path_that_answer(cluster):
     routes = "".join(path.read_text() for path in ROOT.glob("backend/routes/*.py"))
     answered = set(re.findall(r'@router\.get\(\s*"([^"]+)"', routes))
     answered |= {f"/v2{it}" for it in answered if it.startswith("/health")}
 
-    for pod in list_pods(everything):
-        for _, probe, container in list_probes(pod):
+    for container in cluster.containers:
+        for probe in (probe for name, probe in container.items() if name.endswith("Probe")):
             asked = probe.get("httpGet") or probe["tcpSocket"]
             assert asked["port"] in [it["name"] for it in container["ports"]]
-            if pod.name in BACKENDS:
-                assert asked["path"] in answered
-
-
-def test_a_backend_is_asked_what_it_is_to_say(everything):
-    for name in BACKENDS:
-        probes = list_probes(find_pods(everything)[name])
-        paths = {kind: probe["httpGet"]["path"] for kind, probe, _ in probes}
-        assert paths["readinessProbe"].endswith("/health/ready")
-        assert paths["livenessProbe"] == paths["startupProbe"]
-        assert paths["livenessProbe"].endswith("/health/live")  # a backend without a model lives
-
-
-def test_what_answers_is_probed(everything):
     for name in (*SERVICES, "kserve", "dask-scheduler"):
-        kinds = {kind for kind, *_ in list_probes(find_pods(everything)[name])}
-        assert kinds == {"startupProbe", "readinessProbe", "livenessProbe"}, name
+        assert cluster.pods[name].containers[-1].keys() >= set(PROBES), name
+    for name in BACKENDS:
+        [container] = cluster.pods[name].containers
+        starts, ready, lives = (container[it]["httpGet"]["path"] for it in PROBES)
+        assert ready.endswith("/health/ready")
+        assert lives.endswith("/health/live")  # a backend without a model lives
+        assert starts == lives
+        assert {ready, lives} <= answered
 
 
-def test_a_backend_that_goes_has_time_to_end(everything):
+def test_a_backend_that_goes_has_time_to_end(cluster):
     serving = read_number("backend/Dockerfile", r'"--timeout-graceful-shutdown", "(\d+)"')
     writing = read_number("backend/journal/recorder.py", r"\nCLOSE_SECONDS = ([\d.]+)")
 
     for name in BACKENDS:
-        spec = find_pods(everything)[name].spec
+        spec = cluster.pods[name].spec
         pause = spec["containers"][0]["lifecycle"]["preStop"]["sleep"]["seconds"]
         assert pause >= 10
         assert spec["terminationGracePeriodSeconds"] > pause + serving + writing
@@ -249,77 +213,57 @@ def test_a_backend_that_goes_has_time_to_end(everything):
 
 def test_an_upgrade_in_production_takes_no_pod_away_before_another_is_there(production):
     for name in SERVICES:
-        strategy = find(production, "Deployment")[name]["spec"]["strategy"]
+        strategy = production.find("Deployment")[name]["spec"]["strategy"]
         assert strategy["type"] == "RollingUpdate"
         assert strategy["rollingUpdate"] == {"maxUnavailable": 0, "maxSurge": 1}
 
 
 def test_production_has_several_backends_and_keeps_all_but_one_of_them(production):
-    scaler = find(production, "HorizontalPodAutoscaler")["backend"]["spec"]
+    scaler = production.find("HorizontalPodAutoscaler")["backend"]["spec"]
     target = scaler["scaleTargetRef"]
-    deployment = find(production, target["kind"])[target["name"]]
-    budgets = find(production, "PodDisruptionBudget")
+    deployment = production.find(target["kind"])[target["name"]]
+    budgets = production.find("PodDisruptionBudget")
 
     assert 2 <= scaler["minReplicas"] < scaler["maxReplicas"]
     assert "replicas" not in deployment["spec"]  # or each `apply` would undo the autoscaler
-    assert find(production, "Deployment")["frontend"]["spec"]["replicas"] >= 2
+    assert production.find("Deployment")["frontend"]["spec"]["replicas"] >= 2
     for name in ("backend", "frontend"):
         assert budgets[name]["spec"]["maxUnavailable"] == 1
         assert budgets[name]["spec"]["unhealthyPodEvictionPolicy"] == "AlwaysAllow"
 
 
 def test_a_journal_in_sqlite_has_one_pod_at_most(small, production):
-    deployment = find(small, "Deployment")["backend"]["spec"]
-    journal = find(small, "PersistentVolumeClaim")["journal"]["spec"]
+    deployment = small.find("Deployment")["backend"]["spec"]
+    journal = small.find("PersistentVolumeClaim")["journal"]["spec"]
 
     assert (deployment["replicas"], deployment["strategy"]) == (1, {"type": "Recreate"})
     assert journal["accessModes"] == ["ReadWriteOnce"]
-    assert list_mounts(find_pods(small)["backend"], "journal") == [False]
-    assert not find(small, "HorizontalPodAutoscaler")
-    assert "journal" in list_secrets(find_pods(production)["backend"])
-    assert "journal" not in find(production, "PersistentVolumeClaim")
+    assert list_mounts(small.pods["backend"], "journal") == [False]
+    assert not small.find("HorizontalPodAutoscaler")
+    assert "journal" in list_secrets(production.pods["backend"])
+    assert "journal" not in production.find("PersistentVolumeClaim")
 
 
-def test_only_who_uses_the_models_has_them_and_only_trainers_write_them(everything):
-    mounts = {pod.name: list_mounts(pod, "models") for pod in list_pods(everything)}
+def test_only_who_uses_the_models_has_them_and_only_trainers_write_them(cluster):
+    mounts = {pod.name: list_mounts(pod, "models") for pod in cluster.pods.values()}
 
     assert {name for name, found in mounts.items() if found} == BACKENDS | TRAINERS | {SCORER}
     assert all(all(mounts[it]) for it in (*BACKENDS, SCORER))
     assert not any(any(mounts[it]) for it in TRAINERS)
 
 
-def test_what_several_nodes_mount_can_be_on_several(everything):
-    claims = find(everything, "PersistentVolumeClaim")
-
-    for name, claim in claims.items():
-        users = [pod for pod in list_pods(everything) if list_mounts(pod, name)]
+def test_what_several_nodes_mount_can_be_on_several(cluster):
+    for name, claim in cluster.find("PersistentVolumeClaim").items():
+        users = [pod for pod in cluster.pods.values() if list_mounts(pod, name)]
         assert users
         if len(users) > 1:
             assert claim["spec"]["accessModes"] == ["ReadWriteMany"]
 
 
-def test_every_claim_secret_and_configuration_is_made_or_documented(everything):
-    made = re.findall(r"kubectl create secret \w+ ([\w-]+)", PAGE)
-    made_there = set(re.findall(r"kubectl create configmap (\w+)", PAGE))
-    configurations = {*find(everything, "ConfigMap"), *made_there}
-    claims = find(everything, "PersistentVolumeClaim")
-
-    for pod in list_pods(everything):
-        assert set(list_secrets(pod)) <= set(made), pod.name
-        for volume in pod.volumes.values():
-            if "persistentVolumeClaim" in volume:
-                assert volume["persistentVolumeClaim"]["claimName"] in claims
-        for it in (it for container in pod.containers for it in container.get("envFrom", [])):
-            if "configMapRef" in it:
-                assert it["configMapRef"]["name"] in configurations
-                is_needed = (pod.name, it["configMapRef"]["name"]) == (SCORER, "scoring")
-                assert it["configMapRef"].get("optional", False) is not is_needed
-    for ingress in find(everything, "Ingress").values():
-        assert {it["secretName"] for it in ingress["spec"]["tls"]} <= set(made)
-
-
-def make_as_told(folder):
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
     """The keys of each Secret and ConfigMap that the page's own commands make, by its name."""
+    folder = tmp_path_factory.mktemp("made")
     for name in ("keys/private/model_signing_key.pem", "keys/public/model_public_key.pem"):
         (folder / name).parent.mkdir(parents=True)
         (folder / name).write_text("what `make keys` writes")
@@ -331,37 +275,49 @@ def make_as_told(folder):
     made = {}
     for command in (f"{pair} -keyout privkey.pem -out fullchain.pem", *told):
         dry = " --dry-run=client --output=json" if command.startswith("kubectl") else ""
-        done = subprocess.run(
-            ["bash", "-c", command + dry], cwd=folder, capture_output=True, text=True
-        )
+        shell = ["bash", "-c", command + dry]
+        done = subprocess.run(shell, cwd=folder, capture_output=True, text=True)
         assert done.returncode == 0, done.stderr
         if dry:
             it = json.loads(done.stdout)
-            made[it["metadata"]["name"]] = set(it["data"])
+            made[it["kind"], it["metadata"]["name"]] = set(it["data"])
     return made
 
 
-def test_pods_find_what_the_pages_commands_put_into_secrets(everything, tmp_path):
-    made = make_as_told(tmp_path)
+def test_every_claim_secret_and_configuration_is_made_or_documented(cluster, made):
+    secrets = {name for kind, name in made if kind == "Secret"}
+    configurations = {*cluster.find("ConfigMap"), *(it for kind, it in made if kind == "ConfigMap")}
+    claims = cluster.find("PersistentVolumeClaim")
 
-    containers = [container for pod in list_pods(everything) for container in pod.containers]
-    for variable in (it for container in containers for it in container.get("env", [])):
+    for pod in cluster.pods.values():
+        assert set(list_secrets(pod)) <= secrets, pod.name
+        for volume in pod.volumes.values():
+            if "persistentVolumeClaim" in volume:
+                assert volume["persistentVolumeClaim"]["claimName"] in claims
+        sources = [it for container in pod.containers for it in container.get("envFrom", [])]
+        for read in (it["configMapRef"] for it in sources if "configMapRef" in it):
+            assert read["name"] in configurations
+            is_needed = (pod.name, read["name"]) == (SCORER, "scoring")
+            assert read.get("optional", False) is not is_needed
+    for ingress in cluster.find("Ingress").values():
+        assert {it["secretName"] for it in ingress["spec"]["tls"]} <= secrets
+
+
+def test_pods_find_what_the_pages_commands_put_into_secrets(cluster, made):
+    for variable in (it for container in cluster.containers for it in container.get("env", [])):
         if reference := variable.get("valueFrom", {}).get("secretKeyRef"):
-            assert reference["key"] in made[reference["name"]]
+            assert reference["key"] in made["Secret", reference["name"]]
     for path, secret in (("backend/settings.py", "public"), ("mlflow/metrics.py", "signing")):
         default = re.search(rf'"/keys/(model_{secret}_key.pem)"', (ROOT / path).read_text())[1]
-        assert made[f"model-{secret}-key"] == {default}
-    assert {"JOURNAL_URL", "PGPASSWORD"} == made["journal"]
-    assert {"MLFLOW_BACKEND_STORE_URI", "MLFLOW_ARTIFACTS_DESTINATION"} < made["mlflow-stores"]
+        assert made["Secret", f"model-{secret}-key"] == {default}
+    assert made["Secret", "journal"] == {"JOURNAL_URL", "PGPASSWORD"}
+    stores = {"MLFLOW_BACKEND_STORE_URI", "MLFLOW_ARTIFACTS_DESTINATION"}
+    assert made["Secret", "mlflow-stores"] > stores
 
 
-def test_no_secret_is_in_the_repository(everything):
-    assert not find(everything, "Secret")
-
-
-def test_a_key_is_only_where_it_is_used(everything):
+def test_a_key_is_only_where_it_is_used(cluster):
     users = {}
-    for pod in list_pods(everything):
+    for pod in cluster.pods.values():
         for secret in list_secrets(pod):
             users.setdefault(secret, set()).add(pod.name)
 
@@ -370,79 +326,77 @@ def test_a_key_is_only_where_it_is_used(everything):
     assert users["api-key"] == BACKENDS | TRAINERS | {"frontend"}
 
 
-def test_models_have_to_be_signed(everything):
+def test_models_have_to_be_signed(cluster):
     for name in (*BACKENDS, SCORER):
-        [container] = find_pods(everything)[name].spec["containers"]
+        [container] = cluster.pods[name].spec["containers"]
         assert {"name": "MODEL_TRUST", "value": "signed"} in container["env"]
 
 
-def test_every_setting_is_documented(everything):
+def test_every_setting_is_documented(cluster):
     text = "".join(path.read_text() for path in ROOT.glob("docs/**/*.md"))
     documented = set(re.findall(r"^\| `([A-Z0-9_]+)`", text, re.MULTILINE))
-    containers = [container for pod in list_pods(everything) for container in pod.containers]
-    used = {it["name"] for container in containers for it in container.get("env", [])}
-    used |= {key for it in find(everything, "ConfigMap").values() for key in it["data"]}
+    used = {it["name"] for container in cluster.containers for it in container.get("env", [])}
+    used |= {key for it in cluster.find("ConfigMap").values() for key in it["data"]}
     used |= set(re.findall(r"(?:^|--from-literal=)([A-Z0-9_]+)=[^$]", PAGE, re.MULTILINE))
 
     assert {"API_KEY", "JOURNAL_URL", "TARGET"} <= used
     assert {it for it in used if not FOREIGN.fullmatch(it)} <= documented
 
 
-def test_only_frontend_ingress_and_prometheus_reach_the_backend(everything):
-    has_ingress = bool(find(everything, "Ingress"))
+def test_every_server_is_reached_by_who_needs_it_at_no_other_port(cluster):
+    ingress = {"ingress"} if cluster.find("Ingress") else set()
+    reached = {
+        ("frontend", 8001): ingress,
+        ("backend", 8002): ingress | {"frontend", "prometheus"},
+        ("kserve", 8002): {"ingress"},
+        ("mlflow", 8003): TRAINERS,
+        ("dask-scheduler", 8786): TRAINERS | {SCORER, "dask-worker"},
+        ("dask-worker", 40000): {"dask-scheduler"},
+    }
+    for name in (*SERVICES, *TRAINERS, SCORER, "kserve", "files"):
+        reached |= {(name, port): set() for port in (22, 8000, 8786)}
 
-    visitors = list_visitors(everything, "backend", 8002)
-
-    assert visitors == {"frontend", "prometheus"} | ({"ingress"} if has_ingress else set())
-
-
-def test_every_other_server_is_reached_by_who_needs_it(everything):
-    ingress = {"ingress"} if find(everything, "Ingress") else set()
-
-    assert list_visitors(everything, "frontend", 8001) == ingress
-    assert list_visitors(everything, "mlflow", 8003) == TRAINERS
-    assert list_visitors(everything, "kserve", 8002) == {"ingress"}
-    assert list_visitors(everything, "dask-scheduler", 8786) == TRAINERS | {SCORER, "dask-worker"}
-    assert list_visitors(everything, "dask-worker", 40000) == {"dask-scheduler"}
+    for (name, port), visitors in reached.items():
+        assert list_visitors(cluster, name, port) == visitors, (name, port)
 
 
 def test_the_ingress_reaches_what_proves_the_names_of_a_certificate(production):
     solver = Pod("solver", {"acme.cert-manager.io/http01-solver": "true"}, {})
 
-    visitors = [it.name for it in (INGRESS, *STRANGERS) if reaches(production, it, solver, 8089)]
+    visitors = [it.name for it in (INGRESS, *STRANGERS) if production.reaches(it, solver, 8089)]
 
     assert visitors == ["ingress"]
 
 
 @pytest.mark.parametrize("port", [22, 8000, 8786])
-def test_no_other_port_of_the_services_is_open(everything, port):
+def test_no_other_port_of_the_services_is_open(cluster, port):
     for name in (*SERVICES, *TRAINERS, SCORER, "kserve", "files"):
-        assert list_visitors(everything, name, port) == set()
+        assert list_visitors(cluster, name, port) == set()
 
 
-def test_pods_reach_names_databases_and_stores_and_nothing_else_outside(everything):
-    objects, pods = everything, find_pods(everything)
-    is_large = bool(find(everything, "Ingress"))
+def test_pods_reach_names_databases_and_stores_and_nothing_else_outside(cluster):
+    pods = cluster.pods.values()
+    is_large = bool(cluster.find("Ingress"))
 
     # The cluster's own, or a cache on each node, which is no pod of it.
-    assert all(reaches(objects, pod, it, 53) for pod in pods.values() for it in (DNS, INTERNET))
+    assert all(cluster.reaches(pod, it, 53) for pod in pods for it in (DNS, INTERNET))
     for port, expected in ((5432, {"backend", "mlflow"}), (443, {"mlflow"}), (80, set())):
-        reached = {name for name, pod in pods.items() if reaches(objects, pod, INTERNET, port)}
+        reached = {pod.name for pod in pods if cluster.reaches(pod, INTERNET, port)}
         assert reached == (expected if is_large else set()), port
 
 
-def test_a_readers_page_stays_with_one_frontend(everything):
-    service = find(everything, "Service")["frontend"]
+def test_a_readers_page_stays_with_one_frontend(cluster):
+    service = cluster.find("Service")["frontend"]
 
     assert service["spec"]["sessionAffinity"] == "ClientIP"
-    if find(everything, "Ingress"):
+    if cluster.find("Ingress"):
         cookie = "traefik.ingress.kubernetes.io/service.sticky.cookie"
         assert service["metadata"]["annotations"][cookie] == "true"
         assert service["metadata"]["annotations"][f"{cookie}.secure"] == "true"
 
 
 def test_what_is_opened_has_tls_and_mlflow_is_not(production):
-    ingress = find(production, "Ingress")["iris-ml"]
+    ingress = production.find("Ingress")["iris-ml"]
     hosts = {it["host"] for it in ingress["spec"]["rules"]}
     paths = [path for it in ingress["spec"]["rules"] for path in it["http"]["paths"]]
     entry = ingress["metadata"]["annotations"]["traefik.ingress.kubernetes.io/router.entrypoints"]
@@ -452,43 +406,39 @@ def test_what_is_opened_has_tls_and_mlflow_is_not(production):
     assert entry == "websecure"
 
 
-def test_trainings_do_not_overlap(everything):
-    cron = find(everything, "CronJob")["trainer"]["spec"]
-
-    assert cron["concurrencyPolicy"] == "Forbid"
-    for name in TRAINERS:
-        pod = find_pods(everything)[name]
+def test_trainings_do_not_overlap(cluster):
+    assert cluster.find("CronJob")["trainer"]["spec"]["concurrencyPolicy"] == "Forbid"
+    for pod in (cluster.pods[name] for name in TRAINERS):
         affinity = pod.spec["affinity"]["podAntiAffinity"]
         [term] = affinity["requiredDuringSchedulingIgnoredDuringExecution"]
         assert term["topologyKey"] == "kubernetes.io/os"  # all nodes are one place
         assert matches(term["labelSelector"], pod.labels)
 
 
-def test_job_and_cron_job_train_alike(everything):
-    first, nightly = (find_pods(everything)[it].spec for it in ("first-training", "trainer"))
-    job = find(everything, "Job")["first-training"]["spec"]
-    cron = find(everything, "CronJob")["trainer"]["spec"]["jobTemplate"]["spec"]
-
+def test_job_and_cron_job_train_alike_and_do_not_repeat_what_is_not_published(cluster):
+    job = cluster.find("Job")["first-training"]["spec"]
+    cron = cluster.find("CronJob")["trainer"]["spec"]["jobTemplate"]["spec"]
+    first, nightly = job["template"]["spec"], cron["template"]["spec"]
     [starts], [repeats] = first["containers"], nightly["containers"]
+    refusal = cron["podFailurePolicy"]["rules"][0]
+
     assert starts == repeats | {"args": ["--first"]}
     assert first | {"containers": []} == nightly | {"containers": []}
     assert repeats["command"] == ["python3", "/app/metrics.py"]
     assert job["podFailurePolicy"] == cron["podFailurePolicy"]
-
-
-def test_a_training_that_is_not_published_is_not_tried_again(everything):
     worse = read_number("mlflow/commands.py", r"\nWORSE_THAN_LIVE = (\d+)")
-    job = find(everything, "CronJob")["trainer"]["spec"]["jobTemplate"]["spec"]
-    [container] = job["template"]["spec"]["containers"]
-    refusal = job["podFailurePolicy"]["rules"][0]
-
-    assert refusal["action"] == "FailJob"
-    assert refusal["onExitCodes"]["values"] == [worse]
-    assert refusal["onExitCodes"]["containerName"] == container["name"]
+    assert_ends(refusal, repeats, [worse])
 
 
-def test_files_are_scored_when_asked_for_and_for_as_long_as_it_takes(everything):
-    cron = find(everything, "CronJob")[SCORER]["spec"]
+def assert_ends(rule, container, codes):
+    """A failure policy's rule ends the job if its container exits with one of these codes."""
+    assert rule["action"] == "FailJob"
+    assert rule["onExitCodes"]["values"] == codes
+    assert rule["onExitCodes"]["containerName"] == container["name"]
+
+
+def test_files_are_scored_when_asked_for_and_for_as_long_as_it_takes(cluster):
+    cron = cluster.find("CronJob")[SCORER]["spec"]
     job = cron["jobTemplate"]["spec"]
     [container] = job["template"]["spec"]["containers"]
     bad_rows = read_number("mlflow/scoring.py", r"\nSOME_ROWS_ARE_BAD = (\d+)")
@@ -500,40 +450,31 @@ def test_files_are_scored_when_asked_for_and_for_as_long_as_it_takes(everything)
     given = re.search(r"kubectl create configmap scoring (.*)", PAGE)[1]
     keys = re.findall(r"--from-literal=(\w+)=", given)
     assert container["args"] == [f"$({key})" for key in keys] == ["$(IN)", "$(OUT)"]
-    assert ended["action"] == "FailJob"
-    assert ended["onExitCodes"]["values"] == [2, bad_rows]
-    assert ended["onExitCodes"]["containerName"] == container["name"]
+    assert_ends(ended, container, [2, bad_rows])
     assert ignored == {"action": "Ignore", "onPodConditions": [{"type": "DisruptionTarget"}]}
 
 
-def test_trainings_and_scorings_use_a_dask_cluster_that_is_there(everything):
-    pods = find_pods(everything)
-    address = find(everything, "ConfigMap")["dask"]["data"]["DASK_SCHEDULER_ADDRESS"]
-    services = find(everything, "Service")
+def test_trainings_and_scorings_use_a_dask_cluster_as_in_compose(cluster):
+    compose = yaml.safe_load((ROOT / "docker-compose.yaml").read_text())["services"]
+    address = cluster.find("ConfigMap")["dask"]["data"]["DASK_SCHEDULER_ADDRESS"]
 
     assert address == "tcp://dask-scheduler:8786"
-    assert services["dask-scheduler"]["spec"]["ports"][0]["port"] == 8786
-    assert address in pods["dask-worker"].spec["containers"][0]["command"]
+    assert cluster.find("Service")["dask-scheduler"]["spec"]["ports"][0]["port"] == 8786
+    assert address in cluster.pods["dask-worker"].spec["containers"][0]["command"]
     for name in (*TRAINERS, SCORER):
-        sources = pods[name].spec["containers"][0]["envFrom"]
+        sources = cluster.pods[name].spec["containers"][0]["envFrom"]
         assert {"configMapRef": {"name": "dask", "optional": True}} in sources
-
-
-def test_scheduler_and_workers_start_as_in_compose(everything):
-    compose = yaml.safe_load((ROOT / "docker-compose.yaml").read_text())["services"]
-    pods = find_pods(everything)
-
     for pod, service in (("dask-scheduler", "scheduler"), ("dask-worker", "worker")):
-        [container] = pods[pod].spec["containers"]
+        [container] = cluster.pods[pod].spec["containers"]
         theirs = " ".join(compose[service]["command"]).replace("://scheduler", "://dask-scheduler")
         assert theirs.strip().endswith(" ".join(container["command"]))
         environment = {it["name"]: it["value"] for it in container["env"]}
         assert environment == compose[service]["environment"]
 
 
-def test_kserve_runs_the_backends_container(everything):
-    service = find(everything, "InferenceService")["iris-ml"]
-    backend, predictor = (find_pods(everything)[it].spec for it in ("backend", "kserve"))
+def test_kserve_runs_the_backends_container(cluster):
+    service = cluster.find("InferenceService")["iris-ml"]
+    backend, predictor = (cluster.pods[it].spec for it in ("backend", "kserve"))
     [ours], [theirs] = backend["containers"], predictor["containers"]
 
     assert service["apiVersion"] == "serving.kserve.io/v1beta1"
@@ -544,16 +485,23 @@ def test_kserve_runs_the_backends_container(everything):
         assert theirs[key] == ours[key]
 
 
-@pytest.mark.parametrize("version", ["1.36.0", "1.37.0"])
-def test_kserves_predictor_is_a_pod_with_fields_of_its_own(version):
-    [service] = find(render("kserve"), "InferenceService").values()
-    predictor = service["spec"]["predictor"]
-    [pod] = list_pods([service])
+def test_kserves_predictor_is_a_pod_with_fields_of_its_own():
+    kserve = load("kserve")
+    predictor = kserve.find("InferenceService")["iris-ml"]["spec"]["predictor"]
+    spec = kserve.pods["kserve"].spec
 
-    assert predictor.keys() - pod.spec.keys() <= KSERVE_FIELDS
-    metadata = {"name": "predictor"}
-    alone = {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": pod.spec}
-    assert kubernetes_validate.validate(alone, version, strict=True)
+    assert predictor.keys() - spec.keys() <= KSERVE_FIELDS
+    alone = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "predictor"}, "spec": spec}
+    for version in ("1.36.0", "1.37.0"):
+        assert kubernetes_validate.validate(alone, version, strict=True)
+
+
+def lint(folder, *first):
+    """The check of a folder, with some programs instead of others."""
+    path = [*first, Path(sys.executable).parent, os.environ["PATH"]]
+    variables = {"PATH": ":".join(map(str, path))}
+    command = [folder / "validate.sh"]
+    return subprocess.run(command, capture_output=True, text=True, env=variables)
 
 
 def test_lint_refuses_what_kubernetes_would(tmp_path):
@@ -567,9 +515,7 @@ def test_lint_refuses_what_kubernetes_would(tmp_path):
         assert right in file.read_text()
         file.write_text(file.read_text().replace(right, wrong))
 
-    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
-    command = [copy / "validate.sh"]
-    checked = subprocess.run(command, capture_output=True, text=True, env={"PATH": path})
+    checked = lint(copy)
 
     assert checked.returncode == 1
     for said in ("'maxUnavailabel' was unexpected", "kind Ingres ", "'two' is not of type"):
@@ -577,24 +523,22 @@ def test_lint_refuses_what_kubernetes_would(tmp_path):
 
 
 def test_lint_fails_where_nothing_is_checked(tmp_path):
-    command = [FOLDER / "validate.sh"]
     (tmp_path / "kubernetes-validate").symlink_to("/bin/true")
-    path = f"{tmp_path}:{os.environ['PATH']}"
 
-    checked = subprocess.run(command, capture_output=True, text=True, env={"PATH": path})
+    checked = lint(FOLDER, tmp_path)
 
     assert checked.returncode == 1
     assert "kubernetes-validate has not checked base.yaml against 1.36." in checked.stderr
 
 
-def test_the_page_lets_trainers_ask_the_backend_where_they_are_to(everything):
+def test_the_page_lets_trainers_ask_the_backend_where_they_are_to(cluster):
     policies = list(yaml.safe_load_all(BLOCKS[0]))
     for policy in policies:
         kubernetes_validate.validate(policy, "1.37.0", strict=True)
 
-    visitors = list_visitors([*everything, *policies], "backend", 8002)
+    visitors = list_visitors(Cluster([*cluster.objects, *policies]), "backend", 8002)
 
-    assert visitors - list_visitors(everything, "backend", 8002) == TRAINERS
+    assert visitors - list_visitors(cluster, "backend", 8002) == TRAINERS
 
 
 def test_prometheus_takes_what_the_page_gives_it(tmp_path):
@@ -610,8 +554,8 @@ def test_prometheus_takes_what_the_page_gives_it(tmp_path):
     assert discovery == {"role": "pod", "namespaces": {"names": [NAMESPACE]}}
 
 
-def test_the_page_goes_back_to_an_older_model(everything):
-    template = find(everything, "CronJob")["trainer"]["spec"]["jobTemplate"]
+def test_the_page_goes_back_to_an_older_model(cluster):
+    template = cluster.find("CronJob")["trainer"]["spec"]["jobTemplate"]
     job = template | {"apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": "go-back"}}
     patch = re.search(r"kubectl patch --local .*?--patch='.*?'", PAGE, re.DOTALL)[0]
 
