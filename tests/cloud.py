@@ -1,12 +1,26 @@
 """Stands in for `az` and the cloud behind it, and writes each call down."""
 
 import json
-import os
-import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
+from socketserver import StreamRequestHandler, ThreadingTCPServer
+from typing import Any
 
 import jmespath
 
+# Hands its arguments and its input to the test's process: no Python has to start for a call.
+AZ = r"""#!/usr/bin/env bash
+exec 3<>"/dev/tcp/127.0.0.1/$CLOUD_PORT"
+case "$*" in *@-*) input=$(cat) ;; esac
+printf '%s\n' $# >&3
+printf '%s\0' "${input:-}" "$@" >&3
+read -r status <&3
+cat <&3
+exit "$status"
+"""
 ABSENT = 3  # as az says it
 
 ANSWERS = {
@@ -26,25 +40,33 @@ ENVIRONMENT = {
 }
 
 
+@dataclass
 class Cloud:
-    """One call of `az` on what the calls before it have made."""
+    """All that was made, and what goes wrong."""
 
-    def __init__(self, folder):
-        self.file = folder / "cloud.json"
-        self.state = json.loads(self.file.read_text())
+    login: bool = True
+    providers: list[str] = field(default_factory=list)
+    roles: list[dict[str, str]] = field(default_factory=list)
+    made: dict[str, Any] = field(default_factory=dict)
+    apps: dict[str, Any] = field(default_factory=dict)
+    refusing: tuple[str, ...] = ()
+    failing: tuple[str, ...] = ()
 
-    def save(self):
-        self.file.write_text(json.dumps(self.state))
+    def answer(self, call):
+        """What a call of az prints; None if there is no such thing."""
+        command, options = parse(call["arguments"])
+        answer = self.find(command, options, call.get("body")) if self.login else None
+        if answer is None or options.get("output") == "none":
+            return None if answer is None else ""
+        return say(jmespath.search(options["query"], answer) if "query" in options else answer)
 
-    def answer(self, command, options):
-        """What az would answer, before its --query; None where there is no such thing."""
-        if not self.state["login"]:
-            return None
+    def find(self, command, options, body):
+        """The answer before its --query."""
         words = " ".join(command)
         if words in ANSWERS:
             return ANSWERS[words]
         if words == "rest":
-            return self.ask_api(options["method"], options["url"], options.get("body"))
+            return self.ask_api(options["method"], options["url"], body)
         if command[0] == "provider":
             return self.register(command[1], options["namespace"])
         if command[0] == "role":
@@ -53,28 +75,30 @@ class Cloud:
 
     def register(self, verb, name):
         if verb == "register":
-            self.state["providers"].append(name)
-        registered = name in self.state["providers"]
-        return {"registrationState": "Registered" if registered else "NotRegistered"}
+            self.providers.append(name)
+        return {"registrationState": "Registered" if name in self.providers else "NotRegistered"}
 
     def assign(self, verb, options):
         if verb == "create":
-            self.state["roles"].append({"id": f"{options['role']} {options['scope']}"})
-        return self.state["roles"]
+            self.roles.append({"id": f"{options['role']} {options['scope']}"})
+        return self.roles
 
     def keep(self, kind, verb, options):
         """What has a name, is made by one verb, shown by another, and deleted."""
-        made, names = self.state["made"], ("storage-name", "workspace-name", "name")
+        names = ("storage-name", "workspace-name", "name")
         key = f"{kind} {next(options[it] for it in names if it in options)}"
         if verb == "exists":
-            return key in made
+            return key in self.made
         if verb == "delete":
-            made.pop(key, None)
+            self.made.pop(key, None)
         elif verb != "show":
             tags = dict([options["tags"].split("=")]) if "tags" in options else {}
-            subject = {"subject": options.get("subject")}
-            made[key] = FACTS.get(kind, {}) | subject | {"tags": tags}
-        return made.get(key) if verb == "show" else {}
+            self.made[key] = {
+                "subject": options.get("subject"),
+                "tags": tags,
+                **FACTS.get(kind, {}),
+            }
+        return self.made.get(key) if verb == "show" else {}
 
     def ask_api(self, method, url, body):
         """Container apps, as the API has them: each PUT of another body is another revision."""
@@ -82,10 +106,10 @@ class Cloud:
         if kind == "managedEnvironments":
             return ENVIRONMENT
         if not path:
-            return {"value": [{"name": name} for name in self.state["apps"]]}
+            return {"value": [{"name": name} for name in self.apps]}
         if method == "put":
-            return self.put(path[0], json.loads(Path(body.removeprefix("@")).read_text()))
-        app = self.state["apps"][path[0]]
+            return self.put(path[0], body)
+        app = self.apps[path[0]]
         if path[-1] in ("activate", "deactivate"):
             app["active"] = path[-1] == "activate"
         if path[-1] == "listSecrets":
@@ -96,21 +120,20 @@ class Cloud:
         return self.describe(path[0], app)
 
     def put(self, name, body):
-        if name in self.state["refusing"]:
+        if name in self.refusing:
             return None
-        before = self.state["apps"].get(name, {"number": 0, "body": None})
+        before = self.apps.get(name, {"number": 0, "body": None})
         number = before["number"] + (before["body"] != body)
         active = before["body"] != body or before["active"]
-        self.state["apps"][name] = {"body": body, "number": number, "active": active}
+        self.apps[name] = {"body": body, "number": number, "active": active}
         return {}
 
     def describe(self, name, app):
-        """Asked a second time it is ready, where it will ever be."""
+        """Asked a second time it is ready, if it ever will be."""
         revision = f"{name}--{app['number']:07}"
         before, app["ready"] = app.get("ready"), revision
-        state = "Failed" if name in self.state["failing"] else "Succeeded"
         properties = {
-            "provisioningState": state,
+            "provisioningState": "Failed" if name in self.failing else "Succeeded",
             "latestRevisionName": revision,
             "latestReadyRevisionName": before,
         }
@@ -134,34 +157,36 @@ def say(value):
     """As `--output tsv` does: a line for each item, and none for nothing."""
     if value is None or isinstance(value, bool):
         value = [] if value is None else str(value).lower()
-    for row in value if isinstance(value, list) else [value]:
-        print("\t".join(map(str, row)) if isinstance(row, list) else str(row))
+    rows = value if isinstance(value, list) else [value]
+    lines = ["\t".join(map(str, row)) if isinstance(row, list) else str(row) for row in rows]
+    return "".join(f"{line}\n" for line in lines)
 
 
-def write_down(call, folder):
-    logs = (folder / "calls.jsonl", os.environ.get("AZ_CALLS"))
-    for log in filter(None, logs):
-        with Path(log).open("a") as file:
-            file.write(json.dumps(call) + "\n")
+def read_call(stream):
+    """What `AZ` sends: the arguments, its input, and the body that an argument names."""
+    count, content = int(stream.readline()) + 1, b""
+    while content.count(b"\0") < count:
+        content += stream.read1()
+    given, *arguments = content.decode().split("\0")[:-1]
+    call = {"arguments": arguments} | ({"input": given} if given else {})
+    for file in (it.removeprefix("@") for it in arguments if it.startswith("@/")):
+        call["body"] = json.loads(Path(file).read_text())
+    return call
 
 
-def main():
-    folder, arguments = Path(os.environ["CLOUD"]), sys.argv[1:]
-    command, options = parse(arguments)
-    call = {"arguments": arguments}
-    if "@-" in arguments:
-        call["input"] = sys.stdin.read()
-    if options.get("body", "").startswith("@"):
-        call["body"] = json.loads(Path(options["body"].removeprefix("@")).read_text())
-    write_down(call, folder)
-    cloud = Cloud(folder)
-    answer = cloud.answer(command, options)
-    cloud.save()
-    if answer is None:
-        sys.exit(ABSENT)
-    if options.get("output") != "none":
-        say(jmespath.search(options["query"], answer) if "query" in options else answer)
+@contextmanager
+def serving(cloud: Cloud) -> Iterator[tuple[int, list[dict[str, Any]]]]:
+    """The port at which `AZ` finds the cloud, and the calls."""
+    calls = []
 
+    class Handler(StreamRequestHandler):
+        def handle(self):
+            calls.append(read_call(self.rfile))
+            answer = cloud.answer(calls[-1])
+            said = f"{ABSENT}\n" if answer is None else f"0\n{answer}"
+            self.wfile.write(said.encode())
 
-if __name__ == "__main__":
-    main()
+    with ThreadingTCPServer(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever, args=[0.01], daemon=True).start()
+        yield server.server_address[1], calls
+        server.shutdown()

@@ -9,12 +9,11 @@ import pytest
 import yaml
 from documentation import ROOT
 from guides import copy_tree, list_files
-from processes import environment
+from shell import run
 
 WORKFLOW = (ROOT / ".github/workflows/main.yml").read_text()
 JOBS = yaml.safe_load(WORKFLOW)["jobs"]
 STEPS = [step for job in JOBS.values() for step in job["steps"]]
-COMMIT = "0123456789abcdef0123456789abcdef01234567"
 CHANGELOG = """# Changelog
 
 ## Unreleased
@@ -33,27 +32,24 @@ CHANGELOG = """# Changelog
 """
 
 
-def run(*command, folder=ROOT, **variables):
-    return subprocess.run(
-        [ROOT / command[0], *command[1:]],
-        cwd=folder,
-        env=environment(**variables),
-        capture_output=True,
-        text=True,
-    )
+def expect_refusal(command, *sentences):
+    assert command.returncode == 1
+    for sentence in sentences:
+        assert sentence in command.stderr
 
 
 @pytest.fixture
 def tool(tmp_path):
     """Puts a program on the path that writes down how it is called, and answers something."""
+    calls = tmp_path / "calls"
+    calls.touch()
 
     def put(name, script="exit 0"):
-        program, calls = tmp_path / name, tmp_path / "calls"
-        program.write_text(f'#!/bin/sh\necho "{name} $*" >> {calls}\n{script}\n')
-        program.chmod(0o755)
+        (tmp_path / name).write_text(f'#!/bin/sh\necho "{name} $*" >> {calls}\n{script}\n')
+        (tmp_path / name).chmod(0o755)
         return {"PATH": f"{tmp_path}:{os.environ['PATH']}"}
 
-    put.calls = lambda: (tmp_path / "calls").read_text().splitlines()
+    put.calls = lambda: calls.read_text().splitlines()
     return put
 
 
@@ -69,31 +65,23 @@ def test_what_is_run_is_a_target_of_make():
         assert re.search(rf"^{target}:", makefile, re.MULTILINE), target
 
 
-def test_every_action_is_a_commit_with_its_version():
+def test_every_action_is_one_commit_with_its_version_and_leaves_no_token_behind():
     used = re.findall(r"uses: (.+)", WORKFLOW)
-
-    assert len(used) == sum("uses" in step for step in STEPS)
-    for action in used:
-        assert re.fullmatch(r"[\w/-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+", action), action
-
-
-def test_one_action_has_one_commit():
-    pins = set(re.findall(r"uses: ([\w/-]+)@(\w+)", WORKFLOW))
-
-    assert len(pins) == len({action for action, _ in pins})
-
-
-def test_no_checkout_leaves_its_token_behind():
+    pins = {
+        action: re.fullmatch(r"([\w/-]+)@[0-9a-f]{40} # v\d+\.\d+\.\d+", action) for action in used
+    }
     checkouts = [it for it in STEPS if it.get("uses", "").startswith("actions/checkout@")]
 
-    assert checkouts
+    assert len(used) == sum("uses" in step for step in STEPS)
+    assert all(pins.values()), pins
+    assert len(pins) == len({pin[1] for pin in pins.values()})
     assert {it["with"]["persist-credentials"] for it in checkouts} == {False}
 
 
-@pytest.mark.parametrize("name", JOBS)
-def test_every_job_says_what_it_may_and_how_long(name):
-    assert "permissions" in JOBS[name]
-    assert JOBS[name]["timeout-minutes"] <= 60
+def test_every_job_says_what_it_may_and_how_long():
+    for name, job in JOBS.items():
+        assert "permissions" in job, name
+        assert job["timeout-minutes"] <= 60, name
 
 
 def test_nothing_of_a_pull_request_is_published():
@@ -121,30 +109,53 @@ def test_azure_is_deployed_to_where_it_is_set_up_and_else_it_is_said_how():
     assert "Run deploy/azure/setup.sh and set the variables that it prints" in step["run"]
 
 
-def say_version(folder, version):
-    """Settings by which that is the project's, with the changelog above."""
-    (folder / "CHANGELOG.md").write_text(CHANGELOG)
-    (folder / "pyproject.toml").write_text(f'[project]\nversion = "{version}"\n')
-    return {"CHANGELOG": folder / "CHANGELOG.md", "PYPROJECT": folder / "pyproject.toml"}
+@pytest.fixture
+def release(tmp_path, tool):
+    """Asks for a release of a project that says a version, with the changelog above."""
+    released = tmp_path / "released"
+    script = f"case $2 in view) test -e {released} ;; create) touch {released} ;; esac"
+    settings = tool("gh", script)
+    settings |= {"CHANGELOG": tmp_path / "CHANGELOG.md", "PYPROJECT": tmp_path / "pyproject.toml"}
+    settings["CHANGELOG"].write_text(CHANGELOG)
+
+    def release(verb, tag, version):
+        settings["PYPROJECT"].write_text(f'[project]\nversion = "{version}"\n')
+        return run(ROOT / ".github/release.sh", verb, tag, **settings)
+
+    return release
 
 
-def test_a_release_has_its_section_of_the_changelog(tmp_path):
-    command = run(".github/release.sh", "notes", "v1.2.3", **say_version(tmp_path, "1.2.3"))
+def test_a_release_has_its_section_of_the_changelog(release):
+    command = release("notes", "v1.2.3", "1.2.3")
 
     assert command.returncode == 0, command.stderr
     assert command.stdout == "### Added\n\n- The page is green.\n"
 
 
-def test_a_release_has_the_version_that_the_project_says(tmp_path, tool):
-    settings = tool("gh") | say_version(tmp_path, "1.2.30")
+@pytest.mark.parametrize(
+    ("tag", "version", "sentence"),
+    [
+        ("v1.2.3", "1.2.30", "pyproject.toml says version 1.2.30. Set it to 1.2.3, and tag it"),
+        ("v1.2.4", "1.2.4", 'Call its section Unreleased "## 1.2.4"'),
+        ("main", "1.2.3", "A release is a tag like v1.2.3 or v1.2.3-rc1, not main."),
+    ],
+)
+def test_what_is_no_release_of_this_version_is_refused_in_a_line(
+    release, tool, tag, version, sentence
+):
+    command = release("publish", tag, version)
 
-    command = run(".github/release.sh", "publish", "v1.2.3", **settings)
+    expect_refusal(command, sentence)
+    assert command.stderr.count("\n") == 1
+    assert tool.calls() == []
 
-    assert command.returncode == 1
-    assert (
-        command.stderr == "pyproject.toml says version 1.2.30. Set it to 1.2.3, and tag it again.\n"
-    )
-    assert not (tmp_path / "calls").exists()
+
+def test_a_release_is_made_once_and_then_gets_its_text_again(release, tool):
+    for _ in range(2):
+        command = release("publish", "v1.2.3", "1.2.3")
+        assert command.returncode == 0, command.stderr
+
+    assert [call.split()[2] for call in tool.calls()] == ["view", "create", "view", "edit"]
 
 
 def test_the_api_has_the_version_of_the_project():
@@ -153,52 +164,33 @@ def test_the_api_has_the_version_of_the_project():
     assert f'version="{version}"' in (ROOT / "backend/main.py").read_text()
 
 
-def test_a_release_without_a_section_is_refused(tmp_path, tool):
-    settings = tool("gh") | say_version(tmp_path, "1.2.4")
-
-    command = run(".github/release.sh", "publish", "v1.2.4", **settings)
-
-    assert command.returncode == 1
-    [line] = command.stderr.splitlines()
-    assert 'Call its section Unreleased "## 1.2.4"' in line
-    assert not (tmp_path / "calls").exists()
+GIT = ["git", "-c", "user.name=x", "-c", "user.email=x@x.x"]
 
 
-def test_a_release_is_made_once_and_then_gets_its_text_again(tmp_path, tool):
-    released = tmp_path / "released"
-    script = f"case $2 in view) test -e {released} ;; create) touch {released} ;; esac"
-    settings = tool("gh", script) | say_version(tmp_path, "1.2.3")
-
-    for _ in range(2):
-        command = run(".github/release.sh", "publish", "v1.2.3", **settings)
-        assert command.returncode == 0, command.stderr
-
-    verbs = [call.split()[2] for call in tool.calls()]
-    assert verbs == ["view", "create", "view", "edit"]
-
-
-def test_only_a_version_is_released():
-    command = run(".github/release.sh", "publish", "main")
-
-    assert command.returncode == 1
-    assert command.stderr == "A release is a tag like v1.2.3 or v1.2.3-rc1, not main.\n"
+@pytest.fixture(scope="module")
+def repository(tmp_path_factory):
+    """Three versions have tags, and main is one commit on."""
+    folder = tmp_path_factory.mktemp("repository")
+    git = [*GIT, "-C", folder]
+    commit = ["commit", "--quiet", "--allow-empty", "--message", "on"]
+    subprocess.run([*git, "init", "--quiet"], check=True)
+    for tag in ("v1.2.3", "v1.2.10", "v1.10.0"):
+        subprocess.run([*git, *commit], check=True)
+        subprocess.run([*git, "tag", tag], check=True)
+    subprocess.run([*git, *commit], check=True)
+    subprocess.run([*git, "update-ref", "refs/remotes/origin/main", "HEAD"], check=True)
+    return folder
 
 
 @pytest.fixture
-def clone(tmp_path):
-    """What GitHub says of a commit; three versions have tags, and main is one commit on."""
-    git = ["git", "-C", str(tmp_path / "clone"), "-c", "user.name=x", "-c", "user.email=x@x.x"]
-    subprocess.run(["git", "init", "--quiet", tmp_path / "clone"], check=True)
-    for tag in ("v1.2.3", "v1.2.10", "v1.10.0"):
-        subprocess.run([*git, "commit", "--quiet", "--allow-empty", "--message", tag], check=True)
-        subprocess.run([*git, "tag", tag], check=True)
-    subprocess.run([*git, "commit", "--quiet", "--allow-empty", "--message", "on"], check=True)
-    subprocess.run([*git, "update-ref", "refs/remotes/origin/main", "HEAD"], check=True)
+def pushed(repository, tmp_path):
+    """What GitHub says of a commit."""
 
-    def put(kind, ref, commit):
-        head = subprocess.run([*git, "rev-parse", commit], capture_output=True, text=True)
+    def push(kind, ref, commit):
+        command = [*GIT, "-C", repository, "rev-parse", commit]
+        head = subprocess.run(command, capture_output=True, text=True)
         return {
-            "GIT_DIR": tmp_path / "clone/.git",
+            "GIT_DIR": repository / ".git",
             "GITHUB_REF_TYPE": kind,
             "GITHUB_REF_NAME": ref,
             "GITHUB_SHA": head.stdout.strip(),
@@ -207,7 +199,7 @@ def clone(tmp_path):
             "IMAGES": "ghcr.io/Owner/iris-ml",
         }
 
-    return put
+    return push
 
 
 @pytest.mark.parametrize(
@@ -221,23 +213,22 @@ def clone(tmp_path):
         ("tag", "v1.11.0-rc1", "HEAD", ["1.11.0-rc1"]),
     ],
 )
-def test_images_are_named_by_what_the_commit_is_called(clone, kind, ref, commit, names):
-    settings = clone(kind, ref, commit)
+def test_images_are_named_by_what_the_commit_is_called(pushed, kind, ref, commit, names):
+    settings = pushed(kind, ref, commit)
 
-    command = run("deploy/images.sh", "names", **settings)
+    command = run(ROOT / "deploy/images.sh", "names", **settings)
 
     sha = f"sha-{settings['GITHUB_SHA']}"
     assert command.stdout.split() == [f"{sha}-7", sha, *names]
 
 
 @pytest.mark.parametrize("tag", ["v1.2", "vlatest", "vmain", "v1.2.3.4"])
-def test_what_is_no_version_gets_no_name(clone, tool, tag):
-    settings = clone("tag", tag, "HEAD") | tool("docker")
+def test_what_is_no_version_gets_no_name(pushed, tool, tag):
+    command = run(
+        ROOT / "deploy/images.sh", "publish", **pushed("tag", tag, "HEAD"), **tool("docker")
+    )
 
-    command = run("deploy/images.sh", "publish", **settings)
-
-    assert command.returncode == 1
-    assert command.stderr == f"A version's tag is like v1.2.3 or v1.2.3-rc1, not {tag}.\n"
+    expect_refusal(command, f"A version's tag is like v1.2.3 or v1.2.3-rc1, not {tag}.\n")
 
 
 # It has what was just built, and nothing of before.
@@ -249,10 +240,10 @@ esac
 """
 
 
-def test_each_image_is_put_together_of_both_processors(clone, tmp_path, tool):
-    settings = clone("tag", "v1.10.0", "v1.10.0") | tool("docker", REGISTRY)
+def test_each_image_is_put_together_of_both_processors(pushed, tmp_path, tool):
+    settings = pushed("tag", "v1.10.0", "v1.10.0") | tool("docker", REGISTRY)
 
-    command = run("deploy/images.sh", "publish", **settings)
+    command = run(ROOT / "deploy/images.sh", "publish", **settings)
 
     assert command.returncode == 0, command.stderr
     image, built = "ghcr.io/owner/iris-ml/mlflow", f"sha-{settings['GITHUB_SHA']}-7"
@@ -270,26 +261,24 @@ def test_each_image_is_put_together_of_both_processors(clone, tmp_path, tool):
     "called",
     [("branch", "main", "HEAD~1"), ("tag", "v1.2.10", "v1.2.10"), ("tag", "v2.0.0-rc1", "HEAD")],
 )
-def test_what_is_not_the_newest_is_not_deployed(clone, tmp_path, tool, called):
-    settings = clone(*called) | tool("docker", REGISTRY)
+def test_what_is_not_the_newest_is_not_deployed(pushed, tmp_path, tool, called):
+    settings = pushed(*called) | tool("docker", REGISTRY)
 
-    command = run("deploy/images.sh", "publish", **settings)
+    command = run(ROOT / "deploy/images.sh", "publish", **settings)
 
     assert command.returncode == 0, command.stderr
     assert "newest=no" in (tmp_path / "output").read_text().splitlines()
     assert "needs.publish.outputs.newest == 'yes'" in JOBS["azure"]["if"]
 
 
-def test_a_version_is_given_to_one_commit(clone, tool):
-    settings = clone("tag", "v1.10.0", "v1.10.0")
+def test_a_version_is_given_to_one_commit(pushed, tool):
+    settings = pushed("tag", "v1.10.0", "v1.10.0")
     other = tool("docker", 'echo \'{"linux/amd64": {"revision": "another"}}\'')
-    same = f'echo \'{{"revision": "{settings["GITHUB_SHA"]}"}}\''
+    refused = run(ROOT / "deploy/images.sh", "publish", **settings, **other)
+    same = tool("docker", f'echo \'{{"revision": "{settings["GITHUB_SHA"]}"}}\'')
+    again = run(ROOT / "deploy/images.sh", "publish", **settings, **same)
 
-    refused = run("deploy/images.sh", "publish", **settings, **other)
-    again = run("deploy/images.sh", "publish", **settings, **tool("docker", same))
-
-    assert refused.returncode == 1
-    assert "backend:1.10.0 is there already, of another commit" in refused.stderr
+    expect_refusal(refused, "backend:1.10.0 is there already, of another commit")
     assert again.returncode == 0, again.stderr
 
 
@@ -317,25 +306,23 @@ def test_every_push_is_checked_whatever_comes_after_it():
 def test_an_image_that_does_not_start_is_found(tool):
     settings = tool("docker", 'case "$*" in *frontend*) exit 1 ;; esac')
 
-    command = run("deploy/images.sh", "build", **settings)
+    command = run(ROOT / "deploy/images.sh", "build", **settings)
 
-    assert command.returncode == 1
-    assert command.stderr == "The image of frontend does not start; see above.\n"
+    expect_refusal(command, "The image of frontend does not start; see above.\n")
 
 
 def test_a_clone_made_on_windows_has_the_same_bytes(tmp_path):
     tree, clone = tmp_path / "tree", tmp_path / "clone"
     copy_tree(tree)
-    git = ["git", "-c", "user.name=x", "-c", "user.email=x@x.x"]
     windows = ["-c", "core.autocrlf=true", "-c", "core.eol=crlf"]
 
     for command in (
-        [*git, "-C", tree, "init", "--quiet"],
-        [*git, "-C", tree, "add", "--all"],
-        [*git, "-C", tree, "commit", "--quiet", "--message", "All"],
-        [*git, *windows, "clone", "--quiet", *windows, tree, clone],
+        ["-C", tree, "init", "--quiet"],
+        ["-C", tree, "add", "--all"],
+        ["-C", tree, "commit", "--quiet", "--message", "All"],
+        ["clone", "--quiet", *windows, tree, clone],
     ):
-        subprocess.run(command, check=True)
+        subprocess.run([*GIT, *command], check=True)
 
     changed = [it for it in list_files() if (clone / it).read_bytes() != (ROOT / it).read_bytes()]
     assert changed == []
@@ -346,7 +333,7 @@ def test_a_codespace_starts_the_stack_and_links_to_it(tmp_path, tool):
     settings["GITHUB_CODESPACES_PORT_FORWARDING_DOMAIN"] = "app.github.dev"
     container = json.loads((ROOT / ".devcontainer/devcontainer.json").read_text())
 
-    command = run(container["postStartCommand"], folder=tmp_path, **settings)
+    command = run(ROOT / container["postStartCommand"], folder=tmp_path, **settings)
 
     assert command.returncode == 0, command.stderr
     assert tool.calls() == ["docker info", "make run ARGS=--detach"]

@@ -1,4 +1,7 @@
-"""Prints the OpenAPI document of the real backend, with a small model of Iris live in it."""
+"""Prints the OpenAPI document of the real backend, with a small model of Iris live in it.
+
+DESCRIBED_MODELS_DIR names a folder that has such a model; without it, one is trained.
+"""
 
 import json
 import logging
@@ -34,9 +37,11 @@ def train(folder: Path) -> None:
 
 def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
-        train(Path(folder))
+        models_dir = Path(os.environ.get("DESCRIBED_MODELS_DIR", folder))
+        if models_dir == Path(folder):
+            train(models_dir)
         journal = f"sqlite:///{folder}/journal.db"
-        app = create_app(Settings(models_dir=Path(folder), journal_url=journal))
+        app = create_app(Settings(models_dir=models_dir, journal_url=journal))
         with TestClient(app) as client:
             deadline = time.monotonic() + SECONDS
             while not (ready := client.get("/health/ready")).is_success:

@@ -1,0 +1,20 @@
+"""Runs a command, and keeps what it says."""
+
+import subprocess
+from pathlib import Path
+
+from documentation import ROOT
+from processes import environment
+
+
+def run(
+    *command: object, folder: Path = ROOT, given: str | None = None, **variables: object
+) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        list(map(str, command)),
+        cwd=folder,
+        env=environment(**variables),
+        input=given,
+        capture_output=True,
+        text=True,
+    )
