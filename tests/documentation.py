@@ -50,6 +50,14 @@ def find_command(name: str, start: str) -> str:
     return next(command for command in read_commands(name) if command.startswith(start))
 
 
+def documented(page: str, heading: str = "") -> set[str]:
+    """What stands in backticks at the start of the table rows, all or those below a heading."""
+    text = (ROOT / page).read_text()
+    if heading:
+        text = text.partition(heading)[2].partition("\n## ")[0]
+    return set(re.findall(r"^\| `([^`]+)`", text, re.MULTILINE))
+
+
 def find_refusals(name: str) -> Iterator[str]:
     """Of each refusal in a module of the trainer the first sentence, as a regular expression."""
     module = ast.parse((ROOT / "mlflow" / name).read_text())

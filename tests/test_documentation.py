@@ -2,20 +2,22 @@
 
 import json
 import re
-import subprocess
 import sys
+from functools import cache
 from itertools import chain
 
 import pytest
-import requests
 import yaml
-from documentation import ROOT, find_refusals, read_blocks, read_unlabelled
+from documentation import ROOT, documented, find_refusals, read_blocks, read_unlabelled
 from guides import PAGES as GUIDES
 from made_tables import make_mixed
-from processes import find_free_port, running_backend, wait_until
+from shell import run
 
-FILES = [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")]
-PAGES = [file.relative_to(ROOT).as_posix() for file in FILES]
+COMMANDS = "docs/reference/commands.md"
+COMPOSE = (ROOT / "docker-compose.yaml").read_text()
+PAGES = [
+    it.relative_to(ROOT).as_posix() for it in chain(ROOT.glob("*.md"), ROOT.glob("docs/**/*.md"))
+]
 
 # Where each command of the documentation is run.
 RUN_BY = {
@@ -63,14 +65,6 @@ COMMAND = re.compile(
 )
 
 
-def documented(page, heading=""):
-    """What stands in backticks at the start of the table rows below a heading."""
-    text = (ROOT / page).read_text()
-    if heading:
-        text = text.partition(heading)[2].partition("\n## ")[0]
-    return set(re.findall(r"^\| `([^`]+)`", text, re.MULTILINE))
-
-
 def anchors(file):
     """Of the headings of a page, as GitHub and the site make them."""
     headings = re.findall(r"^#+ (.+)$", file.read_text(), re.MULTILINE)
@@ -88,16 +82,38 @@ def settings():
     for name in ("docker-compose.yaml", "Procfile", "mlflow/start.sh"):
         variables |= set(re.findall(r"\$\{([A-Z_]+):-", (ROOT / name).read_text()))
     # Passed on as they are, where they are set.
-    compose = (ROOT / "docker-compose.yaml").read_text()
-    variables |= set(re.findall(r"^      ([A-Z][A-Z0-9_]+):$", compose, re.MULTILINE))
+    variables |= set(re.findall(r"^      ([A-Z][A-Z0-9_]+):$", COMPOSE, re.MULTILINE))
     backend = (ROOT / "backend/settings.py").read_text()
     variables |= {name.upper() for name in re.findall(r"^    (\w+): .* = ", backend, re.MULTILINE)}
     return variables - {"DROP_ROOT"}  # the image's own
 
 
+@cache
 def make_targets():
-    listed = subprocess.run(["make"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
-    return set(re.findall(r"^  make (\S+)", listed, re.MULTILINE))
+    return set(re.findall(r"^  make (\S+)", run("make").stdout, re.MULTILINE))
+
+
+def profiles():
+    services = yaml.safe_load(COMPOSE)["services"].values()
+    return {profile for service in services for profile in service.get("profiles", [])}
+
+
+def reasons():
+    """Those for which the backend refuses a model."""
+    source = (ROOT / "backend/errors.py").read_text()
+    reasons = re.search(r"^Reason = Literal\[(.*?)\]", source, re.DOTALL | re.MULTILINE)[1]
+    return set(re.findall(r'"(\w+)"', reasons))
+
+
+def ask_for_help(program):
+    said = run(sys.executable, ROOT / "mlflow" / program, "--help")
+    assert said.returncode == 0, said.stderr
+    return said.stdout
+
+
+def arguments():
+    found = re.findall(r"^  ([A-Z]+|--version VERSION)  ", ask_for_help("scoring.py"), re.MULTILINE)
+    return set(found)
 
 
 def metrics():
@@ -122,8 +138,19 @@ def keys(models_dir):
     return set(manifest) | features
 
 
-def test_every_setting_is_documented_and_no_other():
-    assert documented("docs/configuration.md") == settings()
+@pytest.mark.parametrize(
+    ("read", "page", "heading"),
+    [
+        (settings, "docs/configuration.md", ""),
+        (metrics, "docs/reference/metrics.md", ""),
+        (reasons, "docs/models.md", "## Why a model is refused"),
+        (arguments, COMMANDS, "## scoring.py"),
+        (profiles, COMMANDS, "## docker compose"),
+        (make_targets, COMMANDS, "## make"),
+    ],
+)
+def test_what_there_is_is_documented_and_nothing_else(read, page, heading):
+    assert documented(page, heading) == read()
 
 
 def test_every_manifest_key_is_documented_and_no_other(published, train_on):
@@ -133,26 +160,9 @@ def test_every_manifest_key_is_documented_and_no_other(published, train_on):
 
 
 def test_every_option_of_a_training_is_documented_and_no_other():
-    command = [sys.executable, str(ROOT / "mlflow/metrics.py"), "--help"]
-    said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-
     options = {row.split()[0] for row in documented("docs/training.md", "## Options")}
-    assert options == set(re.findall(r"^  (--[\w-]+)", said, re.MULTILINE))
 
-
-def test_every_argument_of_a_scoring_is_documented_and_no_other():
-    command = [sys.executable, str(ROOT / "mlflow/scoring.py"), "--help"]
-    said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-
-    taken = set(re.findall(r"^  ([A-Z]+|--version VERSION)  ", said, re.MULTILINE))
-    assert documented("docs/reference/commands.md", "## scoring.py") == taken
-
-
-def test_every_profile_of_compose_is_documented_and_no_other():
-    services = yaml.safe_load((ROOT / "docker-compose.yaml").read_text())["services"].values()
-    profiles = {profile for service in services for profile in service.get("profiles", [])}
-
-    assert documented("docs/reference/commands.md", "## docker compose") == profiles
+    assert options == set(re.findall(r"^  (--[\w-]+)", ask_for_help("metrics.py"), re.MULTILINE))
 
 
 def test_every_setting_of_azure_is_documented_and_given_to_the_workflow_and_no_other():
@@ -195,14 +205,6 @@ def test_every_refusal_of_a_table_is_documented_and_no_other():
         assert any(re.fullmatch(refusal, sentence) for sentence in said), refusal
 
 
-def test_every_reason_of_a_refusal_is_documented_and_no_other():
-    source = (ROOT / "backend/errors.py").read_text()
-    reasons = re.search(r"^Reason = Literal\[(.*?)\]", source, re.DOTALL | re.MULTILINE)[1]
-
-    said = documented("docs/models.md", "## Why a model is refused")
-    assert said == set(re.findall(r'"(\w+)"', reasons))
-
-
 def test_every_block_that_can_be_run_is_run_somewhere():
     for page in PAGES:
         for block in read_blocks(page):
@@ -213,55 +215,18 @@ def test_every_block_that_can_be_run_is_run_somewhere():
             assert [(ROOT / path).exists() for path in where] == [True], f"{page}: {block.code}"
 
 
-def test_every_target_of_make_is_documented_and_no_other():
-    assert documented("docs/reference/commands.md", "## make") == make_targets()
+def test_a_command_without_a_language_says_why_nothing_runs_it_here():
+    texts = [text for page in PAGES for text in read_unlabelled(page)]
 
-
-def test_every_look_of_the_doctor_is_documented_and_no_other():
-    said = subprocess.run([ROOT / "doctor"], cwd=ROOT, capture_output=True, text=True).stdout
-
-    looks = {line.split()[1] for line in said.splitlines()[1:-1]}
-    assert documented("docs/reference/commands.md", "## doctor") == looks
-
-
-def test_every_metric_is_documented_and_no_other():
-    assert documented("docs/reference/metrics.md") == metrics()
-
-
-def test_the_counters_and_histograms_are_documented_as_the_backend_has_them(published):
-    text = (ROOT / "docs/reference/metrics.md").read_text()
-    with running_backend(published.models_dir, find_free_port()) as url:
-        wait_until(lambda: requests.get(f"{url}/health/ready", timeout=5).ok)
-        said = requests.get(f"{url}/metrics", timeout=5).text
-
-    types = re.findall(r"^# TYPE (\w+) (\w+)", said, re.MULTILINE)
-    assert len(types) > 10
-    for name, kind in types:
-        assert f"| `{name}` | {kind} |" in text
-
-
-@pytest.mark.parametrize("page", PAGES)
-def test_a_command_without_a_language_says_why_nothing_runs_it_here(page):
-    for text in read_unlabelled(page):
-        if COMMAND.match(text):
-            assert any(text.startswith(start) for start in COPIED), text
-
-
-def test_nothing_is_excused_that_is_not_there():
-    blocks = [text for page in PAGES for text in read_unlabelled(page)]
-
-    for start in COPIED:
-        assert any(text.startswith(start) for text in blocks), start
+    unsaid = [it for it in texts if COMMAND.match(it) and not it.startswith(tuple(COPIED))]
+    assert unsaid == []
+    assert [start for start in COPIED if not any(it.startswith(start) for it in texts)] == []
 
 
 def test_every_make_target_in_the_text_exists():
-    named = {
-        target
-        for page in PAGES
-        for target in re.findall(r"`make ([a-z0-9]+)", (ROOT / page).read_text())
-    }
+    text = "".join((ROOT / page).read_text() for page in PAGES)
 
-    assert named <= make_targets()
+    assert set(re.findall(r"`make ([a-z0-9]+)", text)) <= make_targets()
 
 
 @pytest.mark.parametrize("page", PAGES)
