@@ -58,9 +58,16 @@ def documented(page: str, heading: str = "") -> set[str]:
     return set(re.findall(r"^\| `([^`]+)`", text, re.MULTILINE))
 
 
-def find_refusals(name: str) -> Iterator[str]:
-    """Of each refusal in a module of the trainer the first sentence, as a regular expression."""
-    module = ast.parse((ROOT / "mlflow" / name).read_text())
+def read_constant(name: str) -> int:
+    """A whole number that some module of the trainer has under this name."""
+    sources = "\n".join(path.read_text() for path in ROOT.glob("mlflow/*.py"))
+    [value] = re.findall(rf"^{name} = (\d+)", sources, re.MULTILINE)
+    return int(value)
+
+
+def find_refusals(path: Path) -> Iterator[str]:
+    """The first sentence of each refusal of a table in a module, as a regular expression."""
+    module = ast.parse(path.read_text())
     statements = [node for node in ast.walk(module) if isinstance(node, ast.stmt)]
     known: dict[str, ast.expr] = {}  # the constants, and what was last given each name
     for node in [*module.body, *sorted(statements, key=lambda it: it.lineno)]:

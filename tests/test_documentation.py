@@ -8,7 +8,14 @@ from itertools import chain
 
 import pytest
 import yaml
-from documentation import ROOT, documented, find_refusals, read_blocks, read_unlabelled
+from documentation import (
+    ROOT,
+    documented,
+    find_refusals,
+    read_blocks,
+    read_constant,
+    read_unlabelled,
+)
 from guides import PAGES as GUIDES
 from made_tables import make_mixed
 from shell import run
@@ -45,7 +52,7 @@ COPIED = {
     "curl https://api.iris.example.org": "nobody has that name",
     "make train ARGS": "as in docs/how-to/own-table.md, by tests/test_guides.py",
     "docker run --rm -it caddy": "there is no registry; tests/test_caddy.py runs Debian's",
-    "docker compose --profile monitoring up": "there is no registry for all that it starts",
+    "make monitoring": "there is no registry for all that it starts",
     "docker compose up --build": "tests/e2e, by make run",
     "python3 -m venv": "what make local does",
     ".venv/bin/mlflow server": "mlflow/tests/test_buckets.py, with other addresses",
@@ -178,26 +185,23 @@ def test_every_setting_of_azure_is_documented_and_given_to_the_workflow_and_no_o
 
 
 @pytest.mark.parametrize(
-    ("module", "constant", "page"),
+    ("constant", "page"),
     [
-        ("commands.py", "WORSE_THAN_LIVE", "docs/training.md"),
-        ("scoring.py", "SOME_ROWS_ARE_BAD", "docs/how-to/score-files.md"),
+        ("WORSE_THAN_LIVE", "docs/training.md"),
+        ("SOME_ROWS_ARE_BAD", "docs/how-to/score-files.md"),
     ],
 )
-def test_exit_codes_are_documented(module, constant, page):
-    source = (ROOT / "mlflow" / module).read_text()
-    [code] = re.findall(rf"^{constant} = (\d)", source, re.MULTILINE)
-
+def test_exit_codes_are_documented(constant, page):
     codes = re.findall(r"^\| (\d) \|", (ROOT / page).read_text(), re.MULTILINE)
+
     # 1 is Python's for sys.exit with a message, 2 argparse's.
-    assert codes == ["0", "1", "2", code]
+    assert codes == ["0", "1", "2", str(read_constant(constant))]
 
 
 def test_every_refusal_of_a_table_is_documented_and_no_other():
     headings = ("## What is left out", "## What is refused")
     said = set.union(*(documented("docs/training.md", heading) for heading in headings))
-    modules = ("tables.py", "columns.py", "datasets.py")
-    refusals = [refusal for module in modules for refusal in find_refusals(module)]
+    refusals = [refusal for path in ROOT.glob("mlflow/*.py") for refusal in find_refusals(path)]
 
     for sentence in said:
         assert any(re.fullmatch(refusal, sentence) for refusal in refusals), sentence

@@ -11,7 +11,7 @@ from pathlib import Path
 import kubernetes_validate
 import pytest
 import yaml
-from documentation import ROOT
+from documentation import ROOT, read_constant
 from kubernetes_objects import (
     BESIDE,
     FOLDER,
@@ -426,8 +426,7 @@ def test_job_and_cron_job_train_alike_and_do_not_repeat_what_is_not_published(cl
     assert first | {"containers": []} == nightly | {"containers": []}
     assert repeats["command"] == ["python3", "/app/metrics.py"]
     assert job["podFailurePolicy"] == cron["podFailurePolicy"]
-    worse = read_number("mlflow/commands.py", r"\nWORSE_THAN_LIVE = (\d+)")
-    assert_ends(refusal, repeats, [worse])
+    assert_ends(refusal, repeats, [read_constant("WORSE_THAN_LIVE")])
 
 
 def assert_ends(rule, container, codes):
@@ -441,7 +440,6 @@ def test_files_are_scored_when_asked_for_and_for_as_long_as_it_takes(cluster):
     cron = cluster.find("CronJob")[SCORER]["spec"]
     job = cron["jobTemplate"]["spec"]
     [container] = job["template"]["spec"]["containers"]
-    bad_rows = read_number("mlflow/scoring.py", r"\nSOME_ROWS_ARE_BAD = (\d+)")
     [ended, ignored] = job["podFailurePolicy"]["rules"]
 
     assert cron["suspend"]
@@ -450,7 +448,7 @@ def test_files_are_scored_when_asked_for_and_for_as_long_as_it_takes(cluster):
     given = re.search(r"kubectl create configmap scoring (.*)", PAGE)[1]
     keys = re.findall(r"--from-literal=(\w+)=", given)
     assert container["args"] == [f"$({key})" for key in keys] == ["$(IN)", "$(OUT)"]
-    assert_ends(ended, container, [2, bad_rows])
+    assert_ends(ended, container, [2, read_constant("SOME_ROWS_ARE_BAD")])
     assert ignored == {"action": "Ignore", "onPodConditions": [{"type": "DisruptionTarget"}]}
 
 
