@@ -1,28 +1,32 @@
 """The tutorial and the guides can be followed: each block is run, and says what it shows."""
 
-import subprocess
 import sys
-import tempfile
 
 import pytest
 import requests
 from documentation import read_blocks
-from guides import PAGES, made_stack, move, run, says
+from guides import PAGES, made_stack, move, run_block, says
 from made_tables import make_penguins
-from processes import environment, find_free_port, running_backend, wait_until
+from processes import find_free_port, running_backend, wait_until
 from servers import find_node, find_r
+from shell import run
 from test_open_inference import TRITON
 
 FIRST_PAGES = ("README.md", "docs/index.md", "docs/fr/index.md")
 FIRST_CALLS = [
     block for page in FIRST_PAGES for block in read_blocks(page) if block.code.startswith("curl")
 ]
+INTERPRETERS = {
+    "javascript": lambda: [find_node(), "--input-type=module"],
+    "python": lambda: [sys.executable, "-"],
+    "r": lambda: [find_r(), "-"],
+}
 CALLS = [*read_blocks("docs/how-to/call.md"), *read_blocks("docs/api.md"), *FIRST_CALLS]
 
 
 @pytest.fixture(scope="module")
-def stack(tmp_path_factory):
-    with made_stack(tmp_path_factory.mktemp("guides")) as it:
+def stack(published, tmp_path_factory):
+    with made_stack(tmp_path_factory.mktemp("guides"), published.models_dir) as it:
         make_penguins(it.folder / "data")
         yield it
 
@@ -37,13 +41,12 @@ def ports(published):
 
 
 @pytest.fixture(scope="module")
-def python_of_triton():
-    """An interpreter that has the client, and nothing of ours."""
-    with tempfile.TemporaryDirectory() as folder:
-        subprocess.run([sys.executable, "-m", "venv", folder], check=True)
-        pip = [f"{folder}/bin/pip", "install", "--quiet", "--disable-pip-version-check"]
-        subprocess.run([*pip, "--no-compile", TRITON], check=True)
-        yield f"{folder}/bin/python"
+def triton(tmp_path_factory):
+    """A folder with the client, and nothing of ours."""
+    folder = tmp_path_factory.mktemp("triton")
+    done = run(sys.executable, "-m", "pip", "install", "--no-compile", "--target", folder, TRITON)
+    assert done.returncode == 0, done.stderr
+    return folder
 
 
 @pytest.mark.parametrize("page", PAGES)
@@ -71,28 +74,15 @@ def expect_the_models_of_the_tutorial(stack):
 def test_an_example_of_a_call_works_as_it_comes(block, ports, tmp_path, request):
     code = move(block.code, ports)
     if block.language == "bash":
-        done = run(code, tmp_path)
-        assert done.returncode == 0, done.stdout
-        assert says(done.stdout, block.shown), done.stdout
-        return
-    command = interpret(block, request)
-    done = subprocess.run(
-        command, input=code, cwd=tmp_path, env=environment(), capture_output=True, text=True
-    )
+        done = run_block(code, tmp_path)
+    elif "tritonclient" in block.code:
+        path = request.getfixturevalue("triton")
+        done = run(sys.executable, "-S", "-", given=code, folder=tmp_path, PYTHONPATH=path)
+    else:
+        done = run(*INTERPRETERS[block.language](), given=code, folder=tmp_path)
 
-    assert done.returncode == 0, done.stderr
+    assert done.returncode == 0, done.stdout + (done.stderr or "")
     assert says(done.stdout, block.shown), done.stdout
-
-
-def interpret(block, request):
-    """What runs a block from its standard input."""
-    if block.language == "javascript":
-        return [find_node(), "--input-type=module"]
-    if block.language == "r":
-        return [find_r(), "-"]
-    if "tritonclient" in block.code:
-        return [request.getfixturevalue("python_of_triton"), "-"]
-    return [sys.executable, "-"]
 
 
 def test_there_is_an_example_for_each_language():
