@@ -98,6 +98,12 @@ e2e: $(VENV)/installed ## Build, start and test the stack in Docker
 	@./doctor engine
 	$(BIN)/python -m pytest tests/e2e
 
+.PHONY: soak
+soak: $(VENV)/installed ## Run the long forms of tests, as every night; half an hour
+	@for folder in $(SERVICES) tests; do \
+	  echo "== $$folder" && (cd $$folder && $(BIN)/python -m pytest -m soak --ignore e2e || test $$? = 5) || exit 1; \
+	done # 5: a folder without any
+
 .PHONY: bench
 bench: $(VENV)/installed ## Measure serving, the page, trainings, and what a change of models costs; needs wrk
 	$(BIN)/python bench/documented.py serving anatomy journalling batches page
