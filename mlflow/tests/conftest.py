@@ -1,11 +1,12 @@
-"""A real training, run once."""
+"""A real training and a real tracking server, each once for all tests of a process."""
 
 from types import SimpleNamespace
 
+import mlflow
 import numpy as np
 import pandas as pd
 import pytest
-from processes import published  # noqa: F401  # a fixture
+from processes import published, running_mlflow  # noqa: F401  # the first is a fixture
 
 from candidates import list_candidates
 from comparison import Setting, compare, split
@@ -13,6 +14,20 @@ from datasets import make_dataset, read_iris
 from evaluation import fit, search
 from records import Model, make_record
 from tables import Table
+
+# A budget that is over at once, on any machine: only the simplest candidate is compared, and the
+# live model beside it, which is better.
+BRIEF = ("--budget", 1e-6)
+
+
+MANIFEST = {
+    **{key: {} for key in ("target", "params", "metrics", "dataset", "libraries")},
+    "name": "iris",
+    "estimator": "",
+    "features": [],
+    "examples": [],
+}
+HEAVY = ["joblib", "matplotlib", "mlflow", "pandas", "scipy", "sklearn", "skops"]
 
 
 def find_candidate(name):
@@ -56,3 +71,28 @@ def training():
     return SimpleNamespace(
         dataset=dataset, setting=setting, outcome=outcome, winner=winner, record=record
     )
+
+
+@pytest.fixture(scope="session")
+def tracking_server(tmp_path_factory):
+    """A server for all tests that only ask one: its folder and its address."""
+    folder = tmp_path_factory.mktemp("tracking")
+    (folder / "model.pkl").touch()  # or it would train one
+    with running_mlflow(folder, folder) as url:
+        yield SimpleNamespace(folder=folder, url=url)
+
+
+@pytest.fixture
+def server(tracking_server):
+    """The server's address, which MLflow's own functions ask too."""
+    mlflow.set_tracking_uri(tracking_server.url)
+    return tracking_server.url
+
+
+@pytest.fixture(scope="session")
+def light(tmp_path_factory):
+    """A folder for PYTHONPATH that lets nothing heavy be imported."""
+    folder = tmp_path_factory.mktemp("light")
+    forbid = f"import sys\nsys.modules.update(dict.fromkeys({HEAVY}))\n"
+    (folder / "sitecustomize.py").write_text(forbid)
+    return folder

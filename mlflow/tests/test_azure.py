@@ -16,12 +16,13 @@ import mlflow
 import numpy as np
 import pytest
 import requests
+from conftest import BRIEF
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from mlflow.tracking import MlflowClient
-from processes import ROOT, environment, running_mlflow
+from processes import ROOT, environment
 
 from datasets import read_iris
 
@@ -136,10 +137,9 @@ def python():
         yield f"{folder}/bin/python"
 
 
-@pytest.fixture(scope="module")
-def workspace(published, tmp_path_factory):
-    folder = tmp_path_factory.mktemp("workspace")
-    with running_mlflow(published.models_dir, folder) as url, Workspace(url, folder) as it:
+@pytest.fixture
+def workspace(server, tmp_path):
+    with Workspace(server, tmp_path) as it:
         threading.Thread(target=it.serve_forever, daemon=True).start()
         yield it
         it.shutdown()
@@ -147,7 +147,7 @@ def workspace(published, tmp_path_factory):
 
 @pytest.fixture
 def train(python, workspace, tmp_path):
-    """Runs metrics.py as a user who has logged in."""
+    """Run metrics.py as a user who has logged in."""
     az = tmp_path / "az"
     login = {"accessToken": TOKEN, "expires_on": int(datetime.now(UTC).timestamp()) + 3600}
     az.write_text(f"#!/bin/sh\necho '{json.dumps(login)}'\n")
@@ -162,9 +162,9 @@ def train(python, workspace, tmp_path):
         AZURE_TOKEN_CREDENTIALS="AzureCliCredential",
         AZUREML_CURRENT_CLOUD="AzureCloud",
     )
-    command = [python, ROOT / "mlflow/metrics.py", "--budget", "0.05"]
-    return lambda: subprocess.run(
-        command, env=variables, capture_output=True, text=True, timeout=240
+    command = [python, ROOT / "mlflow/metrics.py", "--name", "workspace"]
+    return lambda *arguments: subprocess.run(
+        [*command, *map(str, arguments)], env=variables, capture_output=True, text=True
     )
 
 
@@ -181,33 +181,28 @@ def test_what_is_trained_for_azure_has_the_backends_versions():
     assert locked == read_locked(ROOT / "backend/requirements.txt")
 
 
-def test_the_same_command_logs_to_a_workspace_and_registers_the_model(train, workspace, tmp_path):
-    command = train()
+def test_the_same_command_keeps_what_a_workspace_does_not_take_and_logs_to_it_later(
+    train, workspace, tmp_path
+):
+    workspace.stores = False
+    kept = train(*BRIEF)
+    assert kept.returncode == 0, kept.stderr
+    assert "Not logged: MLflow failed half-way: " in kept.stderr
+    [published] = tmp_path.glob("model_*.pkl")
+    assert len(list((tmp_path / "unsent").iterdir())) == 1
+    workspace.stores = True
 
-    assert command.returncode == 0, command.stderr
+    sent = train("--sync")
+
+    assert sent.returncode == 0, sent.stderr
     assert workspace.credentials == {f"Bearer {TOKEN}"}
-    mlflow.set_tracking_uri(workspace.upstream)
-    version = MlflowClient().get_model_version("iris", "1")
-    published = next(tmp_path.glob("model_*.pkl"))
+    assert "/logged-models" in workspace.missing
+    version = MlflowClient().get_model_version("workspace", "1")
     assert version.tags["model_file"] == published.name
     run = MlflowClient().get_run(version.run_id)
     assert (run.info.status, run.info.run_name) == ("FINISHED", "training")
-    assert f"Logged run {version.run_id} of experiment iris" in command.stdout
+    assert f"Logged run {version.run_id} of experiment workspace" in sent.stdout
     assert {it.path for it in MlflowClient().list_artifacts(version.run_id)} > {"comparison.json"}
-    assert "/logged-models" in workspace.missing
-    X, model = read_iris().X, mlflow.sklearn.load_model("models:/iris/1")
+    X, model = read_iris().X, mlflow.sklearn.load_model("models:/workspace/1")
     expected = joblib.load(published).predict_proba(X)
     np.testing.assert_array_equal(model.predict_proba(X), expected)
-
-
-def test_what_a_workspace_does_not_take_is_kept_and_the_model_published(
-    train, workspace, tmp_path, monkeypatch
-):
-    monkeypatch.setattr(workspace, "stores", False)
-
-    command = train()
-
-    assert command.returncode == 0, command.stderr
-    assert "Not logged: MLflow failed half-way: " in command.stderr
-    assert len(list(tmp_path.glob("model_*.pkl"))) == 1
-    assert len(list((tmp_path / "unsent").iterdir())) == 1

@@ -14,25 +14,28 @@ import mlflow
 import numpy as np
 import pytest
 import requests
+from conftest import MANIFEST
 from mlflow.tracking import MlflowClient
-from processes import find_free_port, running, running_mlflow, train, wait_until
+from processes import find_free_port, running, running_mlflow, wait_until
 
-from datasets import read_iris
+from delivery import Services, deliver, send_kept
+from publishing import Publisher
+from tracking import Tracker
+from unsent import RecordFolder
 
 BUCKET, FOLDER, REGION = "models", "of/iris", "eu-west-3"
 NOBODYS = "http://127.0.0.1:9"
-# A quick look at candidates, and time for boto, which tries several times.
-BRIEF, PATIENT = ("--budget", "0.02"), {"MLFLOW_HTTP_REQUEST_TIMEOUT": 60}
-FILES = {"comparison.json", "comparison.png", "confusion_matrix.png", "roc.png", "calibration.png"}
+FILES = {"comparison.json", "comparison.png"}
 
 
 @pytest.fixture(scope="module", autouse=True)
-def no_credentials():
-    """Of whoever runs the tests, which the trainer would have too."""
+def patient_and_without_credentials():
+    """Time for boto, which tries several times, and no keys of whoever runs the tests."""
     with pytest.MonkeyPatch.context() as patch:
         for name in os.environ:
             if name.startswith("AWS_"):
                 patch.delenv(name)
+        patch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "60")
         # Or its client would ask the bucket by links that the server signs, and moto, once it looks
         # at keys, answers those by 500.
         patch.setenv("MLFLOW_ENABLE_PROXY_MULTIPART_DOWNLOAD", "false")
@@ -93,133 +96,117 @@ def running_server(folder, storage, output=None, **changes):
         **changes,
     }
     with running_mlflow(folder, folder, (), output, **settings) as url:
-        mlflow.set_tracking_uri(url)
         yield url
 
 
 @pytest.fixture(scope="module")
-def trained(storage, tmp_path_factory):
-    """A training on a server that keeps its files in the bucket."""
-    folder, models_dir = tmp_path_factory.mktemp("server"), tmp_path_factory.mktemp("models")
+def in_bucket(storage, tmp_path_factory):
+    """A server that keeps its files in the bucket."""
+    folder = tmp_path_factory.mktemp("server")
     with running_server(folder, storage) as url:
-        command = train(models_dir, models_dir, *BRIEF, MLFLOW_TRACKING_URI=url, **PATIENT)
-        assert command.returncode == 0, command.stderr
-        version = MlflowClient().get_model_version_by_alias("iris", "champion")
-        yield SimpleNamespace(
-            command=command, folder=folder, models_dir=models_dir, version=version, url=url
-        )
+        yield SimpleNamespace(folder=folder, url=url, storage=storage)
 
 
-def list_keys(storage):
-    found = storage.client.list_objects_v2(Bucket=BUCKET, Prefix=f"{FOLDER}/")
-    return {it["Key"] for it in found["Contents"]}
-
-
-def test_tables_and_figures_of_a_run_are_in_the_bucket(trained, storage):
-    run = MlflowClient().get_run(trained.version.run_id)
-
-    assert run.info.status == "FINISHED"
-    stored = {Path(key).name for key in list_keys(storage) if f"/{run.info.run_id}/" in key}
-    assert stored > FILES
-    assert not (trained.folder / "artifacts").exists()
-
-
-def test_they_are_shown_and_downloaded_through_the_server(trained, tmp_path):
-    listed = MlflowClient().list_artifacts(trained.version.run_id)
-    folder = mlflow.artifacts.download_artifacts(
-        run_id=trained.version.run_id, dst_path=str(tmp_path)
-    )
-
-    assert {it.path for it in listed} > FILES
-    table = json.loads((Path(folder) / "comparison.json").read_text())
-    assert "candidate" in table["columns"]
-    assert (Path(folder) / "roc.png").read_bytes().startswith(b"\x89PNG")
-
-
-def test_the_registered_model_is_the_published_one(trained):
-    X, model = read_iris().X, mlflow.sklearn.load_model("models:/iris@champion")
-
-    [published] = trained.models_dir.glob("model_*.pkl")
-    assert trained.version.tags["model_file"] == published.name
-    expected = joblib.load(published).predict_proba(X)
-    np.testing.assert_array_equal(model.predict_proba(X), expected)
-
-
-def test_the_trainer_is_told_nothing_of_the_bucket(trained, storage):
-    said = trained.command.stdout + trained.command.stderr
-
-    assert f"Logged {trained.url}/#/experiments/" in said
-    assert not list((trained.models_dir / "unsent").glob("*"))
-    assert storage.secret not in said
-    assert "s3://" not in said
+def services(url, folder):
+    """As metrics.py has them, with models and what is unsent in the folder."""
+    return Services(Tracker(url, url, 60), RecordFolder(folder / "unsent"), Publisher(folder))
 
 
 @pytest.fixture
-def models_dir(tmp_path):
-    """Of the trainer; the servers have one that is not empty."""
-    (tmp_path / "models").mkdir()
-    return tmp_path / "models"
+def deliver_to(training, tmp_path, capsys):
+    """Logs and publishes a training as metrics.py does, and returns what it said."""
+
+    def deliver_one(url, name="iris"):
+        record = training.record()
+        record.name = name
+        record.files["comparison.png"] = b"\x89PNG"
+        deliver(record, dict(MANIFEST), services(url, tmp_path))
+        return "".join(capsys.readouterr())
+
+    return deliver_one
 
 
-def test_files_of_before_move_by_copying_them(storage, models_dir, tmp_path):
-    (tmp_path / "model.pkl").touch()
-    with running_mlflow(tmp_path, tmp_path) as url:
-        command = train(models_dir, tmp_path, *BRIEF, MLFLOW_TRACKING_URI=url, **PATIENT)
-        assert command.returncode == 0, command.stderr
-    files = tmp_path / "artifacts"
-    for path in filter(Path.is_file, files.rglob("*")):
+def find_champion(url, name="iris"):
+    mlflow.set_tracking_uri(url)
+    return MlflowClient().get_model_version_by_alias(name, "champion")
+
+
+def list_files(run_id):
+    return {it.path for it in MlflowClient().list_artifacts(run_id)}
+
+
+def test_files_and_models_are_kept_in_the_bucket_and_read_through_the_server(
+    in_bucket, training, deliver_to, tmp_path
+):
+    said = deliver_to(in_bucket.url)
+
+    version, storage = find_champion(in_bucket.url), in_bucket.storage
+    run, X = MlflowClient().get_run(version.run_id), training.dataset.X
+    stored = storage.client.list_objects_v2(Bucket=BUCKET, Prefix=f"{FOLDER}/")["Contents"]
+    assert run.info.status == "FINISHED"
+    assert {Path(it["Key"]).name for it in stored if f"/{version.run_id}/" in it["Key"]} >= FILES
+    assert not (in_bucket.folder / "artifacts").exists()
+    options = {"run_id": version.run_id, "dst_path": str(tmp_path)}
+    downloaded = Path(mlflow.artifacts.download_artifacts(**options))
+    assert list_files(version.run_id) >= FILES
+    assert "candidate" in json.loads((downloaded / "comparison.json").read_text())["columns"]
+    assert (downloaded / "comparison.png").read_bytes() == b"\x89PNG"
+    [published] = tmp_path.glob("model_*.pkl")
+    model = mlflow.sklearn.load_model("models:/iris@champion")
+    assert version.tags["model_file"] == published.name
+    expected = joblib.load(published).predict_proba(X)
+    np.testing.assert_array_equal(model.predict_proba(X), expected)
+    # The trainer is told nothing of the bucket.
+    assert f"Logged {in_bucket.url}/#/experiments/" in said
+    assert storage.secret not in said
+    assert "s3://" not in said
+    assert not (tmp_path / "unsent").exists()
+
+
+def test_files_of_before_move_by_copying_them(tracking_server, storage, deliver_to, tmp_path):
+    deliver_to(tracking_server.url, name="moved")
+    before = find_champion(tracking_server.url, "moved")
+    shutil.copy(tracking_server.folder / "mlflow.db", tmp_path)
+    files = tracking_server.folder / "artifacts"
+    experiment = MlflowClient().get_experiment_by_name("moved").experiment_id
+    for path in filter(Path.is_file, (files / experiment).rglob("*")):
         storage.client.upload_file(str(path), BUCKET, f"moved/{path.relative_to(files)}")
-    shutil.rmtree(files)
 
     moved = {"MLFLOW_ARTIFACTS_DESTINATION": f"s3://{BUCKET}/moved"}
-    with running_server(tmp_path, storage, **moved):
-        model = mlflow.sklearn.load_model("models:/iris@champion")
-        version = MlflowClient().get_model_version_by_alias("iris", "champion")
-        listed = MlflowClient().list_artifacts(version.run_id)
+    with running_server(tmp_path, storage, **moved) as url:
+        assert find_champion(url, "moved").run_id == before.run_id
+        model = mlflow.sklearn.load_model("models:/moved@champion")
+        assert list_files(before.run_id) >= FILES
 
-    assert len(model.predict(read_iris().X)) == 150
-    assert {it.path for it in listed} > FILES
-
-
-def train_in_vain(storage, models_dir, wrong, reason):
-    """On a server that is told something wrong of the bucket, and says the reason in its log."""
-    folder = models_dir.parent
-    with (folder / "log").open("w") as log, running_server(folder, storage, log, **wrong) as url:
-        command = train(models_dir, folder, *BRIEF, MLFLOW_TRACKING_URI=url, **PATIENT)
-    assert command.returncode == 0, command.stderr
-    assert "Published " in command.stdout
-    assert "see that MLFLOW_ARTIFACTS_DESTINATION is there" in command.stderr
-    assert "metrics.py --sync sends it" in command.stderr
-    logged = (folder / "log").read_text()
-    assert reason in logged
-    secrets = [storage.secret, wrong.get("AWS_SECRET_ACCESS_KEY", storage.secret)]
-    assert not [it for it in secrets if it in logged + command.stdout + command.stderr]
+    assert len(model.classes_) == 3
 
 
 @pytest.mark.parametrize(
     ("wrong", "reason"),
     [
         ({"AWS_ACCESS_KEY_ID": "AKIANOBODY"}, "InvalidAccessKeyId"),
+        ({"AWS_SECRET_ACCESS_KEY": "not the secret"}, "SignatureDoesNotMatch"),
         ({"MLFLOW_ARTIFACTS_DESTINATION": "s3://missing/iris"}, "AccessDenied"),
         ({"MLFLOW_S3_ENDPOINT_URL": NOBODYS}, "Could not connect to the endpoint URL"),
     ],
 )
-def test_what_the_bucket_does_not_take_is_kept_and_the_server_knows_why(
-    storage, models_dir, wrong, reason
+def test_what_the_bucket_does_not_take_is_kept_and_sent_later_and_the_server_knows_why(
+    in_bucket, deliver_to, tmp_path, wrong, reason
 ):
-    train_in_vain(storage, models_dir, wrong, reason)
+    log, storage = tmp_path / "log", in_bucket.storage
+    with log.open("w") as output, running_server(tmp_path, storage, output, **wrong) as url:
+        said = deliver_to(url)
 
+    assert "Published " in said
+    assert "see that MLFLOW_ARTIFACTS_DESTINATION is there" in said
+    assert "metrics.py --sync sends it" in said
+    assert reason in log.read_text()
+    secrets = [storage.secret, wrong.get("AWS_SECRET_ACCESS_KEY", storage.secret)]
+    assert not [it for it in secrets if it in log.read_text() + said]
 
-def test_what_was_kept_is_sent_once_the_bucket_takes_it(storage, models_dir, tmp_path):
-    wrong = {"AWS_SECRET_ACCESS_KEY": "not the secret"}
-    train_in_vain(storage, models_dir, wrong, "SignatureDoesNotMatch")
+    send_kept(services(in_bucket.url, tmp_path))
 
-    with running_server(tmp_path, storage) as url:
-        sent = train(models_dir, tmp_path, "--sync", MLFLOW_TRACKING_URI=url, **PATIENT)
-
-        assert sent.returncode == 0, sent.stderr
-        assert not list((tmp_path / "unsent").iterdir())
-        version = MlflowClient().get_model_version_by_alias("iris", "champion")
-        assert version.tags["model_file"] == next(models_dir.glob("model_*.pkl")).name
-        listed = MlflowClient().list_artifacts(version.run_id)
-        assert "comparison.json" in {it.path for it in listed}
+    assert not list((tmp_path / "unsent").iterdir())
+    version = find_champion(in_bucket.url)
+    assert version.tags["model_file"] == next(tmp_path.glob("model_*.pkl")).name
+    assert list_files(version.run_id) >= FILES

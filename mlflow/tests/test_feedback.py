@@ -6,6 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
+from conftest import BRIEF
 from journal_server import JournalServer, entries, serving
 from processes import find_free_port, train
 
@@ -217,7 +218,7 @@ def read_param(runs_dir, name):
 def test_a_training_learns_from_feedback_and_is_compared_with_the_live_model(tmp_path, monkeypatch):
     table = read_iris().X.assign(species=read_iris().y)
     table.to_csv(tmp_path / "flowers.csv", index=False)
-    command = ("--data", tmp_path / "flowers.csv", "--target", "species", "--budget", 0.05)
+    command = ("--data", tmp_path / "flowers.csv", "--target", "species", *BRIEF)
     assert train(tmp_path, tmp_path, *command).returncode == 0
     live = read_manifest(tmp_path)
 
@@ -245,13 +246,3 @@ def test_a_backend_that_is_away_ends_the_command_with_a_sentence(tmp_path, monke
     assert command.returncode == 1
     assert command.stderr.startswith("The backend does not answer at http://127.0.0.1:")
     assert not list(tmp_path.glob("*.pkl"))
-
-
-@pytest.mark.parametrize(
-    "other", [["--sync"], ["--first"], ["--republish", "2026_01_01_T00_00_00"]]
-)
-def test_feedback_is_for_a_training_alone(tmp_path, other):
-    command = train(tmp_path, tmp_path, "--with-feedback", *other)
-
-    assert command.returncode == 2
-    assert "--with-feedback is for a training" in command.stderr

@@ -1,16 +1,19 @@
 """MLflow's own login, as deploy/mlflow-auth switches it on."""
 
-import os
-import shutil
-import signal
-import sys
-import time
-from pathlib import Path
+import sqlite3
+from contextlib import closing
 
 import pytest
 import requests
 import yaml
-from processes import ROOT, find_free_port, running, running_mlflow, train
+from conftest import MANIFEST
+from processes import ROOT, running_mlflow
+
+from databases import MARK
+from delivery import Services, deliver
+from publishing import Publisher
+from tracking import Tracker
+from unsent import RecordFolder
 
 FOLDER = ROOT / "deploy/mlflow-auth"
 PASSWORD = "correct horse battery staple"
@@ -38,16 +41,13 @@ def configure(folder):
     }
 
 
-def wait_for_file(path):
-    """One that is there for a few hundredths of a second only."""
-    deadline = time.monotonic() + 90
-    while not path.exists():
-        assert time.monotonic() < deadline, "it did not happen in time"
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return tmp_path_factory.mktemp("runs")
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("runs")
+def server(folder):
     with running_mlflow(folder, folder, read_options(), **configure(folder)) as url:
         yield url
 
@@ -68,39 +68,35 @@ def test_the_health_check_needs_none(server):
     assert requests.get(f"{server}/health").status_code == 200
 
 
-def test_the_trainer_logs_in_with_it(server, tmp_path):
-    login = {"MLFLOW_TRACKING_USERNAME": "admin", "MLFLOW_TRACKING_PASSWORD": PASSWORD}
-    command = train(tmp_path, tmp_path, "--budget", "0.02", MLFLOW_TRACKING_URI=server, **login)
-
-    assert f"Logged {server}/#/experiments/" in command.stdout
-    assert PASSWORD not in command.stdout + command.stderr
-
-
-def test_the_trainer_says_when_its_password_is_wrong(server, tmp_path):
-    login = {"MLFLOW_TRACKING_USERNAME": "admin", "MLFLOW_TRACKING_PASSWORD": "wrong"}
-    command = train(tmp_path, tmp_path, "--budget", "0.02", MLFLOW_TRACKING_URI=server, **login)
-
-    assert command.returncode == 0  # it is published all the same
-    assert "refuses." in command.stderr
-    assert "set MLFLOW_TRACKING_USERNAME" in command.stderr
+def deliver_with(password, server, training, folder, monkeypatch):
+    """As metrics.py does, logged in by the environment."""
+    monkeypatch.setenv("MLFLOW_TRACKING_USERNAME", "admin")
+    monkeypatch.setenv("MLFLOW_TRACKING_PASSWORD", password)
+    tracker = Tracker(server, server, patience=0)
+    services = Services(tracker, RecordFolder(folder / "unsent"), Publisher(folder))
+    deliver(training.record(), dict(MANIFEST), services)
+    assert len(list(folder.glob("model_*.pkl"))) == 1  # it is published in any case
 
 
-def test_a_server_killed_while_it_makes_its_users_starts_again(published, tmp_path):
-    shutil.copy(published.runs_dir / "mlflow.db", tmp_path)
-    settings = configure(tmp_path)
-    variables = {
-        "MODELS_DIR": tmp_path,
-        "MLFLOW_BACKEND_STORE_URI": f"sqlite:///{tmp_path}/mlflow.db",
-        "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
-        **settings,
-    }
-    command = ["sh", "start.sh", "--port", str(find_free_port()), *read_options()]
-    with running(command, "mlflow", **variables) as server:
-        wait_for_file(tmp_path / "basic_auth.db.new")
-        os.killpg(server.pid, signal.SIGKILL)
-        server.wait()
-    assert not (tmp_path / "basic_auth.db").exists()
+def test_the_trainer_logs_in_with_it(server, training, tmp_path, monkeypatch, capsys):
+    deliver_with(PASSWORD, server, training, tmp_path, monkeypatch)
 
-    with running_mlflow(tmp_path, tmp_path, read_options(), **settings) as url:
-        body = {"max_results": 1}
-        assert requests.post(url + SEARCH, json=body, auth=("admin", PASSWORD)).ok
+    said = "".join(capsys.readouterr())
+    assert f"Logged {server}/#/experiments/" in said
+    assert PASSWORD not in said
+
+
+def test_the_trainer_says_when_its_password_is_wrong(
+    server, training, tmp_path, monkeypatch, capsys
+):
+    deliver_with("wrong", server, training, tmp_path, monkeypatch)
+
+    said = capsys.readouterr().err
+    assert "refuses." in said
+    assert "set MLFLOW_TRACKING_USERNAME" in said
+
+
+def test_the_database_of_users_is_whole_before_it_has_its_name(server, folder):  # noqa: ARG001
+    """As test_start.py shows of whatever `prepare` makes, which leaves its mark."""
+    with closing(sqlite3.connect(folder / "basic_auth.db")) as users:
+        assert users.execute("PRAGMA user_version").fetchone() == (MARK,)

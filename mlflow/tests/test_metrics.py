@@ -1,6 +1,7 @@
+import ctypes
 import json
 import os
-import re
+import resource
 import shutil
 import signal
 import subprocess
@@ -10,40 +11,39 @@ import joblib
 import numpy as np
 import pandas as pd
 import pytest
+from conftest import BRIEF
 from processes import ROOT, environment, running, train, wait_until
 
 DESIGN_KEYS = [
-    "format",
-    "name",
-    "version",
-    "created_at",
-    "sha256",
-    "size",
-    "signature",
-    "features",
-    "target",
-    "estimator",
-    "params",
-    "metrics",
-    "dataset",
-    "libraries",
-    "mlflow",
-    "examples",
+    *("format", "name", "version", "created_at", "sha256", "size", "signature", "features"),
+    *("target", "estimator", "params", "metrics", "dataset", "libraries", "mlflow", "examples"),
     "republished_from",
 ]
 
 
 def read(models_dir):
-    """The one pickle in the folder and its manifest."""
-    [path] = models_dir.glob("model_*.pkl")
+    """The newest pickle in the folder and its manifest."""
+    path = max(models_dir.glob("model_*.pkl"))
     return joblib.load(path), json.loads(path.with_suffix(".json").read_text())
 
 
-def run(*arguments, **variables):
-    command = [sys.executable, str(ROOT / "mlflow/metrics.py"), *map(str, arguments)]
-    return subprocess.run(
-        command, env=environment(**variables), capture_output=True, text=True, timeout=120
-    )
+@pytest.fixture
+def models_dir(published, tmp_path):
+    return shutil.copytree(published.models_dir, tmp_path / "models")
+
+
+@pytest.fixture
+def run(light, tmp_path):
+    """Run metrics.py where heavy libraries cannot be imported, so it has to do without."""
+
+    def run_light(*arguments, limit=None, **variables):
+        command = [sys.executable, ROOT / "mlflow/metrics.py", *map(str, arguments)]
+        variables = environment(PYTHONPATH=light, **variables)
+        return subprocess.run(
+            command, env=variables, cwd=tmp_path, capture_output=True, text=True, preexec_fn=limit
+        )
+
+    return run_light
 
 
 def test_the_command_prints_candidates_choice_and_file(published):
@@ -77,96 +77,60 @@ def test_the_examples_are_one_of_each_class_and_what_the_pickle_says(published):
         assert estimator.predict(row)[0] == label
 
 
-def test_the_first_training_is_skipped_where_a_model_is(tmp_path, published):
-    command = train(published.models_dir, tmp_path, "--first")
-
-    assert command.returncode == 0
-    assert "published already" in command.stdout
-    assert len(list(published.models_dir.glob("*.pkl"))) == 1
-
-
 def test_without_mlflow_the_model_is_published_and_the_command_says_so(tmp_path):
-    unsent = tmp_path / "unsent"
-    variables = {"MODELS_DIR": tmp_path, "UNSENT_RUNS_DIR": unsent}
     away = {"MLFLOW_TRACKING_URI": "http://127.0.0.1:9"}
+    command = [sys.executable, ROOT / "mlflow/metrics.py", *map(str, BRIEF)]
+    variables = environment(MODELS_DIR=tmp_path, UNSENT_RUNS_DIR=tmp_path / "unsent", **away)
 
-    command = run("--budget", 0.01, **variables, **away)
+    done = subprocess.run(command, env=variables, capture_output=True, text=True)  # a cold start
 
-    assert command.returncode == 0, command.stderr
-    assert "Not logged: MLflow does not answer at http://127.0.0.1:9; is" in command.stderr
+    assert done.returncode == 0, done.stderr
+    assert "Not logged: MLflow does not answer at http://127.0.0.1:9; is" in done.stderr
     assert read(tmp_path)[1]["mlflow"] is None
-    [kept] = unsent.iterdir()
-    assert f"The run is kept in {kept}; metrics.py --sync sends it." in command.stderr
-    assert run("--sync", **variables, **away).returncode == 1
-    assert list(unsent.iterdir()) == [kept]
-
-
-@pytest.fixture
-def models_dir(published, tmp_path):
-    return shutil.copytree(published.models_dir, tmp_path / "models")
-
-
-# No budget is too short for the simplest candidate and the live model, which is better.
-NEXT_TO_NOTHING = ("--budget", 1e-6)
+    [kept] = (tmp_path / "unsent").iterdir()
+    assert f"The run is kept in {kept}; metrics.py --sync sends it." in done.stderr
+    assert train(tmp_path, tmp_path, "--sync", **away).returncode == 1
+    assert list((tmp_path / "unsent").iterdir()) == [kept]
 
 
 def test_what_is_worse_than_the_live_model_is_not_published(models_dir, tmp_path):
-    live = read(models_dir)
+    _, live = read(models_dir)
 
-    command = train(models_dir, tmp_path, *NEXT_TO_NOTHING)
+    command = train(models_dir, tmp_path, *BRIEF)
 
     assert command.returncode == 3, command.stderr
     assert "Not published: the live model is better" in command.stdout
     assert "Live " in command.stdout
-    assert read(models_dir)[1] == live[1]
+    assert read(models_dir)[1] == live
 
 
-def test_force_publishes_it_all_the_same(models_dir, tmp_path):
-    command = train(models_dir, tmp_path, *NEXT_TO_NOTHING, "--force")
+def rename(models_dir, name):
+    [path] = models_dir.glob("*.json")
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"name": name}))
+
+
+def test_force_publishes_it_all_the_same_and_iris_in_another_tables_place(models_dir, tmp_path):
+    rename(models_dir, "penguins")
+    table = {"DATASET": "nowhere.csv", "TARGET": "y"}
+
+    command = train(models_dir, tmp_path, *BRIEF, "--iris", "--force", **table)
 
     assert command.returncode == 0, command.stderr
-    newest = max(models_dir.glob("*.json"))
-    assert json.loads(newest.read_text())["estimator"] == "Baseline"
+    assert "Live " in command.stdout
+    _, manifest = read(models_dir)
+    assert (manifest["estimator"], manifest["name"]) == ("Baseline", "iris")
 
 
-def test_a_live_model_of_another_table_is_not_compared(models_dir, tmp_path):
+def test_the_first_training_of_another_table_is_not_skipped_nor_compared(models_dir, tmp_path):
     table = pd.DataFrame({"x": range(0, 80, 2), "y": ["a", "b"] * 20}).sample(40, random_state=0)
     table.to_csv(tmp_path / "other table.csv", index=False)
+    other = {"DATASET": tmp_path / "other table.csv", "TARGET": "y"}
 
-    command = train(
-        models_dir, tmp_path, "--data", tmp_path / "other table.csv", "--target", "y",
-        *NEXT_TO_NOTHING,
-    )  # fmt: skip
+    command = train(models_dir, tmp_path, "--first", *BRIEF, **other)
 
     assert command.returncode == 0, command.stderr
     assert "has other features, so it is not compared" in command.stdout
-    newest = max(models_dir.glob("*.json"))
-    assert json.loads(newest.read_text())["name"] == "other table"
-
-
-def test_iris_takes_no_other_tables_place_unasked(models_dir, tmp_path):
-    [path] = models_dir.glob("*.json")
-    path.write_text(json.dumps(json.loads(path.read_text()) | {"name": "penguins"}))
-
-    command = run(MODELS_DIR=models_dir)
-
-    assert command.returncode == 1
-    assert "The live model is of the table penguins, and no table is given." in command.stderr
-    assert len(list(models_dir.glob("*.pkl"))) == 1
-    table = {"DATASET": "nowhere.csv", "TARGET": "y"}
-    asked = train(models_dir, tmp_path, *NEXT_TO_NOTHING, "--iris", "--force", **table)
-    assert asked.returncode == 0, asked.stderr
-    assert json.loads(max(models_dir.glob("*.json")).read_text())["name"] == "iris"
-
-
-def test_the_first_training_of_another_table_is_not_skipped(models_dir, tmp_path):
-    (tmp_path / "t.csv").write_text("x,y\n1,a\n")
-    other = {"DATASET": tmp_path / "t.csv", "TARGET": "y", "MODELS_DIR": models_dir}
-
-    command = run("--first", **other)
-
-    assert "published already" not in command.stdout
-    assert "Column y has labels in 1 row(s); a comparison needs 20" in command.stderr
+    assert read(models_dir)[1]["name"] == "other table"
 
 
 @pytest.mark.parametrize(
@@ -180,15 +144,86 @@ def test_the_first_training_of_another_table_is_not_skipped(models_dir, tmp_path
         (["--seed", "-1"], 2, "use a whole number from 0"),
         (["--budget", "nan"], 2, "use a number of minutes above 0"),
         (["--budget", "0"], 2, "use a number of minutes above 0"),
+        (["--with-feedback", "--sync"], 2, "--with-feedback is for a training"),
+        (["--with-feedback", "--first"], 2, "--with-feedback is for a training"),
+        (["--with-feedback", "--republish", "x"], 2, "--with-feedback is for a training"),
+        (["--republish", "2020_01_01_T00_00_00"], 1, "There is no complete version 2020"),
     ],
 )
-def test_what_cannot_be_done_is_said_without_a_traceback(arguments, code, message, tmp_path):
-    command = run(*arguments, MODELS_DIR=tmp_path)
+def test_what_cannot_be_done_is_said_at_once_without_a_traceback(
+    run, arguments, code, message, tmp_path
+):
+    (tmp_path / "models").mkdir()
+
+    command = run(*arguments, MODELS_DIR=tmp_path / "models")
 
     assert command.returncode == code
     assert message in command.stderr
     assert "Traceback" not in command.stderr
-    assert list(tmp_path.iterdir()) == []
+    assert list((tmp_path / "models").iterdir()) == []
+
+
+def obey_modes():
+    """Let file modes bind root, too."""
+    prctl, drop, override = ctypes.CDLL(None).prctl, 24, 1
+    prctl(drop, override)
+
+
+def allow_small_files():
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100, 100))
+
+
+def test_what_folder_disk_or_key_do_not_allow_is_said_at_once(run, models_dir, tmp_path):
+    (tmp_path / "key.pem").write_text("no key")
+    [before] = models_dir.glob("*.pkl")
+    version, away = before.stem.removeprefix("model_"), tmp_path / "nowhere"
+
+    missing = run(MODELS_DIR=away)
+    models_dir.chmod(0o555)
+    closed = run(MODELS_DIR=models_dir, limit=obey_modes)
+    models_dir.chmod(0o755)
+    full = run("--republish", version, MODELS_DIR=models_dir, limit=allow_small_files)
+    unsigned = run(MODELS_DIR=models_dir, MODEL_SIGNING_KEY=tmp_path / "key.pem")
+
+    said = f"There is no folder {away}. Make it, or set MODELS_DIR to another."
+    assert missing.stderr.strip() == said
+    assert f"{models_dir} cannot be written. Check its owner" in closed.stderr
+    assert "Nothing was published: [Errno 27] File too large" in full.stderr
+    assert f"The key {tmp_path / 'key.pem'} cannot be used: " in unsigned.stderr
+    assert {it.returncode for it in (missing, closed, full, unsigned)} == {1}
+    assert sorted(models_dir.iterdir()) == [before.with_suffix(".json"), before]
+
+
+def test_iris_takes_no_other_tables_place_unasked(run, models_dir):
+    rename(models_dir, "penguins")
+
+    command = run(MODELS_DIR=models_dir)
+
+    assert command.returncode == 1
+    assert "The live model is of the table penguins, and no table is given." in command.stderr
+    assert len(list(models_dir.glob("*.pkl"))) == 1
+
+
+@pytest.mark.parametrize(
+    ("argument", "said"),
+    [("--first", "published already"), ("--sync", "Nothing was kept"), ("--help", "--republish")],
+)
+def test_what_needs_no_training_is_done_at_once(run, models_dir, argument, said, tmp_path):
+    command = run(argument, MODELS_DIR=models_dir, UNSENT_RUNS_DIR=tmp_path / "unsent")
+
+    assert command.returncode == 0, command.stderr
+    assert said in command.stdout
+    assert len(list(models_dir.glob("*.pkl"))) == 1
+
+
+def test_republishing_copies_a_version_at_once_and_says_so(run, models_dir):
+    _, manifest = read(models_dir)
+
+    command = run("--republish", manifest["version"], MODELS_DIR=models_dir)
+
+    assert command.returncode == 0, command.stderr
+    assert f"a copy of {manifest['version']}" in command.stdout
+    assert read(models_dir)[1]["republished_from"] == manifest["version"]
 
 
 def is_running(group):
@@ -199,76 +234,33 @@ def is_running(group):
     return True
 
 
-def test_ctrl_c_publishes_nothing_and_leaves_no_process(tmp_path):
-    log = tmp_path / "log"
-    models_dir = tmp_path / "models"
+@pytest.mark.parametrize("ending", ["Ctrl-C", "a kill"])
+def test_a_training_that_is_ended_publishes_nothing_and_leaves_no_process(ending, tmp_path):
+    log, models_dir = tmp_path / "log", tmp_path / "models"
     models_dir.mkdir()
     command = [sys.executable, "metrics.py"]
-    with log.open("w") as output:
-        with running(command, "mlflow", output, MODELS_DIR=models_dir) as process:
-            wait_until(lambda: "GaussianNB done" in log.read_text(), seconds=60)
+    with (
+        log.open("w") as output,
+        running(command, "mlflow", output, MODELS_DIR=models_dir) as process,
+    ):
+        wait_until(lambda: "GaussianNB done" in log.read_text())
+        if ending == "Ctrl-C":
             os.killpg(process.pid, signal.SIGINT)
-            assert process.wait(90) == 1
+        else:
+            process.kill()
+        assert process.wait(90) == (1 if ending == "Ctrl-C" else -signal.SIGKILL)
         wait_until(lambda: not is_running(process.pid))
 
     assert list(models_dir.iterdir()) == []
-
-
-def test_a_killed_training_leaves_no_process(tmp_path):
-    log = tmp_path / "log"
-    with log.open("w") as output:
-        command = [sys.executable, "metrics.py"]
-        with running(command, "mlflow", output, MODELS_DIR=tmp_path) as process:
-            wait_until(lambda: "GaussianNB done" in log.read_text(), seconds=60)
-            process.kill()
-            process.wait()
-            wait_until(lambda: not is_running(process.pid))
-
-
-def test_a_missing_folder_is_named(tmp_path):
-    command = run(MODELS_DIR=tmp_path / "nowhere")
-
-    assert command.returncode == 1
-    assert command.stderr.strip() == (
-        f"There is no folder {tmp_path / 'nowhere'}. Make it, or set MODELS_DIR to another."
-    )
-
-
-def test_a_folder_that_cannot_be_written_is_said_and_nothing_is_published():
-    # Root is told of it by nothing but the attempt.
-    away = "http://127.0.0.1:9"
-    command = run("--budget", 0.01, MODELS_DIR="/proc", MLFLOW_TRACKING_URI=away)
-
-    assert command.returncode == 1
-    assert re.search(r"/proc cannot be written|Nothing was published: .*/proc/", command.stderr)
-
-
-def test_republishing_copies_a_version_and_says_so(models_dir, tmp_path):
-    _, manifest = read(models_dir)
-
-    command = train(models_dir, tmp_path, "--republish", manifest["version"])
-
-    assert command.returncode == 0
-    assert f"a copy of {manifest['version']}" in command.stdout
-    newest = max(models_dir.glob("*.json"))
-    assert json.loads(newest.read_text())["republished_from"] == manifest["version"]
-
-
-def test_republishing_what_is_not_there_fails_with_a_sentence(tmp_path):
-    command = train(tmp_path, tmp_path, "--republish", "2020_01_01_T00_00_00")
-
-    assert command.returncode == 1
-    assert "There is no complete version 2020" in command.stderr
 
 
 def test_a_large_table_is_compared_on_a_sample_and_trained_on_whole(tmp_path):
     X = np.random.default_rng(0).normal(size=(20_500, 2)).round(3)
     table = pd.DataFrame(X, columns=["a", "b"]).assign(y=np.where(X.sum(axis=1) > 0, "up", "down"))
     table.to_parquet(tmp_path / "large.parquet")
+    named = ("--data", tmp_path / "large.parquet", "--target", "y")
 
-    command = train(
-        tmp_path, tmp_path, "--data", tmp_path / "large.parquet", "--target", "y", *NEXT_TO_NOTHING
-    )
+    command = train(tmp_path, tmp_path, *named, *BRIEF)
 
     assert command.returncode == 0, command.stderr
     assert "Candidates are compared on 20,000 rows drawn from them." in command.stdout

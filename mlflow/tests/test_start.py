@@ -11,32 +11,16 @@ import alembic.command
 import mlflow
 import pytest
 import requests
+import warm
 from alembic.script import ScriptDirectory
 from mlflow.store.db.utils import _get_alembic_config
 from mlflow.store.tracking.dbmodels.initial_models import Base as InitialBase
 from mlflow.tracking import MlflowClient
-from processes import ROOT, environment, find_free_port, running, running_mlflow, wait_until
+from processes import ROOT, environment, find_free_port, give_database, running, wait_until
 from servers import running_postgresql
 from sqlalchemy import create_engine
 
-
-def test_a_server_killed_while_it_makes_its_database_starts_again(published, tmp_path):
-    variables = {
-        "MODELS_DIR": published.models_dir,
-        "MLFLOW_BACKEND_STORE_URI": f"sqlite:///{tmp_path}/mlflow.db",
-        "MLFLOW_ARTIFACTS_DESTINATION": tmp_path / "artifacts",
-        "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
-    }
-    command = ["sh", "start.sh", "--port", str(find_free_port())]
-    with running(command, "mlflow", **variables) as server:
-        wait_until((tmp_path / "mlflow.db.new").exists)
-        os.killpg(server.pid, signal.SIGKILL)
-        server.wait()
-    assert not (tmp_path / "mlflow.db").exists()
-
-    with running_mlflow(published.models_dir, tmp_path) as url:
-        search = f"{url}/api/2.0/mlflow/experiments/search"
-        assert requests.post(search, json={"max_results": 1}).ok
+from tracking import Tracker
 
 
 @pytest.fixture
@@ -53,7 +37,15 @@ def search(url):
     return answer.ok and {it["name"] for it in answer.json()["experiments"]}
 
 
-def test_a_server_waits_for_its_postgresql_and_outlives_its_restart(data, tmp_path):
+def count_candidates(run):
+    client = MlflowClient()
+    experiment = client.get_experiment_by_name(run.experiment).experiment_id
+    return len(client.search_runs([experiment], f"tags.mlflow.parentRunId = '{run.run_id}'"))
+
+
+def test_a_server_on_postgresql_waits_for_it_outlives_its_restart_and_keeps_all(
+    training, data, tmp_path
+):
     (tmp_path / "model.pkl").touch()
     port, database_port, log = find_free_port(), find_free_port(), tmp_path / "log"
     url = f"http://127.0.0.1:{port}"
@@ -69,26 +61,54 @@ def test_a_server_waits_for_its_postgresql_and_outlives_its_restart(data, tmp_pa
         wait_until(lambda: "Operation will be retried" in log.read_text())
         with running_postgresql(data, database_port):
             wait_until(lambda: search(url), seconds=180)
-            mlflow.set_tracking_uri(url)
-            MlflowClient().create_experiment("kept")
+            run = Tracker(url, url, patience=0).log(training.record())
         wait_until(lambda: not search(url))
         with running_postgresql(data, database_port):
-            wait_until(lambda: search(url) == {"Default", "kept"})
+            wait_until(lambda: search(url) == {"Default", "iris"})
+            mlflow.set_tracking_uri(url)
+            assert count_candidates(run) == 2
+            model = mlflow.sklearn.load_model(f"models:/iris/{run.model_version}")
+            assert len(model.predict(training.dataset.X)) == 150
     assert "geheim" not in log.read_text()
 
 
 def prepare(folder):
     """As start.sh does."""
-    command = [sys.executable, ROOT / "mlflow/databases.py"]
+    command = [sys.executable, str(ROOT / "mlflow/databases.py")]
     uri = f"sqlite:///{folder}/mlflow.db"
-    variables = environment(MLFLOW_BACKEND_STORE_URI=uri)
-    return subprocess.run(command, env=variables, capture_output=True, text=True)
+    return warm.run(command, env=environment(MLFLOW_BACKEND_STORE_URI=uri))
 
 
 def read_revision(path):
     with closing(sqlite3.connect(path)) as database:
         [[revision]] = database.execute("SELECT version_num FROM alembic_version")
         return revision
+
+
+KILLED = """
+import os, signal, sqlite3, sys, databases
+
+def die(uri):
+    sqlite3.connect(uri.removeprefix("sqlite:///")).executescript("CREATE TABLE half (x)")
+    os.kill(os.getpid(), signal.SIGKILL)
+
+databases.prepare(sys.argv[1], die)
+"""
+
+
+def test_a_database_whose_making_is_killed_is_made_again_whole(tmp_path):
+    path = tmp_path / "mlflow.db"
+    killed = [sys.executable, "-c", KILLED, f"sqlite:///{path}"]
+    assert subprocess.run(killed, cwd=ROOT / "mlflow").returncode == -signal.SIGKILL
+    assert [it.name for it in tmp_path.iterdir()] == ["mlflow.db.new"]
+
+    done = prepare(tmp_path)
+
+    assert done.returncode == 0, done.stderr
+    assert read_revision(path)
+    with closing(sqlite3.connect(path)) as database:
+        assert not database.execute("SELECT * FROM sqlite_master WHERE name = 'half'").fetchall()
+    assert list(tmp_path.iterdir()) == [path]
 
 
 @pytest.mark.filterwarnings("ignore::sqlalchemy.exc.SADeprecationWarning")  # MLflow's own matter
@@ -113,7 +133,7 @@ def test_the_database_of_an_older_mlflow_is_brought_up_to_date_and_kept(tmp_path
 
 def test_the_database_of_a_newer_mlflow_is_left_as_it_is(tmp_path):
     path = tmp_path / "mlflow.db"
-    assert prepare(tmp_path).returncode == 0
+    give_database(tmp_path)
     with closing(sqlite3.connect(path)) as database, database:
         database.execute("UPDATE alembic_version SET version_num = 'of tomorrow'")
         database.execute("PRAGMA user_version = 1")

@@ -5,24 +5,11 @@ import mlflow
 import numpy as np
 import pytest
 from mlflow.tracking import MlflowClient
-from processes import running_mlflow
-from servers import running_mute, running_postgresql, running_proxy
+from servers import running_mute, running_proxy
 
 from tracking import Tracker, TrackingUnavailable
 
 TAGS = {"model_file": "model_2026_11_21_T20_44_20.pkl", "sha256": "0" * 64}
-
-
-@pytest.fixture(scope="module")
-def server(published, tmp_path_factory):
-    with running_mlflow(published.models_dir, tmp_path_factory.mktemp("server")) as url:
-        yield url
-
-
-@pytest.fixture(autouse=True)
-def ask_the_server(server):
-    """Whichever server a tracker has pointed MLflow to before."""
-    mlflow.set_tracking_uri(server)
 
 
 def log(record, server, tags=TAGS):
@@ -34,11 +21,16 @@ def log(record, server, tags=TAGS):
 
 
 @pytest.fixture(scope="module")
-def tracked(training, server):
-    """A training logged to a real server, with its run and its record."""
+def logged(training, tracking_server):
     record = training.record()
     record.files["comparison.png"] = b"an image"
-    return SimpleNamespace(run=log(record, server), record=record)
+    return SimpleNamespace(run=log(record, tracking_server.url), record=record)
+
+
+@pytest.fixture
+def tracked(logged, server):  # noqa: ARG001  # which MLflow's functions ask
+    """A training logged to a real server, with its run and its record."""
+    return logged
 
 
 def children(run):
@@ -207,15 +199,3 @@ def test_a_server_without_logged_models_gets_them_as_artifacts(training, server)
     np.testing.assert_array_equal(model.predict_proba(X), expected)
     version = MlflowClient(server).get_model_version("azure", run.model_version)
     assert version.run_id == run.run_id
-
-
-def test_a_server_on_postgresql_keeps_it_all(training, published, tmp_path):
-    with (
-        running_postgresql() as database,
-        running_mlflow(published.models_dir, tmp_path, MLFLOW_BACKEND_STORE_URI=database) as url,
-    ):
-        run = log(training.record(), url)
-
-        assert set(children(run)) == {"LogisticRegression", "GaussianNB"}
-        model = mlflow.sklearn.load_model("models:/iris@champion")
-        assert len(model.predict(training.dataset.X)) == 150
