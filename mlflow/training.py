@@ -35,10 +35,6 @@ class TrainingFailed(CommandFailed):
     """Not one candidate could be trained."""
 
 
-class NoCandidate(CommandFailed):
-    """A candidate is asked for that is not in the list."""
-
-
 class Options(NamedTuple):
     """`budget` is in minutes and ends the comparison; `scheduler` is the address of a cluster's.
 
@@ -62,7 +58,7 @@ class Training(NamedTuple):
 def train(dataset: Dataset, live: dict[str, object] | None, options: Options) -> Training:
     """Compare the candidates, and the live model of this manifest where that is possible.
 
-    Raises NoCandidate and TrainingFailed.
+    Raises TrainingFailed.
     """
     known = list_candidates(options.seed)
     candidates = _leave_out_slow(_select(known, options.only), dataset)
@@ -87,9 +83,6 @@ def train(dataset: Dataset, live: dict[str, object] | None, options: Options) ->
 
 def _select(known: list[Candidate], names: tuple[str, ...]) -> list[Candidate]:
     """The baseline, which is the first, and those of these names; without any, all."""
-    if unknown := set(names) - {it.name for it in known}:
-        choice = ", ".join(it.name for it in known)
-        raise NoCandidate(f"There is no candidate {min(unknown)}. Choose from {choice}.")
     return [it for it in known if not names or it is known[0] or it.name in names]
 
 

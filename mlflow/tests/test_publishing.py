@@ -122,9 +122,10 @@ def kill_a_writer(directory, seconds):
         writer.send_signal(signal.SIGKILL)
 
 
-def test_a_writer_killed_at_any_moment_leaves_only_complete_models(tmp_path):
+@pytest.mark.parametrize("kills", [6, pytest.param(60, marks=pytest.mark.soak)])
+def test_a_writer_killed_at_any_moment_leaves_only_complete_models(tmp_path, kills):
     moments = random.Random(0)
-    for _ in range(30):
+    for _ in range(kills):
         kill_a_writer(tmp_path, seconds=moments.uniform(0.0, 0.03))
 
         for path in tmp_path.glob("model_*.pkl"):
