@@ -24,7 +24,7 @@ from tracking import Tracker
 from unsent import RecordFolder
 
 BUCKET, FOLDER, REGION = "models", "of/iris", "eu-west-3"
-NOBODYS = "http://127.0.0.1:9"
+UNREACHABLE = {"MLFLOW_S3_ENDPOINT_URL": "http://127.0.0.1:9", "AWS_MAX_ATTEMPTS": 1}
 FILES = {"comparison.json", "comparison.png"}
 
 
@@ -187,7 +187,7 @@ def test_files_of_before_move_by_copying_them(tracking_server, storage, deliver_
         ({"AWS_ACCESS_KEY_ID": "AKIANOBODY"}, "InvalidAccessKeyId"),
         ({"AWS_SECRET_ACCESS_KEY": "not the secret"}, "SignatureDoesNotMatch"),
         ({"MLFLOW_ARTIFACTS_DESTINATION": "s3://missing/iris"}, "AccessDenied"),
-        ({"MLFLOW_S3_ENDPOINT_URL": NOBODYS}, "Could not connect to the endpoint URL"),
+        (UNREACHABLE, "Could not connect to the endpoint URL"),
     ],
 )
 def test_what_the_bucket_does_not_take_is_kept_and_sent_later_and_the_server_knows_why(

@@ -65,13 +65,11 @@ def test_values_become_what_the_columns_hold(small):
     assert dataset.X.dtypes.equals(small.X.dtypes)
     assert dataset.X.iloc[40].to_dict() == {"n": 7.0, "b": 1.0, "c": "new"}
     assert dataset.X.iloc[41].isna().all()
+    assert small.nullable == []
 
 
 def test_what_is_missing_makes_its_column_nullable_and_no_other(small):
-    dataset, _ = add(small, ({"n": 1.0, "b": None, "c": "p"}, "yes"))
-
-    assert small.nullable == []
-    assert dataset.nullable == ["b"]
+    assert add(small, ({"n": 1.0, "b": None, "c": "p"}, "yes"))[0].nullable == ["b"]
 
 
 def test_a_column_stays_what_the_table_says():
@@ -126,20 +124,13 @@ def test_what_contradicts_the_table_is_added_beside_it():
     assert dataset.y.iloc[[0, 150]].tolist() == ["setosa", "virginica"]
 
 
-def test_equal_feedback_is_added_once():
-    dataset, left_out = add(read_iris(), *[(NEW, "setosa")] * 3)
-
-    assert dataset.feedback_rows == 1
-    assert left_out == {"there already": 2}
-
-
-def test_missing_values_are_equal(small):
+def test_equal_feedback_is_added_once_and_missing_values_are_equal(small):
     missing = {"n": None, "b": True, "c": None}
 
-    dataset, left_out = add(small, (missing, "yes"), (missing, "yes"))
-
-    assert dataset.feedback_rows == 1
-    assert left_out == {"there already": 1}
+    for dataset, inputs, label in ((read_iris(), NEW, "setosa"), (small, missing, "yes")):
+        added, left_out = add(dataset, *[(inputs, label)] * 3)
+        assert added.feedback_rows == 1
+        assert left_out == {"there already": 2}
 
 
 def test_of_different_labels_of_the_same_inputs_the_latest_counts():

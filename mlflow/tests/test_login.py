@@ -74,7 +74,9 @@ def deliver_with(password, server, training, folder, monkeypatch):
     monkeypatch.setenv("MLFLOW_TRACKING_PASSWORD", password)
     tracker = Tracker(server, server, patience=0)
     services = Services(tracker, RecordFolder(folder / "unsent"), Publisher(folder))
-    deliver(training.record(), dict(MANIFEST), services)
+    record = training.record()
+    del record.candidates[:], record.models[1:]  # each request takes the time of a password
+    deliver(record, dict(MANIFEST), services)
     assert len(list(folder.glob("model_*.pkl"))) == 1  # it is published in any case
 
 

@@ -91,19 +91,25 @@ def test_folders_behind_links_are_read_once(tmp_path):
     assert read_column(source) == [0, 1, 2, 0, 1]
 
 
-@pytest.mark.parametrize("target", ["nowhere", "b.csv"])
-def test_a_link_to_nothing_is_named(tmp_path, target):
+def link(target):
+    return lambda path: path.symlink_to(target)
+
+
+@pytest.mark.parametrize(
+    ("make", "said"),
+    [
+        (link("nowhere"), "b.csv cannot be read: "),
+        (link("b.csv"), "b.csv cannot be read: "),
+        (os.mkfifo, "b.csv is no file and no folder"),
+        (lambda path: write_parquet(path, rows=3), "holds both CSV and Parquet"),
+        (lambda path: write_csv(path, "x,y,z\n1,2,3\n"), "b.csv has other columns than"),
+    ],
+)
+def test_what_does_not_fit_into_a_folder_is_named(tmp_path, make, said):
     write_csv(tmp_path / "a.csv")
-    (tmp_path / "b.csv").symlink_to(target)
+    make(tmp_path / "b.csv")
 
-    assert f"{tmp_path}/b.csv cannot be read: " in refusal(tmp_path)
-
-
-def test_what_is_no_file_is_named(tmp_path):
-    write_csv(tmp_path / "a.csv")
-    os.mkfifo(tmp_path / "b.csv")
-
-    assert f"{tmp_path}/b.csv is no file and no folder" in refusal(tmp_path)
+    assert said in refusal(tmp_path)
 
 
 @pytest.mark.parametrize("mark", ",;\t|")
@@ -128,39 +134,24 @@ def test_what_is_not_there_is_said(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("content", "said"),
     [
-        ("", "is empty. Give it a header line"),
-        ("x,y\n", "holds no rows below its header"),
-        ("\n\n", "has no header"),
-        ("x,y,x\n1,2,3\n", "Two columns are named x. Rename one"),
-        ("x,\0\n1,2\n", "is neither CSV, gzip of CSV nor Parquet"),
+        (b"", "is empty. Give it a header line"),
+        (b"x,y\n", "holds no rows below its header"),
+        (b"\n\n", "has no header"),
+        (b"x,y,x\n1,2,3\n", "Two columns are named x. Rename one"),
+        (b"x,\0\n1,2\n", "is neither CSV, gzip of CSV nor Parquet"),
+        (bytes(2 * 1024**2), "is neither CSV, gzip of CSV nor Parquet"),
+        (b"[" + b'{"x":1,"y":"a"},' * 800_000, "t.csv has not ended 1,048,576 bytes later"),
+        (b'x,"y\n' + b"1,2\n" * 500_000, "quote in it is never closed"),
+        ("x,y,größe\n1,2,3\n".encode("latin-1"), "is no CSV in UTF-8. Save it as that"),
     ],
+    ids=range(9),
 )
-def test_csv_without_a_table_is_refused(tmp_path, text, said):
-    assert said in refusal(write_csv(tmp_path / "t.csv", text))
+def test_what_is_no_table_is_refused(tmp_path, content, said):
+    (tmp_path / "t.csv").write_bytes(content)
 
-
-def test_a_file_without_line_ends_is_refused(tmp_path):
-    text = "[" + ",".join(['{"x":1,"y":"a"}'] * 800_000) + "]"
-
-    said = refusal(write_csv(tmp_path / "t.csv", text))
-
-    assert f"The header of {tmp_path}/t.csv has not ended 1,048,576 bytes later" in said
-
-
-def test_bytes_without_line_ends_are_no_table(tmp_path):
-    path = tmp_path / "t.bin"
-    path.write_bytes(bytes(2 * 1024**2))
-
-    assert "is neither CSV, gzip of CSV nor Parquet" in refusal(path)
-
-
-def test_a_quote_in_the_header_that_is_never_closed_is_told(tmp_path):
-    said = refusal(write_csv(tmp_path / "t.csv", 'x,"y\n' + "1,2\n" * 500_000))
-
-    assert "has not ended" in said
-    assert "quote in it is never closed" in said
+    assert said in refusal(tmp_path / "t.csv")
 
 
 def test_a_quote_that_another_delimiter_would_open_is_no_matter(tmp_path):
@@ -171,65 +162,34 @@ def test_a_quote_that_another_delimiter_would_open_is_no_matter(tmp_path):
     assert source.schema.names == ['note|"it', "x", "y"]
 
 
-def test_a_gzip_file_that_changes_is_named(tmp_path, monkeypatch):
+def test_a_file_that_changes_is_named(tmp_path, monkeypatch):
     monkeypatch.setattr("pieces.PIECE_BYTES", 50)
-    path = write_csv(tmp_path / "t.csv.gz", "x,y\n" + "1,2\n" * 100)
-    partitions = open_source(path, FEATURES).list_partitions()
-    next(partitions)
-    os.utime(path, ns=(0, 0))
+    zipped = write_csv(tmp_path / "t.csv.gz", "x,y\n" + "1,2\n" * 100)
+    parquet = write_parquet(tmp_path / "t.parquet", rows=100)
+    pieces = open_source(zipped, FEATURES).list_partitions()
+    groups = open_source(parquet, FEATURES).list_partitions()
+    next(pieces)
+    os.utime(zipped, ns=(0, 0))
+    parquet.write_bytes(b"PAR1 of another kind")
 
-    with pytest.raises(ChangedFile, match="has changed since the scoring began"):
-        next(partitions)
-
-
-def test_a_parquet_file_that_changes_is_named(tmp_path):
-    path = write_parquet(tmp_path / "t.parquet", rows=100)
-    source = open_source(path, FEATURES)
-    path.write_bytes(b"PAR1 of another kind")
-
-    with pytest.raises(ChangedFile, match="has changed since the scoring began"):
-        next(source.list_partitions())
+    for partitions in (pieces, groups):
+        with pytest.raises(ChangedFile, match="has changed since the scoring began"):
+            next(partitions)
 
 
-def test_another_encoding_is_refused(tmp_path):
-    path = tmp_path / "t.csv"
-    path.write_bytes("x,y,größe\n1,2,3\n".encode("latin-1"))
+def test_a_file_that_was_cut_off_is_named(tmp_path):
+    parquet = write_parquet(tmp_path / "t.parquet", rows=100)
+    zipped = write_csv(tmp_path / "t.csv.gz", "x,y\n" + "1,2\n" * PIECE_BYTES)
+    for path in (parquet, zipped):
+        path.write_bytes(path.read_bytes()[:-20])
 
-    assert "is no CSV in UTF-8. Save it as that" in refusal(path)
-
-
-def test_parquet_without_rows_is_refused(tmp_path):
-    assert "holds no rows" in refusal(write_parquet(tmp_path / "t.parquet", rows=0))
-
-
-def test_damaged_parquet_is_named(tmp_path):
-    path = write_parquet(tmp_path / "t.parquet", rows=100)
-    path.write_bytes(path.read_bytes()[:-20])
-
-    assert f"The Parquet file {path} is damaged" in refusal(path)
+    assert f"The Parquet file {parquet} is damaged" in refusal(parquet)
+    assert f"The gzip file {zipped} is damaged" in refusal(zipped)
 
 
-def test_a_gzip_file_that_was_cut_off_is_named(tmp_path):
-    path = write_csv(tmp_path / "t.csv.gz", "x,y\n" + "1,2\n" * PIECE_BYTES)
-    path.write_bytes(path.read_bytes()[:-20])
-
-    assert f"The gzip file {path} is damaged" in refusal(path)
-
-
-def test_csv_and_parquet_are_not_mixed(tmp_path):
+def test_parquet_without_rows_or_with_other_columns_is_refused(tmp_path):
+    assert "holds no rows" in refusal(write_parquet(tmp_path / "a.parquet", rows=0))
     write_parquet(tmp_path / "a.parquet", rows=3)
-    write_csv(tmp_path / "b.csv")
+    write_parquet(tmp_path / "b.parquet", rows=3, z=[1, 2, 3])
 
-    assert "holds both CSV and Parquet" in refusal(tmp_path)
-
-
-@pytest.mark.parametrize("kind", ["csv", "parquet"])
-def test_files_with_other_columns_are_named(tmp_path, kind):
-    if kind == "csv":
-        write_csv(tmp_path / "a.csv")
-        write_csv(tmp_path / "b.csv", "x,y,z\n1,2,3\n")
-    else:
-        write_parquet(tmp_path / "a.parquet", rows=3)
-        write_parquet(tmp_path / "b.parquet", rows=3, z=[1, 2, 3])
-
-    assert f"b.{kind} has other columns than {tmp_path}/a.{kind}" in refusal(tmp_path)
+    assert f"b.parquet has other columns than {tmp_path}/a.parquet" in refusal(tmp_path)
