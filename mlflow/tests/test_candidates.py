@@ -10,9 +10,11 @@ from evaluation import fit
 NAMES = [candidate.name for candidate in list_candidates(seed=0)]
 
 
-def fit_with_last_params(name, dataset):
-    candidate = find_candidate(name)
-    return fit(candidate, {it: values[-1] for it, values in candidate.grid.items()}, dataset)
+@pytest.fixture(scope="module", params=NAMES)
+def pipeline(request, mixed):
+    """A candidate of each kind, fitted with the last of its parameters."""
+    candidate = find_candidate(request.param)
+    return fit(candidate, {it: values[-1] for it, values in candidate.grid.items()}, mixed)
 
 
 def test_eight_kinds_are_compared_with_a_baseline_each_searched():
@@ -24,9 +26,7 @@ def test_eight_kinds_are_compared_with_a_baseline_each_searched():
     assert all(it.grid for it in candidates[1:])
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_a_pipeline_takes_raw_rows_as_a_frame_and_as_an_array(name, mixed):
-    pipeline = fit_with_last_params(name, mixed)
+def test_a_pipeline_takes_raw_rows_as_a_frame_and_as_an_array(pipeline, mixed):
     X = mixed.X.iloc[:20]
     array = X.astype(object).where(X.notna(), np.nan).to_numpy()
 
@@ -37,9 +37,7 @@ def test_a_pipeline_takes_raw_rows_as_a_frame_and_as_an_array(name, mixed):
     np.testing.assert_array_equal(pipeline.predict_proba(array), expected)
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_a_pipeline_answers_unknown_categories_and_missing_values(name, mixed):
-    pipeline = fit_with_last_params(name, mixed)
+def test_a_pipeline_answers_unknown_categories_and_missing_values(pipeline):
     rows = pd.DataFrame(
         [
             {"size": np.nan, "whole": 2.0, "member": np.nan, "island": np.nan},

@@ -20,6 +20,14 @@ def log(record, server, tags=TAGS):
     return run
 
 
+def make_small(training, name):
+    """A record of one model and one candidate, which takes less time to send."""
+    record = training.record()
+    record.name = name
+    del record.models[1:], record.candidates[1:]
+    return record
+
+
 @pytest.fixture(scope="module")
 def logged(training, tracking_server):
     record = training.record()
@@ -86,7 +94,7 @@ def test_each_candidate_is_a_run_with_parameters_metrics_and_a_step_for_each_fol
 
 
 def test_a_candidate_that_failed_is_a_failed_run_that_says_why(training, server):
-    record = training.record()
+    record = make_small(training, "failed")
     record.candidates.append(record.candidates[0]._replace(name="Broken", failure="no room"))
 
     run = children(log(record, server))["Broken"]
@@ -119,8 +127,7 @@ def test_the_model_has_a_signature_and_an_example(tracked, training):
 
 
 def test_a_model_that_did_not_go_live_is_a_challenger(training, server):
-    record = training.record()
-    record.name = "other"
+    record = make_small(training, "other")
     tracker = Tracker(server, server, patience=0)
     run = tracker.log(record)
     record.tags = {"not_published": "worse than the live model"}
@@ -132,8 +139,7 @@ def test_a_model_that_did_not_go_live_is_a_challenger(training, server):
 
 
 def test_a_training_sent_late_does_not_take_a_newer_champions_place(training, server):
-    newer, older = training.record(), training.record()
-    newer.name = older.name = "late"
+    newer, older = make_small(training, "late"), make_small(training, "late")
     champion = log(newer, server, {**TAGS, "model_file": "model_2026_11_22_T00_00_00.pkl"})
 
     log(older, server)
@@ -143,7 +149,7 @@ def test_a_training_sent_late_does_not_take_a_newer_champions_place(training, se
 
 
 def test_a_training_that_published_nothing_has_failed(training, server):
-    record = training.record()
+    record = make_small(training, "nothing")
     tracker = Tracker(server, server, patience=0)
     tracker.log(record)
 
@@ -153,7 +159,7 @@ def test_a_training_that_published_nothing_has_failed(training, server):
 
 
 def test_what_failed_half_way_is_taken_away_when_it_is_sent_again(training, server):
-    record = training.record()
+    record = make_small(training, "half way")
     with (
         running_proxy(server, refusing="/registered-models", status=500) as (url, refused),
         pytest.raises(TrackingUnavailable, match="failed half-way"),
@@ -187,8 +193,7 @@ def test_a_server_that_hangs_is_given_up(training):
 
 def test_a_server_without_logged_models_gets_them_as_artifacts(training, server):
     """As Azure Machine Learning is."""
-    record = training.record()
-    record.name = "azure"
+    record = make_small(training, "azure")
     with running_proxy(server, refusing="/logged-models", status=404) as (url, refused):
         run = log(record, url)
         model = mlflow.sklearn.load_model("models:/azure@champion")
