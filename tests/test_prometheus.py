@@ -188,7 +188,7 @@ def test_every_metric_and_label_of_alerts_and_dashboard_is_one_of_the_backends(b
 
     wait_until(lambda: use_everything(backend) and "model_feature_psi{" in read_metrics(backend))
     with suppress(AssertionError):  # which ones are missing says more
-        wait_until(lambda: named - recorded <= list_exposed(backend), seconds=30)
+        wait_until(lambda: use_everything(backend) and named - recorded <= list_exposed(backend))
 
     assert named - recorded - list_exposed(backend) == set()
     assert recorded <= named
