@@ -53,7 +53,7 @@ class Cloud:
     failing: tuple[str, ...] = ()
 
     def answer(self, call):
-        """What a call of az prints; None if there is no such thing."""
+        """Return what a call of az prints, or None if nothing has that name."""
         command, options = parse(call["arguments"])
         answer = self.find(command, options, call.get("body")) if self.login else None
         if answer is None or options.get("output") == "none":
@@ -84,7 +84,7 @@ class Cloud:
         return self.roles
 
     def keep(self, kind, verb, options):
-        """What has a name, is made by one verb, shown by another, and deleted."""
+        """Make, show or delete a thing that has a name."""
         names = ("storage-name", "workspace-name", "name")
         key = f"{kind} {next(options[it] for it in names if it in options)}"
         if verb == "exists":
@@ -163,7 +163,7 @@ def say(value):
 
 
 def read_call(stream):
-    """What `AZ` sends: the arguments, its input, and the body that an argument names."""
+    """Read what `AZ` sends: arguments, input, and the body in the file that an argument names."""
     count, content = int(stream.readline()) + 1, b""
     while content.count(b"\0") < count:
         content += stream.read1()

@@ -13,7 +13,7 @@ RUNNABLE = ("bash", "python", "javascript", "r")
 
 
 class Block(NamedTuple):
-    """What a page lets a reader run, and what it shows of the answer."""
+    """A command or program on a page, and the output that the page shows."""
 
     language: str
     code: str
@@ -51,7 +51,7 @@ def find_command(name: str, start: str) -> str:
 
 
 def documented(page: str, heading: str = "") -> set[str]:
-    """What stands in backticks at the start of the table rows, all or those below a heading."""
+    """Return what starts the table rows in backticks, on a page or below one heading."""
     text = (ROOT / page).read_text()
     if heading:
         text = text.partition(heading)[2].partition("\n## ")[0]
@@ -80,7 +80,7 @@ def find_refusals(path: Path) -> Iterator[str]:
 
 
 def _text(node: ast.AST, known: dict[str, ast.expr]) -> str:
-    """What an expression says, with … for what only the run knows."""
+    """Return an expression's text, with … for values known only when it runs."""
     match node:
         case ast.Constant(value):
             return str(value)

@@ -14,7 +14,7 @@ import requests
 from documentation import ROOT, Block
 from processes import environment, find_free_port, running, wait_until
 
-# What each page needs is there after those before it.
+# In this order: each page needs what those before it made.
 PAGES = [
     "docs/tutorial.md",
     "docs/how-to/own-table.md",
@@ -25,7 +25,7 @@ PAGES = [
     "docs/how-to/monitor.md",
 ]
 PORTS = {"FRONTEND_PORT": "8001", "BACKEND_PORT": "8002", "MLFLOW_PORT": "8003"}
-# What a page trains on all candidates, or for a time: its claims hold with any of them.
+# A training of all candidates, or for a time; the pages' claims hold with any candidate.
 TRAINING = re.compile(r'(make train ARGS="--data [^"]*?)( --budget [\d.]+)?( --with-feedback)?"')
 CHANGES = re.compile(r"make |harvest\.py|feedback|^rm ")
 SECONDS = 20  # a model goes live, and what was told is in the journal, a moment later

@@ -93,7 +93,7 @@ class Cluster:
 
 @cache
 def render(name: str) -> list[Object]:
-    """What `kubectl apply -k` would send."""
+    """Return what `kubectl apply -k` would send."""
     rendered = subprocess.run([FOLDER / "render.sh", name], capture_output=True, text=True)
     assert rendered.returncode == 0, rendered.stderr
     return [it for it in yaml.safe_load_all(rendered.stdout) if it]
@@ -119,7 +119,7 @@ def _find_pods(it: Object) -> Iterator[Pod]:
 
 
 def matches(selector: Object, labels: dict[str, str]) -> bool:
-    """Of the selectors used here, which have no expressions."""
+    """Whether a selector without expressions selects the labels."""
     assert selector.keys() <= {"matchLabels"}
     return bool(selector.get("matchLabels", {}).items() <= labels.items())
 

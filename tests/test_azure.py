@@ -33,7 +33,7 @@ class Azure:
         (self._folder / name).chmod(0o755)
 
     def have_images(self, but="nothing", status=22):
-        """What GitHub's registry answers, for all but one; 22 is curl's for an error of HTTP."""
+        """Let GitHub's registry have all images but one; curl exits with 22 for an HTTP error."""
         token = 'echo \'{"token":"anonymous"}\''
         case = f'case "$*" in *{but}*) exit {status} ;; *token*) {token} ;; esac'
         self._put("curl", f"#!/bin/sh\n{case}\n")
@@ -57,12 +57,12 @@ class Azure:
 
 @pytest.fixture
 def azure(tmp_path):
-    """With nothing in it."""
+    """An empty cloud."""
     return Azure(tmp_path, Cloud())
 
 
 def run_first(factory, script, variables):
-    """What a script does in an empty cloud, with a way to get a cloud like that after it."""
+    """Run a script in an empty cloud; its `azure` makes a copy of that cloud."""
     azure = Azure(factory.mktemp("azure"), Cloud())
     command = azure.run(script, **variables)
     assert command.returncode == 0, command.stderr
@@ -338,7 +338,7 @@ def test_a_first_deployment_that_failed_goes_on_with_the_same_secrets(azure):
 
 @pytest.fixture
 def deployed(deployment, tmp_path):
-    """What each app would find in its container: its variables, and its secrets as files."""
+    """Each app's variables, with its secrets in files as in its container."""
     for body in deployment.bodies.values():
         for name, secret in find_secrets(body).items():
             (tmp_path / name).write_text(secret.replace("sqlite:////tmp", f"sqlite:///{tmp_path}"))

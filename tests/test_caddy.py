@@ -150,7 +150,7 @@ def test_a_sender_who_dawdles_is_not_waited_for(start, tmp_path):
     text = CADDYFILE.read_text()
     for patience in ("read_header 10s", "read_body 300s"):
         assert patience in text
-        text = text.replace(patience, f"{patience.split()[0]} 3s")
+        text = text.replace(patience, f"{patience.split()[0]} 2s")
     (tmp_path / "Caddyfile").write_text(text)
     head = f"POST /predict HTTP/1.1\r\nHost: api.{DOMAIN}\r\nContent-Type: application/json"
     caddy = start(tmp_path / "Caddyfile")

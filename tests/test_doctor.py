@@ -1,4 +1,4 @@
-"""What is missing is said in one line before anything starts."""
+"""The doctor says in one line what is missing, before anything starts."""
 
 import os
 import pwd

@@ -26,7 +26,7 @@ PAGES = [
     it.relative_to(ROOT).as_posix() for it in chain(ROOT.glob("*.md"), ROOT.glob("docs/**/*.md"))
 ]
 
-# Where each command of the documentation is run.
+# The file that runs each command of the documentation.
 RUN_BY = {
     "make run": "tests/e2e/test_stack.py",
     "make train": "tests/test_local.py",
@@ -65,7 +65,7 @@ COPIED = {
     "az ": "make azure-check, as far as that goes without a cloud",
     "AZURE_RESOURCE_GROUP=": "tests/test_azure.py, with a stand-in for the cloud",
 }
-# What begins such a block, where it is neither a setting nor what a program says.
+# The beginning of such a block, unless it is a setting or a program's output.
 COMMAND = re.compile(
     r"(make|curl|docker|git|python3?|pip|npm|node|kubectl|az|gh|ssh|sed|rm|cp|dask|mlflow|wrk) "
     r"|\.?\.?/|\. |\.venv/|[A-Z_]+=\S+ \S|[\d*]+ [\d*]+ [\d*]+ "
@@ -73,7 +73,7 @@ COMMAND = re.compile(
 
 
 def anchors(file):
-    """Of the headings of a page, as GitHub and the site make them."""
+    """The anchors of a page's headings, as GitHub and the site make them."""
     headings = re.findall(r"^#+ (.+)$", file.read_text(), re.MULTILINE)
     plain = [re.sub(r"[^\w\s-]", "", it).strip().lower() for it in headings]
     return {re.sub(r"\s", "-", it) for it in plain}
@@ -106,7 +106,7 @@ def profiles():
 
 
 def reasons():
-    """Those for which the backend refuses a model."""
+    """The reasons for which the backend refuses a model."""
     source = (ROOT / "backend/errors.py").read_text()
     reasons = re.search(r"^Reason = Literal\[(.*?)\]", source, re.DOTALL | re.MULTILINE)[1]
     return set(re.findall(r'"(\w+)"', reasons))
@@ -138,7 +138,7 @@ def metrics():
 
 
 def keys(models_dir):
-    """Those of a manifest, and of all its features."""
+    """The keys of a manifest and of all its features."""
     [path] = models_dir.glob("*.json")
     manifest = json.loads(path.read_text())
     features = {f"features[].{key}" for feature in manifest["features"] for key in feature}

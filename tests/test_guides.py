@@ -33,7 +33,7 @@ def stack(published, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def ports(published):
-    """Those of a backend that has the built-in table's model."""
+    """The port of a backend that has the model of the built-in table."""
     port = find_free_port()
     with running_backend(published.models_dir, port) as url:
         wait_until(lambda: requests.get(f"{url}/health/ready", timeout=5).ok)

@@ -1,4 +1,4 @@
-"""What would be applied to a Kubernetes cluster keeps its promises, as shows without one."""
+"""The Kubernetes manifests keep their promises, which shows without a cluster."""
 
 import json
 import os
@@ -46,7 +46,7 @@ STRANGERS = (
     Pod("neighbour", {NAME: "grafana"}, {}, "monitoring"),
 )
 
-# Of the libraries, not of ours: what documentation has of them is in theirs.
+# The libraries' own settings, which their documentation explains.
 FOREIGN = re.compile(r"PGPASSWORD|PYTHONPATH|DASK_TEMPORARY_DIRECTORY")
 
 
@@ -67,7 +67,7 @@ def small():
 
 
 def list_visitors(cluster, name, port):
-    """Who reaches a pod, of all that there are and of some from outside."""
+    """Return who reaches a pod, among all pods and some from outside."""
     server = cluster.pods[name]
     others = [pod for pod in cluster.pods.values() if pod is not server]
     others += [INGRESS, PROMETHEUS, *STRANGERS]

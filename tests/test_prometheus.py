@@ -28,12 +28,12 @@ ALERTS = {rule["alert"]: rule for rule in RULES if "alert" in rule}
 KEY = "first-key"
 SETOSA = {"sepal_length": 5.1, "sepal_width": 3.5, "petal_length": 1.4, "petal_width": 0.2}
 
-# What PromQL has besides metrics, Prometheus' own among those.
+# Words of PromQL and Prometheus' own metrics.
 WORDS = {"and", "or", "unless", "up", "ALERTS"}
 
 
 def list_expressions():
-    """Those of the dashboard, its variables filled in as Grafana does."""
+    """The dashboard's expressions, its variables filled in as Grafana does."""
     targets = [target for panel in DASHBOARD["panels"] for target in panel.get("targets", [])]
     [variable] = DASHBOARD["templating"]["list"]
     asked = re.fullmatch(r"label_values\((.+), \w+\)", variable["query"]["query"])[1]
@@ -53,7 +53,7 @@ def find_metrics(expression):
 
 
 def find_labels(expression):
-    """Those it groups and selects by."""
+    """The labels that an expression groups and selects by."""
     groups = re.findall(r"\b(?:by|on)\s*\(([^)]*)\)", expression)
     selected = re.findall(r'[{,]\s*(\w+)(?:=|!=|=~|!~)"', expression)
     return {*selected, *re.findall(r"\w+", " ".join(groups))}
@@ -274,7 +274,7 @@ def test_what_monitors_starts_only_when_asked_for_and_may_do_little(name, profil
 
 
 def start_grafana(**variables):
-    """What its entry point says, and the password that Grafana is started with."""
+    """Return what the entry point says and the password that Grafana starts with."""
     script = (ROOT / "deploy/grafana/entrypoint.sh").read_text().replace("exec /run.sh", "exec env")
     said = run("sh", "-c", script, **variables).stdout
     return said, re.search(r"^GF_SECURITY_ADMIN_PASSWORD=(.+)$", said, re.MULTILINE)[1]

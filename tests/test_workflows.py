@@ -1,4 +1,4 @@
-"""What GitHub is to do: check each change, and publish what passed."""
+"""GitHub checks each change and publishes what passed."""
 
 import json
 import os
@@ -81,7 +81,7 @@ def test_actions_are_pinned_and_jobs_limited_and_no_token_is_left_behind():
 
 
 def test_nothing_of_a_pull_request_is_published():
-    """What may write follows a push, by its own condition or that of what it needs."""
+    """A job that may write runs after a push only, or needs one that does."""
     conditions = {name: job.get("if", "") for name, job in JOBS.items()}
     writing = [name for name, job in JOBS.items() if "write" in job["permissions"].values()]
 
