@@ -28,7 +28,7 @@ PORTS = {"FRONTEND_PORT": "8001", "BACKEND_PORT": "8002", "MLFLOW_PORT": "8003"}
 # A training of all candidates, or for a time; the pages' claims hold with any candidate.
 TRAINING = re.compile(r'(make train ARGS="--data [^"]*?)( --budget [\d.]+)?( --with-feedback)?"')
 CHANGES = re.compile(r"make |harvest\.py|feedback|^rm ")
-SECONDS = 20  # a model goes live, and what was told is in the journal, a moment later
+SECONDS = 90  # a model goes live, and labels reach the journal, a moment later
 
 
 @dataclass

@@ -79,7 +79,7 @@ def call(caddy, host, method, path, **options):
         server_hostname=host,
         assert_hostname=host,
         retries=False,
-        timeout=20,
+        timeout=60,
     )
     headers = {"Host": f"{host}:{caddy.https_port}", **options.pop("headers", {})}
     return pool.request(method, path, headers=headers, **options)

@@ -36,7 +36,7 @@ def ports(published):
     """The port of a backend that has the model of the built-in table."""
     port = find_free_port()
     with running_backend(published.models_dir, port) as url:
-        wait_until(lambda: requests.get(f"{url}/health/ready", timeout=5).ok)
+        wait_until(lambda: requests.get(f"{url}/health/ready", timeout=60).ok)
         yield {"8002": port}
 
 
@@ -63,7 +63,7 @@ def test_a_page_can_be_followed(page, stack):
 
 def expect_the_models_of_the_tutorial(stack):
     """The first is right less often than it believes, the second far more often than that."""
-    found = requests.get(f"http://localhost:{stack.ports['8002']}/monitoring", timeout=5).json()
+    found = requests.get(f"http://localhost:{stack.ports['8002']}/monitoring", timeout=60).json()
     labelled = [it for it in found["accuracy"]["versions"] if it["count"]]
     first, second = sorted(labelled, key=lambda it: it["model_version"])
     assert first["accuracy"] < first["expected"] - 0.05

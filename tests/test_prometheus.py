@@ -95,14 +95,14 @@ def backend(published, tmp_path_factory):
         "SHADOW": "challenger",
     }
     with running_backend(models_dir, find_free_port(), **settings) as url:
-        wait_until(lambda: requests.get(f"{url}/health/ready", timeout=5).ok)
+        wait_until(lambda: requests.get(f"{url}/health/ready", timeout=60).ok)
         assert ask(url, "/predict", SETOSA).ok
         yield url
 
 
 def ask(backend, path, body):
     headers = {"Authorization": f"Bearer {KEY}"}
-    return requests.post(f"{backend}{path}", json=body, headers=headers, timeout=20)
+    return requests.post(f"{backend}{path}", json=body, headers=headers, timeout=60)
 
 
 def use_everything(backend):
@@ -115,7 +115,7 @@ def use_everything(backend):
 
 def read_metrics(backend):
     headers = {"Authorization": f"Bearer {KEY}"}
-    return requests.get(f"{backend}/metrics", headers=headers, timeout=5).text
+    return requests.get(f"{backend}/metrics", headers=headers, timeout=60).text
 
 
 def list_exposed(backend):
@@ -148,7 +148,7 @@ def prometheus(backend, tmp_path_factory):
 
 
 def query(prometheus, expression):
-    answer = requests.get(f"{prometheus}/api/v1/query", params={"query": expression}, timeout=5)
+    answer = requests.get(f"{prometheus}/api/v1/query", params={"query": expression}, timeout=60)
     assert answer.ok, f"{expression}: {answer.text}"
     return answer.json()["data"]["result"]
 
@@ -209,17 +209,17 @@ def test_the_counters_and_histograms_are_documented_as_the_backend_has_them(back
 def test_prometheus_reads_the_backend_with_its_key(backend, prometheus):
     wait_until(lambda: query(prometheus, 'up{job="backend"} == 1'))
 
-    assert requests.get(f"{backend}/metrics", timeout=5).status_code == 401
+    assert requests.get(f"{backend}/metrics", timeout=60).status_code == 401
     [live] = query(prometheus, 'model_info{job="backend"}')
     headers = {"X-API-Key": KEY}
-    model = requests.get(f"{backend}/models/live", headers=headers, timeout=5).json()
+    model = requests.get(f"{backend}/models/live", headers=headers, timeout=60).json()
     assert live["metric"]["version"] == model["version"]
     assert live["value"][1] == "1"
 
 
 def test_prometheus_evaluates_every_rule(prometheus):
     def evaluate():
-        answer = requests.get(f"{prometheus}/api/v1/rules", timeout=5).json()
+        answer = requests.get(f"{prometheus}/api/v1/rules", timeout=60).json()
         return {rule["health"] for group in answer["data"]["groups"] for rule in group["rules"]}
 
     wait_until(lambda: "unknown" not in evaluate())
