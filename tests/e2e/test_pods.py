@@ -28,23 +28,14 @@ class Node:
     def __post_init__(self) -> None:
         objects = [it for name in ("overlays/small", "dask") for it in render(name)]
         self.pods = find_pods(objects)
-        self._dask = find(objects, "ConfigMap")["dask"]["data"]
+        self.dask = find(objects, "ConfigMap")["dask"]["data"]
 
-    def start(self, name: str, *arguments: str) -> str:
-        """The container's name, which others reach it by."""
-        docker("run", "--detach", *self._options(name), *arguments)
-        return name
+    def start(self, name: str) -> None:
+        docker("run", "--detach", *self._options(name))
 
     def finish(self, name: str, *arguments: str) -> subprocess.CompletedProcess[str]:
         """A job's pod, from its start to its end."""
         return run("docker", "run", *self._options(name), *arguments)
-
-    def add_dask(self) -> None:
-        self.configs["dask"] = self._dask
-
-    def read_log(self, name: str) -> str:
-        done = run("docker", "logs", f"{self.project}-{name}")
-        return done.stdout + done.stderr
 
     def address(self, name: str, port: int) -> str:
         published = docker("port", f"{self.project}-{name}", str(port))
@@ -161,33 +152,25 @@ def test_the_first_training_publishes_a_model_that_backend_and_page_take(node):
     wait_until(lambda: requests.get(f"{page}/_stcore/health").ok)
 
 
-@pytest.fixture(scope="module")
-def trained(node):
-    """A training of a table, with the cluster."""
-    node.configs["training"] = {"DATASET": "data/penguins.csv", "TARGET": "species"}
-    node.add_dask()
-    scheduler = node.start("dask-scheduler")
+def test_a_table_is_trained_and_scored_on_the_cluster(node):
+    node.configs |= {
+        "dask": node.dask,
+        "training": {"DATASET": "data/penguins.csv", "TARGET": "species"},
+        "scoring": {"IN": "data/penguins.csv", "OUT": "data/scored.csv"},
+    }
+    node.start("dask-scheduler")
     node.start("dask-worker")
-    wait_until(lambda: "Register worker" in node.read_log(scheduler))
-    return node.finish("trainer", *BRIEF)
+    logs = ("docker", "logs", f"{node.project}-dask-scheduler")
+    wait_until(lambda: "Register worker" in run(*logs).stderr)
 
-
-def test_a_training_of_a_table_goes_to_the_cluster(trained):
-    assert trained.returncode == 0, trained.stderr
-    assert "The cluster has 1 worker with 1 core in all." in trained.stdout
-    assert "The cluster" not in trained.stderr
-    assert "\nPublished " in trained.stdout
-
-
-@pytest.mark.usefixtures("trained")
-def test_a_file_is_scored_on_the_cluster(node):
-    node.configs["scoring"] = {"IN": "data/penguins.csv", "OUT": "data/scored.csv"}
-
+    trained = node.finish("trainer", *BRIEF)
     scored = node.finish("scorer")
 
-    assert scored.returncode == 0, scored.stderr
-    assert "200 of 200 rows are in /app/data/scored.csv" in scored.stdout
+    for done in (trained, scored):
+        assert done.returncode == 0, done.stderr
+        assert "The cluster" not in done.stderr
+    assert "The cluster has 1 worker with 1 core in all." in trained.stdout
+    assert "\nPublished " in trained.stdout
     assert "Workers of the cluster: 1." in scored.stdout
-    assert "The cluster" not in scored.stderr
-    lines = (node.folder / "data/scored.csv").read_text().splitlines()
-    assert len(lines) == 201
+    assert "200 of 200 rows are in /app/data/scored.csv" in scored.stdout
+    assert len((node.folder / "data/scored.csv").read_text().splitlines()) == 201

@@ -369,8 +369,7 @@ def before(stack):
     had.asked = [predict(stack)["prediction_id"] for _ in range(20)]
     compose(stack, "up", "--detach")  # once more while it runs
     compose(stack, "stop", "backend", "mlflow")
-    logs = ["logs", "--no-log-prefix", "--tail", "40"]
-    had.log = compose(stack, *logs, "backend", "mlflow")
+    had.log = compose(stack, "logs", "--no-log-prefix", "--tail", "5", "backend", "mlflow")
     assert run(stack, "make", "down").returncode == 0
     assert compose(stack, "ps", "--all", "--quiet") == ""
     stack.variables |= {"API_KEY": "first-key, second-key", "SHADOW": "challenger"}
