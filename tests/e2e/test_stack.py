@@ -24,8 +24,6 @@ from test_page import download, upload
 WRITABLE = {"backend": {"/tmp", "/journal"}, "frontend": {"/tmp"}, "mlflow": {"/tmp"}}
 # Compares the simplest candidate alone, and publishes it although the live model is better.
 BRIEF = "--budget 0.001 --force"
-# What tests change of the stack's variables.
-SETTINGS = ("API_KEY", "COMPOSE_PROFILES", "MODEL_TRUST", "PROMETHEUS_PORT", "SHADOW")
 INSTANCE = {name.lower().replace(" ", "_"): float(value) for name, value in SETOSA.items()}
 
 
@@ -36,7 +34,7 @@ def stack(clone, project):
     name = f"mlflow-e2e-{os.getpid()}"
     variables = {**ports, "COMPOSE_PROJECT_NAME": project, "MLFLOW_CONTAINER": name}
     urls = {name: f"http://localhost:{ports[f'{name.upper()}_PORT']}" for name in SERVICES}
-    stack = SimpleNamespace(clone=clone, variables=variables, **urls)
+    stack = SimpleNamespace(clone=clone, own=dict(variables), variables=variables, **urls)
     try:
         with running(["make", "run"], str(clone), **variables):
             wait_until(lambda: live_version(stack), seconds=900)
@@ -350,11 +348,15 @@ def test_killed_containers_come_back_by_themselves(stack):
         run(stack, *kill, "sh", "-c", "kill -9 -1")
 
     for service in SERVICES:
-        wait_until(lambda: inspect(stack, service)["RestartCount"] == 1)  # noqa: B023
-        wait_for_health(stack, service)
+        wait_for_restart(stack, service)
     wait_until(lambda: predict(stack).get("prediction_class") == "setosa")
     assert published(stack) == models
     assert trainings(stack) == runs
+
+
+def wait_for_restart(stack, service):
+    wait_until(lambda: inspect(stack, service)["RestartCount"] == 1)
+    wait_for_health(stack, service)
 
 
 def wait_for_health(stack, service):
@@ -473,7 +475,11 @@ def test_the_loop_closes_from_drift_over_feedback_to_a_better_model_and_its_shad
 
 
 def expect_that_the_second_best_answers_too(stack):
-    wait_until(lambda: (ask(stack, "/monitoring").json()["shadow"] or {}).get("answered", 0) > 20)
+    def answered():
+        predict(stack)
+        return (ask(stack, "/monitoring").json()["shadow"] or {}).get("answered", 0) > 20
+
+    wait_until(answered)
     shadow = ask(stack, "/monitoring").json()["shadow"]
     assert shadow["model_version"] != live_version(stack)
     assert 0 <= shadow["agreement"] <= 1
@@ -613,7 +619,7 @@ def on_postgresql(stack):
         path.unlink()
     passwords = [f"{name}'s p@ss:w/rd $HOME {os.urandom(8).hex()}" for name in ("one", "other")]
     variables = {
-        **{name: it for name, it in stack.variables.items() if name not in SETTINGS},
+        **stack.own,
         "COMPOSE_FILE": "docker-compose.yaml:deploy/postgresql/compose.yaml",
         "POSTGRES_MLFLOW_PASSWORD": passwords[0],
         "POSTGRES_JOURNAL_PASSWORD": passwords[1],
@@ -719,8 +725,7 @@ def test_a_killed_postgresql_comes_back_and_nothing_is_lost(on_postgresql):
     run(stack, "docker", "exec", container(stack, "postgresql"), "sh", "-c", "kill -9 -1")
     identifier = predict(stack)["prediction_id"]
 
-    wait_until(lambda: inspect(stack, "postgresql")["RestartCount"] == 1)
-    wait_for_health(stack, "postgresql")
+    wait_for_restart(stack, "postgresql")
     wait_until(lambda: is_written(stack, identifier))
     wait_until(lambda: trainings(stack) == runs)
 
