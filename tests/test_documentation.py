@@ -52,7 +52,7 @@ COPIED = {
     "curl https://api.iris.example.org": "nobody has that name",
     "make train ARGS": "as in docs/how-to/own-table.md, by tests/test_guides.py",
     "docker run --rm -it caddy": "there is no registry; tests/test_caddy.py runs Debian's",
-    "make monitoring": "there is no registry for all that it starts",
+    "make monitoring": "tests/e2e/test_stack.py",
     "docker compose up --build": "tests/e2e, by make run",
     "python3 -m venv": "what make local does",
     ".venv/bin/mlflow server": "mlflow/tests/test_buckets.py, with other addresses",

@@ -14,7 +14,7 @@ from processes import environment, wait_until
 CLAIMS = ("models", "data", "journal", "runs")
 KEYS = {"model-signing-key": "model_signing_key.pem", "model-public-key": "model_public_key.pem"}
 SECRETS = {"api-key": {"API_KEY": "key"}}
-BRIEF = ("--budget", "0.001")  # the simplest candidate alone
+BRIEF = ("--only", "GaussianNB")
 
 
 @dataclass
