@@ -1,4 +1,4 @@
-"""How the images for others are built, as far as it shows without a registry."""
+"""The plan of the images for others, checked without a registry."""
 
 import json
 import subprocess
@@ -10,7 +10,7 @@ from processes import environment
 
 
 def plan(**variables):
-    """What would be built, by service."""
+    """Print what would be built, by service."""
     command = ["docker", "buildx", "bake", "--print", "--file", "deploy/images.hcl"]
     settings = environment(IMAGES="ghcr.io/owner/iris-ml", TAG="1.2.3-amd64", **variables)
     done = subprocess.run(command, cwd=ROOT, env=settings, capture_output=True, text=True)

@@ -34,7 +34,7 @@ class Node:
         docker("run", "--detach", *self._options(name))
 
     def finish(self, name: str, *arguments: str) -> subprocess.CompletedProcess[str]:
-        """A job's pod, from its start to its end."""
+        """Run a job's pod to its end."""
         return run("docker", "run", *self._options(name), *arguments)
 
     def address(self, name: str, port: int) -> str:
@@ -42,7 +42,7 @@ class Node:
         return f"http://{published.splitlines()[0]}"
 
     def _options(self, name: str) -> list[str]:
-        """Of `docker run`, up to the arguments that the container is given besides."""
+        """Return the arguments of `docker run` for a pod."""
         pod = self.pods[name]
         [container] = pod.containers
         user, own = pod.spec["securityContext"], container["securityContext"]

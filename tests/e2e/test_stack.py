@@ -89,7 +89,7 @@ def ask(stack, path, **options):
 
 
 def live_version(stack):
-    """None until a model is live."""
+    """The live version, or None until a model is live."""
     return ask(stack, "/health/ready").json().get("model_version")
 
 
@@ -264,7 +264,7 @@ def test_an_image_is_small_and_nothing_in_it_can_be_written(stack, project, serv
 
 
 def configure(clone, folder, **variables):
-    """What Compose makes of the stack with what a folder of deploy/ adds to it."""
+    """Print the stack's Compose file merged with the one of a folder in deploy/."""
     files = ["-f", "docker-compose.yaml", "-f", f"deploy/{folder}/compose.yaml"]
     command = ["docker", "compose", *files, "config", "--format", "json"]
     return subprocess.run(
@@ -300,7 +300,7 @@ def test_what_opens_the_stack_asks_for_its_secrets(clone, folder, given, missing
 
 
 def test_what_operations_says_to_look_at_can_be_looked_at(stack):
-    # What is not there now.
+    # These ask what does not run now.
     absent = r"localhost:9090|make monitoring|--republish|grep [0-9a-f]{32}"
     blocks = [it for it in read_commands("docs/operations.md") if "journal" not in it]
     typed = dict.fromkeys(line for block in blocks for line in block.splitlines())
@@ -365,7 +365,7 @@ def wait_for_health(stack, service):
 
 @pytest.fixture(scope="module")
 def before(stack):
-    """What a stack had that was stopped, taken down, and started again with a key and a shadow."""
+    """Stop the stack, start it again with a key and a shadow, and return what it had before."""
     had = SimpleNamespace(models=published(stack), runs=trainings(stack))
     had.version = live_version(stack)
     had.asked = [predict(stack)["prediction_id"] for _ in range(20)]
