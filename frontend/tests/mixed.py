@@ -9,6 +9,7 @@ from typing import Any
 import joblib
 import numpy as np
 from sklearn.compose import ColumnTransformer
+from sklearn.datasets import load_iris
 from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
@@ -17,7 +18,6 @@ from sklearn.preprocessing import OneHotEncoder, StandardScaler
 VERSION = "2026_11_21_T20_44_20"
 ISLANDS = ["Biscoe", "Dream", "Torgersen"]
 CLASSES = ["no", "yes"]
-EDGES = [18, 31, 44, 62, 80]
 ROWS = 100
 
 
@@ -53,14 +53,39 @@ def publish(
 ) -> None:
     """A classifier of the first feature: two classes, or more of them in bands of its values."""
     X, labels = _draw(features, classes)
+    table = {"name": "penguins", "target": {"name": "old", "classes": sorted(classes)}}
+    _write(directory, features, X, labels, version=version, mlflow=None, examples=X[:2], **table)
+
+
+def publish_iris(directory: Path) -> None:
+    """Iris with all that a training says of it, without one."""
+    iris = load_iris()
+    names = ("sepal_length", "sepal_width", "petal_length", "petal_width")
+    features = [
+        {"name": name, "type": "number", "unit": "cm", "step": 0.1, "nullable": False}
+        | {"min": column.min(), "max": column.max(), "mean": column.mean()}
+        | {"median": np.median(column)}
+        for name, column in zip(names, iris.data.T, strict=True)
+    ]
+    labels = iris.target_names[iris.target].astype(object)
+    said = {"name": "iris", "target": {"name": "species", "classes": list(iris.target_names)}}
+    said["mlflow"] = {"experiment": "iris", "run_id": "5" * 32, "model_version": "1"}
+    _write(
+        directory, features, iris.data, labels, version=VERSION, examples=iris.data[::50], **said
+    )
+
+
+def _write(
+    directory: Path, features: list[dict[str, Any]], X: Any, labels: Any, **said: Any
+) -> None:
+    """A model and its manifest, in which is said what the table does not say itself."""
     estimator = _fit(X, labels, features)
     pickled = io.BytesIO()
     joblib.dump(estimator, pickled)
     content = pickled.getvalue()
+    classes = said["target"]["classes"]
     manifest = {
         "format": 1,
-        "name": "penguins",
-        "version": version,
         "created_at": "2026-11-21T20:44:20Z",
         "sha256": hashlib.sha256(content).hexdigest(),
         "size": len(content),
@@ -69,18 +94,18 @@ def publish(
             feature | {"histogram": _count(feature, column, labels, classes)}
             for feature, column in zip(features, X.T, strict=True)
         ],
-        "target": {"name": "old", "classes": sorted(classes)},
         "estimator": "LogisticRegression",
         "params": {},
         "metrics": {"log_loss": {"mean": 0.1, "standard_error": 0.02}},
-        "dataset": {"name": "penguins", "rows": ROWS, "sha256": "5" * 64},
+        "dataset": {"name": said["name"], "rows": len(X), "sha256": "5" * 64},
         "libraries": {},
-        "mlflow": None,
-        "examples": [_describe(row, features, estimator) for row in X[:2]],
         "republished_from": None,
     }
-    (directory / f"model_{version}.json").write_text(json.dumps(manifest))
-    (directory / f"model_{version}.pkl").write_bytes(content)
+    manifest |= said | {
+        "examples": [_describe(row, features, estimator) for row in said["examples"]]
+    }
+    (directory / f"model_{said['version']}.json").write_text(json.dumps(manifest))
+    (directory / f"model_{said['version']}.pkl").write_bytes(content)
 
 
 def _draw(features: list[dict[str, Any]], classes: list[str]) -> tuple[Any, Any]:
@@ -114,10 +139,11 @@ def _count(feature: dict[str, Any], column: Any, labels: Any, classes: list[str]
     """As the trainer counts."""
     by_class = {name: column[labels == name] for name in classes}
     if feature["type"] == "number":
+        edges = np.linspace(feature["min"], feature["max"], 21)
         counts = {
-            k: np.histogram(it.astype(float), EDGES)[0].tolist() for k, it in by_class.items()
+            k: np.histogram(it.astype(float), edges)[0].tolist() for k, it in by_class.items()
         }
-        return {"edges": EDGES, "counts": counts, "missing": {}}
+        return {"edges": edges.tolist(), "counts": counts, "missing": {}}
     values = feature.get("values", [0.0, 1.0])
     counts = {k: [int((it == value).sum()) for value in values] for k, it in by_class.items()}
     return {"counts": counts, "missing": {}}

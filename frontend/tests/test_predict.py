@@ -1,13 +1,9 @@
-import json
-from types import SimpleNamespace
-
 import joblib
 import pytest
 import requests
+from conftest import running_ready, wait_until_live
 from drawn import find_chart, find_charts
-from mixed import CLASSES, boolean, category, number, publish
-from processes import find_free_port, running_backend, wait_until
-from servers import running_proxy, running_relay
+from mixed import CLASSES, VERSION, boolean, category, number, publish
 from sklearn.datasets import load_iris
 from sklearn.linear_model import LogisticRegression, RidgeClassifier
 
@@ -15,6 +11,13 @@ import fields
 import texts
 
 LABELS = ["Sepal length (cm)", "Sepal width (cm)", "Petal length (cm)", "Petal width (cm)"]
+NEWER = "2026_11_21_T20_44_21"
+STRANGE = ["<script>alert(1)</script>", "**bold**", "$x$", ":red[x]", "a" * 200]
+FEATURES = [
+    *map(number, ("probability", "time", "**age**")),
+    *(category("<b>x</b>", STRANGE), category("only", ["x"]), boolean("$y$")),
+    category("island", ["Dream", "Missing"], nullable=True),
+]
 SETOSA = {"sepal_length": 5.1, "sepal_width": 3.5, "petal_length": 1.4, "petal_width": 0.2}
 
 
@@ -39,18 +42,6 @@ def captions(page):
     return [caption.value for caption in page.caption]
 
 
-def serve(models_dir, port=None):
-    return running_backend(models_dir, port or find_free_port())
-
-
-def wait_until_ready(url, version=None):
-    def is_ready():
-        answer = requests.get(f"{url}/health/ready", timeout=5).json()
-        return answer.get("model_version") == version if version else "model_version" in answer
-
-    wait_until(is_ready)
-
-
 def test_the_form_is_the_live_models(iris_url, open_page):
     page = open_page(iris_url)
 
@@ -69,21 +60,30 @@ def test_before_anything_is_asked_the_page_shows_what_the_model_learned_from(iri
     assert not page.metric
 
 
-def test_the_answer_shows_class_probabilities_and_model(iris_url, open_page, published):
+def test_the_answer_shows_its_class_and_model_why_and_where_it_lies(iris_url, open_page):
     page = open_page(iris_url)
     fill(page, SETOSA.values())
     predict(page)
 
-    [model] = published.models_dir.glob("*.pkl")
     assert page.metric[0].label == "Species"
     assert page.metric[0].value == "setosa"
-    said = f"Answered by model {model.stem.removeprefix('model_')}"
-    assert texts.plain(said) in captions(page)
+    assert texts.plain(f"Answered by model {VERSION}") in captions(page)
     assert find_chart(page, "Probability of each class")
+    bars = find_chart(page, "Why").rows
+    assert len(bars) == 4
+    assert bars[0]["feature"].startswith("Petal")
+    assert bars[0]["change"] > 0.1
+    lengths = [abs(bar["change"]) for bar in bars]
+    assert lengths == sorted(lengths, reverse=True)
+    for label, value in zip(LABELS, SETOSA.values(), strict=True):
+        chart = find_chart(page, f"Training rows by {label}")
+        assert sum(row["rows"] for row in chart.rows) == 150
+        assert chart.spec["layer"][1]["data"] == {"values": [{"x": value}]}
 
 
-def test_an_example_fills_the_form_and_asks_nothing(iris_url, open_page):
+def test_an_example_of_each_class_fills_the_form_and_asks_nothing(iris_url, open_page):
     page = open_page(iris_url)
+    assert [button.label for button in page.button][:3] == ["setosa", "versicolor", "virginica"]
     press(page, "setosa")
 
     assert page.number_input[2].value < 2
@@ -91,29 +91,16 @@ def test_an_example_fills_the_form_and_asks_nothing(iris_url, open_page):
     assert predict(page).metric[0].value == "setosa"
 
 
-def test_there_is_an_example_of_each_class(iris_url, open_page):
-    page = open_page(iris_url)
-
-    labels = [button.label for button in page.button]
-    assert labels[:3] == ["setosa", "versicolor", "virginica"]
-
-
-def test_the_answer_stays_when_something_else_changes(iris_url, open_page):
-    page = predict(open_page(iris_url))
-    page.selectbox(key="moved").set_value("petal_width").run()
-
-    assert page.metric[0].value == "versicolor"
-    assert page.switch_page("views/models.py").run().title[0].value == "Models"
-    assert page.switch_page("views/predict.py").run().metric[0].value == "versicolor"
-
-
-def test_what_was_entered_stays_on_the_way_to_another_page(iris_url, open_page):
+def test_answer_and_values_stay_when_something_else_changes(iris_url, open_page):
     page = open_page(iris_url)
     fill(page, SETOSA.values())
     predict(page)
-    page.switch_page("views/models.py").run()
-    page.switch_page("views/predict.py").run()
+    page.selectbox(key="moved").set_value("petal_width").run()
 
+    assert page.metric[0].value == "setosa"
+    assert page.switch_page("views/models.py").run().title[0].value == "Models"
+    page.switch_page("views/predict.py").run()
+    assert page.metric[0].value == "setosa"
     assert [field.value for field in page.number_input] == list(SETOSA.values())
 
 
@@ -162,31 +149,6 @@ def test_an_address_with_some_inputs_fills_those_and_asks_nothing(iris_url, open
     assert not page.metric
 
 
-def test_why_shows_a_bar_for_each_feature_the_longest_first(iris_url, open_page):
-    page = open_page(iris_url)
-    fill(page, SETOSA.values())
-    predict(page)
-
-    bars = find_chart(page, "Why").rows
-    assert len(bars) == 4
-    assert bars[0]["feature"].startswith("Petal")
-    assert bars[0]["change"] > 0.1
-    assert [abs(bar["change"]) for bar in bars] == sorted(
-        [abs(bar["change"]) for bar in bars], reverse=True
-    )
-
-
-def test_where_it_lies_shows_a_histogram_and_a_line_for_each_feature(iris_url, open_page):
-    page = open_page(iris_url)
-    fill(page, SETOSA.values())
-    predict(page)
-
-    for label, value in zip(LABELS, SETOSA.values(), strict=True):
-        chart = find_chart(page, f"Training rows by {label}")
-        assert sum(row["rows"] for row in chart.rows) == 150
-        assert chart.spec["layer"][1]["data"] == {"values": [{"x": value}]}
-
-
 def test_what_if_moves_one_feature_and_the_probabilities_follow(iris_url, open_page):
     page = open_page(iris_url)
     fill(page, SETOSA.values())
@@ -218,54 +180,21 @@ def test_a_session_remembers_what_it_asked(iris_url, open_page):
     assert page.get("download_button")
 
 
-def test_features_called_like_the_historys_own_columns_stay_apart(open_page, tmp_path):
-    publish(tmp_path, [number("probability"), number("time")])
-    with serve(tmp_path) as url:
-        wait_until_ready(url)
-        page = predict(open_page(url))
-
-    table = page.dataframe[0].value
-    assert list(table["probability"]) == [44]
-    assert 0 <= table["probability_"][0] <= 1
-
-
-def test_no_model_yet_is_said(open_page, tmp_path):
-    with serve(tmp_path) as url:
-        page = open_page(url)
-
-        assert not page.exception
-        assert "No model is published yet" in page.warning[0].value
-
-
-def test_the_form_appears_once_the_backend_is_there(open_page, published):
-    port = find_free_port()
-    page = open_page(f"http://127.0.0.1:{port}")
-    assert warned(page) == [texts.BACKEND_AWAY()]
-
-    with serve(published.models_dir, port) as url:
-        wait_until_ready(url)
-        page.run()
-
-    assert not page.warning
-    assert len(page.number_input) == 4
-
-
-def test_a_lost_backend_is_said_and_its_answer_comes_by_itself(open_page, published):
-    port = find_free_port()
-    with serve(published.models_dir, port) as url:
-        wait_until_ready(url)
-        page = open_page(url)
+def test_a_lost_backend_is_said_and_its_answer_comes_by_itself(relay, open_page):
+    page = open_page(relay.url)
+    relay.answers["all"] = 503, b'{"detail": "Restarting."}'
 
     page.number_input[0].set_value(6.6)
     predict(page)
 
     assert not page.exception
-    assert warned(page) == [texts.BACKEND_AWAY()]
+    assert [it.replace("\\", "") for it in warned(page)] == [
+        texts.BACKEND_NOT_READY(detail="Restarting.")
+    ]
     assert page.number_input[0].value == 6.6
 
-    with serve(published.models_dir, port) as url:
-        wait_until_ready(url)
-        page.run()  # as the page does itself, every two seconds
+    relay.answers.clear()
+    page.run()  # as the page does itself, every two seconds
 
     assert not page.warning
     assert page.metric[0].value == "versicolor"
@@ -273,25 +202,20 @@ def test_a_lost_backend_is_said_and_its_answer_comes_by_itself(open_page, publis
 
 
 @pytest.mark.parametrize("path", ["/explain", "/predict"])
-def test_a_route_that_fails_is_one_sentence(iris_url, open_page, path):
-    with running_proxy(iris_url, path, 502) as (url, _):
-        page = predict(open_page(url))
+def test_a_route_that_fails_is_one_sentence(relay, open_page, path):
+    relay.answers[path] = 502, b""
+    page = predict(open_page(relay.url))
 
     assert not page.exception
     assert len(warned(page)) <= 1
 
 
 @pytest.fixture
-def feedback_url(iris_url):
-    """A backend that takes feedback, and what it was sent."""
-    offered = requests.get(f"{iris_url}/openapi.json", timeout=5).json()
+def feedback(relay):
+    """Have the relay take feedback, which its backend does not."""
+    offered = requests.get(f"{relay.url}/openapi.json", timeout=5).json()
     offered["paths"]["/feedback"] = {"post": {}}
-    answers = {
-        "/openapi.json": (200, json.dumps(offered).encode()),
-        "/feedback": (200, b'{"recorded": 1}'),
-    }
-    with running_relay(iris_url, answers.get) as (url, asked):
-        yield SimpleNamespace(url=url, asked=asked, answers=answers)
+    relay.answers |= {"/openapi.json": offered, "/feedback": {"recorded": 1}}
 
 
 def send_feedback(page):
@@ -299,61 +223,55 @@ def send_feedback(page):
     return press(page, "Send")
 
 
-def test_a_backend_without_feedback_offers_none(feedback_url, open_page):
-    feedback_url.answers["/openapi.json"] = (200, b'{"paths": {"/predict": {}}}')
-    page = predict(open_page(feedback_url.url))
+def test_a_backend_without_feedback_offers_none(iris_url, open_page):
+    page = predict(open_page(iris_url))
 
-    assert [button.label for button in page.button if button.label == "Send"] == []
+    assert "Send" not in [button.label for button in page.button]
 
 
-def test_a_wrong_answer_can_be_said_to_be(feedback_url, open_page):
-    page = send_feedback(predict(open_page(feedback_url.url)))
+@pytest.mark.usefixtures("feedback")
+def test_a_wrong_answer_can_be_said_to_be(relay, open_page):
+    page = send_feedback(predict(open_page(relay.url)))
 
     assert page.success[0].value == texts.THANKS(label="virginica")
-    assert feedback_url.asked.count("POST /feedback") == 1
+    assert relay.asked.count("POST /feedback") == 1
     assert not [button.label for button in page.button if button.label == "Send"]
     assert not predict(page).success
+    assert relay.asked.count("GET /openapi.json") == 2  # once here, and once for the page
 
 
+@pytest.mark.usefixtures("feedback")
 @pytest.mark.parametrize("status", [404, 422, 503])
-def test_feedback_that_is_refused_is_one_sentence_and_can_be_sent_again(
-    feedback_url, open_page, status
-):
-    taken = feedback_url.answers["/feedback"]
-    feedback_url.answers["/feedback"] = (status, b'{"detail": "The journal is away."}')
-    page = send_feedback(predict(open_page(feedback_url.url)))
+def test_feedback_that_is_refused_is_one_sentence_and_can_be_sent_again(relay, open_page, status):
+    taken = relay.answers["/feedback"]
+    relay.answers["/feedback"] = (status, b'{"detail": "The journal is away."}')
+    page = send_feedback(predict(open_page(relay.url)))
 
     assert not page.exception
     [said] = warned(page)
     assert said.replace("\\", "") == "Nothing was noted. The backend says: The journal is away."
 
-    feedback_url.answers["/feedback"] = taken
+    relay.answers["/feedback"] = taken
     assert press(page, "Send").success
 
 
 def test_a_pickle_of_which_little_is_known_has_a_form_too(open_page, tmp_path):
     X, y = load_iris(return_X_y=True)
     joblib.dump(RidgeClassifier().fit(X, y), tmp_path / "model.pkl")
-    with serve(tmp_path) as url:
-        wait_until_ready(url)
+    with running_ready(tmp_path) as url:
         page = predict(open_page(url))
+        assert not page.exception
+        assert [field.value for field in page.number_input] == [0.0] * 4
+        assert page.metric[0].value in ("setosa", "versicolor", "virginica")
+        assert texts.NO_PROBABILITIES() in captions(page)
+        assert texts.NO_HISTOGRAMS() in captions(page)
 
-    assert not page.exception
-    assert [field.value for field in page.number_input] == [0.0] * 4
-    assert page.metric[0].value in ("setosa", "versicolor", "virginica")
-    assert texts.NO_PROBABILITIES() in captions(page)
-    assert texts.NO_HISTOGRAMS() in captions(page)
-
-
-def test_a_pickle_with_probabilities_and_no_medians_says_why_there_is_no_why(open_page, tmp_path):
-    X, y = load_iris(return_X_y=True)
-    joblib.dump(LogisticRegression(max_iter=500).fit(X, y), tmp_path / "model.pkl")
-    with serve(tmp_path) as url:
-        wait_until_ready(url)
-        page = predict(open_page(url))
-
-    assert not page.exception
-    assert [said for said in captions(page) if "This model cannot be explained" in said]
+        sure = LogisticRegression(max_iter=500).fit(X, y)
+        joblib.dump(sure, tmp_path / f"model_{VERSION}.pkl")
+        wait_until_live(url, VERSION)
+        predict(page)
+        assert not page.exception
+        assert [said for said in captions(page) if "This model cannot be explained" in said]
 
 
 def test_every_type_of_feature_has_its_widget(mixed_url, open_page):
@@ -420,98 +338,19 @@ def test_what_if_of_a_category_goes_through_its_values(mixed_url, open_page):
     assert not page.exception
 
 
-def test_what_if_of_a_category_with_one_value_moves_nothing(open_page, tmp_path):
-    publish(tmp_path, [number("age"), category("only", ["x"]) | {"mode": "x"}])
-    with serve(tmp_path) as url:
-        wait_until_ready(url)
-        page = predict(open_page(url))
-        page.selectbox(key="moved").set_value("only").run()
+@pytest.fixture(scope="module")
+def strange_url(tmp_path_factory):
+    """A backend whose live model has names that mean something to Markdown or to the page."""
+    publish(folder := tmp_path_factory.mktemp("strange"), FEATURES, classes=STRANGE)
+    with running_ready(folder) as url:
+        yield url
+
+
+def test_names_from_tables_are_never_markdown(open_page, strange_url):
+    page = predict(open_page(strange_url))
 
     assert not page.exception
-    assert not page.select_slider
-    assert [it.value for it in page.markdown if "With Only = x it would be" in it.value]
-
-
-def test_a_value_called_missing_is_a_value(open_page, tmp_path):
-    publish(tmp_path, [number("age"), category("island", ["Dream", "Missing"], nullable=True)])
-    with serve(tmp_path) as url:
-        wait_until_ready(url)
-        page = predict(open_page(url))
-
-        assert page.selectbox[0].value == "Missing"
-        assert not [said for said in captions(page) if texts.FILLED_IN() in said]
-        assert page.selectbox[0].options[-1] == "(Missing)"
-        page.selectbox[0].select_index(2)
-        predict(page)
-
-        assert [said for said in captions(page) if texts.FILLED_IN() in said]
-
-
-def test_a_new_model_is_said_and_keeps_what_was_entered(open_page, tmp_path):
-    publish(tmp_path, [number("age"), number("mass")])
-    with serve(tmp_path) as url:
-        wait_until_ready(url)
-        page = open_page(url)
-        page.number_input[0].set_value(20)
-        predict(page)
-
-        publish(tmp_path, [number("age"), number("mass")], newer := "2026_11_21_T20_44_21")
-        wait_until_ready(url, newer)
-        page.run()
-
-        assert newer in page.toast[0].value.replace("\\", "")
-        assert page.number_input[0].value == 20
-        assert texts.MODEL_CHANGED() in [it.value for it in page.info]
-        assert not predict(page).toast
-        assert not page.info
-
-
-def test_a_feature_that_changes_its_type_starts_anew(open_page, tmp_path):
-    publish(tmp_path, [number("age"), category("x", ["a", "b"]), boolean("y")])
-    with serve(tmp_path) as url:
-        wait_until_ready(url)
-        page = open_page(url)
-        page.selectbox[0].set_value("a")
-        predict(page)
-
-        changed = [number("x", nullable=True), category("y", ["b", "c"])]
-        publish(tmp_path, [number("age"), *changed], newer := "2026_11_21_T20_44_21")
-        wait_until_ready(url, newer)
-        page.run()
-
-    assert not page.exception
-    assert [page.number_input[1].value, page.selectbox[0].value] == [44, "c"]
-
-
-def test_a_value_that_the_new_model_does_not_know_starts_anew(open_page, tmp_path):
-    publish(tmp_path, [number("age"), category("x", ["a", "b"], nullable=True)])
-    with serve(tmp_path) as url:
-        wait_until_ready(url)
-        page = open_page(url)
-        page.selectbox[0].set_value("a")
-        predict(page)
-
-        changed = [number("age"), category("x", ["b", "c"])]
-        publish(tmp_path, changed, newer := "2026_11_21_T20_44_21")
-        wait_until_ready(url, newer)
-        page.run()
-
-    assert not page.exception
-    assert page.selectbox[0].value == "c"
-
-
-STRANGE = ["<script>alert(1)</script>", "**bold**", "$x$", ":red[x]", "a" * 200]
-
-
-def test_names_from_tables_are_never_markdown(open_page, tmp_path):
-    features = [number("**age**"), category("<b>x</b>", STRANGE), boolean("$y$")]
-    publish(tmp_path, features, classes=STRANGE)
-    with serve(tmp_path) as url:
-        wait_until_ready(url)
-        page = predict(open_page(url))
-
-    assert not page.exception
-    assert page.number_input[0].label == r"\*\*age\*\* (a)"
+    assert page.number_input[2].label == r"\*\*age\*\* (a)"
     assert page.radio[0].label == r"\$y\$"
     assert page.metric[0].value in [texts.plain(name) for name in STRANGE]
     for element in [*page.markdown, *page.caption]:
@@ -521,6 +360,73 @@ def test_names_from_tables_are_never_markdown(open_page, tmp_path):
     )
 
 
+def test_features_called_like_the_historys_own_columns_stay_apart(open_page, strange_url):
+    table = predict(open_page(strange_url)).dataframe[0].value
+
+    assert list(table["probability"]) == [44]
+    assert 0 <= table["probability_"][0] <= 1
+
+
+def test_what_if_of_a_category_with_one_value_moves_nothing(open_page, strange_url):
+    page = predict(open_page(strange_url))
+    page.selectbox(key="moved").set_value("only").run()
+
+    assert not page.exception
+    assert not page.select_slider
+    assert [it.value for it in page.markdown if "With Only = x it would be" in it.value]
+
+
+def test_a_value_called_missing_is_a_value(open_page, strange_url):
+    page = predict(open_page(strange_url))
+    island = next(it for it in page.selectbox if it.label == "Island")
+
+    assert island.value == "Missing"
+    assert not [said for said in captions(page) if texts.FILLED_IN() in said]
+    assert island.options[-1] == "(Missing)"
+    island.select_index(2)
+    predict(page)
+    assert [said for said in captions(page) if texts.FILLED_IN() in said]
+
+
+def test_a_new_model_is_said_and_keeps_what_was_entered(open_page, tmp_path):
+    publish(tmp_path, older := [number("age"), number("mass")])
+    with running_ready(tmp_path) as url:
+        page, models = open_page(url), open_page(url, "models")
+        page.number_input[0].set_value(20)
+        predict(page)
+
+        publish(tmp_path, older, NEWER)
+        wait_until_live(url, NEWER)
+        page.run()
+        models.run()
+
+        for view in (page, models):
+            assert NEWER in view.toast[0].value.replace("\\", "")
+        assert list(models.dataframe[0].value["Version"]) == [NEWER, VERSION]
+        assert page.number_input[0].value == 20
+        assert texts.MODEL_CHANGED() in [it.value for it in page.info]
+        assert not predict(page).toast
+        assert not page.info
+
+
+def test_what_the_new_model_does_not_know_starts_from_its_middle(open_page, tmp_path):
+    publish(tmp_path, [number("age"), *(category(it, ["a", "b"]) for it in "xz"), boolean("y")])
+    with running_ready(tmp_path) as url:
+        page = open_page(url)
+        for field in page.selectbox:
+            field.set_value("a")
+        predict(page)
+
+        changed = [number("x", nullable=True), *(category(it, ["b", "c"]) for it in "yz")]
+        publish(tmp_path, [number("age"), *changed], NEWER)
+        wait_until_live(url, NEWER)
+        page.run()
+
+    assert not page.exception
+    assert page.number_input[1].value == 44
+    assert [field.value for field in page.selectbox[:2]] == ["c", "c"]
+
+
 def test_hundreds_of_features_and_many_classes_have_their_form(open_page, tmp_path):
     values = [f"value {index}" for index in range(100)]
     features = [number("first")]
@@ -528,8 +434,7 @@ def test_hundreds_of_features_and_many_classes_have_their_form(open_page, tmp_pa
         features += [number(f"a{index}", nullable=True), boolean(f"b{index}", nullable=True)]
         features += [category(f"c{index}", values, nullable=True)]
     publish(tmp_path, features, classes=[f"class {index}" for index in range(50)])
-    with serve(tmp_path) as url:
-        wait_until_ready(url)
+    with running_ready(tmp_path) as url:
         page = predict(open_page(url))
 
     assert not page.exception
@@ -540,14 +445,15 @@ def test_hundreds_of_features_and_many_classes_have_their_form(open_page, tmp_pa
     assert sum(bar["probability"] for bar in bars) == pytest.approx(1)
 
 
-def test_a_prediction_takes_four_requests(iris_url, open_page):
-    with running_relay(iris_url) as (url, asked):
-        page = predict(open_page(url))
-        asked.clear()
+def test_a_prediction_takes_four_requests_and_the_manifest_is_kept(relay, open_page):
+    predict(open_page(relay.url))
+    page = open_page(relay.url)
+    assert len([it for it in relay.asked if it.startswith("GET /models/")]) == 1
+    relay.asked.clear()
 
-        predict(page)
+    predict(page)
 
-    assert [it.partition("?")[0] for it in asked] == [
+    assert [it.partition("?")[0] for it in relay.asked] == [
         "POST /predict",
         "GET /health/ready",
         "POST /explain",
