@@ -57,6 +57,7 @@ PROGRAMS = {
     "databases.py": "trainer",
     "dask": "trainer",
     "uvicorn": "backend",
+    "journal.writer": "backend",
     "streamlit": "page",
 }
 

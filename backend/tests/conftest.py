@@ -3,15 +3,17 @@
 import hashlib
 import io
 import json
+import subprocess
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
-from functools import partial
+from contextlib import ExitStack, contextmanager
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
 import joblib
 import numpy as np
 import pytest
+import warm
 from fastapi.testclient import TestClient
 from mixed import FEATURES, INSTANCE, fit_mixed
 from processes import wait_until
@@ -20,6 +22,8 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+import live
+from journal import reading, recorder
 from main import create_app
 from settings import Settings
 
@@ -53,13 +57,20 @@ HISTOGRAMS = [
 # What `publish` is told of a model of numbers, booleans and text.
 MIXED = {"estimator": fit_mixed(), "instance": INSTANCE, "features": FEATURES}
 
+# What `publish` is told of a model whose drift can be seen.
+DESCRIBED = {"features": HISTOGRAMS, "metrics": {"log_loss": {"mean": 0.1}}}
+
 Publish = Callable[..., Path]
 
 
+@cache
 def fit(**params: Any) -> Pipeline:
-    X, y = load_iris(return_X_y=True)
-    labels = load_iris().target_names[y]
-    return make_pipeline(StandardScaler(), LogisticRegression(**params)).fit(X, labels)
+    return fit_iris(make_pipeline(StandardScaler(), LogisticRegression(**params)))
+
+
+def fit_iris(estimator: Any) -> Any:
+    """Fitted on the names of the classes."""
+    return estimator.fit(_IRIS.data, _IRIS.target_names[_IRIS.target])
 
 
 def describe(
@@ -124,9 +135,40 @@ def publish_in(
     return hidden.rename(folder / f"model_{name}.pkl")
 
 
+def drop(folder: Path, estimator: Any, version: str = VERSION) -> None:
+    """Put a pickle there as somebody does who has never heard of manifests."""
+    name = "model.pkl" if version == "model" else f"model_{version}.pkl"
+    content = io.BytesIO()
+    joblib.dump(estimator, content)
+    (folder / name).write_bytes(content.getvalue())
+
+
+@pytest.fixture(scope="session", autouse=True)
+def soon() -> Iterator[None]:
+    """Look at folders and journals more often than the defaults do, and start processes warm."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(live, "POLL_SECONDS", 0.05)
+        patch.setattr(reading, "FRESH_SECONDS", 0.1)
+        patch.setattr(recorder, "DELIVER_SECONDS", 0.05)
+        patch.setattr(recorder, "RETRY_SECONDS", 0.1)
+        patch.setattr(recorder, "CLOSE_SECONDS", 0.5)
+        patch.setattr(subprocess, "Popen", warm.Popen)
+        yield
+
+
 def run_app(folder: Path, **settings: Any) -> TestClient:
-    app = create_app(Settings(models_dir=folder, **{"journal": "off"} | settings))
-    return TestClient(app, raise_server_exceptions=False)
+    read = Settings(models_dir=folder, **{"journal": "off"} | settings)
+    client = TestClient(create_app(read), raise_server_exceptions=False)
+    client.journal_url = read.journal_url  # for tests that look into it
+    return client
+
+
+@contextmanager
+def running_app(folder: Path, **settings: Any) -> Iterator[TestClient]:
+    """An app whose newest model is live."""
+    with run_app(folder, **settings) as client:
+        wait_until_live(client)
+        yield client
 
 
 @pytest.fixture
@@ -142,28 +184,31 @@ def start(tmp_path: Path) -> Iterator[Callable[..., TestClient]]:
 
 
 @pytest.fixture
-def start_live(publish: Publish, start: Callable[..., TestClient]) -> Callable[..., TestClient]:
-    """Start an app with a live model, for a test that changes it; keywords as in `publish`."""
+def start_live(publish: Publish, tmp_path: Path) -> Iterator[Callable[..., TestClient]]:
+    """Start an app, wait for its model, and publish one of the irises if there is none."""
+    with ExitStack() as stack:
 
-    def enter(**published: Any) -> TestClient:
-        publish(**published)
-        client = start()
-        wait_for_version(client, VERSION)
-        return client
+        def enter(**settings: Any) -> TestClient:
+            if not [*tmp_path.glob("model*.pkl")]:
+                publish()
+            return stack.enter_context(running_app(tmp_path, **settings))
 
-    return enter
+        yield enter
 
 
 @pytest.fixture
-def start_journal(publish: Publish, start: Callable[..., TestClient], tmp_path: Path) -> Any:
+def live_client(start_live: Callable[..., TestClient]) -> TestClient:
+    """As `client`, for one test that changes it."""
+    return start_live()
+
+
+@pytest.fixture
+def start_journal(publish: Publish, start_live: Callable[..., TestClient], tmp_path: Path) -> Any:
     """Start an app with a live model and a journal, in SQLite unless a URL is given."""
 
     def enter(**settings: Any) -> TestClient:
-        publish(features=HISTOGRAMS, metrics={"log_loss": {"mean": 0.1}})
-        url = f"sqlite:///{tmp_path}/journal.db"
-        client = start(**{"journal": "on", "journal_url": url} | settings)
-        wait_for_version(client, VERSION)
-        return client
+        publish(**DESCRIBED)
+        return start_live(**journal_in(tmp_path) | settings)
 
     return enter
 
@@ -179,8 +224,7 @@ def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestClient]:
     """An app with a live model, which the tests of a module share, as they only ask."""
     folder = tmp_path_factory.mktemp("models")
     publish_in(folder)
-    with run_app(folder) as client:
-        wait_for_version(client, VERSION)
+    with running_app(folder) as client:
         yield client
 
 
@@ -189,13 +233,36 @@ def mixed_client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestClien
     """The same with a model of numbers, booleans and text."""
     folder = tmp_path_factory.mktemp("models")
     publish_in(folder, **MIXED)
-    with run_app(folder) as client:
-        wait_for_version(client, VERSION)
+    with running_app(folder) as client:
         yield client
 
 
-def wait_for_version(client: TestClient, version: str) -> None:
+@pytest.fixture(scope="module")
+def journal_client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestClient]:
+    """The same as `client` with a journal."""
+    folder = tmp_path_factory.mktemp("models")
+    publish_in(folder, **DESCRIBED)
+    with running_app(folder, **journal_in(folder)) as client:
+        yield client
+
+
+def journal_in(folder: Path) -> dict[str, str]:
+    """Settings of a journal in SQLite."""
+    return {"journal": "on", "journal_url": f"sqlite:///{folder}/journal.db"}
+
+
+def wait_until_live(client: TestClient, version: str = "") -> None:
+    """Wait for any version, or for that one; say why if it does not come."""
+
+    def ask() -> dict[str, Any]:
+        return client.get("/health/ready").json()
+
     try:
-        wait_until(lambda: client.get("/health/ready").json().get("model_version") == version)
+        wait_until(lambda: (it := ask().get("model_version")) and it == (version or it))
     except AssertionError:
-        pytest.fail(f"{version} did not go live: {client.get('/health/ready').text}")
+        pytest.fail(f"{version or 'No model'} did not go live: {ask()}")
+
+
+def reason(client: TestClient) -> str:
+    """Why the app is not ready, or nothing."""
+    return client.get("/health/ready").json().get("detail") or ""

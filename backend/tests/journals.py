@@ -29,6 +29,12 @@ def predict_rows(client, rows):
     return [predict(client, dict(zip(NAMES, row, strict=True)))["prediction_id"] for row in rows]
 
 
+def give_labels(client, ids, labels):
+    given = zip(ids, labels, strict=True)
+    response = client.post("/feedback", json=[{"prediction_id": a, "label": b} for a, b in given])
+    assert response.status_code == 200, response.text
+
+
 def wait_until_written(client, count):
     wait_until(lambda: exposed(client)["journal_written_predictions_total"] >= count)
 

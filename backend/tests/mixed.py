@@ -1,6 +1,6 @@
 """A table with every type of feature, and a pipeline fitted on it as the trainer fits its own."""
 
-from collections.abc import Sequence
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -58,7 +58,8 @@ def draw_table() -> pd.DataFrame:
     )
 
 
-def fit_mixed(names: Sequence[str] = tuple(INSTANCE), unknown: str = RARE) -> Pipeline:
+@cache
+def fit_mixed(names: tuple[str, ...] = tuple(INSTANCE), unknown: str = RARE) -> Pipeline:
     """On these columns of the table, each of which moves the probabilities."""
     table = draw_table()
     score = table.age.fillna(60) / 20 + table.member.fillna(0) + table.tagged

@@ -2,11 +2,10 @@ import gzip
 import json
 from decimal import Decimal
 
-import joblib
 import numpy as np
 import pyarrow as pa
 import pytest
-from conftest import NAMES, SETOSA, VERSION, fit, wait_for_version
+from conftest import NAMES, SETOSA, VERSION, drop, fit
 from formats import ARROW, CSV, JSON, PARQUET, read, write
 from mixed import INSTANCE, ask, fit_mixed
 from sklearn.svm import LinearSVC
@@ -18,6 +17,10 @@ CLASSES = ["setosa", "versicolor", "virginica"]
 ANSWER = ["prediction_class", *(f"probability_{name}" for name in CLASSES)]
 FORMATS = [JSON, CSV, PARQUET, ARROW]
 TABLES = [CSV, PARQUET, ARROW]
+DECIMALS = [pa.decimal128(5, 2), pa.decimal32(5, 2)]
+CODED = pa.dictionary(pa.int8(), pa.float64())
+CODED_TEXT = pa.dictionary(pa.int32(), pa.string())
+OLDER = "2026_11_20_T00_00_00"
 IRIS = b"sepal_length,sepal_width,petal_length,petal_width\n"
 
 
@@ -84,13 +87,8 @@ def test_all_columns_come_back_as_they_were_before_those_of_the_answer(client, m
 
 
 @pytest.mark.parametrize(
-    "kind",
-    [
-        pa.int8(), pa.uint64(), pa.float16(), pa.float32(), pa.decimal128(5, 2),
-        pa.decimal32(5, 2), pa.dictionary(pa.int8(), pa.float64()),
-    ],
-    ids=str,
-)  # fmt: skip
+    "kind", [pa.int8(), pa.uint64(), pa.float16(), pa.float32(), *DECIMALS, CODED], ids=str
+)
 def test_numbers_are_taken_in_any_type_and_returned_in_it(client, kind):
     whole = pa.array([5, 3, 1] * 6000, pa.int8())
     plain = kind.value_type if pa.types.is_dictionary(kind) else kind
@@ -107,12 +105,8 @@ def test_numbers_are_taken_in_any_type_and_returned_in_it(client, kind):
 
 @pytest.mark.parametrize("media_type", [PARQUET, ARROW])
 @pytest.mark.parametrize(
-    "kind",
-    [
-        pa.string(), pa.large_string(), pa.string_view(), pa.dictionary(pa.int32(), pa.string()),
-    ],
-    ids=str,
-)  # fmt: skip
+    "kind", [pa.string(), pa.large_string(), pa.string_view(), CODED_TEXT], ids=str
+)
 def test_text_is_taken_in_any_type_and_the_missing_is_filled_in(mixed_client, media_type, kind):
     rows = [INSTANCE, INSTANCE | {"island": "Dream", "sex": "male"}, INSTANCE | {"island": None}]
     table = pa.Table.from_pylist(rows)
@@ -192,16 +186,14 @@ def test_the_schema_says_which_model_answered_and_keeps_what_it_said(client, med
     assert metadata[b"mine"] == b"kept"
 
 
-def test_a_version_can_be_asked(start_live, publish):
-    client = start_live()
-    publish("2026_11_20_T00_00_00", estimator=fit(C=0.01))
+def test_a_version_can_be_asked(live_client, publish):
+    publish(OLDER, estimator=fit(C=0.01))
+    url = "/predict/batch?version="
 
-    response = client.post(
-        "/predict/batch?version=2026_11_20_T00_00_00", json={"instances": [SETOSA]}
-    )
+    response = live_client.post(url + OLDER, json={"instances": [SETOSA]})
 
-    assert response.headers["x-model-version"] == "2026_11_20_T00_00_00"
-    assert client.post("/predict/batch?version=1", json={}).status_code == 404
+    assert response.headers["x-model-version"] == OLDER
+    assert live_client.post(url + "1", json={}).status_code == 404
 
 
 @pytest.mark.parametrize("wanted", FORMATS)
@@ -217,13 +209,10 @@ def test_a_row_without_an_answer_has_nulls(client, wanted):
 
 
 @pytest.mark.parametrize("wanted", FORMATS)
-def test_a_model_without_probabilities_adds_its_class_alone(tmp_path, start, wanted):
-    X = np.array([[0.0] * 4, [5.0] * 4] * 10)
-    joblib.dump(LinearSVC().fit(X, ["a", "b"] * 10), tmp_path / f"model_{VERSION}.pkl")
-    client = start()
-    wait_for_version(client, VERSION)
+def test_a_model_without_probabilities_adds_its_class_alone(tmp_path, start_live, wanted):
+    drop(tmp_path, LinearSVC().fit([[0.0] * 4, [5.0] * 4] * 10, ["a", "b"] * 10))
 
-    response = post(client, write(draw(2), CSV), CSV, wanted)
+    response = post(start_live(), write(draw(2), CSV), CSV, wanted)
 
     answer = read(response.content, wanted)
     assert answer.column_names[-1] == "prediction_class"
@@ -381,10 +370,8 @@ def test_formats_that_are_not_known_are_told_which_are(client):
 
 
 @pytest.mark.parametrize("encoding", ["gzip", "identity"])
-def test_a_body_above_the_limit_answers_413_compressed_or_not(publish, start, encoding):
-    publish()
-    client = start(max_body_bytes=10_000)
-    wait_for_version(client, VERSION)
+def test_a_body_above_the_limit_answers_413_compressed_or_not(start_live, encoding):
+    client = start_live(max_body_bytes=10_000)
     body = IRIS + b"1,2,3,4\n" * 10_000
 
     sent = gzip.compress(body) if encoding == "gzip" else body
@@ -396,10 +383,8 @@ def test_a_body_above_the_limit_answers_413_compressed_or_not(publish, start, en
 
 
 @pytest.mark.parametrize("media_type", FORMATS)
-def test_more_rows_than_are_taken_answer_413(publish, start, media_type):
-    publish()
-    client = start(max_batch_rows=1000)
-    wait_for_version(client, VERSION)
+def test_more_rows_than_are_taken_answer_413(start_live, media_type):
+    client = start_live(max_batch_rows=1000)
 
     assert post(client, write(draw(1000), media_type), media_type).status_code == 200
     response = post(client, write(draw(1001), media_type), media_type)

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
-from conftest import HISTOGRAMS, MIXED, NAMES, VERSION, wait_for_version
-from journals import exposed, predict, wait_until_written, windows
+from conftest import DESCRIBED, HISTOGRAMS, MIXED, NAMES, VERSION, journal_in, wait_until_live
+from journals import exposed, predict, predict_rows, windows
 from mixed import FEATURES, INSTANCE
 from processes import wait_until
 from pydantic import TypeAdapter
@@ -238,25 +238,18 @@ def test_the_rows_of_the_training_table_raise_none(start_journal):
     assert windows(client)["model"]["classes"]["verdict"] == "stable"
 
 
-def test_single_predictions_count_as_rows_of_tables_do(start_journal):
+def test_each_model_has_rows_of_its_own_of_tables_and_single_predictions(start_journal, publish):
     client = start_journal()
-    for _ in range(3):
-        predict(client, dict(zip(NAMES, [9.0, 3.0, 5.0, 2.0], strict=True)))
-    ask_batch(client, [[9.0, 3.0, 5.0, 2.0]])
-
+    row = [9.0, 3.0, 5.0, 2.0]
+    predict_rows(client, [row] * 3)
+    ask_batch(client, [row])
     wait_until(lambda: windows(client)["hour"]["rows"] == 4)
     [first, *_] = windows(client)["hour"]["features"]
     assert first["outside"] == 1
     assert first["verdict"] == "unknown"
 
-
-def test_a_new_model_begins_with_no_rows(start_journal, publish):
-    client = start_journal()
-    predict(client)
-    wait_until_written(client, 1)
-
-    publish("2026_11_21_T20_44_21", features=HISTOGRAMS)
-    wait_for_version(client, "2026_11_21_T20_44_21")
+    publish("2026_11_21_T20_44_21", **DESCRIBED)
+    wait_until_live(client, "2026_11_21_T20_44_21")
 
     assert windows(client)["model"]["rows"] == 0
 
@@ -273,10 +266,9 @@ def test_one_class_only_is_a_shift_of_the_classes():
     assert compare_classes(description, np.array([170, 160, 170])).verdict == "stable"
 
 
-def test_a_text_feature_is_counted_through_the_journal(publish, start, tmp_path):
+def test_a_text_feature_is_counted_through_the_journal(publish, start_live, tmp_path):
     publish(**MIXED)
-    client = start(journal="on", journal_url=f"sqlite:///{tmp_path}/journal.db")
-    wait_for_version(client, VERSION)
+    client = start_live(**journal_in(tmp_path))
     predict(client, INSTANCE | {"island": "Atlantis"})
     predict(client, INSTANCE | {"island": None})
 

@@ -2,13 +2,10 @@ import json
 from concurrent.futures import ThreadPoolExecutor
 from threading import Event
 
-import joblib
 import numpy as np
 import pytest
-from conftest import NAMES, SETOSA, VERSION, fit, wait_for_version
+from conftest import NAMES, SETOSA, VERSION, drop, fit, fit_iris, publish_in
 from mixed import FEATURES, INSTANCE, ask, fit_mixed
-from processes import wait_until
-from sklearn.datasets import load_iris
 from sklearn.linear_model import LogisticRegression
 from sklearn.svm import LinearSVC
 
@@ -17,14 +14,8 @@ from routes import explain
 OLDER = "2026_11_20_T00_00_00"
 VIRGINICA = dict(zip(NAMES, [6.7, 3.0, 5.2, 2.3], strict=True))
 MEDIANS = dict.fromkeys(NAMES, 3.5)
-BASELINES = {
-    "age": 41.0,
-    "mass": 41.0,
-    "member": True,
-    "tagged": False,
-    "island": "Dream",
-    "sex": "male",
-}
+BASELINES = {"age": 41.0, "mass": 41.0, "member": True, "tagged": False}
+BASELINES |= {"island": "Dream", "sex": "male"}
 
 
 def number(name, median=3.5):
@@ -60,6 +51,10 @@ def contributions(answer):
     return {it["feature"]: it["contribution"] for it in answer["contributions"]}
 
 
+def draw_curve(client, instance, feature):
+    return explained(client, instance, vary=feature)["curve"]
+
+
 @pytest.mark.parametrize("instance", [SETOSA, VIRGINICA])
 def test_a_contribution_is_the_difference_the_estimator_itself_makes(client, instance):
     answer = explained(client, instance)
@@ -80,17 +75,15 @@ def test_features_come_in_the_models_order_with_what_they_were_compared_with(cli
     assert [it["baseline"] for it in answer["contributions"]] == [3.5] * 4
 
 
-def test_what_is_at_its_baseline_contributes_nothing_at_all(publish, start):
+def test_what_is_at_its_baseline_contributes_nothing_at_all(publish, start_live):
     X = np.random.default_rng(0).random((70, 60))
     estimator = LogisticRegression(C=100, max_iter=1000)
     estimator.fit(X, [f"class {row % 7}" for row in range(70)])
     medians = {f"x{place}": place / 60 for place in range(60)}
     features = list(map(number, medians, medians.values()))
     publish(estimator=estimator, instance=medians, features=features)
-    client = start()
-    wait_for_version(client, VERSION)
 
-    answer = explained(client, medians)
+    answer = explained(start_live(), medians)
 
     assert list(contributions(answer).values()) == [0] * 60
 
@@ -115,37 +108,35 @@ def test_every_type_is_compared_with_its_median_or_its_mode(mixed_client, change
     assert {it["feature"]: it["value"] for it in answer["contributions"]} == instance
 
 
-def test_a_change_without_an_answer_has_no_contribution(publish, start):
-    publish(
-        features=[number("sepal_length"), number("sepal_width", 1.7e308), *map(number, NAMES[2:])]
-    )
-    client = start()
-    wait_for_version(client, VERSION)
+ELSEWHERE = FEATURES[4] | {"values": ["Biscoe", "Elsewhere"], "mode": "Elsewhere"}
+TOO_LARGE = [number("sepal_length"), number("sepal_width", 1.7e308), *map(number, NAMES[2:])]
+REFUSING = {
+    "estimator": fit_mixed(unknown="error"),
+    "instance": INSTANCE,
+    "features": [*FEATURES[:4], ELSEWHERE, FEATURES[5]],
+}
 
-    found = contributions(explained(client, SETOSA))
 
-    assert found.pop("sepal_width") is None
+@pytest.mark.parametrize(
+    ("published", "instance", "feature"),
+    [({"features": TOO_LARGE}, SETOSA, "sepal_width"), (REFUSING, INSTANCE, "island")],
+    ids=["without an answer", "refused"],
+)
+def test_a_change_that_the_estimator_does_not_answer_has_no_contribution(
+    publish, start_live, published, instance, feature
+):
+    publish(**published)
+
+    found = contributions(explained(start_live(), instance))
+
+    assert found.pop(feature) is None
     assert None not in found.values()
 
 
-def test_a_change_that_the_estimator_refuses_has_no_contribution(publish, start):
-    island = FEATURES[4] | {"values": ["Biscoe", "Elsewhere"], "mode": "Elsewhere"}
-    features = [*FEATURES[:4], island, FEATURES[5]]
-    publish(estimator=fit_mixed(unknown="error"), instance=INSTANCE, features=features)
-    client = start()
-    wait_for_version(client, VERSION)
-
-    found = contributions(explained(client, INSTANCE))
-
-    assert found.pop("island") is None
-    assert None not in found.values()
-
-
-def test_a_published_version_is_explained_by_its_own_medians(start_live, publish):
-    client = start_live()
+def test_a_published_version_is_explained_by_its_own_medians(live_client, publish):
     publish(OLDER, fit(C=0.01), features=[number(name, 2.0) for name in NAMES])
 
-    answer = explained(client, SETOSA, version=OLDER)
+    answer = explained(live_client, SETOSA, version=OLDER)
 
     medians = dict.fromkeys(NAMES, 2.0)
     expected = compute(SETOSA, medians, lambda instance: ask_iris(instance, fit(C=0.01)))
@@ -153,30 +144,23 @@ def test_a_published_version_is_explained_by_its_own_medians(start_live, publish
     assert contributions(answer) == pytest.approx(expected, abs=1e-12)
 
 
-def test_a_model_without_a_manifest_cannot_be_explained_and_says_why(tmp_path, start):
-    joblib.dump(fit(), tmp_path / f"model_{VERSION}.pkl")
-    client = start()
-    wait_for_version(client, VERSION)
+@pytest.mark.parametrize(
+    ("put", "reason"),
+    [
+        (lambda folder: drop(folder, fit()), "has no manifest"),
+        (lambda folder: publish_in(folder, estimator=fit_iris(LinearSVC())), "no predict_proba"),
+    ],
+    ids=["no manifest", "no probabilities"],
+)
+def test_a_model_that_cannot_be_explained_says_why(tmp_path, start_live, put, reason):
+    put(tmp_path)
+    client = start_live()
 
     response = client.post("/explain", json=SETOSA)
 
     assert response.status_code == 409
     assert response.json()["title"] == "Not explainable"
-    assert "has no manifest" in response.json()["detail"]
-    assert client.post("/predict", json=SETOSA).status_code == 200
-
-
-def test_a_model_without_probabilities_cannot_be_explained_and_says_why(publish, start):
-    iris = load_iris()
-    publish(estimator=LinearSVC().fit(iris.data, iris.target_names[iris.target]))
-    client = start()
-    wait_for_version(client, VERSION)
-
-    response = client.post("/explain", json=SETOSA)
-
-    assert response.status_code == 409
-    assert response.json()["title"] == "Not explainable"
-    assert "has no predict_proba" in response.json()["detail"]
+    assert reason in response.json()["detail"]
     assert client.post("/predict", json=SETOSA).status_code == 200
 
 
@@ -206,11 +190,11 @@ def test_a_body_that_is_not_declared_as_json_answers_415(client):
     assert client.post("/explain", content=json.dumps(SETOSA)).status_code == 415
 
 
-def test_an_unknown_version_answers_404_and_a_refused_one_409(start_live, publish):
-    client = start_live()
+def test_an_unknown_version_answers_404_and_a_refused_one_409(live_client, publish):
     publish(OLDER, size=1)
 
-    found = [client.post("/explain", json=SETOSA, params={"version": it}) for it in ("1", OLDER)]
+    versions = ({"version": it} for it in ("1", OLDER))
+    found = [live_client.post("/explain", json=SETOSA, params=it) for it in versions]
 
     assert [it.json()["title"] for it in found] == ["Unknown version", "Version refused"]
     assert [it.status_code for it in found] == [404, 409]
@@ -228,13 +212,13 @@ def test_others_are_answered_while_an_explanation_is_made(client, monkeypatch):
 
     def wait(*arguments, explain=explain.explain):
         started.set()
-        assert go_on.wait(10), "nobody else was answered"
+        assert go_on.wait(20), "nobody else was answered"
         return explain(*arguments)
 
     monkeypatch.setattr(explain, "explain", wait)
     with ThreadPoolExecutor(1) as pool:
         asking = pool.submit(client.post, "/explain", json=SETOSA)
-        wait_until(started.is_set)
+        assert started.wait(20)
         try:
             predicted = client.post("/predict", json=SETOSA)
             assert not asking.done()
@@ -256,56 +240,42 @@ def test_the_body_is_described_by_the_live_models_schema(client):
 
 
 def test_a_curve_goes_through_the_training_range_and_the_value_sent(client):
-    instance = SETOSA | {"petal_length": 1.45}
+    values = draw_curve(client, SETOSA | {"petal_length": 1.45}, "petal_length")["values"]
 
-    curve = client.post("/explain", json=instance, params={"vary": "petal_length"}).json()["curve"]
+    assert values == sorted(set(values))
+    assert (values[0], values[-1]) == (0.1, 7.9)
+    assert 1.45 in values
+    assert 20 < len(values) <= 52
+    assert all(round(it, 2) == it for it in values)
+    beyond = draw_curve(client, SETOSA | {"petal_length": 50.0}, "petal_length")
+    assert beyond["values"][-2:] == [7.9, 50.0]
 
-    assert curve["feature"] == "petal_length"
-    assert curve["values"] == sorted(set(curve["values"]))
-    assert curve["values"][0] == 0.1
-    assert curve["values"][-1] == 7.9
-    assert 1.45 in curve["values"]
-    assert 20 < len(curve["values"]) <= 52
-    assert all(round(it, 2) == it for it in curve["values"])
+
+def require_answers(curve, instance, answer):
+    for index, value in enumerate(curve["values"]):
+        said = [column[index] for column in curve["probabilities"].values()]
+        assert said == pytest.approx(answer(instance | {curve["feature"]: value}), abs=1e-12)
 
 
 def test_a_curve_is_what_the_estimator_says_at_each_value(client):
-    curve = client.post("/explain", json=SETOSA, params={"vary": "petal_length"}).json()["curve"]
-
-    for index, value in enumerate(curve["values"]):
-        said = [column[index] for column in curve["probabilities"].values()]
-        assert said == pytest.approx(ask_iris(SETOSA | {"petal_length": value}), abs=1e-12)
+    require_answers(draw_curve(client, SETOSA, "petal_length"), SETOSA, ask_iris)
 
 
-def test_a_value_outside_the_training_range_is_on_the_curve(client):
-    instance = SETOSA | {"petal_length": 50.0}
+@pytest.mark.parametrize(
+    ("feature", "changes", "values"),
+    [
+        ("island", {}, ["Biscoe", "Dream", "Torgersen", None]),
+        ("island", {"island": "Atlantis"}, ["Biscoe", "Dream", "Torgersen", None, "Atlantis"]),
+        ("tagged", {}, [False, True]),
+    ],
+)
+def test_a_curve_of_another_type_has_its_values_and_the_missing_one(
+    mixed_client, feature, changes, values
+):
+    curve = draw_curve(mixed_client, INSTANCE | changes, feature)
 
-    curve = client.post("/explain", json=instance, params={"vary": "petal_length"}).json()["curve"]
-
-    assert curve["values"][-2:] == [7.9, 50.0]
-
-
-def test_a_curve_of_a_category_has_its_values_and_the_missing_one(mixed_client):
-    curve = mixed_client.post("/explain", json=INSTANCE, params={"vary": "island"}).json()["curve"]
-
-    assert curve["values"] == ["Biscoe", "Dream", "Torgersen", None]
-    for index, value in enumerate(curve["values"]):
-        said = [column[index] for column in curve["probabilities"].values()]
-        assert said == pytest.approx(ask_mixed(INSTANCE | {"island": value}), abs=1e-12)
-
-
-def test_a_curve_of_an_unknown_category_has_it_too(mixed_client):
-    instance = INSTANCE | {"island": "Atlantis"}
-
-    curve = mixed_client.post("/explain", json=instance, params={"vary": "island"}).json()["curve"]
-
-    assert curve["values"] == ["Biscoe", "Dream", "Torgersen", None, "Atlantis"]
-
-
-def test_a_curve_of_a_boolean_has_both(mixed_client):
-    curve = mixed_client.post("/explain", json=INSTANCE, params={"vary": "tagged"}).json()["curve"]
-
-    assert curve["values"] == [False, True]
+    assert curve["values"] == values
+    require_answers(curve, INSTANCE, ask_mixed)
 
 
 def test_without_a_feature_to_vary_there_is_no_curve(client):

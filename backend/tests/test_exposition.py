@@ -3,11 +3,10 @@ import os
 import signal
 import sys
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 
 import pytest
 import requests
-from conftest import SETOSA
+from conftest import SETOSA, journal_in, publish_in
 from processes import find_free_port, list_processes, running, wait_until
 from prometheus_client import CollectorRegistry, Counter, Gauge, generate_latest
 from prometheus_client.parser import text_string_to_metric_families
@@ -17,17 +16,21 @@ from instrumentation import Instruments
 from logs import Answered
 
 WORKERS = 2
+ASKED = ("http_requests_total", "POST", "/predict", "200")
 
 
-@contextmanager
-def running_workers(models_dir, **settings):
-    """A real backend of two processes."""
-    port = find_free_port()
+@pytest.fixture(scope="module")
+def workers(tmp_path_factory):
+    """The address and the process of a real backend of two workers with a journal."""
+    folder, port = tmp_path_factory.mktemp("models"), find_free_port()
+    publish_in(folder)
     command = [sys.executable, "-m", "uvicorn", "main:app", "--port", str(port)]
-    variables = {"MODELS_DIR": models_dir, "WEB_CONCURRENCY": WORKERS, **settings}
+    journal = {name.upper(): value for name, value in journal_in(folder).items()}
     url = f"http://127.0.0.1:{port}"
-    with running(command, "backend", **variables) as process:
-        wait_until(lambda: all(requests.get(f"{url}/health/ready").ok for _ in range(10)))
+    with running(
+        command, "backend", MODELS_DIR=folder, WEB_CONCURRENCY=WORKERS, **journal
+    ) as process:
+        wait_until(lambda: read(url)["model_loads_total",] == WORKERS)
         yield url, process.pid
 
 
@@ -41,9 +44,14 @@ def find_workers(parent):
 
 
 def read(url):
+    return parse(requests.get(f"{url}/metrics").text)
+
+
+def parse(text):
+    """Values by name and labels."""
     return {
         (sample.name, *(it for _, it in sorted(sample.labels.items()))): sample.value
-        for family in text_string_to_metric_families(requests.get(f"{url}/metrics").text)
+        for family in text_string_to_metric_families(text)
         for sample in family.samples
     }
 
@@ -57,44 +65,57 @@ def ask(url, count):
     assert {it.status_code for it in answers} == {200}
 
 
-def test_several_workers_are_counted_as_one(publish, tmp_path):
-    publish()
-    with running_workers(tmp_path, JOURNAL="off") as (url, _):
-        wait_until(lambda: {read(url)["model_loads_total",] for _ in range(9)} == {WORKERS})
-        ask(url, 60)
-
-        # Each tells the others twice a second.
-        wait_until(
-            lambda: {read(url)["model_predictions_total", "setosa"] for _ in range(9)} == {60}
-        )
-        found = read(url)
-        assert found["http_requests_total", "POST", "/predict", "200"] == 60
-        assert found["model_prediction_probability_count",] == 60
-        assert found["http_request_duration_seconds_count", "/predict"] == 60
-        assert found["model_loads_total",] == WORKERS
-        assert found["http_requests_in_flight",] >= 1  # this one
-        assert sum(value for name, value in found.items() if name[0] == "model_info") == 1
-        wait_until(
-            lambda: (
-                requests.get(f"{url}/monitoring").json()["predictions"]["by_class"]["setosa"] == 60
-            )
-        )
+def read_lag(url):
+    return requests.get(f"{url}/monitoring").json()["journal"]["lag_seconds"]
 
 
-def test_what_a_killed_worker_has_counted_stays_counted(publish, tmp_path):
-    publish()
-    with running_workers(tmp_path, JOURNAL="off") as (url, parent):
-        wait_until(lambda: {read(url)["model_loads_total",] for _ in range(9)} == {WORKERS})
-        ask(url, 60)
-        asked = "http_requests_total", "POST", "/predict", "200"
-        wait_until(lambda: {read(url)[asked] for _ in range(20)} == {60})  # each has told the other
+def read_all(url, name):
+    """What each worker says of a series."""
+    return {read(url).get(name, 0) for _ in range(12)}
 
-        killed = find_workers(parent)[0]
-        os.kill(killed, signal.SIGKILL)
-        wait_until(lambda: len(set(find_workers(parent)) - {killed}) == WORKERS)
 
-        wait_until(lambda: read(url)["model_loads_total",] == WORKERS + 1)
-        assert read(url)[asked] == 60
+def test_several_workers_are_counted_as_one(workers):
+    url, _ = workers
+    before = read(url).get(ASKED, 0)
+    ask(url, 60)
+
+    # Each tells the others twice a second.
+    wait_until(lambda: read_all(url, ASKED) == {before + 60})
+    found = read(url)
+    assert found["model_predictions_total", "setosa"] == before + 60
+    assert found["model_prediction_probability_count",] == before + 60
+    assert found["http_request_duration_seconds_count", "/predict"] == before + 60
+    assert found["model_loads_total",] == WORKERS
+    assert found["http_requests_in_flight",] >= 1  # this one
+    assert sum(value for name, value in found.items() if name[0] == "model_info") == 1
+    shown = requests.get(f"{url}/monitoring").json()["predictions"]
+    assert shown["by_class"]["setosa"] == before + 60
+
+
+def test_each_worker_tells_of_all_journals(workers):
+    url, pid = workers
+    wait_until(lambda: len(find_writers(pid)) == WORKERS)
+    stopped, _ = find_writers(pid)
+    os.kill(stopped, signal.SIGSTOP)
+    try:
+        # Until the worker whose writer is stopped has been asked, too.
+        wait_until(lambda: ask(url, 8) or min(read_lag(url) for _ in range(12)) > 1)
+    finally:
+        os.kill(stopped, signal.SIGCONT)
+
+
+def test_what_a_killed_worker_has_counted_stays_counted(workers):
+    url, parent = workers
+    ask(url, 60)
+    wait_until(lambda: len(read_all(url, ASKED)) == 1)  # each has told the other
+    before = read(url)
+
+    killed = find_workers(parent)[0]
+    os.kill(killed, signal.SIGKILL)
+    wait_until(lambda: len(set(find_workers(parent)) - {killed}) == WORKERS)
+
+    wait_until(lambda: read(url)["model_loads_total",] == before["model_loads_total",] + 1)
+    assert read(url)[ASKED] == before[ASKED]
 
 
 @pytest.fixture
@@ -104,12 +125,7 @@ def two(tmp_path):
 
 
 def exposed(instruments):
-    families = text_string_to_metric_families(generate_latest(instruments.everything()).decode())
-    return {
-        (sample.name, *(it for _, it in sorted(sample.labels.items()))): sample.value
-        for family in families
-        for sample in family.samples
-    }
+    return parse(generate_latest(instruments.everything()).decode())
 
 
 def test_counters_and_histograms_are_added_up(two):
@@ -162,22 +178,3 @@ def test_sources_with_the_same_series_are_one():
     assert "journal_up 1.0" in found
     assert "age 2.0" in found
     assert len([line for line in found if line.startswith("# TYPE asked")]) == 1
-
-
-def test_each_worker_tells_of_all_journals(publish, tmp_path):
-    publish()
-    journal = {"JOURNAL": "on", "JOURNAL_URL": f"sqlite:///{tmp_path}/journal.db"}
-    with running_workers(tmp_path, **journal) as (url, pid):
-        wait_until(lambda: {read(url)["model_loads_total",] for _ in range(9)} == {WORKERS})
-        wait_until(lambda: len(find_writers(pid)) == WORKERS)
-        stopped, _ = find_writers(pid)
-        os.kill(stopped, signal.SIGSTOP)
-        try:
-            ask(url, 60)
-            wait_until(lambda: min(read_lag(url) for _ in range(20)) > 1)
-        finally:
-            os.kill(stopped, signal.SIGCONT)
-
-
-def read_lag(url):
-    return requests.get(f"{url}/monitoring").json()["journal"]["lag_seconds"]

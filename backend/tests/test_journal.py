@@ -10,16 +10,28 @@ import tempfile
 import time
 from contextlib import closing, contextmanager, suppress
 from datetime import UTC, datetime
+from itertools import count, islice, takewhile
 from pathlib import Path
 from threading import Event
 
-import joblib
+import psycopg
 import pytest
 import requests
-from conftest import MIXED, NAMES, SETOSA, VERSION, wait_for_version
+from conftest import (
+    DESCRIBED,
+    MIXED,
+    NAMES,
+    SETOSA,
+    VERSION,
+    drop,
+    journal_in,
+    publish_in,
+    running_app,
+    wait_until_live,
+)
 from journals import exposed, predict, read, wait_until_written, windows, writer_of
 from mixed import INSTANCE
-from processes import ROOT, environment, find_free_port, wait_until
+from processes import find_free_port, running, wait_until
 from servers import running_postgresql
 from sklearn.datasets import load_iris
 from sklearn.linear_model import LogisticRegression
@@ -29,6 +41,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from identifiers import begin_at
 from journal import journal, recorder
 from journal.database import Database, models
+from journal.feedback import Feedback
 from journal.messages import Delivery, Receipt, pack
 from journal.reading import Reader
 from journal.retention import Retention
@@ -42,58 +55,97 @@ TABLE = ",".join(NAMES) + "\n" + "5.1,3.5,1.4,0.2\n" * 3 + "6.5,3.0,5.5,2.0\n"
 
 
 @pytest.fixture(scope="session")
-def postgresql():
-    with running_postgresql() as url:
-        yield url
+def make_database():
+    """Makes empty databases in one PostgreSQL."""
+    numbers = count()
+    with running_postgresql() as url, psycopg.connect(url, autocommit=True) as connection:
+
+        def make():
+            name = f"journal_{next(numbers)}"
+            connection.execute(f"CREATE DATABASE {name}")
+            return url.replace("/postgres", f"/{name}")
+
+        yield make
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
-def url(request, tmp_path):
-    """Of an empty database of each kind."""
-    if request.param == "sqlite":
-        yield f"sqlite:///{tmp_path}/journal.db"
-        return
-    address = request.getfixturevalue("postgresql")
-    yield address
-    read(address, "DROP TABLE IF EXISTS predictions, feedback, models, tallies")
+@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
+def make_url(request):
+    """Makes addresses of empty databases of a kind."""
+    if request.param == "postgresql":
+        make_database = request.getfixturevalue("make_database")
+        return lambda _: make_database()
+    return lambda folder: journal_in(folder)["journal_url"]
+
+
+@pytest.fixture
+def url(make_url, tmp_path):
+    return make_url(tmp_path)
+
+
+@pytest.fixture(scope="module")
+def client(make_url, tmp_path_factory):
+    """An app with a journal of each kind, which tests share, as they only add to it."""
+    folder = tmp_path_factory.mktemp("models")
+    publish_in(folder, **DESCRIBED)
+    settings = journal_in(folder) | {"journal_url": make_url(folder)}
+    with running_app(folder, **settings) as client:
+        predict(client)
+        wait_until_written(client, 1)
+        yield client
 
 
 @contextmanager
-def running_service(models_dir, url, **settings):
-    """A real backend with its port, in a process that can be killed."""
-    port = find_free_port()
+def running_service(models_dir):
+    """A real backend that can be killed, and its journal."""
+    port, settings = find_free_port(), journal_in(models_dir)
     command = [sys.executable, "-m", "uvicorn", "main:app", "--port", str(port)]
-    variables = {"MODELS_DIR": models_dir, "JOURNAL_URL": url, **settings}
-    with subprocess.Popen(
-        command, cwd=ROOT / "backend", env=environment(**variables), stderr=subprocess.DEVNULL
-    ) as process:
+    variables = {"MODELS_DIR": models_dir, "JOURNAL_URL": settings["journal_url"]}
+    with running(command, "backend", subprocess.DEVNULL, **variables) as process:
         address = f"http://127.0.0.1:{port}"
-        try:
-            wait_until(lambda: requests.get(f"{address}/health/ready", timeout=5).ok)
-            yield address, process
-        finally:
-            process.kill()
+        wait_until(lambda: requests.get(f"{address}/health/ready", timeout=5).ok)
+        yield address, process, settings["journal_url"]
 
 
-def ask(address, count=1):
+def ask(address):
+    """Predict without end, and say when each answer came."""
     session = requests.Session()
-    for _ in range(count):
+    while True:
         session.post(f"{address}/predict", json=SETOSA, timeout=5).raise_for_status()
+        yield time.time()
 
 
 def written(url):
     return read(url, "SELECT count(*) AS count FROM predictions")[0]["count"]
 
 
-def test_every_prediction_is_written_with_what_was_asked_and_answered(start_journal, url):
-    client = start_journal(journal_url=url)
+def find(client, *ids):
+    """The rows of these predictions, once all are written."""
+
+    def look():
+        rows = read(client.journal_url, "SELECT * FROM predictions")
+        return {row["id"]: row for row in rows if row["id"] in ids}
+
+    wait_until(lambda: len(look()) == len(ids))
+    return [look()[it] for it in ids]
+
+
+def find_table(client, rows):
+    """The newest row that stands for so many."""
+    query = f"SELECT * FROM predictions WHERE rows = {rows} ORDER BY id DESC"
+    wait_until(lambda: read(client.journal_url, query))
+    return read(client.journal_url, query)[0]
+
+
+def count_rows(client):
+    return windows(client)["hour"]["rows"]
+
+
+def test_every_prediction_is_written_with_what_was_asked_and_answered(client):
     before = datetime.now(UTC).replace(tzinfo=None)
 
     answer = predict(client)
 
-    wait_until_written(client, 1)
-    [row] = read(url, "SELECT * FROM predictions")
-    assert row["id"] == answer["prediction_id"]
+    [row] = find(client, answer["prediction_id"])
     assert row["model_version"] == VERSION
     assert row["rows"] == 1
     assert json.loads(row["inputs"]) == SETOSA
@@ -103,44 +155,39 @@ def test_every_prediction_is_written_with_what_was_asked_and_answered(start_jour
     assert abs((moment.replace(tzinfo=None) - before).total_seconds()) < 86_400
 
 
-def test_the_long_way_is_journalled_as_the_short_one(start_journal, url):
-    client = start_journal(journal_url=url)
+def test_the_long_way_is_journalled_as_the_short_one(client):
+    answers = [predict(client), predict(client, version=VERSION)]
 
-    ids = {predict(client)["prediction_id"], predict(client, version=VERSION)["prediction_id"]}
+    short, long = find(client, *(it["prediction_id"] for it in answers))
 
-    wait_until_written(client, 2)
-    assert {row["id"] for row in read(url, "SELECT id FROM predictions")} == ids
+    own = {"id": "", "predicted_at": ""}
+    assert short | own == long | own
 
 
-def test_a_table_is_one_entry_with_its_rows_by_class(start_journal, url):
-    client = start_journal(journal_url=url)
+def test_a_table_is_one_entry_with_its_rows_by_class(client):
+    before = count_rows(client)
 
     response = client.post("/predict/batch", content=TABLE, headers=CSV)
 
     assert response.status_code == 200
-    wait_until_written(client, 4)
-    [row] = read(url, "SELECT * FROM predictions")
-    assert row["rows"] == 4
+    row = find_table(client, 4)
     assert row["inputs"] is None
     assert json.loads(row["by_class"]) == {"setosa": 3, "versicolor": 0, "virginica": 1}
-    wait_until(lambda: windows(client)["hour"]["rows"] == 4)
+    wait_until(lambda: count_rows(client) >= before + 4)
 
 
-def test_requests_of_the_open_protocol_are_entries_too(start_journal, url):
-    client = start_journal(journal_url=url)
+def test_requests_of_the_open_protocol_are_entries_too(client):
     rows = [[5.1, 3.5, 1.4, 0.2], [6.5, 3.0, 5.5, 2.0]]
 
     client.post("/v1/models/iris:predict", json={"instances": rows})
 
-    wait_until_written(client, 2)
-    [row] = read(url, "SELECT * FROM predictions")
+    row = find_table(client, 2)
     assert json.loads(row["by_class"]) == {"setosa": 1, "versicolor": 0, "virginica": 1}
 
 
-def test_text_booleans_and_missing_values_are_kept_as_sent(publish, start, url):
+def test_text_booleans_and_missing_values_are_kept_as_sent(publish, start_live, url):
     publish(**MIXED)
-    client = start(journal="on", journal_url=url)
-    wait_for_version(client, VERSION)
+    client = start_live(journal="on", journal_url=url)
     sent = INSTANCE | {"sex": "a\u0000\U0001f600'\"", "age": None}
 
     predict(client, sent)
@@ -150,10 +197,8 @@ def test_text_booleans_and_missing_values_are_kept_as_sent(publish, start, url):
     assert json.loads(row["inputs"]) == sent
 
 
-def test_without_a_journal_nothing_is_stored_and_there_is_no_feedback(start, publish, tmp_path):
-    publish()
-    client = start(journal="off", journal_url=f"sqlite:///{tmp_path}/journal.db")
-    wait_for_version(client, VERSION)
+def test_without_a_journal_nothing_is_stored_and_there_is_no_feedback(start_live, tmp_path):
+    client = start_live(**journal_in(tmp_path) | {"journal": "off"})
 
     predict(client)
 
@@ -207,50 +252,34 @@ def test_what_a_process_does_with_its_file_parts_it_from_no_other(tmp_path, happ
     assert found == ["1", "2", "3"]
 
 
-def test_the_predictions_of_two_services_stand_in_one_journal(start_journal, url):
-    first, second = start_journal(journal_url=url), start_journal(journal_url=url)
-    for client in (first, second, second):
-        predict(client)
-    for client, count in ((first, 1), (second, 2)):
-        wait_until_written(client, count)
+def test_the_predictions_of_services_before_and_beside_stand_in_one_journal(client, start_journal):
+    wait_until(lambda: count_rows(client) >= 1)
+    other = start_journal(journal_url=client.journal_url)
+    before = count_rows(other)
 
-    assert written(url) == 3
-    wait_until(lambda: windows(first)["hour"]["rows"] == 3)
-    wait_until(lambda: windows(second)["model"]["rows"] == 3)
+    find(other, *(predict(it)["prediction_id"] for it in (client, other, other)))
 
-
-def test_what_was_counted_is_there_after_a_restart(start_journal, url):
-    client = start_journal(journal_url=url)
-    predict(client)
-    wait_until_written(client, 1)
-
-    again = start_journal(journal_url=url)
-    predict(again)
-    wait_until_written(again, 1)
-
-    wait_until(lambda: windows(again)["day"]["rows"] == 2)
+    assert before >= 1
+    for it in (client, other):
+        wait_until(lambda it=it: count_rows(it) == before + 3)
+        assert windows(it)["model"]["rows"] == windows(it)["day"]["rows"] == before + 3
 
 
 def test_sigterm_writes_everything(publish, tmp_path):
     publish()
-    url = f"sqlite:///{tmp_path}/journal.db"
-    with running_service(tmp_path, url) as (address, process):
-        ask(address, 50)
+    with running_service(tmp_path) as (address, process, url):
+        asked = len([*islice(ask(address), 50)])
         process.terminate()
         process.wait(20)
 
-    assert written(url) == 50
+    assert written(url) == asked
 
 
 def test_a_killed_service_loses_the_last_second_at_most(publish, tmp_path):
     publish()
-    url = f"sqlite:///{tmp_path}/journal.db"
-    with running_service(tmp_path, url) as (address, process):
-        moments = []
-        session, until = requests.Session(), time.monotonic() + 3
-        while time.monotonic() < until:
-            session.post(f"{address}/predict", json=SETOSA, timeout=5).raise_for_status()
-            moments.append(time.time())
+    with running_service(tmp_path) as (address, process, url):
+        until = time.time() + 2
+        moments = [*takewhile(lambda moment: moment < until, ask(address))]
         killed = time.time()
         process.kill()
         process.wait(10)
@@ -260,18 +289,15 @@ def test_a_killed_service_loses_the_last_second_at_most(publish, tmp_path):
     assert older > 10
 
 
-def test_a_killed_writer_is_replaced_and_nothing_is_lost(start_journal, url):
-    client = start_journal(journal_url=url)
-    predict(client)
-    wait_until_written(client, 1)
+def test_a_killed_writer_is_replaced_and_nothing_is_lost(client):
+    find(client, predict(client)["prediction_id"])
+    before = count_rows(client)
 
     os.kill(writer_of(client), signal.SIGKILL)
-    predict(client)
+    find(client, predict(client)["prediction_id"])
 
-    wait_until_written(client, 2)
-    assert written(url) == 2
     assert exposed(client)["journal_lost_predictions_total"] == 0
-    wait_until(lambda: windows(client)["hour"]["rows"] == 2)
+    wait_until(lambda: count_rows(client) == before + 1)
 
 
 def test_a_database_that_is_away_keeps_nobody_from_predicting(start_journal, tmp_path):
@@ -329,12 +355,10 @@ def data():
         yield Path(folder)
 
 
-def test_a_restarted_postgresql_loses_nothing(publish, start, data):
-    publish()
+def test_a_restarted_postgresql_loses_nothing(start_journal, data):
     port = find_free_port()
     with running_postgresql(data, port) as address:
-        client = start(journal="on", journal_url=address)
-        wait_for_version(client, VERSION)
+        client = start_journal(journal_url=address)
         predict(client)
         wait_until_written(client, 1)
     predict(client)
@@ -357,7 +381,7 @@ def test_a_database_that_hangs_holds_up_neither_metrics_nor_models(
             assert client.get("/metrics").status_code == 200
         said = client.get("/monitoring").json()
         publish(NEWER)
-        wait_for_version(client, NEWER)
+        wait_until_live(client, NEWER)
     finally:
         hangs.set()
 
@@ -383,13 +407,26 @@ def test_an_address_that_cannot_be_used_stops_the_start(start_journal, address):
         start_journal(journal_url=address)
 
 
-def test_what_is_older_than_the_retention_is_forgotten(start_journal, url):
-    client = start_journal(journal_url=url)
-    answer = predict(client)
-    label = {"prediction_id": answer["prediction_id"], "label": "setosa"}
-    assert client.post("/feedback", json=label).status_code == 200
+def write(folder, url, ages):
+    """Predictions of so many seconds ago, as a writer does; their ids."""
+    path = folder / f"model_{VERSION}.json"
+    description = Description.model_validate_json(path.read_text())
+    writer = Writer(Settings(models_dir=folder, journal_url=url))
+    now = int(1000 * time.time())
+    ids = [begin_at(now - 1000 * age) + f"{place:020x}" for place, age in enumerate(ages)]
+    for it in ids:
+        record = pack(VERSION, [(it, 0, [1.0, 0.0, 0.0], [*SETOSA.values()])])
+        delivery = Delivery([record], {VERSION: description}, None, False)
+        assert writer.write(delivery) == Receipt()
+    return ids
+
+
+def test_what_is_older_than_the_retention_is_forgotten(publish, tmp_path, url):
+    publish()
+    [one] = write(tmp_path, url, ages=[0])
     database = Database(url)
-    retention = Retention(database, days=2)
+    feedback, retention = Feedback(database), Retention(database, days=2)
+    feedback.record({one: "setosa"}, feedback.find([one]))
 
     retention.tidy(time.time())
     assert written(url) == 1
@@ -398,16 +435,14 @@ def test_what_is_older_than_the_retention_is_forgotten(start_journal, url):
     retention.tidy(time.time() + 4 * 86_400)
     database.engine.dispose()
 
-    assert written(url) == 0
-    assert read(url, "SELECT * FROM feedback") == []
-    assert read(url, "SELECT * FROM tallies") == []
+    for table in ("predictions", "feedback", "tallies"):
+        assert read(url, f"SELECT * FROM {table}") == []
 
 
-def test_the_file_gets_smaller_with_what_is_forgotten(start_journal, tmp_path):
-    client = start_journal()
-    predict(client)
-    wait_until_written(client, 1)
+def test_the_file_gets_smaller_with_what_is_forgotten(publish, tmp_path):
+    publish()
     file = tmp_path / "journal.db"
+    write(tmp_path, f"sqlite:///{file}", ages=[0])
     [row] = read(f"sqlite:///{file}", "SELECT * FROM predictions")
     fill_with_copies(file, row, 12_000)
     size = measure(file)
@@ -437,7 +472,7 @@ def fill_with_copies(file, row, count):
 
 
 def test_what_is_old_is_forgotten_while_nobody_predicts(start_journal, tmp_path):
-    client = start_journal(journal_retention_days=3 / 86_400)
+    client = start_journal(journal_retention_days=1 / 86_400)
 
     predict(client)
     wait_until_written(client, 1)
@@ -456,45 +491,38 @@ def test_what_cannot_be_tidied_is_said_and_tried_again(tmp_path, caplog):
     assert caplog.text.count("journal not tidied") == 2
 
 
-def test_a_replaced_model_pkl_is_journalled_as_what_it_is(start, tmp_path):
+def test_a_replaced_model_pkl_is_journalled_as_what_it_is(start_live, tmp_path):
     X, y = load_iris(return_X_y=True)
-    url = f"sqlite:///{tmp_path}/journal.db"
-    joblib.dump(LogisticRegression(max_iter=1000).fit(X, y), tmp_path / "model.pkl")
-    client = start(journal="on", journal_url=url)
-    wait_for_version(client, "model")
+    drop(tmp_path, LogisticRegression(max_iter=1000).fit(X, y), "model")
+    client = start_live(**journal_in(tmp_path))
     wait_until(lambda: writer_of(client))
     os.kill(writer_of(client), signal.SIGSTOP)
     predict(client)
-    wait_until(lambda: exposed(client)["journal_lag_seconds"] > 1)  # it is on its way
+    wait_until(lambda: exposed(client)["journal_lag_seconds"] > 0.5)  # it is on its way
     predict(client)  # and this waits in the queue, with what comes
 
-    joblib.dump(LogisticRegression().fit(X[:, :2], y > 1), tmp_path / "next.pkl")
-    (tmp_path / "next.pkl").replace(tmp_path / "model.pkl")
+    (tmp_path / "next").mkdir()
+    drop(tmp_path / "next", LogisticRegression().fit(X[:, :2], y > 1), "model")
+    (tmp_path / "next/model.pkl").replace(tmp_path / "model.pkl")
     wait_until(lambda: len(client.get("/models/live").json()["manifest"]["features"]) == 2)
     answer = predict(client, {"x0": 5.0, "x1": 3.0})
     os.kill(writer_of(client), signal.SIGCONT)
     wait_until_written(client, 3)
 
-    rows = read(url, "SELECT inputs, prediction_class FROM predictions ORDER BY id")
+    rows = read(client.journal_url, "SELECT inputs, prediction_class FROM predictions ORDER BY id")
     assert [json.loads(it["inputs"]) for it in rows] == [SETOSA, SETOSA, {"x0": 5.0, "x1": 3.0}]
     assert rows[2]["prediction_class"] == answer["prediction_class"]
-    [model] = read(url, "SELECT * FROM models")
+    [model] = read(client.journal_url, "SELECT * FROM models")
     assert json.loads(model["features"]) == ["x0", "x1"]
     label = {"prediction_id": answer["prediction_id"], "label": "True"}
     assert client.post("/feedback", json=label).status_code == 200
 
 
 def test_what_was_counted_before_a_day_without_a_database_stays_counted(tmp_path, publish):
-    path = publish("2026_11_20_T00_00_00")
-    description = Description.model_validate_json(path.with_suffix(".json").read_text())
+    publish()
     url = f"sqlite:///{tmp_path}/journal.db"
-    writer = Writer(Settings(models_dir=tmp_path, journal_url=url))
-    past = int(1000 * (time.time() - 3 * 86_400))
-    for number in range(2):
-        row = (begin_at(past) + f"{number:020x}", 0, [1.0, 0.0, 0.0], [5.1, 3.5, 1.4, 0.2])
-        record = pack(description.version, [row])
-        descriptions = {description.version: description}
-        assert writer.write(Delivery([record], descriptions, None, False)) == Receipt()
+
+    write(tmp_path, url, ages=[3 * 86_400] * 2)
 
     counts = read(url, "SELECT counts FROM tallies WHERE period <> 'minutes'")
     assert [sum(json.loads(it["counts"])["classes"]) for it in counts] == [2]

@@ -67,12 +67,11 @@ def test_without_a_model_v1_is_not_ready(empty_client):
     assert empty_client.post(URL, json={"instances": ROWS}).status_code == 503
 
 
-def test_what_v1_answers_is_counted(start_live):
-    client = start_live()
-    client.post(URL, json={"instances": ROWS})
-    client.post(URL, content="{")
+def test_what_v1_answers_is_counted(live_client):
+    live_client.post(URL, json={"instances": ROWS})
+    live_client.post(URL, content="{")
 
-    [counted] = client.get("/v2/models/stats").json()["model_stats"]
+    [counted] = live_client.get("/v2/models/stats").json()["model_stats"]
     assert counted["inference_count"] == 2
     assert counted["inference_stats"]["fail"]["count"] == 1
 

@@ -1,14 +1,12 @@
-import io
 import json
 import os
 import shutil
 import signal
 
-import joblib
 import numpy as np
 import pytest
 import sklearn.base
-from conftest import MIXED, SETOSA, VERSION, fit, wait_for_version
+from conftest import MIXED, SETOSA, VERSION, drop, fit, fit_iris, reason, wait_until_live
 from mixed import FEATURES
 from processes import wait_until
 from sklearn.datasets import load_iris
@@ -29,17 +27,16 @@ ISLAND = FEATURES[4]
 
 
 @pytest.fixture
-def client(start_live):
-    """Of each test's own, as it is changed."""
-    return start_live()
-
-
-def reason(client):
-    return client.get("/health/ready").json().get("detail") or ""
+def client(live_client):
+    return live_client
 
 
 def listed(client):
     return {entry["file"]: entry for entry in client.get("/models").json()["models"]}
+
+
+def refusal(client, path):
+    return listed(client).get(path.name, {}).get("reason") or ""
 
 
 def metric(client, sample):
@@ -54,35 +51,31 @@ def version_of_a_prediction(client):
 def test_a_newer_model_goes_live_by_itself(client, publish):
     publish(NEWER, fit(C=0.01))
 
-    wait_for_version(client, NEWER)
+    wait_until_live(client, NEWER)
     assert version_of_a_prediction(client) == NEWER
 
 
-def test_an_older_name_stays_behind_whatever_its_time(client, publish):
+def test_the_newest_name_serves_whatever_its_time(client, publish):
     publish(OLDER)
     publish(NEWER)
-
-    wait_for_version(client, NEWER)
-
-
-def test_a_name_from_the_future_is_served(client, publish):
+    wait_until_live(client, NEWER)
     publish("2999_12_31_T23_59_59")
 
-    wait_for_version(client, "2999_12_31_T23_59_59")
+    wait_until_live(client, "2999_12_31_T23_59_59")
 
 
 def test_the_newest_good_model_serves_at_start(publish, start):
     publish(VERSION)
     publish(NEWEST, sha256="0" * 64)
 
-    wait_for_version(start(), VERSION)
+    wait_until_live(start(), VERSION)
 
 
 def test_a_refused_file_is_told_of_everywhere_once(client, publish, caplog):
     publish(NEWEST, size=1)
     wait_until(lambda: "model refused" in caplog.text)
     publish(NEWER)
-    wait_for_version(client, NEWER)
+    wait_until_live(client, NEWER)
 
     file = f"model_{NEWEST}.pkl"
     assert caplog.text.count(f"model refused file={file}") == 1
@@ -91,25 +84,17 @@ def test_a_refused_file_is_told_of_everywhere_once(client, publish, caplog):
     assert metric(client, 'model_refusals_total{reason="size"}') == 1
 
 
-def test_a_refused_file_is_looked_at_again_when_it_changes(client, publish):
-    path = publish(NEWER)
-    good = path.read_bytes()
-    path.write_bytes(good[:100])
-    wait_until(lambda: listed(client)[path.name]["state"] == "refused")
-
-    path.write_bytes(good)
-
-    wait_for_version(client, NEWER)
-
-
-def test_a_manifest_that_comes_late_is_seen(client, publish):
+def test_a_refused_file_is_looked_at_again_when_it_or_its_manifest_changes(client, publish):
     path = publish(NEWER, version=NEWEST)
-    manifest = path.with_suffix(".json")
-    wait_until(lambda: listed(client)[path.name]["state"] == "refused")
+    manifest, good = path.with_suffix(".json"), path.read_bytes()
+    path.write_bytes(good[:100])
+    wait_until(lambda: f"is that of version {NEWEST}" in refusal(client, path))
 
     manifest.write_text(manifest.read_text().replace(NEWEST, NEWER))
+    wait_until(lambda: "It has 100 bytes" in refusal(client, path))
+    path.write_bytes(good)
 
-    wait_for_version(client, NEWER)
+    wait_until_live(client, NEWER)
 
 
 def test_a_live_file_that_is_spoilt_keeps_serving_from_memory(client, publish, tmp_path):
@@ -126,7 +111,7 @@ def test_a_deleted_live_file_gives_way_to_the_next_newest(client, publish, tmp_p
     publish(OLDER)
     (tmp_path / f"model_{VERSION}.pkl").unlink()
 
-    wait_for_version(client, OLDER)
+    wait_until_live(client, OLDER)
 
 
 def test_an_emptied_folder_leaves_the_model_in_memory_and_readiness_says_so(client, tmp_path):
@@ -151,7 +136,7 @@ def test_a_folder_that_vanishes_and_comes_back_loses_nothing(client, publish, tm
         (tmp_path / name).write_bytes(kept)
     publish(NEWER)
 
-    wait_for_version(client, NEWER)
+    wait_until_live(client, NEWER)
 
 
 @pytest.mark.parametrize(
@@ -201,26 +186,18 @@ def test_an_example_of_every_type_is_tried_out(publish, start, change, expected)
     assert expected in reason(client)
 
 
-def test_a_manifest_of_every_type_without_examples_is_served(publish, start):
+def test_a_manifest_of_every_type_without_examples_is_served(publish, start_live):
     publish(examples=[], **MIXED)
 
-    wait_for_version(start(), VERSION)
+    assert start_live().get("/models/live").json()["state"] == "live"
 
 
 class Raises(LogisticRegression):
     """Not of scikit-learn, so not on the allow-list."""
 
 
-def fit_plain(estimator, labels=None):
-    X, y = load_iris(return_X_y=True)
-    return estimator.fit(X, y if labels is None else labels)
-
-
-def drop(tmp_path, estimator, name=f"model_{VERSION}.pkl"):
-    """Put a pickle there as somebody who has never heard of manifests does."""
-    content = io.BytesIO()
-    joblib.dump(estimator, content)
-    (tmp_path / name).write_bytes(content.getvalue())
+def fit_plain(estimator):
+    return estimator.fit(*load_iris(return_X_y=True))
 
 
 def endless():
@@ -229,7 +206,7 @@ def endless():
     pipeline = make_pipeline(imputer, LogisticRegression())
     X, y = load_iris(return_X_y=True)
     pipeline.fit(np.where(np.arange(600).reshape(150, 4) % 97, X, np.nan), y)
-    imputer.imputation_sequence_ = imputer.imputation_sequence_ * 10**6
+    imputer.imputation_sequence_ = imputer.imputation_sequence_ * 10**5
     return pipeline
 
 
@@ -256,31 +233,26 @@ def crashing():
     ids=["a dict", "a transformer", "unfitted", "no classifier", "not allowed", "crashing"],
 )
 def test_what_cannot_serve_is_refused_and_the_live_model_stays(client, tmp_path, thing, expected):
-    drop(tmp_path, thing, f"model_{NEWER}.pkl")
+    drop(tmp_path, thing, NEWER)
 
-    wait_until(lambda: listed(client)[f"model_{NEWER}.pkl"]["state"] == "refused")
-    assert expected in listed(client)[f"model_{NEWER}.pkl"]["reason"]
+    wait_until(lambda: expected in refusal(client, tmp_path / f"model_{NEWER}.pkl"))
     assert version_of_a_prediction(client) == VERSION
 
 
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
-def test_a_model_that_hangs_is_refused_in_time(publish, start, tmp_path):
-    publish()
-    client = start(model_load_seconds=3)
-    wait_for_version(client, VERSION)
-    drop(tmp_path, endless(), f"model_{NEWER}.pkl")
+def test_a_model_that_hangs_is_refused_in_time(start_live, tmp_path):
+    client = start_live(model_load_seconds=2)
+    drop(tmp_path, endless(), NEWER)
 
-    wait_until(lambda: listed(client)[f"model_{NEWER}.pkl"]["state"] == "refused", seconds=40)
-    assert (
-        "did not load and answer within 3 seconds" in listed(client)[f"model_{NEWER}.pkl"]["reason"]
-    )
+    file = tmp_path / f"model_{NEWER}.pkl"
+    wait_until(lambda: "did not load and answer within 2 seconds" in refusal(client, file))
     assert version_of_a_prediction(client) == VERSION
 
 
 def test_what_crashed_is_tried_again_as_the_machine_may_have_been_short(
     publish, start, monkeypatch
 ):
-    monkeypatch.setattr(live, "RETRY_SECONDS", 1)
+    monkeypatch.setattr(live, "RETRY_SECONDS", 0.1)
     # As the kernel does where there is no memory left.
     monkeypatch.setattr(sandbox, "_limit_memory", lambda _: os.kill(os.getpid(), signal.SIGKILL))
     publish()
@@ -289,13 +261,12 @@ def test_what_crashed_is_tried_again_as_the_machine_may_have_been_short(
 
     monkeypatch.undo()
 
-    wait_for_version(client, VERSION)
+    wait_until_live(client, VERSION)
 
 
-def test_a_classifier_without_probabilities_is_served_and_says_so(tmp_path, start):
-    drop(tmp_path, fit_plain(RidgeClassifier()))
-    client = start()
-    wait_for_version(client, VERSION)
+def test_a_classifier_without_probabilities_is_served_and_says_so(tmp_path, start_live):
+    drop(tmp_path, fit_iris(RidgeClassifier()))
+    client = start_live()
 
     answer = client.post("/predict", json=SETOSA).json()
 
@@ -304,68 +275,46 @@ def test_a_classifier_without_probabilities_is_served_and_says_so(tmp_path, star
     assert "probabilities are null" in client.get("/models/live").json()["remarks"][0]
 
 
-def test_a_pickle_of_another_project_is_served_with_the_iris_names(tmp_path, start):
-    drop(tmp_path, fit_plain(LogisticRegression(max_iter=1000)), "model.pkl")
-    client = start()
-    wait_for_version(client, "model")
+def test_a_model_pkl_of_another_project_serves_until_there_is_another(
+    tmp_path, start_live, publish
+):
+    drop(tmp_path, fit_plain(LogisticRegression(max_iter=1000)), "model")
+    client = start_live()
 
     answer = client.post("/predict", json=SETOSA).json()
 
+    assert answer["model_version"] == "model"
     assert answer["prediction_class"] == "setosa"
     assert list(answer["probabilities"]) == ["setosa", "versicolor", "virginica"]
     assert client.get("/models/live").json()["signature"] == "none"
-
-
-def test_model_pkl_gives_way_to_a_timestamped_model(tmp_path, start, publish):
-    drop(tmp_path, fit_plain(LogisticRegression(max_iter=1000)), "model.pkl")
-    client = start()
-    wait_for_version(client, "model")
-
     publish(OLDER)
+    wait_until_live(client, OLDER)
 
-    wait_for_version(client, OLDER)
+
+IRIS = load_iris(as_frame=True)
 
 
-def test_features_of_a_pickle_without_names_are_numbered(tmp_path, start):
-    X, y = load_iris(return_X_y=True)
-    drop(tmp_path, LogisticRegression(max_iter=1000).fit(X[:, :2], y == 0))
-    client = start()
-    wait_for_version(client, VERSION)
+@pytest.mark.parametrize(
+    ("X", "names"),
+    [(IRIS.data.to_numpy()[:, :2], ["x0", "x1"]), (IRIS.data, IRIS.feature_names)],
+    ids=["numbered", "named"],
+)
+def test_features_of_a_pickle_have_its_names_or_numbers(tmp_path, start_live, X, names):
+    drop(tmp_path, LogisticRegression(max_iter=1000).fit(X, IRIS.target == 0))
+    instance = dict(zip(names, SETOSA.values(), strict=False))
 
-    answer = client.post("/predict", json={"x0": 5.1, "x1": 3.5}).json()
+    answer = start_live().post("/predict", json=instance).json()
 
     assert answer["prediction_class"] == "True"
 
 
-def test_features_of_a_pickle_with_names_are_its_own(tmp_path, start):
-    X, y = load_iris(return_X_y=True, as_frame=True)
-    drop(tmp_path, LogisticRegression(max_iter=1000).fit(X, y))
-    client = start()
-    wait_for_version(client, VERSION)
-
-    answer = client.post("/predict", json=dict(zip(X.columns, SETOSA.values(), strict=True)))
-
-    assert answer.json()["prediction_class"] == "setosa"
-
-
-def made_with(version, estimator):
-    """As if another scikit-learn had pickled it."""
-    original = sklearn.base.__version__
-    sklearn.base.__version__ = version
-    try:
-        content = io.BytesIO()
-        joblib.dump(estimator, content)
-    finally:
-        sklearn.base.__version__ = original
-    return content.getvalue()
-
-
-def test_a_pickle_of_another_scikit_learn_is_served_if_it_works_and_says_both(tmp_path, start):
-    content = made_with("1.2.0", fit_plain(LogisticRegression(max_iter=1000)))
-    (tmp_path / f"model_{VERSION}.pkl").write_bytes(content)
-    client = start()
-
-    wait_for_version(client, VERSION)
+def test_a_pickle_of_another_scikit_learn_is_served_if_it_works_and_says_both(
+    tmp_path, start_live, monkeypatch
+):
+    with monkeypatch.context() as patch:
+        patch.setattr(sklearn.base, "__version__", "1.2.0")
+        drop(tmp_path, fit_plain(LogisticRegression(max_iter=1000)))
+    client = start_live()
 
     [remark] = client.get("/models/live").json()["remarks"]
     assert "made with scikit-learn 1.2.0; this is 1.9" in remark

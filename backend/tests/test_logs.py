@@ -1,17 +1,20 @@
 import io
 import json
 import logging
+import os
 import re
-import subprocess
+import signal
 import sys
+from contextlib import ExitStack
 
 import pytest
 import requests
 from conftest import SETOSA, VERSION
-from processes import ROOT, environment, find_free_port, wait_until
+from processes import find_free_port, running, wait_until
 
 from logs import Answered, JsonFormatter, RequestLog, TextFormatter, request_id
 
+NAMES = ["plain", "long", "wrong", "lost"]
 WRONG = ["", " ", "a b", "a\nb", "x" * 129, "h\u00e9", 'a"b', "{}"]
 
 
@@ -41,11 +44,10 @@ def test_a_prediction_without_a_request_id_is_called_by_its_own(client):
 @pytest.mark.parametrize(
     "path", ["/predict", "/nothing", "/models/nothing", "/feedback?name=x&limit=0"]
 )
-def test_a_problem_names_its_request(start_journal, path):
-    client = start_journal()
+def test_a_problem_names_its_request(journal_client, path):
     method = "POST" if path == "/predict" else "GET"
 
-    problem = client.request(method, path, json={}, headers={"X-Request-ID": "mine"}).json()
+    problem = journal_client.request(method, path, json={}, headers={"X-Request-ID": "mine"}).json()
 
     assert problem["request_id"] == "mine"
 
@@ -54,31 +56,22 @@ def test_a_problem_names_its_request(start_journal, path):
 def service(publish, tmp_path):
     """Starts a real backend, and gives what it asks and how to read its log's lines."""
     publish()
-    running = []
+    log = tmp_path / "log"
+    with ExitStack() as stack:
 
-    def start(**settings):
-        port, log = find_free_port(), tmp_path / "log"
-        command = [sys.executable, "-m", "uvicorn", "main:app", "--port", str(port)]
-        command += ["--log-config", "log_config.json", "--no-access-log"]  # as it ships
-        url = f"http://127.0.0.1:{port}"
-        variables = {"MODELS_DIR": tmp_path, "JOURNAL": "off", **settings}
-        with log.open("w") as output:
-            running.append(
-                subprocess.Popen(
-                    command,
-                    cwd=ROOT / "backend",
-                    env=environment(**variables),
-                    stderr=output,
-                    stdout=output,
-                )
-            )
-        wait_until(lambda: requests.get(f"{url}/health/ready", timeout=5).ok)
-        return url, lambda: log.read_text().splitlines()
+        def start(**settings):
+            port = find_free_port()
+            command = [sys.executable, "-m", "uvicorn", "main:app", "--port", str(port)]
+            command += ["--log-config", "log_config.json", "--no-access-log"]  # as it ships
+            output = stack.enter_context(log.open("w"))
+            variables = {"MODELS_DIR": tmp_path, "JOURNAL": "off"} | settings
+            process = stack.enter_context(running(command, "backend", output, **variables))
+            stack.callback(os.killpg, process.pid, signal.SIGKILL)  # the journal stays away
+            url = f"http://127.0.0.1:{port}"
+            wait_until(lambda: requests.get(f"{url}/health/ready", timeout=5).ok)
+            return url, lambda: log.read_text().splitlines()
 
-    yield start
-    for process in running:
-        process.terminate()
-        process.wait()
+        yield start
 
 
 def ask_all_sorts(url):
@@ -101,7 +94,7 @@ def test_each_request_has_one_line_of_text(service):
     url, lines = service()
     ask_all_sorts(url)
 
-    wait_until(lambda: all(find(lines(), f"request_id={it}") for it in ("plain", "lost")))
+    wait_until(lambda: all(find(lines(), f"request_id={it}") for it in NAMES))
     asked = {"plain": "/predict 200", "long": "/predict 200", "wrong": "/predict 422"}
     for name, said in (asked | {"lost": "none 404"}).items():
         route, status = said.split()
@@ -119,7 +112,7 @@ def test_each_line_is_an_object_where_json_is_wanted(service):
     url, lines = service(LOG_FORMAT="json")
     ask_all_sorts(url)
 
-    wait_until(lambda: all(find(lines(), f'"{it}"') for it in ("plain", "lost")))
+    wait_until(lambda: all(find(lines(), f'"{it}"') for it in NAMES))
     entries = [json.loads(line) for line in lines()]
     found = {it["request_id"]: it for it in entries if it["logger"] == "access"}
     assert found["plain"]["status"] == 200
@@ -136,12 +129,13 @@ def test_workers_and_writers_write_objects_too(service, tmp_path):
     url, lines = service(LOG_FORMAT="json", WEB_CONCURRENCY=2, **settings)
     ask_all_sorts(url)
 
-    wait_until(lambda: find(lines(), "journal.retention"))  # of the writer, which can do nothing
-    assert find(lines(), "Started parent process")
+    # Of the worker, and of the writer, which can do nothing.
+    for said in ("Started parent process", "journal not written", "journal.retention"):
+        wait_until(lambda said=said: find(lines(), said))
     assert {json.loads(line)["level"] for line in lines()} >= {"INFO", "WARNING", "ERROR"}
 
 
-def test_warnings_only_are_written_where_that_is_the_level(service):
+def test_only_warnings_are_written_if_that_is_the_level(service):
     url, lines = service(LOG_LEVEL="WARNING")
     ask_all_sorts(url)
 

@@ -2,21 +2,19 @@ import json
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from conftest import MIXED, SETOSA, VERSION, fit, wait_for_version
+from conftest import MIXED, SETOSA, VERSION, fit
 
 OLDER = "2026_11_20_T00_00_00"
 OLDEST = "2026_11_19_T00_00_00"
 
 
 @pytest.fixture
-def three(publish, start):
+def three(publish, start_live):
     """An app with a live model, an older one, and one that is refused."""
     publish(VERSION)
     publish(OLDER, fit(C=0.001))
     publish(OLDEST, sha256="0" * 64)
-    client = start()
-    wait_for_version(client, VERSION)
-    return client
+    return start_live()
 
 
 def ask(client, version):
@@ -39,18 +37,10 @@ def test_a_version_is_shown_with_its_manifest(three):
     assert shown["manifest"]["features"][0]["name"] == "sepal_length"
 
 
-def test_a_manifest_of_every_type_is_shown_as_it_was_written(start_live, tmp_path):
-    client = start_live(**MIXED)
-    shown = client.get("/models/live").json()["manifest"]
+def test_a_manifest_of_every_type_is_shown_as_it_was_written(publish, start_live):
+    manifest = publish(**MIXED).with_suffix(".json").read_text()
 
-    assert shown == json.loads((tmp_path / f"model_{VERSION}.json").read_text())
-
-
-def test_an_unknown_version_answers_404(three):
-    response = three.get("/models/2020_01_01_T00_00_00")
-
-    assert response.status_code == 404
-    assert "no version 2020_01_01_T00_00_00" in response.json()["detail"]
+    assert start_live().get("/models/live").json()["manifest"] == json.loads(manifest)
 
 
 def test_a_prediction_of_an_older_version_is_its_own(three):
@@ -62,12 +52,14 @@ def test_a_prediction_of_an_older_version_is_its_own(three):
     assert ask(three, VERSION).json()["probabilities"] != answer["probabilities"]
 
 
-def test_a_prediction_of_an_unknown_version_answers_404_with_the_known_ones(three):
-    response = ask(three, "2020_01_01_T00_00_00")
+def test_an_unknown_version_answers_404_with_the_known_ones(three):
+    unknown = "2020_01_01_T00_00_00"
+    shown, asked = three.get(f"/models/{unknown}"), ask(three, unknown)
 
-    assert response.status_code == 404
-    assert VERSION in response.json()["detail"]
-    assert OLDER in response.json()["detail"]
+    assert shown.status_code == asked.status_code == 404
+    assert f"no version {unknown}" in shown.json()["detail"]
+    assert VERSION in asked.json()["detail"]
+    assert OLDER in asked.json()["detail"]
 
 
 def test_a_prediction_of_a_version_that_is_not_fit_answers_409_with_the_reason(three):
@@ -78,12 +70,11 @@ def test_a_prediction_of_a_version_that_is_not_fit_answers_409_with_the_reason(t
     assert three.get(f"/models/{OLDEST}").json()["state"] == "refused"
 
 
-def test_only_a_few_versions_are_kept(publish, start):
-    versions = [f"2026_01_0{day}_T00_00_00" for day in range(1, 9)]
+def test_only_a_few_versions_are_kept(publish, start_live):
+    versions = [f"2026_01_0{day}_T00_00_00" for day in range(1, 7)]
     for version in versions:
         publish(version)
-    client = start()
-    wait_for_version(client, versions[-1])
+    client = start_live()
 
     for version in versions:
         assert ask(client, version).json()["model_version"] == version

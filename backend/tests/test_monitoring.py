@@ -2,7 +2,7 @@ from datetime import UTC, datetime
 
 import pyarrow as pa
 import pytest
-from conftest import NAMES, SETOSA, VERSION, fit, wait_for_version
+from conftest import NAMES, SETOSA, VERSION, fit, fit_iris, wait_until_live
 from formats import ARROW, CSV, JSON, PARQUET, write
 from open_protocol import ROWS, describe_tensor, pack, pack_array
 from sklearn.datasets import load_iris
@@ -23,24 +23,28 @@ INFER = "/v2/models/iris/infer"
 TABLE = pa.table(dict(zip(NAMES, zip(*ROWS, ROWS[1], strict=True), strict=True)))
 
 
-@pytest.fixture
-def client(start_live):
-    """Of each test's own, as it is changed."""
-    return start_live()
-
-
-def counted(client):
-    return client.get("/monitoring").json()["predictions"]
-
-
 def by_class(client):
-    return list(counted(client)["by_class"].values())
+    return client.get("/monitoring").json()["predictions"]["by_class"]
 
 
 def exposed(client):
     lines = client.get("/metrics").text.splitlines()
     found = [line.split() for line in lines if line.startswith("model_predictions_total")]
     return {name.split('"')[1]: float(value) for name, value in found}
+
+
+@pytest.fixture
+def counted(client):
+    """Says how many predictions of each class were counted since; Prometheus is told the same."""
+    before = by_class(client)
+
+    def count():
+        found = client.get("/monitoring").json()["predictions"]
+        assert found["by_class"] == exposed(client)
+        assert found["count"] == sum(found["by_class"].values())
+        return [value - before[name] for name, value in found["by_class"].items()]
+
+    return count
 
 
 def requests(client):
@@ -65,151 +69,111 @@ def test_without_a_model_what_there_is_is_told(empty_client):
     assert snapshot["since"].endswith("Z")
     assert (before - datetime.fromisoformat(snapshot["since"])).total_seconds() < 60
     assert exposed(empty_client) == {}
-
-
-def test_a_model_that_was_not_asked_has_none_of_each_class(client):
-    snapshot = client.get("/monitoring").json()
-
-    assert snapshot["model_version"] == VERSION
-    assert snapshot["predictions"] == {
-        "count": 0,
-        "by_class": {"setosa": 0, "versicolor": 0, "virginica": 0},
-    }
+    found = requests(empty_client)["/predict"]
+    assert (found["count"], found["by_status"]) == (0, {})
+    assert found["latency_seconds"] == {"p50": None, "p90": None, "p99": None}
 
 
 @pytest.mark.parametrize("params", [{}, {"version": VERSION}])
-def test_single_predictions_are_counted_by_class(client, params):
+def test_single_predictions_are_counted_by_class(client, counted, params):
     for row in (*ROWS, ROWS[1]):
         client.post("/predict", json=dict(zip(NAMES, row, strict=True)), params=params)
 
-    assert counted(client) == {
-        "count": 3,
-        "by_class": {"setosa": 1, "versicolor": 0, "virginica": 2},
-    }
+    assert counted() == [1, 0, 2]
 
 
 @pytest.mark.parametrize(
     "kind", [KNeighborsClassifier, RandomForestClassifier, LinearSVC], ids=lambda it: it.__name__
 )
-def test_whatever_answers_a_model_is_counted(publish, start, kind):
-    iris = load_iris()
-    publish(estimator=kind().fit(iris.data, iris.target_names[iris.target]))
-    client = start()
-    wait_for_version(client, VERSION)
+def test_whatever_answers_a_model_is_counted(publish, start_live, kind):
+    publish(estimator=fit_iris(kind()))
+    client = start_live()
+    assert by_class(client) == {"setosa": 0, "versicolor": 0, "virginica": 0}
 
     client.post("/predict", json=SETOSA)
 
-    assert by_class(client) == [1, 0, 0]
+    assert by_class(client) == {"setosa": 1, "versicolor": 0, "virginica": 0}
 
 
 @pytest.mark.parametrize("media_type", [ARROW, CSV, JSON, PARQUET])
-def test_the_rows_of_a_table_are_counted_by_class(client, media_type):
-    assert send_table(client, TABLE, media_type).status_code == 200
+def test_the_rows_of_a_table_are_counted_by_class(client, counted, media_type):
+    times = 10_000 if media_type == ARROW else 1  # many chunks
 
-    assert by_class(client) == [1, 0, 2]
+    response = send_table(client, pa.concat_tables([TABLE] * times), media_type)
 
-
-def test_a_table_of_many_chunks_is_counted_whole(client):
-    table = pa.concat_tables([TABLE] * 10_000)
-
-    assert send_table(client, table, ARROW).status_code == 200
-
-    assert by_class(client) == [10_000, 0, 20_000]
+    assert response.status_code == 200
+    assert counted() == [times, 0, 2 * times]
 
 
 @pytest.mark.parametrize("path", [INFER, f"/v2/models/iris/versions/{VERSION}/infer"])
-def test_the_rows_of_the_open_protocol_are_counted_by_class(client, path):
+def test_the_rows_of_the_open_protocol_are_counted_by_class(client, counted, path):
     client.post(path, json={"inputs": [describe_tensor("rows", ROWS)]})
     body, headers = pack([pack_array(TABLE.to_pandas().to_numpy())])
     client.post(path, content=body, headers=headers)
 
-    assert by_class(client) == [2, 0, 3]
+    assert counted() == [2, 0, 3]
 
 
-def test_the_instances_of_v1_are_counted_by_class(client):
+def test_the_instances_of_v1_are_counted_by_class(client, counted):
     client.post("/v1/models/iris:predict", json={"instances": [*ROWS, SETOSA]})
 
-    assert by_class(client) == [2, 0, 1]
+    assert counted() == [2, 0, 1]
 
 
-def test_rows_without_an_answer_are_not_counted(client):
-    instance = dict.fromkeys(NAMES, TOO_LARGE)
+def test_rows_without_an_answer_are_not_counted(client, counted):
     unanswered = pa.table({name: [TOO_LARGE] for name in NAMES})
     rows = [*ROWS, [TOO_LARGE] * 4]
 
-    client.post("/predict", json=instance)
+    client.post("/predict", json=dict.fromkeys(NAMES, TOO_LARGE))
     client.post(INFER, json={"inputs": [describe_tensor("rows", rows)]})
     client.post("/v1/models/iris:predict", json={"instances": rows})
     send_table(client, pa.concat_tables([TABLE, unanswered]), ARROW)
 
-    assert by_class(client) == [1, 0, 2]
+    assert counted() == [1, 0, 2]
 
 
-def test_a_request_that_fails_after_the_model_has_answered_is_not_counted(client):
-    outputs = [{"name": "unheard of"}]
+def test_what_is_answered_for_no_caller_or_not_at_all_is_not_counted(client, counted):
+    request = {"inputs": [describe_tensor("rows", ROWS)], "outputs": [{"name": "unheard of"}]}
 
-    response = client.post(
-        INFER, json={"inputs": [describe_tensor("rows", ROWS)], "outputs": outputs}
-    )
-
-    assert response.status_code == 422
-    assert by_class(client) == [0, 0, 0]
-
-
-def test_what_is_answered_for_no_caller_is_not_counted(client):
+    assert client.post(INFER, json=request).status_code == 422
     client.get("/openapi.json")
     client.post("/explain", json=SETOSA)
 
-    assert by_class(client) == [0, 0, 0]
+    assert counted() == [0, 0, 0]
 
 
-def test_another_version_is_not_counted_for_the_live_one(client, publish):
-    publish(OLDER)
-
+def test_what_was_asked_by_name_is_not_counted_and_begins_at_nothing(
+    live_client, publish, tmp_path
+):
+    publish(OLDER, fit(C=0.1))
     inputs = [describe_tensor("rows", ROWS)]
     responses = [
-        client.post("/predict", json=SETOSA, params={"version": OLDER}),
-        send_table(client, TABLE, ARROW, version=OLDER),
-        client.post(f"/v2/models/iris/versions/{OLDER}/infer", json={"inputs": inputs}),
+        live_client.post("/predict", json=SETOSA, params={"version": OLDER}),
+        send_table(live_client, TABLE, ARROW, version=OLDER),
+        live_client.post(f"/v2/models/iris/versions/{OLDER}/infer", json={"inputs": inputs}),
     ]
-
     assert [it.status_code for it in responses] == [200, 200, 200]
-    assert by_class(client) == [0, 0, 0]
+    assert set(by_class(live_client).values()) == {0}
+
+    (tmp_path / f"model_{VERSION}.pkl").unlink()
+    wait_until_live(live_client, OLDER)
+
+    assert set(by_class(live_client).values()) == {0}
 
 
-def test_another_model_begins_at_nothing_with_its_own_classes(client, publish):
-    client.post("/predict", json=SETOSA)
+def test_another_model_begins_at_nothing_with_its_own_classes(live_client, publish):
+    live_client.post("/predict", json=SETOSA)
     iris = load_iris()
     labels = iris.target_names[iris.target]
     publish(NEWER, RandomForestClassifier(3).fit(iris.data[50:], labels[50:]))
-    wait_for_version(client, NEWER)
+    wait_until_live(live_client, NEWER)
 
-    snapshot = client.get("/monitoring").json()
-
-    assert snapshot["model_version"] == NEWER
-    assert snapshot["predictions"]["by_class"] == {"versicolor": 0, "virginica": 0}
-    assert exposed(client) == {"versicolor": 0, "virginica": 0}
+    assert live_client.get("/monitoring").json()["model_version"] == NEWER
+    assert by_class(live_client) == exposed(live_client) == {"versicolor": 0, "virginica": 0}
 
 
-def test_a_version_that_was_asked_by_name_begins_at_nothing_too(client, publish, tmp_path):
-    publish(OLDER, fit(C=0.1))
-    client.post("/predict", json=SETOSA, params={"version": OLDER})
-
-    (tmp_path / f"model_{VERSION}.pkl").unlink()
-    wait_for_version(client, OLDER)
-
-    assert by_class(client) == [0, 0, 0]
-
-
-def test_prometheus_is_told_the_same(client):
-    client.post("/predict", json=SETOSA)
-    send_table(client, TABLE, ARROW)
-
-    assert exposed(client) == counted(client)["by_class"]
-    assert exposed(client) == {"setosa": 2, "versicolor": 0, "virginica": 2}
-
-
-def test_requests_are_counted_by_route_and_status(client):
+def test_requests_are_counted_by_route_and_status(live_client):
+    client = live_client
     for instance in (SETOSA, SETOSA, {}):
         client.post("/predict", json=instance)
     client.get("/predict")
@@ -235,14 +199,6 @@ def test_the_route_that_is_asked_most_comes_first():
     assert shown == [("/c", 3), ("/a", 1), ("/b", 1), ("/predict", 0)]
 
 
-def test_what_was_not_asked_has_no_latency(empty_client):
-    found = requests(empty_client)["/predict"]
-
-    assert found["count"] == 0
-    assert found["by_status"] == {}
-    assert found["latency_seconds"] == {"p50": None, "p90": None, "p99": None}
-
-
 def test_latencies_are_estimated_within_the_buckets_they_fall_into():
     instruments = Instruments()
     for seconds, count in ((0.00005, 40), (0.0002, 40), (0.04, 15), (60, 5)):
@@ -264,7 +220,4 @@ def test_a_quantile_is_interpolated_as_prometheus_does(share, expected):
     buckets = [(0.5, 50.0), (1.0, 75.0), (float("inf"), 100.0)]
 
     assert estimate_quantile(share, buckets) == pytest.approx(expected)
-
-
-def test_nothing_has_no_quantile():
-    assert estimate_quantile(0.5, [(1.0, 0.0), (float("inf"), 0.0)]) is None
+    assert estimate_quantile(share, [(1.0, 0.0), (float("inf"), 0.0)]) is None

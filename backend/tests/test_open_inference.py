@@ -4,10 +4,9 @@ import struct
 import threading
 import zlib
 
-import joblib
 import numpy as np
 import pytest
-from conftest import MIXED, NAMES, VERSION, fit, wait_for_version
+from conftest import MIXED, NAMES, VERSION, drop, fit, fit_iris
 from mixed import INSTANCE, ask, fit_mixed
 from open_protocol import ROWS, describe_tensor, pack, pack_array, pack_texts, unpack
 from sklearn.svm import LinearSVC
@@ -23,6 +22,11 @@ OLDER = "2025_11_21_T20_44_20"
 
 def infer(client, *inputs, url=URL, **request):
     return client.post(url, json={"inputs": list(inputs)} | request)
+
+
+def expect(rows, **params):
+    """The estimator's own probabilities."""
+    return pytest.approx(fit(**params).predict_proba(rows).ravel().tolist(), abs=1e-9)
 
 
 def columns_of(instance):
@@ -41,20 +45,19 @@ def test_one_tensor_is_answered_with_every_output(client):
     assert predict == {"name": "predict", "datatype": "INT64", "shape": [2], "data": [0, 2]}
     assert label == {"name": "label", "datatype": "BYTES", "shape": [2], "data": LABELS}
     assert (probabilities["datatype"], probabilities["shape"]) == ("FP64", [2, 3])
-    expected = fit().predict_proba(ROWS).ravel()
-    assert probabilities["data"] == pytest.approx(list(expected), abs=1e-9)
+    assert probabilities["data"] == expect(ROWS)
 
 
-@pytest.mark.parametrize("shape", [(2,), (2, 1)])
-def test_a_tensor_for_each_feature_comes_in_any_order(client, shape):
-    columns = np.array(ROWS).T
-    inputs = [
-        describe_tensor(name, it.reshape(shape)) for name, it in zip(NAMES, columns, strict=True)
-    ]
+@pytest.mark.parametrize("shape", [[2], [2, 1]])
+def test_tensors_come_whole_nested_or_by_feature_in_any_order(client, shape):
+    columns = zip(NAMES, np.array(ROWS).T, strict=True)
+    by_feature = [describe_tensor(name, it.reshape(shape)) for name, it in columns]
+    flat = describe_tensor("x", ROWS)
 
-    whole = infer(client, describe_tensor("x", ROWS)).json()
+    whole = infer(client, flat).json()
 
-    assert infer(client, *reversed(inputs)).json() == whole
+    assert infer(client, *reversed(by_feature)).json() == whole
+    assert infer(client, flat | {"data": ROWS}).json() == whole
 
 
 @pytest.mark.parametrize("dtype", ["?", *(f"<{kind}{size}" for kind in "iu" for size in "1248")])
@@ -84,14 +87,7 @@ def test_floats_of_every_size_become_doubles_as_they_are(client, dtype, is_binar
 
     answer = client.post(URL, content=body, headers=headers)
 
-    expected = fit().predict_proba(array.astype(np.float64)).ravel()
-    assert unpack(answer)["predict_proba"] == pytest.approx(list(expected), abs=1e-9)
-
-
-def test_nested_and_flat_data_are_the_same(client):
-    flat = describe_tensor("x", ROWS)
-
-    assert infer(client, flat | {"data": ROWS}).json() == infer(client, flat).json()
+    assert unpack(answer)["predict_proba"] == expect(array.astype(np.float64))
 
 
 def test_binary_outputs_say_their_size_after_the_json(client):
@@ -101,8 +97,7 @@ def test_binary_outputs_say_their_size_after_the_json(client):
     outputs = unpack(response)
     assert outputs["predict"] == np.array([0, 2], dtype="<i8").tobytes()
     assert outputs["label"] == struct.pack("<I6sI9s", 6, b"setosa", 9, b"virginica")
-    probabilities = np.frombuffer(outputs["predict_proba"], dtype="<f8").reshape(2, 3)
-    np.testing.assert_allclose(probabilities, fit().predict_proba(ROWS), atol=1e-9)
+    assert np.frombuffer(outputs["predict_proba"], dtype="<f8").tolist() == expect(ROWS)
 
 
 def test_outputs_are_chosen_each_in_its_form_and_order(client):
@@ -175,9 +170,8 @@ def test_what_is_missing_is_null_nan_or_not_sent(mixed_client):
 def test_a_compressed_request_is_a_request(client, encoding, compress):
     body, headers = pack([pack_array(np.array(ROWS))])
 
-    answer = client.post(
-        URL, content=compress(body), headers=headers | {"Content-Encoding": encoding}
-    )
+    headers["Content-Encoding"] = encoding
+    answer = client.post(URL, content=compress(body), headers=headers)
 
     assert unpack(answer)["label"] == LABELS
 
@@ -205,30 +199,15 @@ def test_a_short_or_unasked_answer_is_not_compressed(client, rows, accepted):
     assert "content-encoding" not in answer.headers
 
 
-def test_an_estimator_without_probabilities_has_two_outputs(tmp_path, start):
-    X = np.random.default_rng(0).random((60, 4))
-    joblib.dump(LinearSVC().fit(X, np.repeat(["a", "b", "c"], 20)), tmp_path / "model.pkl")
-    client = start()
-    wait_for_version(client, "model")
+def test_an_estimator_without_probabilities_has_two_outputs(tmp_path, start_live):
+    drop(tmp_path, fit_iris(LinearSVC()), "model")
+    client = start_live()
 
     answer = infer(client, describe_tensor("x", ROWS), url="/v2/models/model/infer")
 
     assert list(unpack(answer)) == ["predict", "label"]
     outputs = client.get("/v2/models/model").json()["outputs"]
     assert [it["name"] for it in outputs] == ["predict", "label"]
-
-
-def test_a_version_answers_by_its_path(publish, start_live):
-    client = start_live()
-    publish(OLDER, estimator=fit(C=0.01))
-
-    answer = infer(
-        client, describe_tensor("x", ROWS), url=f"/v2/models/iris/versions/{OLDER}/infer"
-    )
-
-    assert answer.json()["model_version"] == OLDER
-    expected = fit(C=0.01).predict_proba(ROWS).ravel()
-    assert unpack(answer)["predict_proba"] == pytest.approx(list(expected), abs=1e-9)
 
 
 @pytest.mark.parametrize("path", ["/v2", "/v2/"])
@@ -256,26 +235,20 @@ def test_without_a_model_nothing_is_ready(empty_client):
 
 
 def test_a_model_describes_the_tensors_that_can_be_asked(start_live, publish):
-    client = start_live(**MIXED)
+    publish(**MIXED)
     publish(OLDER, **MIXED)
+    client = start_live()
 
     answers = [client.get(f"/v2/models/iris{path}").json() for path in ("", f"/versions/{OLDER}")]
 
     assert answers[0] == answers[1]
     assert answers[0]["versions"] == [VERSION, OLDER]
-    assert {it["name"]: it["datatype"] for it in answers[0]["inputs"]} == {
-        "age": "FP64",
-        "mass": "FP64",
-        "member": "BOOL",
-        "tagged": "BOOL",
-        "island": "BYTES",
-        "sex": "BYTES",
-    }
-    assert answers[0]["outputs"][2] == {
-        "name": "predict_proba",
-        "datatype": "FP64",
-        "shape": [-1, 2],
-    }
+    assert [(it["name"], it["datatype"]) for it in answers[0]["inputs"]] == [
+        *(("age", "FP64"), ("mass", "FP64"), ("member", "BOOL"), ("tagged", "BOOL")),
+        *(("island", "BYTES"), ("sex", "BYTES")),
+    ]
+    probabilities = {"name": "predict_proba", "datatype": "FP64", "shape": [-1, 2]}
+    assert answers[0]["outputs"][2] == probabilities
 
 
 def test_the_index_tells_which_versions_answer_and_why_others_do_not(publish, start_live):
@@ -305,8 +278,8 @@ def test_an_index_that_is_asked_wrongly_is_not_given(client, body):
     assert list(response.json()) == ["error"]
 
 
-def test_statistics_count_rows_requests_and_failures(start_live):
-    client = start_live()
+def test_statistics_count_rows_requests_and_failures(live_client):
+    client = live_client
     assert client.get("/v2/models/stats").json()["model_stats"][0]["inference_count"] == 0
     for rows in (1, 1, 3):
         infer(client, describe_tensor("x", ROWS[:1] * rows))
@@ -324,65 +297,46 @@ def test_statistics_count_rows_requests_and_failures(start_live):
     assert sizes == {1: 2, 3: 1}
 
 
-def test_statistics_are_of_each_version(publish, start_live):
-    client = start_live()
-    publish(OLDER)
-    infer(client, describe_tensor("x", ROWS), url=f"/v2/models/iris/versions/{OLDER}/infer")
+def test_a_version_answers_by_its_path_and_has_statistics_of_its_own(live_client, publish):
+    publish(OLDER, estimator=fit(C=0.01))
+    url = f"/v2/models/iris/versions/{OLDER}"
 
-    paths = ("stats", "iris/stats", f"iris/versions/{OLDER}/stats")
-    counted = [client.get(f"/v2/models/{path}").json()["model_stats"] for path in paths]
+    answer = infer(live_client, describe_tensor("x", ROWS), url=f"{url}/infer")
 
+    assert answer.json()["model_version"] == OLDER
+    assert unpack(answer)["predict_proba"] == expect(ROWS, C=0.01)
+    urls = ("/v2/models/stats", "/v2/models/iris/stats", f"{url}/stats")
+    counted = [live_client.get(it).json()["model_stats"] for it in urls]
     counts = [{it["version"]: it["inference_count"] for it in each} for each in counted]
     assert counts == [{OLDER: 2, VERSION: 0}, {OLDER: 2, VERSION: 0}, {OLDER: 2}]
 
 
-def test_statistics_do_not_grow_with_every_size_of_batch(start_live):
-    client = start_live()
+def test_statistics_do_not_grow_with_every_size_of_batch(live_client):
     for rows in range(1, 105):
-        infer(client, describe_tensor("x", ROWS[:1] * rows))
+        infer(live_client, describe_tensor("x", ROWS[:1] * rows))
 
-    [counted] = client.get("/v2/models/stats").json()["model_stats"]
+    [counted] = live_client.get("/v2/models/stats").json()["model_stats"]
     assert len(counted["batch_stats"]) == 100
     assert counted["execution_count"] == 104
 
 
+def note_thread(function, threads):
+    def noted(*args):
+        threads.append(threading.current_thread())
+        return function(*args)
+
+    return noted
+
+
 def test_large_requests_are_answered_off_the_event_loop(client, monkeypatch):
     model, threads = client.app.live.model(), []
-    answer = model.answer
-
-    def spy(X):
-        threads.append(threading.current_thread())
-        return answer(X)
-
-    monkeypatch.setattr(model, "answer", spy)
+    monkeypatch.setattr(model, "answer", note_thread(model.answer, threads))
 
     for rows in (1, 1000):
         infer(client, describe_tensor("x", ROWS * rows))
 
     loop = client.portal.call(threading.current_thread)
     assert [thread is loop for thread in threads] == [True, False]
-
-
-def test_more_rows_than_a_batch_may_have_are_refused(publish, start):
-    publish()
-    client = start(max_batch_rows=1000)
-    wait_for_version(client, VERSION)
-
-    answers = [infer(client, describe_tensor("x", ROWS[:1] * rows)) for rows in (1000, 1001)]
-    instances = {"instances": ROWS[:1] * 1001}
-    answers.append(client.post("/v1/models/iris:predict", json=instances))
-
-    assert [it.status_code for it in answers] == [200, 413, 413]
-    assert "1,001 rows; at most 1,000" in answers[1].json()["error"]
-
-
-def test_an_output_is_given_once(client):
-    outputs = [{"name": "predict"}] * 2
-
-    answer = infer(client, describe_tensor("x", ROWS), outputs=outputs)
-
-    assert answer.status_code == 422
-    assert "asked for twice" in answer.json()["error"]
 
 
 def test_a_large_body_waits_in_line_with_tables(client, monkeypatch):
@@ -393,7 +347,18 @@ def test_a_large_body_waits_in_line_with_tables(client, monkeypatch):
     for rows in (1, 1000):
         assert infer(client, describe_tensor("x", ROWS * rows)).status_code == 200
 
-    assert [it.startswith("batch") for it in threads] == [False, True]
+    assert [it.name.startswith("batch") for it in threads] == [False, True]
+
+
+def test_more_rows_than_a_batch_may_have_are_refused(start_live):
+    client = start_live(max_batch_rows=1000)
+
+    answers = [infer(client, describe_tensor("x", ROWS[:1] * rows)) for rows in (1000, 1001)]
+    instances = {"instances": ROWS[:1] * 1001}
+    answers.append(client.post("/v1/models/iris:predict", json=instances))
+
+    assert [it.status_code for it in answers] == [200, 413, 413]
+    assert "1,001 rows; at most 1,000" in answers[1].json()["error"]
 
 
 @pytest.mark.parametrize(("rows", "status"), [(1, 200), (1000, 503)])
@@ -405,19 +370,14 @@ def test_the_size_of_a_body_in_chunks_is_known_once_it_is_there(client, monkeypa
     assert client.post(URL, content=iter([body])).status_code == status
 
 
-def note_thread(function, threads):
-    def noted(*args):
-        threads.append(threading.current_thread().name)
-        return function(*args)
-
-    return noted
-
-
-def test_of_many_wrong_inputs_the_first_is_told_and_outputs_are_so_many_at_most(client):
+def test_only_the_first_wrong_input_is_told_and_outputs_are_few_and_given_once(client):
+    x = describe_tensor("x", ROWS)
     wrong = client.post(URL, json={"inputs": [{}] * 1000})
-    many = client.post(URL, json={"inputs": [describe_tensor("x", ROWS)], "outputs": [{}] * 10_000})
+    many = infer(client, x, outputs=[{}] * 10_000)
+    twice = infer(client, x, outputs=[{"name": "predict"}] * 2)
 
-    assert (wrong.status_code, many.status_code) == (422, 422)
+    assert {it.status_code for it in (wrong, many, twice)} == {422}
     assert "inputs.0" in wrong.json()["error"]
     assert "inputs.1" not in wrong.json()["error"]
     assert "outputs" in many.json()["error"]
+    assert "asked for twice" in twice.json()["error"]

@@ -20,15 +20,19 @@ def test_a_wrong_method_says_which_is_right(client):
     assert response.json()["detail"] == "/predict does not answer GET. Use POST."
 
 
-def test_a_fault_of_ours_is_a_problem_document_without_its_details(start_live):
-    client = start_live()
-    client.app.live._model.describe = None
+def test_a_fault_of_ours_is_told_without_its_details(live_client, monkeypatch):
+    model = live_client.app.live.model()
+    monkeypatch.setattr(model, "describe", None)
+    monkeypatch.setattr(model, "answer", None)
 
-    response = client.post("/predict", json=SETOSA)
+    failed = live_client.post("/predict", json=SETOSA)
+    open_protocol = live_client.post("/v1/models/iris:predict", json={"instances": [[1, 2, 3, 4]]})
 
-    assert response.status_code == 500
-    assert response.headers["content-type"] == "application/problem+json"
-    assert "NoneType" not in response.text
+    assert failed.headers["content-type"] == "application/problem+json"
+    assert open_protocol.headers["content-type"] == "application/json"
+    for response in (failed, open_protocol):
+        assert response.status_code == 500
+        assert "NoneType" not in response.text
 
 
 @pytest.mark.parametrize(
@@ -52,11 +56,10 @@ def test_failures_of_the_open_protocol_are_what_it_says(client, method, path, st
     assert ("allow" in response.headers) == (status == 405)
 
 
-def test_a_version_that_is_refused_is_a_failure_of_the_open_protocol(publish, start_live):
-    client = start_live()
+def test_a_version_that_is_refused_is_a_failure_of_the_open_protocol(publish, live_client):
     publish("2001_01_01_T00_00_00", sha256="0" * 64)
 
-    response = client.get("/v2/models/iris/versions/2001_01_01_T00_00_00")
+    response = live_client.get("/v2/models/iris/versions/2001_01_01_T00_00_00")
 
     assert response.status_code == 409
     assert "is refused" in response.json()["error"]
@@ -73,17 +76,6 @@ def test_a_body_too_large_or_compressed_otherwise_is_a_failure_of_the_open_proto
     assert all(it.headers["content-type"] == "application/json" for it in answers)
     assert answers[1].headers["accept-encoding"] == "gzip, deflate"
     assert "larger than the 16777216 bytes" in answers[0].json()["error"]
-
-
-def test_a_fault_of_ours_is_a_failure_of_the_open_protocol(start_live):
-    client = start_live()
-    client.app.live._model.answer = None
-
-    response = client.post("/v1/models/iris:predict", json={"instances": [[1, 2, 3, 4]]})
-
-    assert response.status_code == 500
-    assert response.headers["content-type"] == "application/json"
-    assert "NoneType" not in response.json()["error"]
 
 
 @pytest.mark.parametrize("path", ["/v22", "/v3/models"])

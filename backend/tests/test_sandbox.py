@@ -28,7 +28,7 @@ def hang():
 
 
 def devour():
-    return len([np.ones(2**27) for _ in range(100)])
+    return len([np.ones(2**22) for _ in range(100)])
 
 
 def multiply():
@@ -58,7 +58,9 @@ def test_a_hanging_process_is_ended():
         sandbox.call(hang, seconds=0.2)
 
 
-def test_memory_has_an_end():
+def test_memory_has_an_end(monkeypatch):
+    monkeypatch.setattr(sandbox, "MEMORY", 2**28)
+
     with pytest.raises(MemoryError):
         sandbox.call(devour, seconds=60)
 

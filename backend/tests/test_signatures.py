@@ -2,7 +2,7 @@ import base64
 import json
 
 import pytest
-from conftest import VERSION, fit, wait_for_version
+from conftest import VERSION, fit, reason
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from processes import wait_until
@@ -10,8 +10,6 @@ from processes import wait_until
 from settings import read_settings
 from signatures import signed_bytes
 from unpickling import AllowListUnpickler
-
-NEWER = "2026_11_21_T20_44_21"
 
 
 @pytest.fixture
@@ -35,32 +33,21 @@ def sign(path, key, **changes):
     manifest.write_text(json.dumps(content | changes))
 
 
-def reason(client):
-    return client.get("/health/ready").json().get("detail") or ""
-
-
-def test_a_signed_model_is_served_and_said_to_be_valid(publish, start, key, public_key):
+def test_a_signed_model_is_served_and_said_to_be_valid(publish, start_live, key, public_key):
     sign(publish(), key)
-    client = start(model_trust="signed", model_public_key=public_key)
+    client = start_live(model_trust="signed", model_public_key=public_key)
 
-    wait_for_version(client, VERSION)
     assert client.get("/models/live").json()["signature"] == "valid"
 
 
-def test_an_unsigned_model_is_refused_where_only_signed_ones_may_serve(
-    publish, start, public_key, monkeypatch
+@pytest.mark.parametrize("has_manifest", [True, False])
+def test_an_unsigned_model_is_refused_unopened_where_only_signed_ones_may_serve(
+    publish, start, public_key, monkeypatch, has_manifest
 ):
-    publish()
+    path = publish()
+    if not has_manifest:
+        path.with_suffix(".json").unlink()
     monkeypatch.setattr(AllowListUnpickler, "load", lambda _: pytest.fail("it was unpickled"))
-    client = start(model_trust="signed", model_public_key=public_key)
-
-    wait_until(lambda: "It is not signed" in reason(client))
-
-
-def test_a_pickle_without_a_manifest_is_refused_where_only_signed_ones_may_serve(
-    publish, start, public_key
-):
-    publish().with_suffix(".json").unlink()
     client = start(model_trust="signed", model_public_key=public_key)
 
     wait_until(lambda: "It is not signed" in reason(client))
@@ -92,22 +79,19 @@ def test_a_model_signed_by_another_is_refused(publish, start, public_key):
 
 
 def test_a_pickle_exchanged_under_a_signed_manifest_is_refused(publish, start, key, public_key):
+    other = publish(estimator=fit(C=0.01)).read_bytes()
     path = publish()
     sign(path, key)
-    other = publish(NEWER, fit(C=0.01)).read_bytes()
-    (path.parent / f"model_{NEWER}.pkl").unlink()
     path.write_bytes(other)
     client = start(model_trust="signed", model_public_key=public_key)
 
     wait_until(lambda: f"model_{VERSION}.pkl is refused" in reason(client))
 
 
-def test_without_a_key_a_signed_model_is_served_unchecked(publish, start, key):
+def test_without_a_key_a_signed_model_is_served_unchecked(publish, start_live, key):
     sign(publish(), key)
-    client = start()
 
-    wait_for_version(client, VERSION)
-    assert client.get("/models/live").json()["signature"] == "unchecked"
+    assert start_live().get("/models/live").json()["signature"] == "unchecked"
 
 
 @pytest.mark.parametrize("content", [b"", b"no key", b"-----BEGIN PUBLIC KEY-----\n"])
