@@ -337,11 +337,12 @@ def test_what_the_queue_has_no_room_for_is_lost_and_counted(
     monkeypatch.setattr(recorder, "MOST_BYTES", 1_000)
     client = start_journal(journal_url=f"sqlite:///{tmp_path}/never/journal.db")
 
+    predict(client)  # alone, as many at once have no room at all
+    wait_until(lambda: exposed(client)["journal_up"] == 0)
     for _ in range(50):
         predict(client)
 
     wait_until(lambda: exposed(client)["journal_lost_predictions_total"] > 30)
-    wait_until(lambda: exposed(client)["journal_up"] == 0)
     said = [it.message for it in caplog.records if it.name == "journal.recorder"]
     assert len([line for line in said if "queue full" in line]) == 1
     assert len([line for line in said if "not written" in line]) == 1
