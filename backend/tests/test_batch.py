@@ -143,16 +143,15 @@ def test_a_null_column_of_arrow_is_one_without_values(mixed_client):
     assert answer["probability_yes"].to_pylist() == pytest.approx(expected[1:])
 
 
-@pytest.mark.parametrize("text", ["true", "True", "TRUE", "1", " true "])
-def test_booleans_of_csv_are_read(mixed_client, text):
+def test_booleans_of_csv_are_read(mixed_client):
     names, values = ",".join(INSTANCE), "40,4.5,{},False,Biscoe,female"
+    texts = ("0", "true", "True", "TRUE", "1", " true ")
 
-    answers = [
-        post(mixed_client, f"{names}\n{values.format(it)}\n".encode()).text.rpartition("male,")[2]
-        for it in (text, "true", "0")
-    ]
+    bodies = (f"{names}\n{values.format(it)}\n".encode() for it in texts)
+    no, *yes = (post(mixed_client, it).text.rpartition("male,")[2] for it in bodies)
 
-    assert answers[0] == answers[1] != answers[2]
+    assert no not in yes
+    assert len(set(yes)) == 1
 
 
 def test_csv_as_spreadsheets_write_it_is_read(client):
@@ -208,15 +207,14 @@ def test_a_row_without_an_answer_has_nulls(client, wanted):
     assert answer["probability_setosa"].null_count == 1
 
 
-@pytest.mark.parametrize("wanted", FORMATS)
-def test_a_model_without_probabilities_adds_its_class_alone(tmp_path, start_live, wanted):
+def test_a_model_without_probabilities_adds_its_class_alone(tmp_path, start_live):
     drop(tmp_path, LinearSVC().fit([[0.0] * 4, [5.0] * 4] * 10, ["a", "b"] * 10))
+    client = start_live()
+    for wanted in FORMATS:
+        response = post(client, write(draw(2), CSV), CSV, wanted)
 
-    response = post(start_live(), write(draw(2), CSV), CSV, wanted)
-
-    answer = read(response.content, wanted)
-    assert answer.column_names[-1] == "prediction_class"
-    assert (b'"probabilities":null' in response.content) == (wanted == JSON)
+        assert read(response.content, wanted).column_names[-1] == "prediction_class"
+        assert (b'"probabilities":null' in response.content) == (wanted == JSON)
 
 
 @pytest.mark.parametrize("media_type", TABLES)
@@ -314,9 +312,7 @@ def test_missing_columns_are_named(client, media_type):
 
 @pytest.mark.parametrize("media_type", TABLES)
 def test_a_column_that_may_be_empty_has_to_be_there(mixed_client, media_type):
-    table = pa.Table.from_pylist([INSTANCE]).rename_columns(
-        ["Age", "mass", "member", "tagged", "island", "sex"]
-    )
+    table = pa.Table.from_pylist([INSTANCE]).rename_columns({"age": "Age"})
 
     [(_, column, detail)] = faults(post(mixed_client, write(table, media_type), media_type))
 
@@ -369,28 +365,23 @@ def test_formats_that_are_not_known_are_told_which_are(client):
     assert "text/csv" in refused.json()["detail"]
 
 
-@pytest.mark.parametrize("encoding", ["gzip", "identity"])
-def test_a_body_above_the_limit_answers_413_compressed_or_not(start_live, encoding):
+@pytest.mark.parametrize(("encoding", "compress"), [("gzip", gzip.compress), ("identity", bytes)])
+def test_a_body_above_the_limit_answers_413_compressed_or_not(start_live, encoding, compress):
     client = start_live(max_body_bytes=10_000)
-    body = IRIS + b"1,2,3,4\n" * 10_000
+    encoded = {"Content-Encoding": encoding}
 
-    sent = gzip.compress(body) if encoding == "gzip" else body
-    response = post(client, sent, **{"Content-Encoding": encoding})
-
-    assert response.status_code == 413
-    small = gzip.compress(IRIS + b"1,2,3,4\n")
-    assert post(client, small, **{"Content-Encoding": "gzip"}).status_code == 200
+    assert post(client, compress(IRIS + b"1,2,3,4\n" * 10_000), **encoded).status_code == 413
+    assert post(client, compress(IRIS + b"1,2,3,4\n"), **encoded).status_code == 200
 
 
-@pytest.mark.parametrize("media_type", FORMATS)
-def test_more_rows_than_are_taken_answer_413(start_live, media_type):
+def test_more_rows_than_are_taken_answer_413(start_live):
     client = start_live(max_batch_rows=1000)
+    for media_type in FORMATS:
+        assert post(client, write(draw(1000), media_type), media_type).status_code == 200
+        response = post(client, write(draw(1001), media_type), media_type)
 
-    assert post(client, write(draw(1000), media_type), media_type).status_code == 200
-    response = post(client, write(draw(1001), media_type), media_type)
-
-    assert response.status_code == 413
-    assert "More than 1000 rows are not taken." in response.json()["detail"]
+        assert response.status_code == 413
+        assert "More than 1000 rows are not taken." in response.json()["detail"]
 
 
 def test_without_a_model_the_answer_is_503(empty_client):

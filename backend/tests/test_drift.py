@@ -26,16 +26,8 @@ def number(trained, bins=20, **changes):
 
 def category(counts, nullable=False, missing=0):
     histogram = {"counts": {"all": list(counts.values())}, "missing": {"all": missing}}
-    return READ.validate_python(
-        {
-            "name": "x",
-            "type": "category",
-            "values": list(counts),
-            "mode": next(iter(counts)),
-            "nullable": nullable,
-            "histogram": histogram,
-        }
-    )
+    described = {"name": "x", "type": "category", "values": list(counts), "histogram": histogram}
+    return READ.validate_python(described | {"mode": next(iter(counts)), "nullable": nullable})
 
 
 def compare(feature, column):

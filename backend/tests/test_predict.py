@@ -24,24 +24,13 @@ def test_a_prediction_is_the_estimators_own(client):
     assert answer["warnings"] == []
 
 
-def test_the_order_of_the_features_does_not_matter(client):
-    backwards = dict(reversed(SETOSA.items()))
+def test_neither_the_order_of_features_nor_whole_numbers_matter(client):
+    whole = {name: round(value) for name, value in SETOSA.items()}
+    instances = (whole, dict(reversed(whole.items())), {k: float(v) for k, v in whole.items()})
 
-    answers = [client.post("/predict", json=instance).json() for instance in (SETOSA, backwards)]
+    answers = [client.post("/predict", json=it).json()["probabilities"] for it in instances]
 
-    assert answers[0]["probabilities"] == answers[1]["probabilities"]
-
-
-def test_every_prediction_has_its_own_id(client):
-    ids = {client.post("/predict", json=SETOSA).json()["prediction_id"] for _ in range(3)}
-
-    assert len(ids) == 3
-
-
-def test_whole_numbers_are_numbers(client):
-    response = client.post("/predict", json=SETOSA | {"sepal_length": 5})
-
-    assert response.status_code == 200
+    assert answers[0] == answers[1] == answers[2]
 
 
 def test_a_value_outside_the_training_range_is_answered_with_a_warning(client):
@@ -77,13 +66,8 @@ def test_every_missing_and_every_unknown_feature_is_named(client):
 
     assert response.status_code == 422
     pointers = [error["pointer"] for error in response.json()["errors"]]
-    assert pointers == [
-        "#/sepal_width",
-        "#/petal_length",
-        "#/petal_width",
-        "#/petal",
-        "#/a~1b~0c",
-    ]
+    known = ["#/sepal_width", "#/petal_length", "#/petal_width"]
+    assert pointers == [*known, "#/petal", "#/a~1b~0c"]
 
 
 @pytest.mark.parametrize("body", [b"[]", b"3", b'"setosa"', b"null"])
