@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import sklearn.base
 from conftest import MIXED, SETOSA, VERSION, drop, fit, fit_iris, reason, wait_until_live
+from journals import exposed
 from mixed import FEATURES
 from processes import wait_until
 from sklearn.datasets import load_iris
@@ -37,11 +38,6 @@ def listed(client):
 
 def refusal(client, path):
     return listed(client).get(path.name, {}).get("reason") or ""
-
-
-def metric(client, sample):
-    lines = client.get("/metrics").text.splitlines()
-    return next((float(line.split()[-1]) for line in lines if line.startswith(sample)), 0.0)
 
 
 def version_of_a_prediction(client):
@@ -81,7 +77,7 @@ def test_a_refused_file_is_told_of_everywhere_once(client, publish, caplog):
     assert caplog.text.count(f"model refused file={file}") == 1
     assert listed(client)[file]["state"] == "refused"
     assert "its manifest says 1" in listed(client)[file]["reason"]
-    assert metric(client, 'model_refusals_total{reason="size"}') == 1
+    assert exposed(client)['model_refusals_total{reason="size"}'] == 1
 
 
 def test_a_refused_file_is_looked_at_again_when_it_or_its_manifest_changes(client, publish):
@@ -102,7 +98,7 @@ def test_a_live_file_that_is_spoilt_keeps_serving_from_memory(client, publish, t
     path = tmp_path / f"model_{VERSION}.pkl"
     path.write_bytes(b"spoilt")
 
-    wait_until(lambda: metric(client, 'model_refusals_total{reason="size"}') == 1)
+    wait_until(lambda: exposed(client).get('model_refusals_total{reason="size"}') == 1)
 
     assert version_of_a_prediction(client) == VERSION
 
@@ -206,7 +202,9 @@ def endless():
     pipeline = make_pipeline(imputer, LogisticRegression())
     X, y = load_iris(return_X_y=True)
     pipeline.fit(np.where(np.arange(600).reshape(150, 4) % 97, X, np.nan), y)
-    imputer.imputation_sequence_ = imputer.imputation_sequence_ * 10**5
+    imputer.imputation_sequence_ = (
+        imputer.imputation_sequence_ * 500_000
+    )  # of some microseconds each
     return pipeline
 
 

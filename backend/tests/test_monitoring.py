@@ -1,5 +1,6 @@
 from datetime import UTC, datetime
 
+import journals
 import pyarrow as pa
 import pytest
 from conftest import NAMES, SETOSA, VERSION, fit, fit_iris, wait_until_live
@@ -18,6 +19,7 @@ from monitoring import estimate_quantile, take_snapshot
 OLDER = "2026_11_20_T00_00_00"
 NEWER = "2026_11_21_T20_44_21"
 TOO_LARGE = 1.7e308
+PREDICTIONS = "model_predictions_total"
 INFER = "/v2/models/iris/infer"
 # One of the first class, two of the last.
 TABLE = pa.table(dict(zip(NAMES, zip(*ROWS, ROWS[1], strict=True), strict=True)))
@@ -28,9 +30,8 @@ def by_class(client):
 
 
 def exposed(client):
-    lines = client.get("/metrics").text.splitlines()
-    found = [line.split() for line in lines if line.startswith("model_predictions_total")]
-    return {name.split('"')[1]: float(value) for name, value in found}
+    found = journals.exposed(client).items()
+    return {name.split('"')[1]: it for name, it in found if name.startswith(PREDICTIONS)}
 
 
 @pytest.fixture

@@ -74,9 +74,9 @@ def test_each_key_lets_in(locked, headers):
     assert locked.get("/models", headers=headers).status_code == 200
 
 
-@pytest.mark.parametrize("path", sorted(OPEN | {"/static-offline-docs/swagger-ui.css"}))
-def test_greeting_health_and_docs_need_no_key(locked, path):
-    assert locked.get(path).status_code == 200
+def test_greeting_health_and_docs_need_no_key(locked):
+    for path in OPEN | {"/static-offline-docs/swagger-ui.css"}:
+        assert locked.get(path).status_code == 200, path
 
 
 def test_the_document_says_how_to_send_a_key_where_one_is_needed(locked, client):
@@ -134,18 +134,14 @@ def test_the_origins_that_are_set_may_ask(start_live):
     assert "access-control-allow-origin" not in stranger.headers
 
 
-@pytest.mark.parametrize("path", ["/", "/models", "/metrics", "/v2", "/nothing"])
-def test_no_browser_renders_guesses_or_keeps_an_answer(client, path):
-    headers = client.get(path).headers
+def test_no_browser_renders_guesses_or_keeps_an_answer_but_the_docs(client):
+    for path in ("/", "/models", "/metrics", "/v2", "/nothing"):
+        headers = client.get(path).headers
 
-    assert headers["x-content-type-options"] == "nosniff"
-    assert headers["content-security-policy"] == "default-src 'none'; frame-ancestors 'none'"
-    assert headers["cache-control"] == "no-store"
-
-
-def test_the_docs_take_scripts_from_here_alone(client):
+        assert headers["x-content-type-options"] == "nosniff"
+        assert headers["content-security-policy"] == "default-src 'none'; frame-ancestors 'none'"
+        assert headers["cache-control"] == "no-store"
     policy = client.get("/docs").headers["content-security-policy"]
-
     assert "default-src 'self'" in policy
     assert "frame-ancestors 'none'" in policy
 
