@@ -8,7 +8,7 @@ import time
 from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
-from threading import Thread
+from threading import Event, Thread
 from types import SimpleNamespace
 
 import joblib
@@ -42,11 +42,11 @@ class Cluster:
         self.scheduler = self._start(command, HERE)
         # The scheduler makes the file first and fills it then.
         wait_until(lambda: file.exists() and file.read_text().endswith("}"))
-        self.address = json.loads(file.read_text())["address"]
+        return json.loads(file.read_text())["address"]
 
-    def start_worker(self, path=HERE, nanny="--no-nanny"):
+    def start_worker(self, path=HERE):
         command = [DASK, "worker", self.address, *OPTIONS, "--nworkers", "1", "--nthreads", "1"]
-        self.workers.append(self._start([*command, nanny], path))
+        self.workers.append(self._start([*command, "--no-nanny"], path))
 
     def _start(self, command, path):
         output = self._stack.enter_context((self.folder / "log").open("a"))
@@ -55,11 +55,34 @@ class Cluster:
         return self._stack.enter_context(running(command, "mlflow", output, **settings))
 
 
-@pytest.fixture
-def cluster(tmp_path):
+@contextmanager
+def running_cluster(folder, address=None):
+    """Without workers; with a scheduler of its own unless the address of one is given."""
     with ExitStack() as stack:
-        cluster = Cluster(tmp_path, stack)
-        cluster.start_scheduler()
+        cluster = Cluster(folder, stack)
+        cluster.address = address or cluster.start_scheduler()
+        yield cluster
+
+
+@pytest.fixture(scope="module")
+def scheduler(tmp_path_factory):
+    """One that no test harms."""
+    with running_cluster(tmp_path_factory.mktemp("scheduler")) as cluster:
+        yield cluster.address
+
+
+@pytest.fixture
+def cluster(scheduler, tmp_path):
+    with running_cluster(tmp_path, scheduler) as cluster:
+        yield cluster
+    with Client(scheduler, set_as_default=False) as client:
+        wait_until(lambda: not client.nthreads())
+
+
+@pytest.fixture
+def own_cluster(tmp_path):
+    """Its scheduler may be harmed."""
+    with running_cluster(tmp_path) as cluster:
         yield cluster
 
 
@@ -170,9 +193,9 @@ def test_a_search_outlives_the_only_worker_that_had_its_data(cluster, search, ca
     assert capsys.readouterr().err == ""
 
 
-def test_without_the_scheduler_this_machine_finishes_what_is_left(cluster, search, capsys):
+def test_without_the_scheduler_this_machine_finishes_what_is_left(own_cluster, search, capsys):
     deadline = time.monotonic() + 600  # two rounds
-    found = search_through(cluster, search, lambda _: kill(cluster.scheduler), deadline)
+    found = search_through(own_cluster, search, lambda _: kill(own_cluster.scheduler), deadline)
 
     assert found == (search.numbers, 9)
     said = capsys.readouterr().err
@@ -180,15 +203,15 @@ def test_without_the_scheduler_this_machine_finishes_what_is_left(cluster, searc
     assert said.count("\n") == 1
 
 
-def test_a_scheduler_that_hangs_is_given_up(cluster, search, capsys, monkeypatch):
-    cluster.start_worker()
+def test_a_scheduler_that_hangs_is_given_up(own_cluster, search, capsys, monkeypatch):
+    own_cluster.start_worker()
 
-    report, done = once(lambda: os.kill(cluster.scheduler.pid, signal.SIGSTOP))
-    with client_of(cluster, 1) as client:
+    report, done = once(lambda: os.kill(own_cluster.scheduler.pid, signal.SIGSTOP))
+    with client_of(own_cluster, 1) as client:
         for name in ("SECONDS_OF_SILENCE", "SECONDS_TO_ANSWER"):
             monkeypatch.setattr(f"cluster.{name}", 1)
         outcome = compare(search.candidates, search.setting, report, Means(partial(run, client)))
-    os.kill(cluster.scheduler.pid, signal.SIGCONT)
+    os.kill(own_cluster.scheduler.pid, signal.SIGCONT)
 
     assert read(outcome) == search.numbers
     assert len(done) == 9
@@ -229,11 +252,30 @@ def test_a_worker_that_is_busy_is_waited_for(cluster, capsys, monkeypatch, work)
     assert capsys.readouterr().err == ""
 
 
+@contextmanager
+def replacing_dead_workers(cluster):
+    """As Dask's nanny does, which takes seconds for each."""
+    done = Event()
+
+    def watch():
+        while not done.wait(0.05):
+            if cluster.workers[-1].poll() is not None:
+                cluster.start_worker()
+
+    thread = Thread(target=watch)
+    thread.start()
+    try:
+        yield
+    finally:
+        done.set()
+        thread.join()
+
+
 def test_a_candidate_that_kills_its_workers_is_left_out_alone(cluster, search):
-    cluster.start_worker(nanny="--nanny")
+    cluster.start_worker()
     candidates = [candidate(Deadly()), search.candidates[0]]
 
-    with client_of(cluster, 1) as client:
+    with replacing_dead_workers(cluster), client_of(cluster, 1) as client:
         outcome = compare(candidates, search.setting, means=Means(partial(run, client)))
 
     assert read(outcome) == {NAMES[0]: search.numbers[NAMES[0]]}
@@ -254,7 +296,8 @@ def test_a_deadline_ends_a_search_on_a_cluster(cluster):
     assert outcomes == []
 
 
-def test_an_address_without_a_scheduler_says_so_and_leaves_the_work_here(capsys):
+def test_an_address_without_a_scheduler_says_so_and_leaves_the_work_here(capsys, monkeypatch):
+    monkeypatch.setattr("cluster.SECONDS_TO_ANSWER", 0.5)
     address = f"tcp://127.0.0.1:{find_free_port()}"
 
     with hire(address) as crew:
@@ -272,15 +315,17 @@ def test_a_scheduler_without_workers_is_not_used(cluster, capsys, monkeypatch):
     assert "it has no workers" in capsys.readouterr().err
 
 
-def test_a_scheduler_that_hangs_while_workers_are_awaited_is_not_used(cluster, capsys, monkeypatch):
+def test_a_scheduler_that_hangs_while_workers_are_awaited_is_not_used(
+    own_cluster, capsys, monkeypatch
+):
     monkeypatch.setattr("cluster.SECONDS_OF_SILENCE", 12)  # Dask takes no less
     answers = []
-    connecting = Thread(target=lambda: answers.append(connect(cluster.address)), daemon=True)
+    connecting = Thread(target=lambda: answers.append(connect(own_cluster.address)), daemon=True)
 
     connecting.start()
-    wait_until(lambda: "Receive client connection" in (cluster.folder / "log").read_text())
-    Client(cluster.address, set_as_default=False).close()  # the other has its answer by then
-    with frozen(cluster.scheduler):
+    wait_until(lambda: "Receive client connection" in (own_cluster.folder / "log").read_text())
+    Client(own_cluster.address, set_as_default=False).close()  # the other has its answer by then
+    with frozen(own_cluster.scheduler):
         connecting.join(30)
 
     assert answers == [None]
@@ -300,11 +345,11 @@ def test_workers_that_are_lost_before_they_are_hired_leave_the_work_here(cluster
 
 
 def test_a_scheduler_that_hangs_before_its_workers_are_hired_leaves_the_work_here(
-    cluster, capsys, monkeypatch
+    own_cluster, capsys, monkeypatch
 ):
-    cluster.start_worker()
+    own_cluster.start_worker()
 
-    with client_of(cluster, 1) as client, frozen(cluster.scheduler):
+    with client_of(own_cluster, 1) as client, frozen(own_cluster.scheduler):
         for name in ("SECONDS_OF_SILENCE", "SECONDS_TO_ANSWER"):
             monkeypatch.setattr(f"cluster.{name}", 1)
         crew = enlist(client)

@@ -20,7 +20,7 @@ import pyarrow.parquet as pq
 import pytest
 import warm
 from processes import ROOT, environment, list_processes, running, train, wait_until
-from test_cluster import cluster  # noqa: F401  # a fixture
+from test_cluster import cluster, own_cluster, scheduler  # noqa: F401  # fixtures
 
 from jobs import Output
 from scorer import gather
@@ -421,10 +421,10 @@ def test_without_its_cluster_the_command_says_so_and_scores_here(score, table, t
 
 
 @pytest.fixture
-def two_workers(cluster):  # noqa: F811  # that fixture
+def two_workers(own_cluster):  # noqa: F811  # that fixture
     for _ in range(2):
-        cluster.start_worker()
-    return cluster
+        own_cluster.start_worker()
+    return own_cluster
 
 
 def test_a_cluster_makes_the_same_files(score, folder, whole, two_workers, tmp_path):
