@@ -14,6 +14,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from publishing import KEYS, CannotRepublish, Publisher
 from signing import is_signed_by
 
+VERSION = "2026_11_21_T20_44_20"
 NOW = datetime(2026, 11, 21, 20, 44, 20, tzinfo=UTC)
 LATER = datetime(2026, 11, 22, tzinfo=UTC)
 MANIFEST = dict.fromkeys(KEYS) | {"name": "iris", "examples": []}
@@ -48,21 +49,16 @@ def manifest_of(path):
     return json.loads(path.with_suffix(".json").read_text())
 
 
-def test_a_published_model_has_its_complete_manifest(tmp_path):
+def test_a_published_model_has_its_complete_manifest_and_nothing_else(tmp_path):
     path = publish_one(tmp_path)
 
     manifest = manifest_of(path)
     assert path.name == "model_2026_11_21_T20_44_20.pkl"
-    assert manifest["version"] == "2026_11_21_T20_44_20"
+    assert manifest["version"] == VERSION
     assert manifest["created_at"] == "2026-11-21T20:44:20Z"
     assert manifest["sha256"] == hashlib.sha256(path.read_bytes()).hexdigest()
     assert manifest["size"] == path.stat().st_size
     assert joblib.load(path) == [1, 2, 3]
-
-
-def test_nothing_but_model_and_manifest_is_left(tmp_path):
-    path = publish_one(tmp_path)
-
     assert set(tmp_path.iterdir()) == {path, path.with_suffix(".json")}
 
 
@@ -76,23 +72,19 @@ def test_a_second_model_in_one_second_takes_the_next(tmp_path):
     assert [joblib.load(path) for path in paths] == list(range(6))
 
 
-def test_a_new_model_is_newer_than_any_name(tmp_path):
-    (tmp_path / "model_2026_12_31_T23_59_59.pkl").touch()
+@pytest.mark.parametrize(
+    ("there", "made"),
+    [
+        ("model_2026_12_31_T23_59_59.pkl", "model_2027_01_01_T00_00_00"),
+        ("model_2026_11_21_T20_44_20.json", "model_2026_11_21_T20_44_21"),
+        ("model_latest.pkl", "model_2026_11_21_T20_44_20"),
+        ("model_2026_13_01_T00_00_00.pkl", "model_2026_11_21_T20_44_20"),
+    ],
+)
+def test_a_new_model_is_newer_than_any_name_that_is_a_date(tmp_path, there, made):
+    (tmp_path / there).touch()
 
-    assert publish_one(tmp_path).stem == "model_2027_01_01_T00_00_00"
-
-
-def test_a_manifest_without_its_model_keeps_its_name(tmp_path):
-    (tmp_path / "model_2026_11_21_T20_44_20.json").touch()
-
-    assert publish_one(tmp_path).stem == "model_2026_11_21_T20_44_21"
-
-
-@pytest.mark.parametrize("name", ["model_latest.pkl", "model_2026_13_01_T00_00_00.pkl"])
-def test_a_name_that_is_no_date_is_ignored(tmp_path, name):
-    (tmp_path / name).touch()
-
-    assert publish_one(tmp_path).stem == "model_2026_11_21_T20_44_20"
+    assert publish_one(tmp_path).stem == made
 
 
 def test_writers_at_once_get_a_name_each(tmp_path):
@@ -137,31 +129,27 @@ def test_a_writer_killed_at_any_moment_leaves_only_complete_models(tmp_path, kil
     assert list(tmp_path.glob(".*")) == []
 
 
-def test_what_a_dead_writer_left_is_removed(tmp_path):
+def test_what_a_dead_writer_left_is_removed_and_what_is_there_by_hand_is_not(tmp_path):
     for name in ("model_2026_01_01_T00_00_00.json", ".model_2026_01_01_T00_00_00.pkl.tmp"):
         (tmp_path / name).touch()
+    by_hand = tmp_path / "model_2026_02_02_T00_00_00.json"
+    by_hand.touch()
 
     path = publish_one(tmp_path)
 
-    assert set(tmp_path.iterdir()) == {path, path.with_suffix(".json")}
+    assert set(tmp_path.iterdir()) == {path, path.with_suffix(".json"), by_hand}
 
 
-def test_a_manifest_put_there_by_hand_is_left_alone(tmp_path):
-    by_hand = tmp_path / "model_2026_01_01_T00_00_00.json"
-    by_hand.touch()
-
-    publish_one(tmp_path)
-
-    assert by_hand.exists()
-
-
-def test_with_a_key_the_manifest_is_signed(tmp_path):
+def test_with_a_key_the_manifest_is_signed_and_again_when_republished(tmp_path):
     key = Ed25519PrivateKey.generate()
 
-    manifest = manifest_of(Publisher(tmp_path, key).publish([1], MANIFEST, NOW))
+    publisher = Publisher(tmp_path, key)
+    manifest = manifest_of(publisher.publish([1], MANIFEST, NOW))
+    again = manifest_of(publisher.republish(manifest["version"], LATER))
 
     assert manifest["signature"]["algorithm"] == "ed25519"
     assert is_signed_by(key.public_key(), manifest)
+    assert is_signed_by(key.public_key(), again)
     assert not is_signed_by(key.public_key(), manifest | {"size": 1})
     assert not is_signed_by(Ed25519PrivateKey.generate().public_key(), manifest)
 
@@ -169,66 +157,48 @@ def test_with_a_key_the_manifest_is_signed(tmp_path):
 def test_a_republished_model_is_the_same_under_a_new_name(tmp_path):
     first = publish_one(tmp_path)
 
-    again = Publisher(tmp_path).republish("2026_11_21_T20_44_20", LATER)
+    again = Publisher(tmp_path).republish(VERSION, LATER)
 
     assert again.read_bytes() == first.read_bytes()
     assert again.name == "model_2026_11_22_T00_00_00.pkl"
     changed = {"version", "created_at", "republished_from"}
     before, after = manifest_of(first), manifest_of(again)
     assert {key for key in KEYS if before[key] != after[key]} == changed
-    assert after["republished_from"] == "2026_11_21_T20_44_20"
+    assert after["republished_from"] == VERSION
 
 
-def test_a_republished_model_is_signed_anew(tmp_path):
-    key = Ed25519PrivateKey.generate()
-    publisher = Publisher(tmp_path, key)
-    publisher.publish([1], MANIFEST, NOW)
-
-    again = publisher.republish("2026_11_21_T20_44_20", LATER)
-
-    assert is_signed_by(key.public_key(), manifest_of(again))
+KEY = Ed25519PrivateKey.generate()
 
 
-def test_what_does_not_verify_is_not_republished(tmp_path):
-    publish_one(tmp_path).write_bytes(b"another")
+@pytest.mark.parametrize(
+    ("spoil", "key", "version", "said"),
+    [
+        (lambda path: path.write_bytes(b"another"), None, VERSION, "not the file its manifest"),
+        (lambda path: path.with_suffix(".json").write_text("{}"), None, VERSION, "lacks keys, or"),
+        (lambda path: path.with_suffix(".json").write_text("[]"), None, VERSION, "lacks keys, or"),
+        (str, KEY, VERSION, "not signed with this key"),
+        (str, None, "2026_11_21_T20_44_21", "no complete version"),
+        (str, None, "../../etc/passwd", "no complete version"),
+    ],
+)
+def test_what_does_not_verify_is_not_republished(tmp_path, spoil, key, version, said):
+    spoil(publish_one(tmp_path))
 
-    with pytest.raises(CannotRepublish, match="not the file its manifest describes"):
-        Publisher(tmp_path).republish("2026_11_21_T20_44_20", LATER)
-
-
-@pytest.mark.parametrize("manifest", ["{}", "[]"])
-def test_what_lacks_its_manifest_is_not_republished(tmp_path, manifest):
-    publish_one(tmp_path).with_suffix(".json").write_text(manifest)
-
-    with pytest.raises(CannotRepublish, match="lacks keys, or is none"):
-        Publisher(tmp_path).republish("2026_11_21_T20_44_20", LATER)
-
-
-def test_with_a_key_what_is_unsigned_is_not_republished(tmp_path):
-    publish_one(tmp_path)
-
-    with pytest.raises(CannotRepublish, match="not signed with this key"):
-        Publisher(tmp_path, Ed25519PrivateKey.generate()).republish("2026_11_21_T20_44_20", LATER)
+    with pytest.raises(CannotRepublish, match=said):
+        Publisher(tmp_path, key).republish(version, LATER)
 
 
-@pytest.mark.parametrize("version", ["2026_11_21_T20_44_21", "../../etc/passwd"])
-def test_an_unknown_version_is_not_republished(tmp_path, version):
-    publish_one(tmp_path)
-
-    with pytest.raises(CannotRepublish, match="no complete version"):
-        Publisher(tmp_path).republish(version, LATER)
-
-
-@pytest.mark.parametrize("name", ["model_2026_11_21_T20_44_20.pkl", "model.pkl"])
-def test_a_folder_with_a_pickle_has_a_model(tmp_path, name):
+@pytest.mark.parametrize(
+    ("name", "is_model"),
+    [
+        ("model_2026_11_21_T20_44_20.pkl", True),
+        ("model.pkl", True),
+        ("model_latest.pkl", False),  # which no backend takes
+    ],
+)
+def test_a_folder_with_a_pickle_that_a_backend_takes_has_a_model(tmp_path, name, is_model):
     assert not Publisher(tmp_path).has_model()
 
     (tmp_path / name).touch()
 
-    assert Publisher(tmp_path).has_model()
-
-
-def test_a_name_that_no_backend_takes_is_no_model(tmp_path):
-    (tmp_path / "model_latest.pkl").touch()
-
-    assert not Publisher(tmp_path).has_model()
+    assert Publisher(tmp_path).has_model() == is_model

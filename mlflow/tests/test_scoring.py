@@ -92,10 +92,13 @@ def probabilities_of(published, frame):
     return estimator.predict_proba(frame[NAMES]), list(estimator.classes_)
 
 
-def test_a_file_is_scored_into_a_file(score, published, table, tmp_path):
-    done = score(table, tmp_path / "out.csv")
+def test_a_file_is_scored_into_a_file_without_the_cluster_too(score, published, table, tmp_path):
+    away = {"DASK_SCHEDULER_ADDRESS": "tcp://127.0.0.1:9"}
+
+    done = score(table, tmp_path / "out.csv", variables=away)
 
     assert done.returncode == 0, done.stderr
+    assert "The cluster at tcp://127.0.0.1:9 is not used" in done.stderr
     assert done.stdout.startswith(f"Scoring {tmp_path}/in.csv with model 20")
     assert f"500 of 500 rows are in {tmp_path}/out.csv." in done.stdout
     assert "rows a second" in done.stdout
@@ -235,16 +238,6 @@ def test_what_is_done_is_not_done_again(score, folder, done):
     assert {path: path.stat().st_mtime_ns for path in done.iterdir()} == before
 
 
-def test_another_input_does_not_go_on_with_what_was_begun(score, table, tmp_path):
-    assert score(table, tmp_path / "out").returncode == 0
-    TABLE.assign(id="").to_csv(table, index=False)
-
-    done = score(table, tmp_path / "out")
-
-    assert done.returncode == 1
-    assert "was begun with another input. Name another OUT, or remove" in done.stderr
-
-
 def test_an_input_that_changes_while_workers_are_awaited_is_noticed(
     start,
     table,
@@ -324,7 +317,9 @@ def test_of_gzip_no_more_is_held_for_many_cores_than_for_four():
     assert [len(it) for it in waves] == [32, 32, 32, 4]
 
 
-def test_a_newer_model_does_not_end_what_an_older_began(score, table, tmp_path, published):
+def test_what_was_begun_goes_on_with_no_newer_model_nor_another_input(
+    score, table, tmp_path, published
+):
     models = shutil.copytree(published.models_dir, tmp_path / "models")
     first = min(models.glob("*.pkl")).stem.removeprefix("model_")
     assert score(table, tmp_path / "out").returncode == 0
@@ -340,6 +335,10 @@ def test_a_newer_model_does_not_end_what_an_older_began(score, table, tmp_path, 
     assert f"with model {newest}" in new.stdout
     assert mixed.returncode == 1
     assert f"was begun as version {first}, and this is version {newest}" in mixed.stderr
+    TABLE.assign(id="").to_csv(table, index=False)
+    other = score(table, tmp_path / "out", variables=variables)
+    assert other.returncode == 1
+    assert "was begun with another input. Name another OUT, or remove" in other.stderr
 
 
 def test_two_do_not_write_the_same(score, table, tmp_path):
@@ -409,15 +408,6 @@ def test_only_verified_models_score(score, table, tmp_path, published):
     assert done.returncode == 1
     assert "is refused. Its SHA-256 is not the one in its manifest." in done.stderr
     assert not (tmp_path / "out").exists()
-
-
-def test_without_its_cluster_the_command_says_so_and_scores_here(score, table, tmp_path):
-    variables = {"DASK_SCHEDULER_ADDRESS": "tcp://127.0.0.1:9"}
-
-    done = score(table, tmp_path / "out", variables=variables)
-
-    assert done.returncode == 0, done.stderr
-    assert "The cluster at tcp://127.0.0.1:9 is not used" in done.stderr
 
 
 @pytest.fixture
