@@ -37,7 +37,7 @@ def record(training, tmp_path):
     """A training under a name of its own, of one model for speed."""
     made = training.record()
     made.name = tmp_path.name
-    del made.models[1:], made.candidates[1:]
+    made.models, made.candidates = made.models[:1], made.candidates[:1]
     return made
 
 

@@ -24,7 +24,7 @@ def make_small(training, name):
     """A record of one model and one candidate, which takes less time to send."""
     record = training.record()
     record.name = name
-    del record.models[1:], record.candidates[1:]
+    record.models, record.candidates = record.models[:1], record.candidates[:1]
     return record
 
 
