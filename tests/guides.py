@@ -12,7 +12,7 @@ from pathlib import Path
 
 import requests
 from documentation import ROOT, Block
-from processes import environment, find_free_port, running, wait_until
+from processes import environment, find_free_port, give_database, running, wait_until
 
 # In this order: each page needs what those before it made.
 PAGES = [
@@ -100,6 +100,7 @@ def made_stack(folder: Path, models_dir: Path) -> Iterator[Stack]:
     """Not started yet, with a model: tests/test_local.py waits for the first training."""
     copy_tree(folder)
     shutil.copytree(models_dir, folder / "models", dirs_exist_ok=True)
+    give_database(folder / "mlflow/mlruns")
     (folder / ".venv").symlink_to(ROOT / ".venv")
     os.utime(folder / "requirements-dev.txt", (0, 0))  # or make would install it again
     ports = {name: find_free_port() for name in PORTS}

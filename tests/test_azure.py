@@ -350,10 +350,10 @@ def test_the_deployed_mlflow_asks_for_the_login_that_its_trainers_have(
 ):
     settings = deployed["mlflow"] | {
         "MLFLOW_AUTH_CONFIG_PATH": tmp_path / "mlflow-login",
-        "MLFLOW_BACKEND_STORE_URI": f"sqlite:///{tmp_path}/mlflow.db",
         "UNSENT_RUNS_DIR": tmp_path / "unsent",
     }
-    del settings["MLFLOW_TRACKING_URI"]  # here it is at a free port
+    for name in ("MLFLOW_TRACKING_URI", "MLFLOW_BACKEND_STORE_URI"):
+        del settings[name]  # here it has a free port and a file of its own
     options = ["--app-name", "basic-auth"]
     trainer = (settings["MLFLOW_TRACKING_USERNAME"], settings["MLFLOW_TRACKING_PASSWORD"])
 
