@@ -132,11 +132,15 @@ def test_setup_makes_what_the_apps_need_in_order(setup):
     assert "gh variable set AZURE_CLIENT_ID --repo Owner/iris-ml --body client" in setup.stdout
 
 
-def test_setup_again_makes_nothing_new(setup):
-    again = setup.azure().run("setup.sh", **SETUP)
+@pytest.mark.parametrize(
+    ("subject", "changes"),
+    [({}, set()), ({"AZURE_SUBJECT": "repo:x@1"}, {"identity federated-credential update"})],
+)
+def test_setup_again_makes_nothing_new_but_follows_another_subject(setup, subject, changes):
+    again = setup.azure().run("setup.sh", **SETUP, **subject)
 
     assert again.returncode == 0, again.stderr
-    assert set(list_changes(again)) == {"containerapp env storage set"}
+    assert set(list_changes(again)) == {"containerapp env storage set"} | changes
 
 
 def test_setup_trusts_the_environment_of_one_repository_and_gives_it_the_apps_alone(setup):
@@ -144,14 +148,6 @@ def test_setup_trusts_the_environment_of_one_repository_and_gives_it_the_apps_al
 
     assert "--subject repo:Owner/iris-ml:environment:azure " in said
     assert "--role 358470bc-b998-42bd-ab17-a7e34c199c0f --scope /subscriptions/s" in said
-
-
-def test_setup_follows_a_subject_that_has_changed(setup):
-    subject = "repo:Owner@1/iris-ml@2:environment:azure"
-
-    again = setup.azure().run("setup.sh", **SETUP, AZURE_SUBJECT=subject)
-
-    assert "identity federated-credential update" in list_changes(again)
 
 
 def test_no_secret_is_an_argument_or_in_the_log(setup, deployment):
