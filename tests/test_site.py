@@ -1,5 +1,6 @@
 """The documentation's site is built without a warning, and asks nobody but its own server."""
 
+import json
 import re
 import threading
 from functools import partial
@@ -67,13 +68,16 @@ def test_a_search_finds_a_page(site, tab):
 
 def test_every_route_of_the_backend_is_on_the_page_of_routes(folder):
     page = (folder / "reference/http/index.html").read_text()
+    document = json.loads((folder / "reference/openapi.json").read_text())["paths"]
+    sources = "".join(path.read_text() for path in ROOT.glob("backend/routes/*.py"))
+    routes = set(re.findall(r"@router\.(?:get|post)\(\s*\"([^\"]+)\"", sources))
 
-    routes = set()
-    for path in (ROOT / "backend/routes").glob("*.py"):
-        routes |= set(re.findall(r"@router\.(?:get|post)\(\s*\"([^\"]+)\"", path.read_text()))
     assert len(routes) > 15
-    for route in routes:
-        assert re.search(rf"(?:GET|POST) {re.escape(route)}", page), route
+    assert [
+        it for it in routes if not any(path.endswith(it.rstrip("/")) for path in document)
+    ] == []
+    described = {f"{method.upper()} {path}" for path in document for method in document[path]}
+    assert set(re.findall(r"<h3[^>]*>((?:GET|POST) [^\s<]+)", page)) == described
     assert "sepal_length" in page
 
 
