@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import requests
-from kubernetes_objects import find, find_pods, render
+from kubernetes_objects import Cluster, load
 from made_tables import make_penguins
 from processes import environment, wait_until
 
@@ -24,11 +24,7 @@ class Node:
     folder: Path
     project: str
     configs: dict[str, dict[str, str]] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        objects = [it for name in ("overlays/small", "dask") for it in render(name)]
-        self.pods = find_pods(objects)
-        self.dask = find(objects, "ConfigMap")["dask"]["data"]
+    cluster: Cluster = field(default_factory=lambda: load("overlays/small", "dask"))
 
     def start(self, name: str) -> None:
         docker("run", "--detach", *self._options(name))
@@ -43,7 +39,7 @@ class Node:
 
     def _options(self, name: str) -> list[str]:
         """Return the arguments of `docker run` for a pod."""
-        pod = self.pods[name]
+        pod = self.cluster.pods[name]
         [container] = pod.containers
         user, own = pod.spec["securityContext"], container["securityContext"]
         assert (own["readOnlyRootFilesystem"], own["capabilities"]) == (True, {"drop": ["ALL"]})
@@ -154,7 +150,7 @@ def test_the_first_training_publishes_a_model_that_backend_and_page_take(node):
 
 def test_a_table_is_trained_and_scored_on_the_cluster(node):
     node.configs |= {
-        "dask": node.dask,
+        "dask": node.cluster.find("ConfigMap")["dask"]["data"],
         "training": {"DATASET": "data/penguins.csv", "TARGET": "species"},
         "scoring": {"IN": "data/penguins.csv", "OUT": "data/scored.csv"},
     }
