@@ -139,7 +139,7 @@ WHY_CAPTION = Sentence(
     "What each value moves the probability of {label} by, against the training table's middle "
     "value in its place. One value is replaced at a time, so the bars do not add up.",
     "De combien chaque valeur déplace la probabilité de {label}, par rapport à la valeur médiane "
-    "de la table d'entraînement. Une seule valeur est remplacée à la fois : les barres ne "
+    "du tableau d'entraînement. Une seule valeur est remplacée à la fois : les barres ne "
     "s'additionnent pas.",
 )
 WHY_NOT = Sentence(
@@ -152,10 +152,10 @@ MORE_FEATURES = Sentence(
 WHERE = Sentence("Where this one lies", "Où se situe celui-ci")
 WHERE_CAPTION = Sentence(
     "Rows of the training table by class; the line is at the value entered.",
-    "Lignes de la table d'entraînement par classe ; le trait est à la valeur entrée.",
+    "Lignes du tableau d'entraînement par classe ; le trait est à la valeur entrée.",
 )
 LEARNED_CAPTION = Sentence(
-    "Rows of the training table by class.", "Lignes de la table d'entraînement par classe."
+    "Rows of the training table by class.", "Lignes du tableau d'entraînement par classe."
 )
 ROWS = Sentence("Rows", "Lignes")
 CLASS = Sentence("Class", "Classe")
@@ -194,9 +194,9 @@ DOWNLOAD_PARQUET = Sentence("Download as Parquet", "Télécharger en Parquet")
 # Batch.
 BATCH_INTRODUCTION = Sentence(
     "A table in, the same table with a class and probabilities for every row out.",
-    "Une table entre, la même ressort avec une classe et des probabilités pour chaque ligne.",
+    "Un tableau entre, le même ressort avec une classe et des probabilités pour chaque ligne.",
 )
-TEMPLATE = Sentence("Download a template", "Télécharger une table d'exemple")
+TEMPLATE = Sentence("Download a template", "Télécharger un tableau d'exemple")
 COLUMNS = Sentence(
     "Columns, in any order: {names}. Others are kept as they are.",
     "Colonnes, dans n'importe quel ordre : {names}. Les autres sont gardées telles quelles.",
@@ -218,14 +218,14 @@ SEMICOLONS = Sentence("semicolons", "des points-virgules")
 TABS = Sentence("tabs", "des tabulations")
 COLUMNS_MISSING = Sentence(
     "The file lacks {names}. The template has every column.",
-    "Il manque au fichier : {names}. La table d'exemple a toutes les colonnes.",
+    "Il manque au fichier : {names}. Le tableau d'exemple a toutes les colonnes.",
 )
 SCORE = Sentence("Predict every row", "Prédire chaque ligne")
 CHECKING = Sentence("Checking every row…", "Vérification de chaque ligne…")
 SCORED = Sentence("{done} of about {total} rows", "{done} lignes sur environ {total}")
 BAD_ROWS = Sentence(
     "Nothing was predicted, as the table has faults. Mend them in the file and upload it again.",
-    "Rien n'a été prédit, car la table a des erreurs. Corrigez-les dans le fichier et "
+    "Rien n'a été prédit, car le tableau a des erreurs. Corrigez-les dans le fichier et "
     "téléversez-le à nouveau.",
 )
 MORE_FAULTS = Sentence(
@@ -260,8 +260,8 @@ VERSION = Sentence("Version", "Version")
 PUBLISHED = Sentence("Published (UTC)", "Publié (UTC)")
 ESTIMATOR = Sentence("Estimator", "Estimateur")
 SIGNATURE = Sentence("Signature", "Signature")
-TABLE = Sentence("Training table", "Table d'entraînement")
-TABLE_HASH = Sentence("SHA-256 of the table", "SHA-256 de la table")
+TABLE = Sentence("Training table", "Tableau d'entraînement")
+TABLE_HASH = Sentence("SHA-256 of the table", "SHA-256 du tableau")
 ENGINE = Sentence("Engine", "Moteur")
 REPUBLISHED = Sentence("Copy of", "Copie de")
 STATES = {
@@ -345,10 +345,10 @@ P99 = Sentence("99 % within (ms)", "99 % en moins de (ms)")
 CLASS_SHARES = Sentence("Predicted classes", "Classes prédites")
 CLASS_SHARES_CAPTION = Sentence(
     "Answers of the live model, beside the shares of the training table.",
-    "Réponses du modèle en service, à côté des parts de la table d'entraînement.",
+    "Réponses du modèle en service, à côté des parts du tableau d'entraînement.",
 )
 ANSWERED = Sentence("predicted", "prédites")
-TRAINED = Sentence("training table", "table d'entraînement")
+TRAINED = Sentence("training table", "tableau d'entraînement")
 SHARE_OF_ROWS = Sentence("Share of rows", "Part des lignes")
 NO_ANSWERS = Sentence(
     "The live model has not been asked yet.", "Le modèle en service n'a pas encore été interrogé."
@@ -368,15 +368,15 @@ NOT_KNOWN_NOW = Sentence(
 )
 SHIFTED = Sentence(
     "{window}: what the model is asked is no longer like its training table. Shifted: {names}.",
-    "{window} : ce qu'on demande au modèle ne ressemble plus à sa table d'entraînement. "
+    "{window} : ce qu'on demande au modèle ne ressemble plus à son tableau d'entraînement. "
     "En dérive : {names}.",
 )
 DRIFT = Sentence("Drift", "Dérive")
 NOTHING_TO_DRIFT = Sentence(
     "Nothing that is asked is stored (JOURNAL=off), so it cannot be held against the training "
     "table.",
-    "Rien de ce qui est demandé n'est enregistré (JOURNAL=off) : impossible de le comparer à la "
-    "table d'entraînement.",
+    "Rien de ce qui est demandé n'est enregistré (JOURNAL=off) : impossible de le comparer au "
+    "tableau d'entraînement.",
 )
 WINDOW = Sentence("Rows of", "Lignes de")
 WINDOWS = {
@@ -396,17 +396,17 @@ TOO_FEW_ROWS = Sentence(
 DRIFT_CAPTION = Sentence(
     "Rows predicted: {rows}, beside those of the training table, the most shifted first. PSI, the "
     "population stability index, is 0 where both are alike and grows as they part.",
-    "Lignes prédites : {rows}, à côté de celles de la table d'entraînement, la plus forte dérive "
+    "Lignes prédites : {rows}, à côté de celles du tableau d'entraînement, la plus forte dérive "
     "d'abord. Le PSI, indice de stabilité, vaut 0 quand les deux se ressemblent et croît quand "
     "elles s'écartent.",
 )
 DRIFT_OF = Sentence(
     "Share of rows by {feature}, of the training table and predicted",
-    "Part des lignes selon {feature}, de la table d'entraînement et prédites",
+    "Part des lignes selon {feature}, du tableau d'entraînement et prédites",
 )
 CLASS_DRIFT = Sentence(
     "Share of rows by class, of the training table and predicted",
-    "Part des lignes par classe, de la table d'entraînement et prédites",
+    "Part des lignes par classe, du tableau d'entraînement et prédites",
 )
 MORE_DRIFT = Sentence("Features that have moved less", "Variables qui ont moins bougé")
 FEATURE = Sentence("Feature", "Variable")
