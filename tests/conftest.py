@@ -4,10 +4,17 @@ from functools import cache
 from types import SimpleNamespace
 
 import pytest
+import requests
 from browser import running_browser
 from made_tables import TARGET
 from playwright.sync_api import expect
-from processes import published, train  # noqa: F401  # the first is a fixture
+from processes import (
+    find_free_port,
+    published,  # noqa: F401  # a fixture
+    running_backend,
+    train,
+    wait_until,
+)
 
 expect.set_options(timeout=20_000)  # a machine may have other things to do
 
@@ -33,6 +40,16 @@ def train_on(tmp_path_factory):
         return SimpleNamespace(table=table, models_dir=models_dir)
 
     return train_once
+
+
+@pytest.fixture(scope="session")
+def served(published, tmp_path_factory):  # noqa: F811  # the same fixture
+    """The address of a backend of the published model, for tests that only ask."""
+    journal = f"sqlite:///{tmp_path_factory.mktemp('journal')}/journal.db"
+    settings = {"JOURNAL": "on", "JOURNAL_URL": journal}
+    with running_backend(published.models_dir, find_free_port(), **settings) as url:
+        wait_until(lambda: requests.get(f"{url}/health/ready", timeout=5).ok)
+        yield url
 
 
 @pytest.fixture(scope="session")
