@@ -1,4 +1,4 @@
-"""Asks backends in every way kserve's client can; run where only that is installed."""
+"""Asks backends in every way kserve's client can, and prints how many answers were right."""
 
 import asyncio
 import itertools

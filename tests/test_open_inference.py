@@ -1,9 +1,8 @@
-"""Clients of the Open Inference Protocol as they come, each in an environment of its own."""
+"""Asks backends by the published clients of the Open Inference Protocol."""
 
 import json
 import subprocess
 import sys
-import tempfile
 
 import joblib
 import numpy as np
@@ -12,30 +11,23 @@ import requests
 from made_tables import make_mixed
 from processes import ROOT, environment, find_free_port, running_backend, wait_until
 
-TRITON, KSERVE = "tritonclient[http]==2.73.0", "kserve==0.21.0"
 ROWS = [[5.1, 3.5, 1.4, 0.2], [6.1, 2.7, 4.9, 1.8]] * 50  # as many as are worth compressing
 DTYPES = ["bool", *(f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64))]
 DTYPES += ["float16", "float32", "float64"]
 
 
 @pytest.fixture(scope="module")
-def iris(published):
-    """What clients ask of it, and the answers of the published pickle."""
+def models(published, served, train_on):
+    """Iris with answers of its pickle, and numbers, booleans and text with their examples."""
     [path] = published.models_dir.glob("model_*.pkl")
     estimator = joblib.load(path)
-    with running_backend(published.models_dir, find_free_port()) as url:
-        model = wait_for_model(url)
-        yield model | {"cases": [make_case(estimator, dtype) for dtype in DTYPES]}
-
-
-@pytest.fixture(scope="module")
-def mixed(train_on):
-    """The examples in the manifest of a model of numbers, booleans and text."""
+    iris = wait_for_model(served)
+    iris["cases"] = [make_case(estimator, dtype) for dtype in DTYPES]
     with running_backend(train_on(make_mixed).models_dir, find_free_port()) as url:
-        model = wait_for_model(url)
-        for example in model["examples"]:
-            example["label"] = model["classes"][np.argmax(example["probabilities"])]
-        yield model
+        mixed = wait_for_model(url)
+        for example in mixed["examples"]:
+            example["label"] = mixed["classes"][np.argmax(example["probabilities"])]
+        yield {"iris": iris, "mixed": mixed}
 
 
 def wait_for_model(url):
@@ -63,32 +55,31 @@ def make_case(estimator, dtype):
     }
 
 
-def run(client, requirement, models):
-    """Install what the client is made of, and nothing else, and let it ask."""
-    with tempfile.TemporaryDirectory() as folder:
-        subprocess.run([sys.executable, "-m", "venv", folder], check=True)
-        install = [f"{folder}/bin/pip", "install", "--quiet", "--disable-pip-version-check"]
-        # Compiled when imported: most of it never is.
-        subprocess.run([*install, "--no-compile", requirement], check=True)
-        return subprocess.run(
-            [f"{folder}/bin/python", ROOT / "tests" / client],
-            env=environment(),
-            input=json.dumps(models),
-            capture_output=True,
-            text=True,
-            timeout=240,
-        )
+@pytest.mark.parametrize("alone", [False, pytest.param(True, marks=pytest.mark.soak)])
+@pytest.mark.parametrize(
+    ("client", "asked"),
+    [
+        ("triton_client", [len(DTYPES) * 2**3] * 2),
+        ("kserve_client", [(len(DTYPES) * 2**3 - 2 * 2) * 2]),
+    ],
+)
+def test_a_client_gets_the_answers_of_the_model(client, asked, alone, models, tmp_path):
+    """Alone with what it requires, or with the tests' own packages and those that they lack."""
+    script = ROOT / f"tests/{client}.py"
+    first, *others = script.with_suffix(".txt").read_text().split()
+    # Compiled when imported: most of it never is.
+    install = ["-m", "pip", "install", "--quiet", "--no-compile", "--target", tmp_path, first]
+    subprocess.run(
+        [sys.executable, *install, *([] if alone else [*others, "--no-deps"])], check=True
+    )
 
+    done = subprocess.run(
+        [sys.executable, *(["-S"] if alone else []), script],  # -S: no packages but those
+        env=environment(PYTHONPATH=tmp_path),
+        input=json.dumps(models),
+        capture_output=True,
+        text=True,
+    )
 
-def test_tritonclient_works_as_it_comes(iris, mixed):
-    client = run("triton_client.py", TRITON, {"iris": iris, "mixed": mixed})
-
-    assert client.returncode == 0, client.stderr
-    assert client.stdout.split() == [str(len(DTYPES) * 2**3 * 3**2)] * 2
-
-
-def test_kserves_client_works_as_it_comes(iris, mixed):
-    client = run("kserve_client.py", KSERVE, {"iris": iris, "mixed": mixed})
-
-    assert client.returncode == 0, client.stderr
-    assert client.stdout.split() == [str((len(DTYPES) * 2**3 - 2 * 2) * 2)]
+    assert done.returncode == 0, done.stderr
+    assert [int(it) for it in done.stdout.split()] == asked
