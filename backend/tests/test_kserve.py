@@ -50,16 +50,12 @@ def test_instances_that_do_not_fit_are_told_why(client, body, status, message):
     assert message in response.json()["error"]
 
 
-def test_a_model_is_ready_by_its_name(client):
+def test_a_model_is_ready_by_its_name_and_another_is_unknown(client):
     assert client.get("/v1/models/iris").json() == {"name": "iris", "ready": True}
-
-
-@pytest.mark.parametrize("path", ["/v1/models/rose", "/v1/models/iris:explain"])
-def test_another_name_is_unknown(client, path):
-    response = client.get(path)
-
-    assert response.status_code == 404
-    assert "is of the model iris." in response.json()["error"]
+    for path in ("/v1/models/rose", "/v1/models/iris:explain"):
+        response = client.get(path)
+        assert response.status_code == 404
+        assert "is of the model iris." in response.json()["error"]
 
 
 def test_without_a_model_v1_is_not_ready(empty_client):

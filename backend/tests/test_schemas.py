@@ -80,13 +80,13 @@ def test_an_example_keeps_the_types_of_its_inputs(value):
     assert type(read.inputs["x"]) is type(value)
 
 
-def test_infinities_are_no_ranges():
-    [first, *others] = WHOLE["features"]
-
-    with pytest.raises(ValidationError, match="finite"):
-        Manifest.model_validate(WHOLE | {"features": [first | {"max": float("inf")}, *others]})
-
-
-def test_two_features_of_one_name_are_refused():
-    with pytest.raises(ValidationError, match="two features have the same name"):
-        Manifest.model_validate(WHOLE | {"features": [WHOLE["features"][0]] * 2})
+@pytest.mark.parametrize(
+    ("features", "expected"),
+    [
+        ([WHOLE["features"][0] | {"max": float("inf")}], "finite"),
+        ([WHOLE["features"][0]] * 2, "two features have the same name"),
+    ],
+)
+def test_features_have_finite_ranges_and_names_of_their_own(features, expected):
+    with pytest.raises(ValidationError, match=expected):
+        Manifest.model_validate(WHOLE | {"features": features})

@@ -15,6 +15,11 @@ from sklearn.datasets import load_iris
 from sklearn.dummy import DummyClassifier
 from sklearn.tree import DecisionTreeClassifier
 
+from journal.shadow import list_challengers
+from repository import find_published
+from schemas import Manifest
+from settings import Settings
+
 OLD, OLDER, OLDEST = "2026_11_20_T00_00_02", "2026_11_20_T00_00_01", "2026_11_20_T00_00_00"
 
 
@@ -85,18 +90,18 @@ def test_a_version_asked_for_by_name_is_not_shadowed(shadowed):
     assert by == {named: None, live: OLDER}
 
 
-def test_without_another_fit_version_nobody_answers(publish, start_journal):
+def test_neither_a_copy_nor_a_version_of_other_classes_is_a_challenger(publish, tmp_path):
+    live = Manifest.model_validate_json(publish().with_suffix(".json").read_text())
     publish(OLD, **loss(0.1))  # the live model itself, once more
     two = {"name": "species", "classes": ["a", "b"]}
     classifier = DummyClassifier().fit(load_iris().data, ["a", "b"] * 75)
     publish(OLDER, classifier, **loss(0.1), target=two)
-    client = start_journal(shadow="challenger")
+    publish(OLDEST, fit_iris(DummyClassifier()))
+    settings = Settings(models_dir=tmp_path)
 
-    for _ in range(3):
-        predict(client)
+    found = list_challengers(live, find_published(tmp_path), settings)
 
-    wait_until_written(client, 3)
-    assert shadow(client) is None
+    assert [it.version for it in found] == [OLDEST]
 
 
 def test_a_refused_version_leaves_the_place_to_the_next(publish, start_journal):
