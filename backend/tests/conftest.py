@@ -31,28 +31,27 @@ NAMES = ["sepal_length", "sepal_width", "petal_length", "petal_width"]
 SETOSA = {"sepal_length": 5.1, "sepal_width": 3.5, "petal_length": 1.4, "petal_width": 0.2}
 VERSION = "2026_11_21_T20_44_20"
 
-# As the trainer makes them, of 20 bins for each class.
 _IRIS = load_iris()
-HISTOGRAMS = [
-    {
-        "name": name,
-        "type": "number",
-        "unit": "cm",
-        "min": column.min(),
-        "max": column.max(),
-        "mean": column.mean(),
-        "median": float(np.median(column)),
-        "step": 0.1,
-        "histogram": {
-            "edges": (edges := np.histogram_bin_edges(column, bins=20)).tolist(),
-            "counts": {
-                label: np.histogram(column[_IRIS.target == index], edges)[0].tolist()
-                for index, label in enumerate(_IRIS.target_names)
-            },
-        },
-    }
-    for name, column in zip(NAMES, _IRIS.data.T, strict=True)
-]
+
+
+def number(name: str, **changes: Any) -> dict[str, Any]:
+    """A feature in centimeters with one bin."""
+    histogram = {"edges": [0.1, 7.9], "counts": {"setosa": [50]}}
+    described = {"min": 0.1, "max": 7.9, "mean": 3.0, "median": 3.5, "histogram": histogram}
+    return {"name": name, "type": "number", "unit": "cm", "step": 0.1} | described | changes
+
+
+def describe_column(name: str, column: Any) -> dict[str, Any]:
+    """A feature as the trainer makes it, of 20 bins for each class."""
+    edges = np.histogram_bin_edges(column, bins=20)
+    columns = {it: column[_IRIS.target == index] for index, it in enumerate(_IRIS.target_names)}
+    counts = {it: np.histogram(part, edges)[0].tolist() for it, part in columns.items()}
+    median = float(np.median(column))
+    described = {"min": column.min(), "max": column.max(), "mean": column.mean(), "median": median}
+    return number(name, histogram={"edges": edges.tolist(), "counts": counts}, **described)
+
+
+HISTOGRAMS = [describe_column(*it) for it in zip(NAMES, _IRIS.data.T, strict=True)]
 
 # What `publish` is told of a model of numbers, booleans and text.
 MIXED = {"estimator": fit_mixed(), "instance": INSTANCE, "features": FEATURES}
@@ -76,20 +75,6 @@ def fit_iris(estimator: Any) -> Any:
 def describe(
     estimator: Any, content: bytes, version: str, instance: dict[str, Any] = SETOSA
 ) -> dict[str, Any]:
-    features = [
-        {
-            "name": name,
-            "type": "number",
-            "unit": "cm",
-            "min": 0.1,
-            "max": 7.9,
-            "mean": 3.0,
-            "median": 3.5,
-            "step": 0.1,
-            "histogram": {"edges": [0.1, 7.9], "counts": {"setosa": [50]}},
-        }
-        for name in NAMES
-    ]
     row = [value if isinstance(value, str) else float(value) for value in instance.values()]
     examples = []
     if hasattr(estimator, "predict_proba"):
@@ -103,7 +88,7 @@ def describe(
         "sha256": hashlib.sha256(content).hexdigest(),
         "size": len(content),
         "signature": None,
-        "features": features,
+        "features": [number(name) for name in NAMES],
         "target": {"name": "species", "classes": estimator.classes_.tolist()},
         "estimator": "LogisticRegression",
         "params": {"C": 1.0},

@@ -134,6 +134,14 @@ def answer_after(event, before=answer):
     return app
 
 
+def receive_and_answer_after(event):
+    async def app(scope, receive, send):
+        await receive()  # from where on the server reads more
+        await answer_after(event, answer_at_once)(scope, receive, send)
+
+    return app
+
+
 def read(connection):
     response = HTTPResponse(connection)
     response.begin()
@@ -380,12 +388,7 @@ def test_who_waits_to_be_asked_for_the_body_is_not_cut(serve):
 @pytest.mark.parametrize("more", [b"", GET, DECLARED, POST])
 def test_who_waits_for_an_answer_and_sends_more_is_not_cut(serve, more):
     event = threading.Event()
-
-    async def app(scope, receive, send):
-        await receive()  # from where on the server reads more
-        await answer_after(event, answer_at_once)(scope, receive, send)
-
-    server = serve(app)
+    server = serve(receive_and_answer_after(event))
 
     with server.connect(GET, more) as connection:
         server.wait_for_looks()
@@ -452,12 +455,7 @@ def test_who_sends_many_requests_ahead_of_answers_is_closed(serve):
 
 def test_no_more_is_read_while_requests_wait(serve):
     event = threading.Event()
-
-    async def app(scope, receive, send):
-        await receive()  # from where on uvicorn reads more
-        await answer_after(event, answer_at_once)(scope, receive, send)
-
-    server, some = serve(app), MOST_AHEAD - 20
+    server, some = serve(receive_and_answer_after(event)), MOST_AHEAD - 20
 
     with server.connect(GET * some) as connection:
         server.wait_for_looks(5)

@@ -4,7 +4,7 @@ from threading import Event
 
 import numpy as np
 import pytest
-from conftest import NAMES, SETOSA, VERSION, drop, fit, fit_iris, publish_in
+from conftest import NAMES, SETOSA, VERSION, drop, fit, fit_iris, number, publish_in
 from mixed import FEATURES, INSTANCE, ask, fit_mixed
 from sklearn.linear_model import LogisticRegression
 from sklearn.svm import LinearSVC
@@ -16,12 +16,6 @@ VIRGINICA = dict(zip(NAMES, [6.7, 3.0, 5.2, 2.3], strict=True))
 MEDIANS = dict.fromkeys(NAMES, 3.5)
 BASELINES = {"age": 41.0, "mass": 41.0, "member": True, "tagged": False}
 BASELINES |= {"island": "Dream", "sex": "male"}
-
-
-def number(name, median=3.5):
-    edges = {"edges": [0.1, 7.9], "counts": {"setosa": [50]}}
-    range_ = {"min": 0.1, "max": 7.9, "mean": 3.0, "median": median, "step": 0.1}
-    return range_ | {"name": name, "type": "number", "unit": "cm", "histogram": edges}
 
 
 def ask_iris(instance, estimator=None):
@@ -80,7 +74,7 @@ def test_what_is_at_its_baseline_contributes_nothing_at_all(publish, start_live)
     estimator = LogisticRegression(C=100, max_iter=1000)
     estimator.fit(X, [f"class {row % 7}" for row in range(70)])
     medians = {f"x{place}": place / 60 for place in range(60)}
-    features = list(map(number, medians, medians.values()))
+    features = [number(name, median=it) for name, it in medians.items()]
     publish(estimator=estimator, instance=medians, features=features)
 
     answer = explained(start_live(), medians)
@@ -109,7 +103,7 @@ def test_every_type_is_compared_with_its_median_or_its_mode(mixed_client, change
 
 
 ELSEWHERE = FEATURES[4] | {"values": ["Biscoe", "Elsewhere"], "mode": "Elsewhere"}
-TOO_LARGE = [number("sepal_length"), number("sepal_width", 1.7e308), *map(number, NAMES[2:])]
+TOO_LARGE = [number("sepal_length"), number("sepal_width", median=1.7e308), *map(number, NAMES[2:])]
 REFUSING = {
     "estimator": fit_mixed(unknown="error"),
     "instance": INSTANCE,
@@ -134,7 +128,7 @@ def test_a_change_that_the_estimator_does_not_answer_has_no_contribution(
 
 
 def test_a_published_version_is_explained_by_its_own_medians(live_client, publish):
-    publish(OLDER, fit(C=0.01), features=[number(name, 2.0) for name in NAMES])
+    publish(OLDER, fit(C=0.01), features=[number(name, median=2.0) for name in NAMES])
 
     answer = explained(live_client, SETOSA, version=OLDER)
 

@@ -9,13 +9,14 @@ from conftest import (
     running_app,
     wait_until_live,
 )
-from journals import exposed, give_labels, predict, predict_rows, read, wait_until_written
+from journals import exposed, give_labels, predict, predict_rows, read
 from processes import wait_until
 from sklearn.datasets import load_iris
 from sklearn.dummy import DummyClassifier
 from sklearn.tree import DecisionTreeClassifier
 
 from journal.shadow import list_challengers
+from journal.writer import _start_shadow
 from repository import find_published
 from schemas import Manifest
 from settings import Settings
@@ -115,14 +116,9 @@ def test_a_refused_version_leaves_the_place_to_the_next(publish, start_journal):
     assert shadow(client)["model_version"] == OLD
 
 
-def test_it_is_off_by_default(publish, start_journal):
-    publish(OLD, fit_iris(DummyClassifier()), **loss(0.5))
-    client = start_journal()
-    predict(client)
-    wait_until_written(client, 1)
-
-    assert shadow(client) is None
-    assert not [name for name in exposed(client) if name.startswith("shadow")]
+def test_it_is_off_by_default():
+    assert Settings().shadow == "off"
+    assert _start_shadow(Settings()) is None
 
 
 def test_a_new_live_model_gets_a_new_shadow(publish, start_journal):

@@ -265,13 +265,13 @@ FUZZ = """
 import random, sys
 from test_tables import *
 from errors import ModelServerError
-media_type, seed = sys.argv[1], int(sys.argv[2])
-choose = random.Random(seed)
+media_type, times = sys.argv[1], int(sys.argv[2])
+choose = random.Random(0)
 table = draw(200).append_column("text", pa.array(["some", "text"] * 100).dictionary_encode())
 views = pa.array(["short", "quite a long text"] * 100).cast("string_view")
 table = table.append_column("view", views)
 whole = write(table, media_type, **({"compression": "zstd"} if media_type == PARQUET else {}))
-for _ in range(1500):
+for _ in range(times):
     body = bytearray(whole)
     for _ in range(choose.choice([1, 2, 8])):
         value = choose.choice([0, 1, 127, 128, 255, choose.randrange(256)])
@@ -285,8 +285,9 @@ for _ in range(1500):
 
 
 @pytest.mark.parametrize("media_type", [ARROW, PARQUET])
-def test_no_body_takes_the_process_with_it(media_type):
-    command = [sys.executable, "-c", FUZZ, media_type, "0"]
+@pytest.mark.parametrize("times", [500, pytest.param(20_000, marks=pytest.mark.soak)])
+def test_no_body_takes_the_process_with_it(media_type, times):
+    command = [sys.executable, "-c", FUZZ, media_type, str(times)]
     folder = Path(__file__).parent
     paths = os.pathsep.join(map(str, (folder, folder.parent, folder.parent.parent / "tests")))
 
