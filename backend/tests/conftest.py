@@ -53,10 +53,10 @@ def describe_column(name: str, column: Any) -> dict[str, Any]:
 
 HISTOGRAMS = [describe_column(*it) for it in zip(NAMES, _IRIS.data.T, strict=True)]
 
-# What `publish` is told of a model of numbers, booleans and text.
+# Passed to `publish`: a model of numbers, booleans and text.
 MIXED = {"estimator": fit_mixed(), "instance": INSTANCE, "features": FEATURES}
 
-# What `publish` is told of a model whose drift can be seen.
+# Passed to `publish`: a model whose drift can be seen.
 DESCRIBED = {"features": HISTOGRAMS, "metrics": {"log_loss": {"mean": 0.1}}}
 
 Publish = Callable[..., Path]
@@ -68,7 +68,7 @@ def fit(**params: Any) -> Pipeline:
 
 
 def fit_iris(estimator: Any) -> Any:
-    """Fitted on the names of the classes."""
+    """Fit an estimator on the names of the classes."""
     return estimator.fit(_IRIS.data, _IRIS.target_names[_IRIS.target])
 
 
@@ -121,7 +121,7 @@ def publish_in(
 
 
 def drop(folder: Path, estimator: Any, version: str = VERSION) -> None:
-    """Put a pickle there as somebody does who has never heard of manifests."""
+    """Put a pickle there without a manifest, as another project does."""
     name = "model.pkl" if version == "model" else f"model_{version}.pkl"
     content = io.BytesIO()
     joblib.dump(estimator, content)
@@ -144,7 +144,7 @@ def soon() -> Iterator[None]:
 def run_app(folder: Path, **settings: Any) -> TestClient:
     read = Settings(models_dir=folder, **{"journal": "off"} | settings)
     client = TestClient(create_app(read), raise_server_exceptions=False)
-    client.journal_url = read.journal_url  # for tests that look into it
+    client.journal_url = read.journal_url  # for tests that read it
     return client
 
 
@@ -170,7 +170,7 @@ def start(tmp_path: Path) -> Iterator[Callable[..., TestClient]]:
 
 @pytest.fixture
 def start_live(publish: Publish, tmp_path: Path) -> Iterator[Callable[..., TestClient]]:
-    """Start an app, wait for its model, and publish one of the irises if there is none."""
+    """Start an app and wait for its model; publish one of the irises if there is none."""
     with ExitStack() as stack:
 
         def enter(**settings: Any) -> TestClient:

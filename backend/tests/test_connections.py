@@ -284,7 +284,7 @@ def test_the_rest_of_an_answered_body_may_not_come_slowly(serve):
 
 
 def send_steadily(server, connection):
-    """1,500 bytes while nothing is answered, for longer than without a byte is allowed."""
+    """Send 1,500 bytes, a few each sweep, for longer than a caller may be silent."""
     for _ in range(LOOKS):
         server.wait_for_looks(1)
         assert not select.select([connection], [], [], 0)[0]

@@ -70,7 +70,7 @@ def read_lag(url):
 
 
 def read_all(url, name):
-    """What each worker says of a series."""
+    """The values of a series that the workers tell."""
     return {read(url).get(name, 0) for _ in range(12)}
 
 
@@ -98,7 +98,7 @@ def test_each_worker_tells_of_all_journals(workers):
     stopped, _ = find_writers(pid)
     os.kill(stopped, signal.SIGSTOP)
     try:
-        # Until the worker whose writer is stopped has been asked, too.
+        # The worker whose writer is stopped has to be asked, too.
         wait_until(lambda: ask(url, 8) or min(read_lag(url) for _ in range(12)) > 1)
     finally:
         os.kill(stopped, signal.SIGCONT)

@@ -26,7 +26,7 @@ def accuracies(client):
 
 
 def labels(client, *predictions):
-    """Those that are kept of these predictions."""
+    """The labels that are kept for these predictions."""
     rows = read(client.journal_url, "SELECT * FROM feedback")
     kept = {row["prediction_id"]: row["label"] for row in rows}
     return [kept.get(it["prediction_id"]) for it in predictions]

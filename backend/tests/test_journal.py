@@ -130,14 +130,14 @@ def find(client, *ids):
 
 
 def find_table(client, rows):
-    """The newest row that stands for so many."""
+    """The newest entry that stands for so many rows."""
     query = f"SELECT * FROM predictions WHERE rows = {rows} ORDER BY id DESC"
     wait_until(lambda: read(client.journal_url, query))
     return read(client.journal_url, query)[0]
 
 
 def wait_until_all_count(client):
-    """All rows that are written are counted, too."""
+    """Wait until each row that is written is counted, too."""
     query = "SELECT sum(rows) AS rows FROM predictions"
     [every] = read(client.journal_url, query)
     wait_until(lambda: windows(client)["hour"]["rows"] == every["rows"])

@@ -202,9 +202,7 @@ def endless():
     pipeline = make_pipeline(imputer, LogisticRegression())
     X, y = load_iris(return_X_y=True)
     pipeline.fit(np.where(np.arange(600).reshape(150, 4) % 97, X, np.nan), y)
-    imputer.imputation_sequence_ = (
-        imputer.imputation_sequence_ * 500_000
-    )  # of some microseconds each
+    imputer.imputation_sequence_ = imputer.imputation_sequence_ * 500_000  # microseconds each
     return pipeline
 
 

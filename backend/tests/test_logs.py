@@ -129,7 +129,7 @@ def test_workers_and_writers_write_objects_too(service, tmp_path):
     url, lines = service(LOG_FORMAT="json", WEB_CONCURRENCY=2, **settings)
     ask_all_sorts(url)
 
-    # Of the worker, and of the writer, which can do nothing.
+    # The worker and its writer say so; the folder is not there.
     for said in ("Started parent process", "journal not written", "journal.retention"):
         wait_until(lambda said=said: find(lines(), said))
     assert {json.loads(line)["level"] for line in lines()} >= {"INFO", "WARNING", "ERROR"}
