@@ -1,16 +1,15 @@
 """The tutorial and the guides can be followed: each block is run, and says what it shows."""
 
 import sys
+from urllib.parse import urlsplit
 
 import pytest
 import requests
-from documentation import read_blocks
+from documentation import ROOT, read_blocks
 from guides import PAGES, made_stack, move, run_block, says
 from made_tables import make_penguins
-from processes import find_free_port, running_backend, wait_until
 from servers import find_node, find_r
 from shell import run
-from test_open_inference import TRITON
 
 FIRST_PAGES = ("README.md", "docs/index.md", "docs/fr/index.md")
 FIRST_CALLS = [
@@ -32,19 +31,18 @@ def stack(published, tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def ports(published):
+def ports(served):
     """The port of a backend that has the model of the built-in table."""
-    port = find_free_port()
-    with running_backend(published.models_dir, port) as url:
-        wait_until(lambda: requests.get(f"{url}/health/ready", timeout=60).ok)
-        yield {"8002": port}
+    return {"8002": urlsplit(served).port}
 
 
 @pytest.fixture(scope="module")
 def triton(tmp_path_factory):
-    """A folder with the client, and nothing of ours."""
+    """A folder with the client and what else it requires that the tests lack."""
     folder = tmp_path_factory.mktemp("triton")
-    done = run(sys.executable, "-m", "pip", "install", "--no-compile", "--target", folder, TRITON)
+    requirements = (ROOT / "tests/triton_client.txt").read_text().split()
+    install = ("-m", "pip", "install", "--no-compile", "--no-deps", "--target", folder)
+    done = run(sys.executable, *install, *requirements)
     assert done.returncode == 0, done.stderr
     return folder
 
@@ -77,7 +75,7 @@ def test_an_example_of_a_call_works_as_it_comes(block, ports, tmp_path, request)
         done = run_block(code, tmp_path)
     elif "tritonclient" in block.code:
         path = request.getfixturevalue("triton")
-        done = run(sys.executable, "-S", "-", given=code, folder=tmp_path, PYTHONPATH=path)
+        done = run(sys.executable, "-", given=code, folder=tmp_path, PYTHONPATH=path)
     else:
         done = run(*INTERPRETERS[block.language](), given=code, folder=tmp_path)
 
