@@ -8,7 +8,7 @@ import requests
 import urllib3
 from documentation import ROOT
 from page import SETOSA, expect_answer, fill, press
-from processes import find_free_port, running_backend, running_frontend, running_mlflow, wait_until
+from processes import find_free_port, running_frontend, running_mlflow, wait_until
 from servers import connect_to_caddy, find_caddy, running_caddy
 from shell import run
 
@@ -28,19 +28,17 @@ def ask_caddy(home, command, *arguments, **variables):
 
 
 @pytest.fixture(scope="module")
-def services(published):
+def services(published, served):
     """The addresses of the page, the API and MLflow, as Caddy is told them."""
     mlflow_settings = {
         "MLFLOW_SERVER_ALLOWED_HOSTS": f"mlflow.{DOMAIN}:*,127.0.0.1:*",
         "MLFLOW_SERVER_CORS_ALLOWED_ORIGINS": f"https://mlflow.{DOMAIN}",
     }
     with (
-        running_backend(published.models_dir, find_free_port()) as backend,
-        running_frontend(backend) as frontend,
+        running_frontend(served) as frontend,
         running_mlflow(published.models_dir, published.runs_dir, **mlflow_settings) as mlflow,
     ):
-        wait_until(lambda: requests.get(f"{backend}/health/ready", timeout=5).ok)
-        urls = {"BACKEND": backend, "FRONTEND": frontend, "MLFLOW": mlflow}
+        urls = {"BACKEND": served, "FRONTEND": frontend, "MLFLOW": mlflow}
         yield {f"{name}_UPSTREAM": url.removeprefix("http://") for name, url in urls.items()}
 
 
