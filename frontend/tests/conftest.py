@@ -57,7 +57,7 @@ def mixed_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 @pytest.fixture
 def relay(iris_url: str) -> Iterator[SimpleNamespace]:
-    """A way to a backend that a test may answer on itself, all requests or those of a path."""
+    """Relay to a backend; `answers` replaces its answer to a path, or to all."""
     answers: dict[str, Any] = {}
 
     def answer(path: str) -> tuple[int, bytes] | None:

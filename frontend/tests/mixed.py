@@ -54,11 +54,13 @@ def publish(
     """A classifier of the first feature: two classes, or more of them in bands of its values."""
     X, labels = _draw(features, classes)
     table = {"name": "penguins", "target": {"name": "old", "classes": sorted(classes)}}
-    _write(directory, features, X, labels, version=version, mlflow=None, examples=X[:2], **table)
+    model = _fit(X, labels, features)
+    said = table | {"version": version, "mlflow": None, "examples": X[:2]}
+    _write(directory, model, features, X, labels, **said)
 
 
-def publish_iris(directory: Path) -> None:
-    """Iris with all that a training says of it, without one."""
+def publish_iris(directory: Path, version: str = VERSION, C: float = 1.0) -> None:
+    """Publish Iris with all that a training says of it, but without a training."""
     iris = load_iris()
     names = ("sepal_length", "sepal_width", "petal_length", "petal_width")
     features = [
@@ -68,18 +70,22 @@ def publish_iris(directory: Path) -> None:
         for name, column in zip(names, iris.data.T, strict=True)
     ]
     labels = iris.target_names[iris.target].astype(object)
+    model = _fit(iris.data, labels, features, C)
     said = {"name": "iris", "target": {"name": "species", "classes": list(iris.target_names)}}
+    said |= {"version": version, "examples": iris.data[::50]}
     said["mlflow"] = {"experiment": "iris", "run_id": "5" * 32, "model_version": "1"}
-    _write(
-        directory, features, iris.data, labels, version=VERSION, examples=iris.data[::50], **said
-    )
+    _write(directory, model, features, iris.data, labels, **said)
 
 
 def _write(
-    directory: Path, features: list[dict[str, Any]], X: Any, labels: Any, **said: Any
+    directory: Path,
+    estimator: Any,
+    features: list[dict[str, Any]],
+    X: Any,
+    labels: Any,
+    **said: Any,
 ) -> None:
-    """A model and its manifest, in which is said what the table does not say itself."""
-    estimator = _fit(X, labels, features)
+    """Write a model and its manifest; `said` adds what the table does not tell."""
     pickled = io.BytesIO()
     joblib.dump(estimator, pickled)
     content = pickled.getvalue()
@@ -122,7 +128,7 @@ def _draw_one(feature: dict[str, Any], random: np.random.Generator) -> float | s
     return float(random.integers(18, 81) if feature["type"] == "number" else random.integers(0, 2))
 
 
-def _fit(X: Any, labels: Any, features: list[dict[str, Any]]) -> Any:
+def _fit(X: Any, labels: Any, features: list[dict[str, Any]], C: float = 1.0) -> Any:
     text = [index for index, feature in enumerate(features) if feature["type"] == "category"]
     numbers = [index for index in range(len(features)) if index not in text]
     encode = OneHotEncoder(handle_unknown="ignore")
@@ -132,7 +138,7 @@ def _fit(X: Any, labels: Any, features: list[dict[str, Any]]) -> Any:
             ("text", make_pipeline(SimpleImputer(strategy="most_frequent"), encode), text),
         ]
     )
-    return make_pipeline(columns, LogisticRegression()).fit(X, labels)
+    return make_pipeline(columns, LogisticRegression(C=C)).fit(X, labels)
 
 
 def _count(feature: dict[str, Any], column: Any, labels: Any, classes: list[str]) -> dict[str, Any]:

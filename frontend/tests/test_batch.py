@@ -2,7 +2,6 @@ import pyarrow as pa
 import pytest
 from drawn import find_chart
 from processes import wait_until
-from servers import running_relay
 
 import texts
 import uploads
@@ -40,10 +39,8 @@ def result(page):
 
 
 def test_the_page_says_which_columns_it_takes(page):
-    assert (
-        "Columns, in any order: sepal_length, sepal_width, petal_length, petal_width."
-        in " ".join(said(page))
-    )
+    columns = "Columns, in any order: sepal_length, sepal_width, petal_length, petal_width."
+    assert columns in " ".join(said(page))
     assert page.get("download_button")
     assert "up to 16 MB" in page.file_uploader[0].label
 
@@ -97,37 +94,27 @@ def test_bad_rows_are_listed_and_the_file_is_kept(page):
     assert page.file_uploader[0].value.name == "irises.csv"
     assert list(page.dataframe[0].value["colour"]) == ["blue", "red", "green"]
 
-
-def test_a_better_file_takes_the_place_of_the_bad_one(page):
-    upload(page, ROWS + b"green,x,1.4,,5.1\n")
-    score(page)
-    upload(page, ROWS)
+    upload(page, ROWS)  # a better file takes its place
     assert not page.error
-
     score(page)
-
     assert not page.error
     assert result(page).table.num_rows == 2
 
 
-def test_a_table_without_a_feature_says_so_before_it_is_sent(page):
-    upload(page, b"sepal_length,sepal_width\n1,2\n")
-
-    assert "The file lacks petal_length, petal_width." in page.error[0].value.replace("\\", "")
-    assert texts.SCORE() not in [button.label for button in page.button]
-
-
-def test_semicolons_are_recognised(page):
-    upload(page, ROWS.replace(b",", b";"))
-
-    assert page.error[0].value == texts.OTHER_SEPARATOR(mark="semicolons")
-
-
-def test_what_is_no_table_is_one_sentence(page):
-    upload(page, b"PAR1", "irises.parquet")
+@pytest.mark.parametrize(
+    ("name", "content", "reason"),
+    [
+        ("a.csv", b"sepal_length,sepal_width\n1,2\n", "The file lacks petal_length, petal_width."),
+        ("a.csv", ROWS.replace(b",", b";"), texts.OTHER_SEPARATOR(mark="semicolons")),
+        ("a.parquet", b"PAR1", texts.PREVIEW_FAILED(file="a.parquet", kind="PARQUET")),
+    ],
+)
+def test_what_cannot_be_predicted_says_so_before_it_is_sent(page, name, content, reason):
+    upload(page, content, name)
 
     assert not page.exception
-    assert page.error[0].value == texts.PREVIEW_FAILED(file="irises.parquet", kind="PARQUET")
+    assert reason in page.error[0].value.replace("\\", "")
+    assert texts.SCORE() not in [button.label for button in page.button]
 
 
 def test_rows_without_an_answer_are_counted(page):
@@ -138,37 +125,29 @@ def test_rows_without_an_answer_are_counted(page):
 
 
 def test_the_result_stays_on_the_way_to_another_page(page):
-    upload(page, ROWS)
+    upload(page, ROWS, "**bold**.csv")
     score(page)
     page.switch_page("views/models.py").run()
     page.switch_page("views/batch.py").run()
 
     assert [it for it in said(page) if it.startswith("Rows predicted: 2 in")]
-
-
-def test_a_backend_that_goes_away_meanwhile_is_said_and_the_file_is_kept(iris_url, open_page):
-    answers = {}
-    with running_relay(iris_url, answers.get) as (url, _):
-        page = open_page(url, "batch")
-        upload(page, ROWS)
-        answers["/predict/batch"] = (503, b'{"detail": "8 batches are waiting."}')
-        score(page)
-
-        assert not page.exception
-        assert [it for it in said(page) if "8 batches are waiting." in it]
-        assert page.file_uploader[0].value.name == "irises.csv"
-        del answers["/predict/batch"]
-        score(page)
-
-    assert result(page).table.num_rows == 2
-
-
-def test_a_name_of_a_file_is_never_markdown(page):
-    upload(page, ROWS, "**bold**.csv")
-    score(page)
-
+    # A file's name is never Markdown.
     assert [it for it in page.caption if r"\*\*bold\*\*.csv" in it.value]
     assert not [it for it in page.caption if "**bold**" in it.value]
+
+
+def test_a_backend_that_goes_away_meanwhile_is_said_and_the_file_is_kept(relay, open_page):
+    page = open_page(relay.url, "batch")
+    upload(page, ROWS)
+    relay.answers["/predict/batch"] = (503, b'{"detail": "8 batches are waiting."}')
+    score(page)
+
+    assert not page.exception
+    assert [it for it in said(page) if "8 batches are waiting." in it]
+    assert page.file_uploader[0].value.name == "irises.csv"
+    relay.answers.clear()
+    score(page)
+    assert result(page).table.num_rows == 2
 
 
 def test_uploads_are_limited_as_in_the_backend(iris_url, open_page, monkeypatch):

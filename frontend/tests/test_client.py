@@ -2,6 +2,7 @@ import io
 import json
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from itertools import product
 
 import pytest
 import urllib3
@@ -9,8 +10,6 @@ import urllib3
 import client as module
 import texts
 from client import BackendAway, BackendClient, BackendError, NotOffered
-
-PROBLEM = b'{"title": "Invalid instance", "status": 422, "detail": "petal_width is missing."}'
 
 
 @pytest.fixture
@@ -50,14 +49,24 @@ def answering():
         server.server_close()
 
 
-def test_a_refusal_carries_the_backends_sentence(answering):
-    client = answering(422, PROBLEM)
+REFUSALS = [
+    (422, "petal_width is missing.", BackendError, "petal_width is missing."),
+    (404, "Nothing is here.", NotOffered, "Nothing is here."),
+    (503, "Wait.", BackendAway, texts.BACKEND_NOT_READY(detail="Wait.")),
+    (401, "Send a key.", BackendAway, texts.BACKEND_CLOSED()),
+    (403, "Send a key.", BackendAway, texts.BACKEND_CLOSED()),
+]
+
+
+@pytest.mark.parametrize(("status", "detail", "kind", "said"), REFUSALS)
+def test_a_refusal_says_why_and_whether_to_ask_again(answering, status, detail, kind, said):
+    client = answering(status, json.dumps({"title": "No", "detail": detail}).encode())
 
     with pytest.raises(BackendError) as raised:
         client.predict({})
 
-    assert raised.value.detail == "petal_width is missing."
-    assert not isinstance(raised.value, BackendAway)
+    assert type(raised.value) is kind
+    assert raised.value.detail == said
 
 
 def test_a_refusal_names_the_faults_of_a_table(answering):
@@ -69,15 +78,6 @@ def test_a_refusal_names_the_faults_of_a_table(answering):
     assert raised.value.faults == [{"row": 2, "detail": "x."}]
 
 
-def test_an_unavailable_backend_is_worth_asking_again(answering):
-    client = answering(503, b'{"detail": "No model is published yet."}')
-
-    with pytest.raises(BackendAway) as raised:
-        client.predict({})
-
-    assert "No model is published yet." in raised.value.detail
-
-
 def test_feedback_names_the_prediction_and_its_right_class(answering):
     client = answering(200, b'{"recorded": 1}')
 
@@ -87,22 +87,14 @@ def test_feedback_names_the_prediction_and_its_right_class(answering):
     assert json.loads(client.asked[0].body) == {"prediction_id": "01H", "label": "setosa"}
 
 
-@pytest.mark.parametrize("status", [401, 403])
-def test_a_backend_that_wants_a_key_says_which_to_set(answering, status):
-    client = answering(status, b'{"detail": "Send a key."}')
-
-    with pytest.raises(BackendAway) as raised:
-        client.models()
-
-    assert "API_KEY" in raised.value.detail
-
-
-def test_a_key_is_sent_with_every_request(answering):
-    client = answering(200, b'{"models": []}', key="secret")
+@pytest.mark.parametrize(("key", "sent"), [("secret", "secret"), ("", None)])
+def test_a_key_is_sent_with_every_request(answering, key, sent):
+    client = answering(200, b'{"models": []}', key=key)
 
     client.models()
 
-    assert client.asked[0].headers["X-API-Key"] == "secret"
+    assert client.asked[0].headers["X-API-Key"] == sent
+    assert "API_KEY" in texts.BACKEND_CLOSED()  # where a key is missing, the page says which
 
 
 def test_the_key_of_the_environment_is_the_first_of_several(answering, monkeypatch):
@@ -115,45 +107,16 @@ def test_the_key_of_the_environment_is_the_first_of_several(answering, monkeypat
     assert server.asked[0].headers["X-API-Key"] == "first"
 
 
-def test_without_a_key_none_is_sent(answering):
-    client = answering(200, b'{"models": []}')
-
-    client.models()
-
-    assert client.asked[0].headers["X-API-Key"] is None
+BODIES = [b"<html>Bad gateway</html>", b"[]", b"", b"{}"]
+STRANGE = [*product((500, 502, 503), BODIES), *product([200], BODIES[:3])]
 
 
-def test_what_is_not_there_is_told_apart(answering):
-    client = answering(404, b'{"detail": "There is nothing at /monitoring."}')
-
-    with pytest.raises(NotOffered):
-        client.monitoring()
-
-
-@pytest.mark.parametrize("body", [b"<html>Bad gateway</html>", b"[]", b"", b"{}"])
-@pytest.mark.parametrize("status", [502, 503, 500])
+@pytest.mark.parametrize(("status", "body"), STRANGE)
 def test_an_answer_of_something_else_is_no_traceback(answering, status, body):
     with pytest.raises(BackendAway) as raised:
         answering(status, body).predict({})
 
     assert raised.value.detail == texts.BACKEND_STRANGE()
-
-
-@pytest.mark.parametrize("body", [b"<html>Welcome</html>", b"[]", b""])
-def test_a_success_of_something_else_is_none(answering, body):
-    with pytest.raises(BackendAway) as raised:
-        answering(200, body).predict({})
-
-    assert raised.value.detail == texts.BACKEND_STRANGE()
-
-
-def test_nobody_there_is_worth_asking_again():
-    client = BackendClient("http://127.0.0.1:9")
-
-    with pytest.raises(BackendAway) as raised:
-        client.predict({})
-
-    assert raised.value.detail == texts.BACKEND_AWAY()
 
 
 def test_a_connection_that_does_not_come_about_is_tried_once_more(monkeypatch):
@@ -165,34 +128,28 @@ def test_a_connection_that_does_not_come_about_is_tried_once_more(monkeypatch):
         return connect(*arguments, **options)
 
     monkeypatch.setattr(urllib3.util.connection, "create_connection", note)
-    with pytest.raises(BackendAway):
+    with pytest.raises(BackendAway) as raised:
         BackendClient("http://127.0.0.1:9").predict({})
 
+    assert raised.value.detail == texts.BACKEND_AWAY()
     assert len(attempts) == 2
 
 
-def test_what_may_have_been_done_is_not_asked_again(answering, monkeypatch):
-    monkeypatch.setattr(module, "PREDICT_SECONDS", 0.2)
-    silence = threading.Event()
-    client = answering(200, b"{}", wait=silence)
-
-    with pytest.raises(BackendAway):
-        client.predict({})
-
-    silence.set()
-    assert len(client.asked) == 1
-
-
-def test_a_backend_that_never_answers_is_not_waited_for(answering, monkeypatch):
-    monkeypatch.setattr(module, "LOOK_SECONDS", 0.2)
+@pytest.mark.parametrize("call", [BackendClient.models, lambda it: it.predict({})])
+def test_a_backend_that_never_answers_is_not_waited_for_nor_asked_again(
+    answering, monkeypatch, call
+):
+    for limit in ("LOOK_SECONDS", "PREDICT_SECONDS"):
+        monkeypatch.setattr(module, limit, 0.2)
     silence = threading.Event()
     client = answering(200, b"{}", wait=silence)
 
     with pytest.raises(BackendAway) as raised:
-        client.models()
+        call(client)
 
     silence.set()
     assert raised.value.detail == texts.BACKEND_AWAY()
+    assert len(client.asked) == 1
 
 
 def test_a_table_that_breaks_off_is_said_to_have(answering):

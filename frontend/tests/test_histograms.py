@@ -70,25 +70,18 @@ def test_of_many_values_the_entered_one_is_drawn():
     assert spec["layer"][1]["data"]["values"] == [{"value": "value 99", "rows": 0}]
 
 
-def test_drift_has_the_shares_of_both_in_every_bin():
+@pytest.mark.parametrize(("counts", "asked"), [([30, 10], 40), ([1, 2], 12)])
+def test_drift_has_the_shares_of_both_in_every_bin(counts, asked):
     feature = counted(number("age"), {"no": [1, 2], "yes": [0, 1]}, [0, 5, 10])
 
-    spec = draw_drift(feature, [30, 10], 40)
+    spec = draw_drift(feature, counts, asked)  # rows outside every bin are rows too
 
-    shares = {(row["bin"], row["of"]): row["share"] for row in rows(spec)}
-    assert shares["0", texts.TRAINED()] == 0.25
-    assert shares["5", texts.TRAINED()] == 0.75
-    assert shares["0", texts.ANSWERED()] == 0.75
-    assert shares["5", texts.ANSWERED()] == 0.25
-
-
-def test_rows_outside_every_bin_are_rows_too():
-    feature = counted(number("age"), {"no": [1, 2]}, [0, 5, 10])
-
-    spec = draw_drift(feature, [1, 2], 12)
-
-    asked = [row["share"] for row in rows(spec) if row["of"] == texts.ANSWERED()]
-    assert asked == [1 / 12, 2 / 12]
+    assert {(row["bin"], row["of"]): row["share"] for row in rows(spec)} == {
+        ("0", texts.TRAINED()): 0.25,
+        ("5", texts.TRAINED()): 0.75,
+        ("0", texts.ANSWERED()): counts[0] / asked,
+        ("5", texts.ANSWERED()): counts[1] / asked,
+    }
 
 
 def test_bins_that_differ_by_little_keep_names_of_their_own():

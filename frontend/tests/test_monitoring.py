@@ -1,16 +1,12 @@
-import json
-from types import SimpleNamespace
-
 import pytest
 import requests
 from drawn import find_chart, find_charts
-from mixed import number
-from servers import running_relay
+from mixed import VERSION, number
 
 import texts
 
 SEEN = {
-    "model_version": "2026_11_21_T20_44_20",
+    "model_version": VERSION,
     "since": "2026-11-24T09:41:00Z",
     "requests": [
         {
@@ -79,24 +75,10 @@ def make_drift(*features, rows=512, **classes):
     }
 
 
-@pytest.fixture(scope="module")
-def relay(iris_url):
-    """Before a real backend; what it answers itself is in `answers`, by path."""
-    answers = {}
-
-    def answer(path):
-        return (200, json.dumps(answers[path]).encode()) if path in answers else None
-
-    with running_relay(iris_url, answer) as (url, _):
-        yield SimpleNamespace(url=url, answers=answers)
-
-
 @pytest.fixture
-def seen(relay, iris_url):
+def seen(relay):
     """What the backend says of itself; a test may change it."""
-    version = requests.get(f"{iris_url}/health/ready", timeout=5).json()["model_version"]
-    relay.answers.clear()
-    relay.answers["/monitoring"] = SEEN | {"model_version": version}
+    relay.answers["/monitoring"] = dict(SEEN)
     return relay.answers["/monitoring"]
 
 
@@ -153,7 +135,7 @@ def test_the_real_backends_figures_are_shown(iris_url, open_page):
     assert find_chart(page, texts.CLASS_SHARES())
 
 
-def test_the_pages_own_looks_are_not_counted_as_traffic(page):
+def test_what_the_backend_counts_is_shown_without_the_pages_own_looks(page):
     assert figures(page) == {
         "Rows predicted": "990",
         "Requests": "1,000",
@@ -161,38 +143,27 @@ def test_the_pages_own_looks_are_not_counted_as_traffic(page):
         "Median time of /predict": "0.12 ms",
         "99th percentile of /predict": "0.9 ms",
     }
+    rows = find_chart(page, texts.CLASS_SHARES()).rows
+    shares = {(row["name"], row["of"]): row["share"] for row in rows}
+    assert shares["setosa", texts.ANSWERED()] == 900 / 990
+    assert shares["setosa", texts.TRAINED()] == pytest.approx(1 / 3)
+    table = page.dataframe[0].value
+    assert list(table["Errors"]) == ["422: 10", "503: 1000"]
+    assert list(table["Median (ms)"]) == [0.12, 1.0]
+    assert texts.SHADOW() not in [header.value for header in page.header]
 
 
-def test_traffic_is_what_came_between_two_looks(page, seen):
+def test_traffic_is_what_came_between_two_looks_and_never_negative(page, seen):
     assert texts.TRAFFIC_SOON() in said(page)
 
     seen["requests"] = [SEEN["requests"][0] | {"count": 1100}]
     page.run()
-
     [point] = find_chart(page, texts.TRAFFIC()).rows
     assert point["rate"] > 0
 
-
-def test_a_backend_that_begins_anew_has_no_negative_traffic(page, seen):
-    seen["requests"] = [SEEN["requests"][0] | {"count": 3}]
+    seen["requests"] = [SEEN["requests"][0] | {"count": 3}]  # the backend has begun again
     page.run()
-
     assert texts.TRAFFIC_SOON() in said(page)
-
-
-def test_predicted_classes_stand_beside_those_of_the_training_table(page):
-    rows = find_chart(page, texts.CLASS_SHARES()).rows
-
-    shares = {(row["name"], row["of"]): row["share"] for row in rows}
-    assert shares["setosa", texts.ANSWERED()] == 900 / 990
-    assert shares["setosa", texts.TRAINED()] == pytest.approx(1 / 3)
-
-
-def test_errors_are_told_by_route_and_status(page):
-    table = page.dataframe[0].value
-
-    assert list(table["Errors"]) == ["422: 10", "503: 1000"]
-    assert list(table["Median (ms)"]) == [0.12, 1.0]
 
 
 def test_without_a_journal_nothing_is_known_of_drift_and_accuracy(look):
@@ -203,23 +174,16 @@ def test_without_a_journal_nothing_is_known_of_drift_and_accuracy(look):
     assert not page.warning
 
 
-def test_a_journal_in_trouble_is_one_warning(look):
-    page = look(
-        journal={"lag_seconds": 9.0, "lost": 1200, "trouble": "The *disk* is full."},
-        drift=None,
-        accuracy=None,
-    )
-
+def test_trouble_of_the_journal_is_one_warning_and_its_losses_stay_said(look, seen):
+    troubled = {"lag_seconds": 9.0, "lost": 1200, "trouble": "The *disk* is full."}
+    page = look(journal=troubled, drift=None, accuracy=None)
     [warning] = page.warning
     assert "The \\*disk\\* is full." in warning.value
     assert texts.JOURNAL_LOST(count="1,200") in warning.value
     assert said(page).count(texts.NOT_KNOWN_NOW()) == 2
 
-
-def test_what_the_journal_lost_is_said_when_it_is_well_again(look):
-    page = look(journal={"lag_seconds": 0.1, "lost": 3, "trouble": None})
-
-    assert [it.value for it in page.warning] == [texts.JOURNAL_LOST(count="3")]
+    seen["journal"] = {"lag_seconds": 0.1, "lost": 3, "trouble": None}
+    assert [it.value for it in page.run().warning] == [texts.JOURNAL_LOST(count="3")]
 
 
 def test_features_are_drawn_with_a_verdict_the_most_shifted_first(look):
@@ -238,42 +202,33 @@ def test_features_are_drawn_with_a_verdict_the_most_shifted_first(look):
     assert rows[-1]["share"] == 0.5  # 128 of the 256 that had a value
 
 
-def test_a_shift_is_said_on_top(look):
+def test_a_shift_is_said_on_top_with_some_of_many_features(look, seen):
     page = look(drift=make_drift(find("petal_length", **SHIFTED), find(), **SHIFTED))
-
     [warning] = page.warning
     assert warning.value == (
         "Last day: what the model is asked is no longer like its training table. "
         "Shifted: Petal length (cm), Predicted classes."
     )
 
-
-def test_of_many_shifted_features_some_are_named_on_top(look):
-    page = look(drift=make_drift(*[find(f"hostile *{index}*", **SHIFTED) for index in range(200)]))
-
-    [warning] = page.warning
+    seen["drift"] = make_drift(*[find(f"hostile *{index}*", **SHIFTED) for index in range(200)])
+    [warning] = page.run().warning
     assert warning.value.endswith("Hostile \\*5\\*, and 194 more.")
 
 
 def test_the_window_can_be_chosen_and_stays_chosen(look):
     page = look(drift=make_drift(find(**SHIFTED)))
 
-    choose_window(page, "model")
-    assert not page.warning
-    assert any("Rows predicted: 9,000" in it for it in said(page))
-
-    page.switch_page("views/models.py").run().switch_page("views/monitoring.py").run()
-    assert any("Rows predicted: 9,000" in it for it in said(page))
-
-
-def test_too_few_rows_have_no_verdict_and_are_drawn(look):
-    page = look(drift=make_drift(find(**SHIFTED)))
     choose_window(page, "hour")
-
     assert texts.TOO_FEW_ROWS(rows="12", least="100") in said(page)
     assert ":material/help: **Sepal width (cm)**: too few rows" in said(page)
     assert find_chart(page, texts.DRIFT_OF(feature="Sepal width (cm)"))
     assert not page.warning
+
+    choose_window(page, "model")
+    assert not page.warning
+    assert any("Rows predicted: 9,000" in it for it in said(page))
+    page.switch_page("views/models.py").run().switch_page("views/monitoring.py").run()
+    assert any("Rows predicted: 9,000" in it for it in said(page))
 
 
 def test_a_window_without_rows_is_one_sentence(look):
@@ -323,33 +278,20 @@ def test_what_the_manifest_has_no_histogram_of_is_listed(look):
     assert list(page.dataframe[1].value["Verdict"]) == ["shifted", "stable"]
 
 
-def test_accuracy_stands_beside_what_the_model_expected(look, seen):
-    page = look(accuracy={"versions": [LABELLED | {"model_version": seen["model_version"]}]})
+def test_accuracy_is_shown_with_what_was_expected_right_classes_and_calibration(look):
+    page = look(accuracy={"versions": [LABELLED | {"model_version": VERSION}]})
 
     shown = figures(page)
-    assert [shown[it] for it in ("Accuracy", "Expected by the model", "With feedback")] == [
-        "92.5%",
-        "91.0%",
-        "40",
-    ]
-    assert any(f"Answers of model {seen['model_version']}" in it for it in said(page))
+    names = ("Accuracy", "Expected by the model", "With feedback")
+    assert [shown[it] for it in names] == ["92.5%", "91.0%", "40"]
+    assert any(f"Answers of model {VERSION}" in it for it in said(page))
     assert not page.selectbox
-
-
-def test_right_and_predicted_classes_are_drawn_in_the_models_order(look, seen):
-    page = look(accuracy={"versions": [LABELLED | {"model_version": seen["model_version"]}]})
-
     chart = find_chart(page, texts.CONFUSION())
     wrong = [row for row in chart.rows if row["right"] != row["predicted"]]
     assert [(row["right"], row["predicted"], row["rows"]) for row in wrong] == [
         ("versicolor", "setosa", 3)
     ]
     assert chart.spec["encoding"]["x"]["scale"]["domain"] == ["setosa", "versicolor", "virginica"]
-
-
-def test_calibration_is_drawn(look, seen):
-    page = look(accuracy={"versions": [LABELLED | {"model_version": seen["model_version"]}]})
-
     assert find_chart(page, texts.CALIBRATION()).rows == LABELLED["calibration"]
 
 
@@ -361,8 +303,8 @@ def test_a_model_without_probabilities_expects_nothing(look):
     assert texts.NO_PROBABILITIES() in said(page)
 
 
-def test_of_several_versions_with_feedback_one_is_chosen(look, seen):
-    unlabelled = {"model_version": seen["model_version"], "count": 0, "accuracy": None}
+def test_of_several_versions_with_feedback_one_is_chosen(look):
+    unlabelled = {"model_version": VERSION, "count": 0, "accuracy": None}
     older = {"model_version": "v1", "accuracy": 0.5, "confusion": {"ant": {"bee": 40}}}
     versions = [LABELLED | it for it in (unlabelled, {"model_version": "v2"}, older)]
     page = look(accuracy={"versions": versions})
@@ -395,8 +337,8 @@ def test_without_feedback_it_is_said_what_gives_some(look, versions):
     assert "Accuracy" not in figures(page)
 
 
-def test_a_shadow_is_compared_with_the_live_model(look, seen):
-    live = LABELLED | {"model_version": seen["model_version"]}
+def test_a_shadow_is_compared_with_the_live_model(look):
+    live = LABELLED | {"model_version": VERSION}
     page = look(shadow=SHADOW, accuracy={"versions": [live]})
 
     shown = figures(page)
@@ -415,10 +357,6 @@ def test_a_shadow_without_answers_has_no_figures_yet(look):
     assert [figures(page)[it] for it in ("Same class", "Its accuracy", "Live accuracy")] == [
         "–"
     ] * 3
-
-
-def test_without_a_shadow_there_is_no_word_of_one(page):
-    assert texts.SHADOW() not in [header.value for header in page.header]
 
 
 def test_drift_and_accuracy_speak_french(look):
@@ -450,18 +388,10 @@ def test_nothing_asked_yet_is_said(page, seen):
     assert texts.NO_ANSWERS() in said(page)
 
 
-def test_a_backend_that_does_not_count_is_said_kindly(iris_url, open_page):
-    answers = {"/monitoring": (404, b'{"detail": "There is nothing at /monitoring."}')}
-    with running_relay(iris_url, answers.get) as (url, _):
-        page = open_page(url, "monitoring")
+def test_a_backend_that_does_not_count_is_said_kindly(relay, open_page):
+    relay.answers["/monitoring"] = (404, b'{"detail": "There is nothing at /monitoring."}')
+    page = open_page(relay.url, "monitoring")
 
     assert not page.exception
     assert texts.NO_MONITORING() in said(page)
     assert not find_charts(page)
-
-
-def test_a_backend_that_is_away_is_one_sentence(open_page):
-    page = open_page("http://127.0.0.1:9", "monitoring")
-
-    assert not page.exception
-    assert said(page).count(texts.BACKEND_AWAY()) == 1

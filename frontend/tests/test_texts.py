@@ -45,14 +45,6 @@ def test_every_sentence_says_the_same_in_both_languages(name):
     assert braces(english) == braces(french)
 
 
-@pytest.mark.usefixtures("french")
-def test_in_french_no_mark_begins_a_line():
-    said = texts.INTRODUCTION(target="species")
-
-    assert "s'agit-il\u00a0? " in said
-    assert "exemple\u00a0; le" in said
-
-
 def test_every_sentence_is_said_somewhere():
     source = "\n".join(path.read_text() for path in SOURCES)
 
@@ -81,11 +73,14 @@ def test_no_other_module_says_anything(path):
 
 
 @pytest.mark.usefixtures("french")
-def test_what_is_chosen_is_spoken():
+def test_what_is_chosen_is_spoken_and_no_line_begins_with_a_mark():
     assert texts.PREDICT() == "Prédire"
     assert texts.training_range(FEATURE) == "Entraîné de 0,1 à 2,5"
     assert texts.number(1234567.5, 1) == "1\u202f234\u202f567,5"
     assert texts.percent(0.987) == "98,7\u202f%"
+    said = texts.INTRODUCTION(target="species")
+    assert "s'agit-il\u00a0? " in said
+    assert "exemple\u00a0; le" in said
 
 
 def test_without_a_choice_english_is_spoken():
@@ -94,15 +89,9 @@ def test_without_a_choice_english_is_spoken():
     assert texts.percent(0.987) == "98.7%"
 
 
-def test_a_label_is_words_with_the_unit():
+def test_a_label_is_words_with_the_unit_of_a_number_and_keeps_its_capitals():
     assert texts.label(FEATURE) == "Petal width (cm)"
-
-
-def test_a_name_keeps_its_capitals():
     assert texts.label(FEATURE | {"name": "pH", "unit": None}) == "pH"
-
-
-def test_what_is_no_number_has_no_unit():
     assert texts.label({"name": "home_island", "type": "category"}) == "Home island"
 
 
@@ -110,13 +99,10 @@ def test_what_is_no_number_has_no_unit():
     ("step", "expected"), [(0.1, "0.1 to 2.5"), (0.001, "0.100 to 2.500"), (1.0, "0 to 2")]
 )
 def test_a_range_has_the_decimals_of_the_table(step, expected):
-    assert texts.training_range(FEATURE | {"step": step}) == f"Trained on {expected}"
-
-
-def test_what_may_be_left_empty_says_so():
-    said = texts.training_range(FEATURE | {"nullable": True})
-
-    assert said == "Trained on 0.1 to 2.5; may be left empty"
+    feature = FEATURE | {"step": step}
+    assert texts.training_range(feature) == f"Trained on {expected}"
+    said = texts.training_range(feature | {"nullable": True})
+    assert said == f"Trained on {expected}; may be left empty"
 
 
 def test_the_choice_for_what_is_missing_is_none_of_the_values():
@@ -133,7 +119,4 @@ def test_a_name_is_never_markdown(name):
     assert escaped.replace("\\", "") == name
     assert all(before == "\\" for before, mark in pairwise(f" {escaped}") if mark in "*<[$:]>&-")
     assert not escaped.startswith("1.")
-
-
-def test_a_name_is_one_line_that_begins_with_a_word():
-    assert texts.plain("    code\n\nof two lines ") == "code of two lines"
+    assert texts.plain(f"    {name}\n\nof two lines ") == f"{escaped} of two lines"

@@ -18,7 +18,9 @@ def upload(name, content):
 
 def test_the_first_rows_of_a_csv_stand_as_in_the_file():
     preview = uploads.look_into(upload("a.csv", b"id,name\n007,NA\n1e3,\n"))
+    empty = uploads.look_into(upload("a.csv", b"id,name\n"))
 
+    assert (empty.head.column_names, empty.head.num_rows) == (["id", "name"], 0)
     assert preview.head.to_pylist() == [{"id": "007", "name": "NA"}, {"id": "1e3", "name": ""}]
 
 
@@ -56,25 +58,20 @@ def test_what_cannot_be_read_is_said_to_be(name, content):
         uploads.look_into(upload(name, content))
 
 
-def test_a_table_without_rows_has_its_columns():
-    preview = uploads.look_into(upload("a.csv", b"age,sex\n"))
-
-    assert preview.head.column_names == ["age", "sex"]
-    assert preview.head.num_rows == 0
-
-
-@pytest.mark.parametrize(("mark", "said"), [(";", texts.SEMICOLONS), ("\t", texts.TABS)])
-def test_another_separator_is_recognised(mark, said):
-    preview = uploads.look_into(upload("a.csv", f"age{mark}sex\n1{mark}2\n".encode()))
+@pytest.mark.parametrize(
+    ("content", "said", "missing"),
+    [
+        (b"age;sex\n1;2\n", texts.SEMICOLONS, ["age", "sex"]),
+        (b"age\tsex\n1\t2\n", texts.TABS, ["age", "sex"]),
+        (b"a;b,age\n1,2\n", None, ["sex"]),
+        (b"sex,age\n", None, []),
+    ],
+)
+def test_another_separator_and_missing_columns_are_recognised(content, said, missing):
+    preview = uploads.look_into(upload("a.csv", content))
 
     assert preview.find_separator() == said
-    assert preview.find_missing(["age", "sex"]) == ["age", "sex"]
-
-
-def test_a_table_with_commas_has_no_other_separator():
-    preview = uploads.look_into(upload("a.csv", b"a;b,c\n1,2\n"))
-
-    assert preview.find_separator() is None
+    assert preview.find_missing(["age", "sex"]) == missing
 
 
 def test_a_template_has_every_column_and_the_examples():
@@ -82,9 +79,6 @@ def test_a_template_has_every_column_and_the_examples():
 
     table = pa_csv.read_csv(io.BytesIO(content))
     assert table.to_pylist() == [{"age": 1.5, "sex": "male"}, {"age": None, "sex": ""}]
-
-
-def test_a_template_of_a_model_without_examples_has_its_columns():
     assert uploads.write_template(["age", "sex"], []) == b'"age","sex"\n'
 
 
