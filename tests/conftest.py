@@ -58,14 +58,27 @@ def browser():
         yield it
 
 
-@pytest.fixture
-def open_tab(browser):
-    """Opens pages that keep what went wrong in them and which hosts they asked, in `faults`."""
-    contexts = []
+@pytest.fixture(scope="session")
+def open_context(browser):
+    """Open a context once for each kind of visitor, as each loads the page's scripts again."""
+    kinds = {}
 
     def open_one(**options):
-        contexts.append(browser.new_context(**{"viewport": DESKTOP, "locale": "en-US"} | options))
-        page = contexts[-1].new_page()
+        kind = repr(options)
+        kinds[kind] = kinds.get(kind) or browser.new_context(**options)
+        return kinds[kind]
+
+    return open_one
+
+
+@pytest.fixture
+def open_tab(open_context):
+    """Opens pages that keep what went wrong in them and which hosts they asked, in `faults`."""
+    pages = []
+
+    def open_one(**options):
+        page = open_context(**{"viewport": DESKTOP, "locale": "en-US"} | options).new_page()
+        pages.append(page)
         page.faults = []
         note = page.faults.append
         page.on("console", lambda message: message.type == "error" and note(message.text))
@@ -74,8 +87,9 @@ def open_tab(browser):
         return page
 
     yield open_one
-    for context in contexts:
-        context.close()
+    for page in pages:
+        page.context.clear_cookies()
+        page.close()
 
 
 @pytest.fixture
