@@ -22,7 +22,9 @@ DESKTOP = {"width": 1280, "height": 900}
 
 
 def pytest_addoption(parser):
-    parser.addoption("--screenshots", help="the folder to write the documentation's pictures to")
+    parser.addoption(
+        "--screenshots", help="a folder for the documentation's pictures; needs -m soak"
+    )
 
 
 @pytest.fixture(scope="session")
