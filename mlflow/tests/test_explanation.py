@@ -1,23 +1,14 @@
-import os
-import signal
 import struct
 from dataclasses import replace
 
 import numpy as np
 import pytest
 from conftest import find_candidate
-from sklearn.naive_bayes import GaussianNB
+from test_comparison import Deadly
 
 from comparison import Result, Setting, compare, split
 from explanation import explain
 from figures import draw
-
-
-class Deadly(GaussianNB):
-    """Takes its process with it."""
-
-    def fit(self, *_):
-        os.kill(os.getpid(), signal.SIGKILL)
 
 
 @pytest.fixture(scope="module")
