@@ -11,7 +11,7 @@ from ownership import become_owner
 
 MAX_SEED = 2**32 - 1
 
-# Those of candidates.py, whose imports take a second.
+# The names in candidates.py, whose imports take a second.
 CANDIDATES = (
     *("Baseline", "GaussianNB", "LinearDiscriminantAnalysis", "LogisticRegression"),
     *("QuadraticDiscriminantAnalysis", "KNeighborsClassifier", "CalibratedSVC"),

@@ -38,7 +38,7 @@ class Publisher:
         `manifest` lacks what only the file tells: format, version, created_at, sha256 and size.
         Raises OSError when the directory cannot be written; readers then see nothing of it.
         """
-        import joblib  # noqa: PLC0415  # a republishing does without, and is quick for it
+        import joblib  # noqa: PLC0415  # late: republishing is quick without it
 
         pickled = io.BytesIO()
         joblib.dump(estimator, pickled)

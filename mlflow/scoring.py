@@ -33,7 +33,7 @@ def main() -> None:
 def _run(arguments: argparse.Namespace) -> int:
     """Return the exit code; raises CommandFailed or OSError.
 
-    What cannot be done is told before the imports that take seconds, where that is possible.
+    It refuses what it can before the imports that take seconds.
     """
     _require_apart(arguments.input, arguments.output)
     require_there(arguments.input)

@@ -10,8 +10,8 @@ if TYPE_CHECKING:  # its import takes seconds
 class RecordFolder:
     """Keeps the records that MLflow has not got, each in a file that is whole or not there.
 
-    They are pickles: the folder is the trainer's own, as its code is. Only what pickles imports
-    joblib, which takes as long as all else that a command without a training needs.
+    They are pickles: the folder is the trainer's own, as its code is. Only the functions that
+    pickle import joblib, which would double the time of a command without a training.
     """
 
     def __init__(self, directory: Path) -> None:
