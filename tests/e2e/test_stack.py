@@ -376,6 +376,7 @@ def before(stack):
     assert compose(stack, "ps", "--all", "--quiet") == ""
     stack.variables |= {"API_KEY": "first-key, second-key", "SHADOW": "challenger"}
     compose(stack, "up", "--detach", "--wait")
+    wait_until(lambda: live_version(stack))
     return had
 
 
