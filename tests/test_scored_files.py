@@ -1,7 +1,7 @@
 """scoring.py says of a file what the backend says of the same rows."""
 
-import subprocess
 import sys
+from contextlib import contextmanager
 
 import numpy as np
 import pandas as pd
@@ -9,6 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import requests
+import warm
 from made_tables import TARGET, make_binary, make_many_classes, make_mixed, make_unicode
 from processes import ROOT, environment, find_free_port, running_backend, wait_until
 from pyarrow import csv
@@ -42,21 +43,32 @@ def ask(url, path):
     return csv.read_csv(body, convert_options=LETTER_BY_LETTER)
 
 
+@contextmanager
+def serving(models):
+    with running_backend(models, find_free_port()) as url:
+        wait_until(lambda: requests.get(f"{url}/health/ready", timeout=5).ok)
+        yield url
+
+
+def score(models, source):
+    """The scored table, written in the format that it was read in."""
+    out = source.with_stem(f"{source.stem}_scored")
+    command = [sys.executable, ROOT / "mlflow/scoring.py", source, out]
+    done = warm.run(command, env=environment(MODELS_DIR=models))
+    assert done.returncode == 0, done.stderr
+    return read(out)
+
+
 @pytest.mark.parametrize("make", READ, ids=lambda make: make.__name__.removeprefix("make_"))
 def test_a_scored_file_is_as_the_backend_answers_it(make, train_on, tmp_path):
     trained = train_on(make)
-    models = trained.models_dir
     rows = READ[make](trained.table).drop(columns=TARGET)
     rows.to_csv(tmp_path / "rows.csv", index=False)
     rows.to_parquet(tmp_path / "rows.parquet", index=False)
 
-    with running_backend(models, find_free_port()) as url:
-        wait_until(lambda: requests.get(f"{url}/health/ready", timeout=5).ok)
-        for kind in TYPES:
-            source, out = tmp_path / f"rows.{kind}", tmp_path / f"out.{kind}"
-            command = [sys.executable, ROOT / "mlflow/scoring.py", source, out]
-            subprocess.run(command, env=environment(MODELS_DIR=models), check=True)
-            expect_the_same(read(out), ask(url, source))
+    with serving(trained.models_dir) as url:
+        for source in (tmp_path / "rows.csv", tmp_path / "rows.parquet"):
+            expect_the_same(score(trained.models_dir, source), ask(url, source))
 
 
 def test_what_trainings_take_as_missing_is_missing_in_a_csv_to_score(train_on, tmp_path):
@@ -66,17 +78,13 @@ def test_what_trainings_take_as_missing_is_missing_in_a_csv_to_score(train_on, t
     nulls = rows.assign(x0=np.nan, member=None, island=None)
     pq.write_table(pa.Table.from_pandas(nulls), tmp_path / "nulls.parquet")
     words = rows.assign(x0=rows["word"], member=rows["word"], island=rows["word"])
-    source, out = tmp_path / "words.csv", tmp_path / "scored.csv"
-    words.to_csv(source, index=False)
+    words.to_csv(tmp_path / "words.csv", index=False)
 
-    with running_backend(models, find_free_port()) as url:
-        wait_until(lambda: requests.get(f"{url}/health/ready", timeout=5).ok)
+    with serving(models) as url:
         expected = ask(url, tmp_path / "nulls.parquet")
-        answered = ask(url, source)
-    command = [sys.executable, ROOT / "mlflow/scoring.py", source, out]
-    subprocess.run(command, env=environment(MODELS_DIR=models), check=True)
+        answered = ask(url, tmp_path / "words.csv")
 
-    for found in (answered, read(out)):
+    for found in (answered, score(models, tmp_path / "words.csv")):
         assert found["word"].to_pylist() == WORDS
         for name in expected.column_names:
             if name.startswith("probability_"):
