@@ -22,21 +22,25 @@ COPY = ROOT / "mlflow/allow_list.txt"  # of scoring.py, as no file is shared bet
 
 # In the trainer's own folder, as no import crosses into a service.
 DUMP_CANDIDATES = """
-import sys, joblib
+import json, sys, joblib
 from candidates import list_candidates
 from datasets import make_dataset, read_iris
-from evaluation import fit, search
+from evaluation import fit
+from features import describe_features
 from tables import read_table
+folder, table, target = sys.argv[1:]
 iris = read_iris()
 datasets = {
     "three": iris,
     "two": iris.take((iris.y != "setosa").to_numpy().nonzero()[0]),
-    "mixed": make_dataset(read_table(sys.argv[2]), "mixed", sys.argv[3]),
+    "mixed": make_dataset(read_table(table), "mixed", target),
 }
-for candidate in list_candidates(seed=0):
-    for name, dataset in datasets.items():
-        pipeline = fit(candidate, search(candidate, dataset, seed=0), dataset)
-        joblib.dump(pipeline, f"{sys.argv[1]}/{candidate.name}_of_{name}")
+for kind, dataset in datasets.items():
+    with open(f"{folder}/{kind}.json", "w") as file:
+        json.dump(describe_features(dataset), file, default=float)
+    for candidate in list_candidates(seed=0):
+        params = {name: values[-1] for name, values in candidate.grid.items()}
+        joblib.dump(fit(candidate, params, dataset), f"{folder}/{kind}.{candidate.name}.pkl")
 """
 
 
@@ -58,24 +62,22 @@ def record(pickled: bytes) -> set[tuple[str, str]]:
     return recorder.names
 
 
-def dump_candidates(folder: Path) -> list[Path]:
+def dump_candidates(folder: Path) -> None:
     """Every candidate of the trainer, for three classes, two, and columns of all kinds."""
-    table = make_mixed(folder)
-    command = [sys.executable, "-c", DUMP_CANDIDATES, folder, table, TARGET]
+    command = [sys.executable, "-c", DUMP_CANDIDATES, folder, make_mixed(folder), TARGET]
     subprocess.run(command, cwd=ROOT / "mlflow", check=True)
-    table.unlink()
-    return sorted(folder.iterdir())
 
 
-def dump(estimator) -> bytes:
-    pickled = io.BytesIO()
-    joblib.dump(estimator, pickled)
-    return pickled.getvalue()
+def dump_usual(folder: Path) -> None:
+    """The usual estimators of scikit-learn."""
+    for index, (_, estimator) in enumerate(fit_all()):
+        joblib.dump(estimator, folder / f"{index}.pkl")
 
 
 def main(folder: Path) -> None:
-    pickles = [dump(estimator) for _, estimator in fit_all()]
-    pickles += [path.read_bytes() for path in dump_candidates(folder)]
+    dump_usual(folder)
+    dump_candidates(folder)
+    pickles = [path.read_bytes() for path in folder.glob("*.pkl")]
     listed = {tuple(line.split()) for line in FILE.read_text().splitlines()}
     names = listed.union(*map(record, pickles))
     for path in (FILE, COPY):

@@ -1,0 +1,117 @@
+"""The trainer's pickles and the usual ones: loaded by the services, and answered exactly."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+from allow_list import COPY, FILE, dump_candidates, dump_usual
+from documentation import ROOT
+
+UNPICKLE = """
+import sys
+from pathlib import Path
+from unpickling import unpickle
+for path in map(Path, sys.argv[1:]):
+    unpickle(path.read_bytes())
+"""
+
+COMPARE = """
+import json, sys, warnings
+from pathlib import Path
+import numpy as np
+warnings.simplefilter("ignore")
+from engines import parity
+from engines.compilation import compile_model
+from engines.preparation import NotCompiled
+from inference import Model
+from schemas import Description
+from unpickling import unpickle
+folder, rows, usual = Path(sys.argv[1]), int(sys.argv[2]), parity.ROWS
+for path in sorted(folder.glob("*.*.pkl")):
+    kind, name, _ = path.name.split(".")
+    estimator = unpickle(path.read_bytes())
+    description = Description.model_validate({
+        "name": kind, "version": "", "created_at": "2026-11-21T20:44:20Z", "sha256": "", "size": 1,
+        "features": json.loads((folder / f"{kind}.json").read_text()), "estimator": name,
+        "target": {"name": "y", "classes": estimator.classes_.tolist()},
+    })
+    model, engine = Model(estimator, description), None
+    try:
+        engine = compile_model(model)
+        model.serve_by(engine)
+    except NotCompiled as reason:
+        model.serving.detail = str(reason)
+    parity.ROWS = rows
+    probes = parity.draw_probes(description, engine)
+    parity.ROWS = usual
+    _, expected = model.answer(model.to_array(probes))
+    answers = [probabilities for _, probabilities in model.answer_many(probes)]
+    given = np.array([[np.nan] * len(model.classes) if it is None else it for it in answers])
+    print(json.dumps({
+        "kind": kind, "name": name, "rows": len(probes), "engine": model.serving.name,
+        "labels": int((given.argmax(axis=1) != expected.argmax(axis=1)).sum()),
+        "farthest": float(np.abs(given - expected).max()), "detail": model.serving.detail,
+        "unanswered": int(np.isnan(expected).any(axis=1).sum()),
+    }))
+"""
+
+ENGINES = {
+    "Baseline": "scikit-learn",
+    "CalibratedSVC": "onnx",
+    "ExtraTreesClassifier": "trees",
+    "GaussianNB": "onnx",
+    "HistGradientBoostingClassifier": "trees",
+    "KNeighborsClassifier": "scikit-learn",
+    "KernelLogisticRegression": "scikit-learn",
+    "LinearDiscriminantAnalysis": "linear",
+    "LogisticRegression": "linear",
+    "QuadraticDiscriminantAnalysis": "onnx",
+    "RandomForestClassifier": "trees",
+}
+
+
+@pytest.fixture(scope="module")
+def candidates(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("candidates")
+    dump_candidates(folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def usual(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("usual")
+    dump_usual(folder)
+    return folder
+
+
+@pytest.mark.parametrize("rows", [300, pytest.param(20_000, marks=pytest.mark.soak)])
+def test_every_candidate_is_served_by_the_fastest_form_that_is_exact(rows, candidates):
+    """Exact on rows as people type them and on neighbours of the trees' thresholds."""
+    compare = [sys.executable, "-c", COMPARE, candidates, str(rows)]
+    said = subprocess.run(
+        compare, cwd=ROOT / "backend", check=True, stdout=subprocess.PIPE, text=True
+    )
+    comparisons = [json.loads(line) for line in said.stdout.splitlines()]
+
+    assert len(comparisons) == 3 * len(ENGINES)
+    assert any(it["rows"] > rows for it in comparisons)  # with thresholds
+    for it in comparisons:
+        assert it["engine"] == ENGINES[it["name"]], it
+        assert it["rows"] >= rows, it
+        assert it["unanswered"] == 0, it
+        assert it["labels"] == 0, it
+        assert it["farthest"] <= 1e-6, it
+
+
+@pytest.mark.parametrize("service", ["backend", "mlflow"])
+def test_a_service_loads_what_candidates_and_usual_estimators_need(service, candidates, usual):
+    pickles = [*candidates.glob("*.pkl"), *usual.glob("*.pkl")]
+
+    assert len(pickles) > 150
+    command = [sys.executable, "-W", "ignore", "-c", UNPICKLE, *pickles]
+    subprocess.run(command, cwd=ROOT / service, check=True)
+
+
+def test_backend_and_scorer_allow_the_same():
+    assert COPY.read_text() == FILE.read_text()
