@@ -6,13 +6,10 @@ import json
 import sys
 
 import httpx
-import numpy as np
+from client_requests import BOOLEANS, OUTPUTS, expect, list_examples, make_inputs
 from kserve import InferenceRESTClient, InferInput, InferRequest, RESTConfig
 from kserve.protocol.infer_type import RequestedOutput
 from kserve.utils.numpy_codec import from_np_dtype
-
-OUTPUTS = ("predict", "label", "predict_proba")
-BOOLEANS = (False, True)
 
 
 def make_input(name, array, binary):
@@ -21,19 +18,11 @@ def make_input(name, array, binary):
     return tensor
 
 
-def make_inputs(case, names, whole, binary):
-    array = np.array(case["rows"], dtype=case["dtype"])
-    if whole:
-        return [make_input("anything", array, binary)]
-    columns = zip(names, array.T, strict=True)
-    return [make_input(name, column.reshape(-1, 1), binary) for name, column in columns]
-
-
 def make_requests(iris):
     """Each with the case it asks about; halves in JSON are not for kserve to send."""
     for case, whole, binary_in, binary_out in itertools.product(iris["cases"], *[BOOLEANS] * 3):
         if binary_in or case["dtype"] != "float16":
-            inputs = make_inputs(case, iris["names"], whole, binary_in)
+            inputs = make_inputs(make_input, case, iris["names"], whole, binary_in)
             outputs = [RequestedOutput(it, {"binary_data": binary_out}) for it in OUTPUTS]
             for keywords in (
                 {"request_outputs": outputs},
@@ -42,34 +31,25 @@ def make_requests(iris):
                 yield case, InferRequest(iris["name"], inputs, request_id="42", **keywords)
 
 
-def expect(result, labels, probabilities):
-    outputs = {it.name: it.as_numpy() for it in result.outputs}
-    label = [it.decode() if isinstance(it, bytes) else it for it in outputs["label"]]
-    assert label == labels
-    assert outputs["predict"].dtype == np.int64
-    np.testing.assert_allclose(outputs["predict_proba"], probabilities, atol=1e-9)
+def check(result, labels, probabilities):
+    expect({it.name: it.as_numpy() for it in result.outputs}, labels, probabilities)
 
 
 async def ask_for_rows(client, iris):
     asked = 0
     for case, request in make_requests(iris):
         result = await client.infer(iris["url"], request, model_name=iris["name"])
-        expect(result, case["labels"], case["probabilities"])
+        check(result, case["labels"], case["probabilities"])
         assert result.id == "42"
         asked += 1
     return asked
 
 
 async def ask_for_features(client, mixed):
-    """Numbers, booleans and text, each in a tensor of its own; what is missing is not sent."""
-    for example, binary in itertools.product(mixed["examples"], BOOLEANS):
-        sent = {name: it for name, it in example["inputs"].items() if it is not None}
-        kinds = {str: object, bool: bool, float: float, int: float}
-        arrays = {name: np.array([it], dtype=kinds[type(it)]) for name, it in sent.items()}
-        inputs = [make_input(name, array, binary) for name, array in arrays.items()]
+    for example, inputs in list_examples(make_input, mixed):
         request = InferRequest(mixed["name"], inputs)
         result = await client.infer(mixed["url"], request, model_name=mixed["name"])
-        expect(result, [example["label"]], [example["probabilities"]])
+        check(result, [example["label"]], [example["probabilities"]])
 
 
 async def ask_about(client, iris):

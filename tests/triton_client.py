@@ -8,11 +8,10 @@ import sys
 import numpy as np
 import tritonclient.http as triton
 import tritonclient.http.aio as triton_aio
+from client_requests import BOOLEANS, OUTPUTS, expect, list_examples, make_inputs
 from tritonclient.utils import InferenceServerException, np_to_triton_dtype
 
-OUTPUTS = ("predict", "label", "predict_proba")
 COMPRESSIONS = (None, "gzip", "deflate")
-BOOLEANS = (False, True)
 
 
 class Synchronous:
@@ -33,14 +32,6 @@ def make_input(name, array, binary):
     return tensor.set_data_from_numpy(array, binary_data=binary)
 
 
-def make_inputs(case, names, whole, binary):
-    array = np.array(case["rows"], dtype=case["dtype"])
-    if whole:
-        return [make_input("anything", array, binary)]
-    columns = zip(names, array.T, strict=True)
-    return [make_input(name, column.reshape(-1, 1), binary) for name, column in columns]
-
-
 def make_requests(iris):
     """The keywords of `infer`, with the case they ask about."""
     forms = itertools.product(iris["cases"], *[BOOLEANS] * 3)
@@ -52,7 +43,7 @@ def make_requests(iris):
             case,
             {
                 "model_name": iris["name"],
-                "inputs": make_inputs(case, iris["names"], whole, binary_in),
+                "inputs": make_inputs(make_input, case, iris["names"], whole, binary_in),
                 "outputs": [
                     triton.InferRequestedOutput(it, binary_data=binary_out) for it in OUTPUTS
                 ],
@@ -64,35 +55,27 @@ def make_requests(iris):
         )
 
 
-def expect(result, labels, probabilities):
-    label = [it.decode() if isinstance(it, bytes) else it for it in result.as_numpy("label")]
-    assert label == labels
-    assert result.as_numpy("predict").dtype == np.int64
-    np.testing.assert_allclose(result.as_numpy("predict_proba"), probabilities, atol=1e-9)
+def check(result, labels, probabilities):
+    expect({name: result.as_numpy(name) for name in OUTPUTS}, labels, probabilities)
 
 
 async def ask_for_rows(client, iris):
     asked = 0
     for case, request in make_requests(iris):
         result = await client.infer(**request)
-        expect(result, case["labels"], case["probabilities"])
+        check(result, case["labels"], case["probabilities"])
         assert result.get_response()["id"] == request["request_id"]
         assert result.get_response()["model_version"] == iris["version"]
         asked += 1
     del request["outputs"]  # all of them, in binary
-    expect(await client.infer(**request), case["labels"], case["probabilities"])
+    check(await client.infer(**request), case["labels"], case["probabilities"])
     return asked
 
 
 async def ask_for_features(client, mixed):
-    """Numbers, booleans and text, each in a tensor of its own; what is missing is not sent."""
-    for example, binary in itertools.product(mixed["examples"], BOOLEANS):
-        sent = {name: it for name, it in example["inputs"].items() if it is not None}
-        kinds = {str: object, bool: bool, float: float, int: float}
-        arrays = {name: np.array([it], dtype=kinds[type(it)]) for name, it in sent.items()}
-        inputs = [make_input(name, array, binary) for name, array in arrays.items()]
+    for example, inputs in list_examples(make_input, mixed):
         result = await client.infer(mixed["name"], inputs)
-        expect(result, [example["label"]], [example["probabilities"]])
+        check(result, [example["label"]], [example["probabilities"]])
 
 
 async def ask_about(client, iris):
