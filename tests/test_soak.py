@@ -1,18 +1,82 @@
-"""Load, faults and nonsense do no harm: bench/ has the same for as long as one likes."""
+"""Load, faults, nonsense, kills and millions of rows do no harm."""
 
+import os
+import signal
 import subprocess
 import sys
 
 import pytest
-from processes import ROOT
+from processes import ROOT, environment, running, wait_until
 
-SHORT = {"soak.py": "--minutes=0.3", "fuzz.py": "--count=1500"}
+sys.path.append(str(ROOT / "bench"))  # last, as some of its modules are called like ours
+from scoring import publish_with_example, score, write_parquet
+
+SOAK = pytest.mark.soak
+KILLS, PARTS = 30, 300
+GROWTH = 100  # MB; the answers to five million rows are twice that
 
 
-@pytest.mark.parametrize("script", SHORT)
-def test_nothing_goes_wrong_that_must_not(script):
-    command = [sys.executable, ROOT / "bench" / script, SHORT[script]]
+@pytest.mark.parametrize(
+    "command",
+    [
+        "soak.py --minutes 0.05",
+        "fuzz.py --count 400",
+        pytest.param("soak.py --minutes 10", marks=SOAK),
+        pytest.param("fuzz.py --count 100_000", marks=SOAK),
+    ],
+)
+def test_nothing_goes_wrong_that_must_not(command):
+    script, *options = command.split()
 
-    run = subprocess.run(command, capture_output=True, text=True, timeout=600)
+    run = subprocess.run(
+        [sys.executable, ROOT / "bench" / script, *options], capture_output=True, text=True
+    )
 
     assert run.returncode == 0, run.stdout + run.stderr
+
+
+@pytest.fixture
+def models_dir(tmp_path):
+    folder = tmp_path / "models"
+    folder.mkdir()
+    publish_with_example("logistic regression", folder)
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("few", "many"),
+    [(1_000_000, 6_000_000), pytest.param(2_000_000, 50_000_000, marks=SOAK)],
+)
+def test_more_rows_take_no_more_memory(few, many, models_dir, tmp_path):
+    most = {}
+    for rows in (few, many):
+        write_parquet(tmp_path / "rows.parquet", rows)
+        run = score(models_dir, tmp_path / "rows.parquet", tmp_path / f"scored_{rows}")
+        assert run.rows == rows
+        most[rows] = run.most
+
+    assert most[many] < most[few] + GROWTH
+
+
+@SOAK
+def test_kills_change_nothing(models_dir, tmp_path):
+    """mlflow/tests/test_scoring.py has one kill."""
+    source, out, whole = (tmp_path / it for it in ("rows", "out", "whole"))
+    source.mkdir()
+    for part in range(PARTS):
+        write_parquet(source / f"{part:03}.parquet", 50_000)
+    command = [sys.executable, str(ROOT / "mlflow/scoring.py"), str(source)]
+    for _ in range(KILLS):
+        before = len(list(out.glob("part-*")))
+        with running([*command, str(out)], ".", MODELS_DIR=models_dir) as process:
+            wait_until(lambda done=before: len(list(out.glob("part-*"))) > done)
+            assert process.poll() is None
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+    for folder in (out, whole):
+        variables = environment(MODELS_DIR=models_dir)
+        subprocess.run([*command, str(folder)], env=variables, check=True)
+
+    expected = {it.name: it.read_bytes() for it in whole.glob("part-*")}
+    assert {it.name: it.read_bytes() for it in out.glob("part-*")} == expected
+    assert len(expected) == PARTS
