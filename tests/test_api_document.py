@@ -7,44 +7,24 @@ import subprocess
 import pytest
 import requests
 from documentation import ROOT
-from processes import find_free_port, running_backend, wait_until
 
 TEXT = (ROOT / "docs/api.md").read_text()
 SHOWN = re.findall(r"```\n(curl .*?)\n```(?:\n+```json\n(.*?)\n```)?", TEXT, re.DOTALL)
 OF_IRIS = [(command, answer) for command, answer in SHOWN if "penguins" not in command]
-
-
 PREDICTION_ID = "554facb6b6b74469e6a905fee1e4c734"  # what the page calls a prediction
 ROW = {"sepal_length": 5.1, "sepal_width": 3.5, "petal_length": 1.4, "petal_width": 0.2}
+TABLE = "sepal_length,sepal_width,petal_length,petal_width\n5.1,3.5,1.4,0.2\n6.1,2.7,4.9,1.8\n"
 ENOUGH_ROWS = 100
 
 
 @pytest.fixture(scope="module")
-def backend(published, tmp_path_factory):
-    journal = f"sqlite:///{tmp_path_factory.mktemp('journal')}/journal.db"
-    settings = {"JOURNAL": "on", "JOURNAL_URL": journal}
-    with running_backend(published.models_dir, find_free_port(), **settings) as url:
-        wait_until(lambda: requests.get(f"{url}/health/ready", timeout=5).ok)
-        yield url
-
-
-@pytest.fixture(scope="module")
-def prediction_id(backend):
-    """Of a prediction that has a label."""
-    answers = [requests.post(f"{backend}/predict", json=ROW, timeout=5) for _ in range(ENOUGH_ROWS)]
+def prediction_id(served):
+    """A prediction that has a label, after enough others to tell drift."""
+    answers = [requests.post(f"{served}/predict", json=ROW, timeout=5) for _ in range(ENOUGH_ROWS)]
     found = answers[-1].json()["prediction_id"]
     label = {"prediction_id": found, "label": "versicolor"}
-    requests.post(f"{backend}/feedback", json=label, timeout=20).raise_for_status()
+    requests.post(f"{served}/feedback", json=label, timeout=20).raise_for_status()
     return found
-
-
-@pytest.fixture
-def folder(tmp_path):
-    """With the table that the commands send."""
-    rows = "5.1,3.5,1.4,0.2\n6.1,2.7,4.9,1.8\n"
-    header = "sepal_length,sepal_width,petal_length,petal_width\n"
-    (tmp_path / "irises.csv").write_text(header + rows)
-    return tmp_path
 
 
 def shape(value):
@@ -57,13 +37,14 @@ def shape(value):
 
 
 @pytest.mark.parametrize(("command", "answer"), OF_IRIS)
-def test_a_request_has_the_answer_that_is_shown(command, answer, backend, prediction_id, folder):
-    command = command.replace("localhost:8002", backend.removeprefix("http://"))
+def test_a_request_has_the_answer_that_is_shown(command, answer, served, prediction_id, tmp_path):
+    (tmp_path / "irises.csv").write_text(TABLE)
+    command = command.replace("localhost:8002", served.removeprefix("http://"))
     command = command.replace(PREDICTION_ID, prediction_id)
 
     said = subprocess.run(
         ["bash", "-c", command.replace("curl", "curl -s --show-error", 1)],
-        cwd=folder,
+        cwd=tmp_path,
         capture_output=True,
         text=True,
         check=True,
@@ -76,10 +57,10 @@ def test_a_request_has_the_answer_that_is_shown(command, answer, backend, predic
 
 
 @pytest.mark.usefixtures("prediction_id")
-def test_what_is_shown_of_the_counts_has_the_shape_of_the_real_ones(backend):
+def test_what_is_shown_of_the_counts_has_the_shape_of_the_real_ones(served):
     blocks = re.findall(r"^```json\n(.*?)\n```", TEXT, re.DOTALL | re.MULTILINE)
     [answer] = [block for block in blocks if '"since"' in block]
-    shown, real = json.loads(answer), requests.get(f"{backend}/monitoring", timeout=5).json()
+    shown, real = json.loads(answer), requests.get(f"{served}/monitoring", timeout=5).json()
 
     for snapshot in (shown, real):  # routes and statuses are those that were asked
         [snapshot["requests"]] = [it for it in snapshot["requests"] if it["route"] == "/predict"]
