@@ -162,7 +162,7 @@ def train(python, workspace, tmp_path):
         AZURE_TOKEN_CREDENTIALS="AzureCliCredential",
         AZUREML_CURRENT_CLOUD="AzureCloud",
     )
-    command = [python, ROOT / "mlflow/metrics.py", "--name", "workspace"]
+    command = [python, ROOT / "mlflow/metrics.py"]
     return lambda *arguments: subprocess.run(
         [*command, *map(str, arguments)], env=variables, capture_output=True, text=True
     )
@@ -197,12 +197,13 @@ def test_the_same_command_keeps_what_a_workspace_does_not_take_and_logs_to_it_la
     assert sent.returncode == 0, sent.stderr
     assert workspace.credentials == {f"Bearer {TOKEN}"}
     assert "/logged-models" in workspace.missing
-    version = MlflowClient().get_model_version("workspace", "1")
+    [run_id] = re.findall(r"Logged run (\w+) of experiment iris", sent.stdout)
+    [version] = MlflowClient().search_model_versions(f"run_id = '{run_id}'")
     assert version.tags["model_file"] == published.name
-    run = MlflowClient().get_run(version.run_id)
+    run = MlflowClient().get_run(run_id)
     assert (run.info.status, run.info.run_name) == ("FINISHED", "training")
-    assert f"Logged run {version.run_id} of experiment workspace" in sent.stdout
-    assert {it.path for it in MlflowClient().list_artifacts(version.run_id)} > {"comparison.json"}
-    X, model = read_iris().X, mlflow.sklearn.load_model("models:/workspace/1")
+    assert {it.path for it in MlflowClient().list_artifacts(run_id)} > {"comparison.json"}
+    X = read_iris().X
+    model = mlflow.sklearn.load_model(f"models:/iris/{version.version}")
     expected = joblib.load(published).predict_proba(X)
     np.testing.assert_array_equal(model.predict_proba(X), expected)
