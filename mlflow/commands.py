@@ -57,11 +57,14 @@ def _sync(arguments: argparse.Namespace, publisher: Publisher) -> None:
 
 
 def _train(arguments: argparse.Namespace, publisher: Publisher) -> int:
-    _require_table(arguments, publisher.read_live_manifest())
+    live = publisher.read_live_manifest()
+    _require_table(arguments, live)
     raw = fetch(arguments.data) if arguments.data else None
-    from trainer import train_and_deliver  # noqa: PLC0415  # as above
+    from trainer import read, train_and_deliver  # noqa: PLC0415  # as above
 
-    return train_and_deliver(arguments, raw, publisher)
+    dataset = read(arguments, raw)
+    del raw  # or a large table would be held twice during the training
+    return train_and_deliver(arguments, dataset, live, publisher)
 
 
 def _require_table(arguments: argparse.Namespace, live: dict[str, Any] | None) -> None:

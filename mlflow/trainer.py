@@ -2,6 +2,7 @@
 
 import argparse
 from dataclasses import replace
+from typing import Any
 
 from addresses import hide_secrets
 from datasets import Dataset, make_dataset, read_iris
@@ -26,19 +27,31 @@ def sync(arguments: argparse.Namespace, publisher: Publisher) -> None:
     send_kept(_connect(arguments, publisher))
 
 
+def read(arguments: argparse.Namespace, raw: bytes | None) -> Dataset:
+    """Return the table in these bytes, or Iris if there are none; raises UnusableTable."""
+    if raw is None:
+        return read_iris()
+    table = parse_table(raw, arguments.data, texts=arguments.category)
+    name, target = arguments.name, arguments.target
+    dataset = make_dataset(table, name, target, arguments.drop, arguments.category)
+    return replace(dataset, source=hide_secrets(arguments.data))
+
+
 def train_and_deliver(
-    arguments: argparse.Namespace, raw: bytes | None, publisher: Publisher
+    arguments: argparse.Namespace,
+    dataset: Dataset,
+    live: dict[str, Any] | None,
+    publisher: Publisher,
 ) -> int:
-    """Train on the table in these bytes, without any on Iris, and return the exit code.
+    """Train, compare with the live model of this manifest, and return the exit code.
 
     Raises CommandFailed and OSError.
     """
     services = _connect(arguments, publisher)
-    dataset = read_iris() if raw is None else _read(arguments, raw)
     if arguments.with_feedback:
         dataset = _add_feedback(dataset, arguments)
     options = Options(arguments.seed, arguments.budget, arguments.scheduler, tuple(arguments.only))
-    training = train(dataset, publisher.read_live_manifest(), options)
+    training = train(dataset, live, options)
     refused = training.is_worse and not arguments.force
     manifest = None if refused else describe(dataset, training.winner, training.record.models[0])
     deliver(training.record, manifest, services)
@@ -52,13 +65,6 @@ def _connect(arguments: argparse.Namespace, publisher: Publisher) -> Services:
     patience = SECONDS_TO_START if arguments.first else SECONDS_TO_ANSWER
     tracker = Tracker(arguments.tracking_uri, arguments.ui_url, patience)
     return Services(tracker, RecordFolder(arguments.unsent_dir), publisher)
-
-
-def _read(arguments: argparse.Namespace, raw: bytes) -> Dataset:
-    table = parse_table(raw, arguments.data, texts=arguments.category)
-    name, target = arguments.name, arguments.target
-    dataset = make_dataset(table, name, target, arguments.drop, arguments.category)
-    return replace(dataset, source=hide_secrets(arguments.data))
 
 
 def _add_feedback(dataset: Dataset, arguments: argparse.Namespace) -> Dataset:
