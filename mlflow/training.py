@@ -70,6 +70,9 @@ def train(dataset: Dataset, live: dict[str, object] | None, options: Options) ->
     results = [result for result in outcome.results if result.candidate not in rivals]
     if not results:
         raise TrainingFailed(report.list_failures(outcome))
+    if options.only and not any(result.name in options.only for result in results):
+        said = "Not one of the candidates that --only names could be compared, nothing is published"
+        raise TrainingFailed("\n".join(filter(None, (report.list_failures(outcome), f"{said}."))))
     winner = choose(results)
     print(report.tabulate(outcome, results, winner), flush=True)
     models = _fit(dataset, setting, [winner, *find_runner_up(results, winner)])

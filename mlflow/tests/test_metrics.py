@@ -273,6 +273,19 @@ def test_a_large_table_is_compared_on_a_sample_and_trained_on_whole(tmp_path):
     assert sum(map(sum, counts.values())) == 20_500
 
 
+def test_a_baseline_is_not_published_for_a_candidate_that_could_not_be_compared(tmp_path):
+    rows = "".join(f"{i * 0.37 % 3:.2f},{'ab'[i % 2]}\n" for i in range(5_001))
+    (tmp_path / "long.csv").write_text(f"x,y\n{rows}")
+    table = ("--data", tmp_path / "long.csv", "--target", "y")
+
+    command = train(tmp_path, tmp_path, *table, "--only", "CalibratedSVC")
+
+    assert command.returncode == 1
+    assert "CalibratedSVC is left out: it is for up to 5,000 rows." in command.stdout
+    assert "Not one of the candidates that --only names could be compared" in command.stderr
+    assert not list(tmp_path.glob("*.pkl"))
+
+
 def test_only_the_candidates_that_are_named_are_compared(tmp_path):
     command = train(tmp_path, tmp_path, "--only", "GaussianNB", "--only", "LogisticRegression")
 
