@@ -6,6 +6,7 @@ import re
 import sys
 from pathlib import Path
 
+from addresses import hide_secrets
 from errors import CommandFailed
 from ownership import become_owner
 
@@ -32,7 +33,7 @@ def main() -> None:
     if arguments.data and not arguments.target:
         sys.exit(f"Say which column of {arguments.data} is to be predicted: --target COLUMN.")
     if not (arguments.republish or arguments.sync or arguments.first):
-        print(f"Training on {arguments.data or 'Iris'}.", flush=True)
+        print(f"Training on {hide_secrets(arguments.data or 'Iris')}.", flush=True)
     try:
         sys.exit(_run(arguments))
     except KeyboardInterrupt:
