@@ -322,5 +322,6 @@ def test_a_codespace_starts_the_stack_and_links_to_it(tmp_path, tool):
     assert (tmp_path / ".env").read_text().splitlines() == [
         f"MLFLOW_UI_URL=https://{address}",
         f"MLFLOW_SERVER_ALLOWED_HOSTS=localhost:*,127.0.0.1:*,mlflow:*,{address}",
+        f"MLFLOW_SERVER_CORS_ALLOWED_ORIGINS=https://{address}",
     ]
     assert container["forwardPorts"] == [8001, 8002, 8003]
