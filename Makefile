@@ -21,8 +21,9 @@ run: ## Build and start the stack in Docker; ARGS=--detach in the background
 monitoring: ## Start Prometheus and Grafana beside the stack; what cannot be built is left out
 	@./doctor engine
 	docker compose up --build --detach prometheus
-	@docker compose up --build --detach grafana || \
-	  echo "Grafana is missing: its image could not be built, see above. Prometheus runs. Run make monitoring again once $$(sed -n 's/^FROM //p' deploy/grafana/Dockerfile) can be pulled." >&2
+	@if docker compose build grafana; then docker compose up --detach grafana; else \
+	  echo "Grafana is missing: its image could not be built, see above. Prometheus runs. Run make monitoring again once $$(sed -n 's/^FROM //p' deploy/grafana/Dockerfile) can be pulled." >&2; \
+	fi
 
 .PHONY: local
 local: $(VENV)/installed ## Start the stack without Docker; Ctrl-C stops it
