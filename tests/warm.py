@@ -69,7 +69,7 @@ class Popen(subprocess.Popen[Any]):
         start = super()._execute_child  # type: ignore[misc]
         given = inspect.signature(start).bind(*values).arguments
         kind = _find_kind(given["args"])
-        if kind is None:
+        if kind is None or given["preexec_fn"]:
             return start(*values)
         streams = (given["p2cread"], given["c2pwrite"], given["errwrite"])
         request = {
@@ -169,6 +169,8 @@ def _serve(asked: socket.socket) -> dict[str, Any]:
                 os.write(writing, str(child).encode())
                 os._exit(0)
             asked.close()
+            for end in (reading, writing):
+                os.close(end)
             _take(descriptors, [0, 1, 2, *request["kept"]])
             return request
         os.waitpid(between, 0)
@@ -180,6 +182,8 @@ def _serve(asked: socket.socket) -> dict[str, Any]:
 def _take(descriptors: list[int], places: list[int]) -> None:
     """Move descriptors to their places, above all of which they go first."""
     above = [fcntl.fcntl(it, fcntl.F_DUPFD, max(places) + 1) for it in descriptors]
+    for descriptor in descriptors:
+        os.close(descriptor)
     for descriptor, place in zip(above, places, strict=True):
         os.dup2(descriptor, place)
         os.close(descriptor)
