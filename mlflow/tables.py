@@ -13,7 +13,6 @@ from charset_normalizer import from_bytes
 
 from addresses import hide_secrets
 from errors import UnusableTable
-from fetching import fetch
 from missing import MISSING
 
 SAMPLE_BYTES = 1_000_000  # to find encoding and delimiter from
@@ -27,11 +26,6 @@ class Table(NamedTuple):
 
     frame: pd.DataFrame
     sha256: str
-
-
-def read_table(source: str, texts: Sequence[str] = ()) -> Table:
-    """Return the table in a local file or at a URL; raises UnusableTable."""
-    return parse_table(fetch(source), source, texts)
 
 
 def parse_table(raw: bytes, source: str, texts: Sequence[str] = ()) -> Table:

@@ -27,13 +27,13 @@ from candidates import list_candidates
 from datasets import make_dataset, read_iris
 from evaluation import fit
 from features import describe_features
-from tables import read_table
+from tables import parse_table
 folder, table, target = sys.argv[1:]
 iris = read_iris()
 datasets = {
     "three": iris,
     "two": iris.take((iris.y != "setosa").to_numpy().nonzero()[0]),
-    "mixed": make_dataset(read_table(table), "mixed", target),
+    "mixed": make_dataset(parse_table(open(table, "rb").read(), table), "mixed", target),
 }
 for kind, dataset in datasets.items():
     with open(f"{folder}/{kind}.json", "w") as file:

@@ -7,8 +7,14 @@ import pandas as pd
 import pytest
 
 from errors import UnusableTable
+from fetching import fetch
 from missing import MISSING
-from tables import read_table
+from tables import parse_table
+
+
+def read_table(source, **options):
+    return parse_table(fetch(source), source, **options)
+
 
 PLAIN = "größe,art\n1.5,Löwe\n2.5,Bär\n"
 FRAME = pd.DataFrame({"größe": [1.5, 2.5], "art": ["Löwe", "Bär"]})
