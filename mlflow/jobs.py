@@ -26,7 +26,7 @@ class UnusableOutput(CommandFailed):
 
 
 class Record(NamedTuple):
-    """Of a partition that is done; `rows` are all of it, `bad` those without an answer."""
+    """A partition that is done; `rows` are all of it, `bad` those without an answer."""
 
     path: str
     rows: int
@@ -179,8 +179,9 @@ class Output:
 
     def _require_ours(self) -> None:
         """Raises UnusableOutput if the folder holds files, and no scoring has begun there."""
-        is_used = any(not it.name.startswith(".") for it in self.folder.iterdir())
-        if is_used and not self.read_state():
+        # The state first: another scoring that ends meanwhile takes it away before its folder.
+        state = self.read_state()
+        if not state and any(not it.name.startswith(".") for it in self.folder.iterdir()):
             said = f"The folder {self.folder} holds other files"
             raise UnusableOutput(f"{said}. Name a new one, or a file: OUT.csv, OUT.parquet.")
 
