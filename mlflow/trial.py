@@ -39,9 +39,9 @@ def try_out(model: Verified, manifest: dict[str, Any]) -> str | None:
 
 
 def _match(estimator: Any, model: Verified) -> None:
-    """Raises ValueError where the manifest tells of another estimator."""
+    """Raise ValueError if the manifest describes another estimator."""
     if not is_classifier(estimator) or not hasattr(estimator, "predict_proba"):
-        raise ValueError("It is no classifier with probabilities")
+        raise ValueError("It is not a classifier with probabilities")
     names = [feature.name for feature in model.features]
     if list(map(str, estimator.classes_)) != model.classes:
         raise ValueError("Its classes are not those of its manifest")
@@ -50,7 +50,7 @@ def _match(estimator: Any, model: Verified) -> None:
 
 
 def _answer_examples(estimator: Any, model: Verified, examples: list[dict[str, Any]]) -> None:
-    """Raises ValueError where the answers are others, or where there is nothing to compare."""
+    """Raise ValueError if the answers differ, or if there is nothing to compare."""
     if not examples:
         raise ValueError("Its manifest has no examples to try it out on")
     for example in examples:

@@ -1,4 +1,4 @@
-"""Keeps the records that MLflow could not take."""
+"""The folder of records that MLflow could not take yet."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -8,7 +8,7 @@ if TYPE_CHECKING:  # its import takes seconds
 
 
 class RecordFolder:
-    """Keeps the records that MLflow has not got, each in a file that is whole or not there.
+    """Keeps the records that MLflow does not have, each in a file that is whole or not there.
 
     They are pickles: the folder is the trainer's own, as its code is. Only the functions that
     pickle import joblib, which would double the time of a command without a training.
@@ -18,7 +18,7 @@ class RecordFolder:
         self._directory = directory
 
     def keep(self, record: "Record") -> Path:
-        """In place of what was kept of it before; raises OSError where that cannot be written."""
+        """Replace what was kept of the record before; raises OSError if that cannot be written."""
         import joblib  # noqa: PLC0415  # as above
 
         self._directory.mkdir(parents=True, exist_ok=True)

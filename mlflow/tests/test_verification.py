@@ -189,4 +189,4 @@ def test_a_signature_made_by_hand_is_as_good(publish, tmp_path):
 def test_what_is_no_classifier_is_refused(publish, training, tmp_path):
     publish(estimator=training.record().models[0].pipeline[:-1])
 
-    assert "It is no classifier with probabilities" in refusal(tmp_path)
+    assert "It is not a classifier with probabilities" in refusal(tmp_path)
