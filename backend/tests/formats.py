@@ -30,6 +30,15 @@ def write(table: pa.Table, media_type: str, **options: Any) -> bytes:
     return sink.getvalue()
 
 
+def write_batches(batches: list[pa.RecordBatch], **options: Any) -> bytes:
+    """A stream of Arrow with each of these batches as it is."""
+    sink = io.BytesIO()
+    with pa.ipc.new_stream(sink, batches[0].schema, **options) as stream:
+        for batch in batches:
+            stream.write_batch(batch)
+    return sink.getvalue()
+
+
 def read(content: bytes, media_type: str) -> pa.Table:
     """CSV as text throughout."""
     if media_type == PARQUET:

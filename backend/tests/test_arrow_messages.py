@@ -6,7 +6,7 @@ import flatbuffers
 import numpy as np
 import pyarrow as pa
 import pytest
-from formats import ARROW, write
+from formats import ARROW, write, write_batches
 
 from batch.arrow_messages import DICTIONARY_ID, _field, _read_messages, size_arrow
 from batch.columnar import open_arrow
@@ -88,50 +88,29 @@ def join(messages):
 LONG = "x" * 50_000
 
 
-def share_a_name(craft, times):
-    return craft.stream([craft.field(LONG)] * times)
+SHARED = {
+    "name": lambda craft, times: craft.stream([craft.field(LONG)] * times),
+    "zone": lambda craft, times: craft.stream([craft.field(number=TIMESTAMP, text=LONG)] * times),
+    "metadata": lambda craft, times: craft.stream([craft.field()], [craft.pair(LONG)] * times),
+    "metadata of a column": lambda craft, times: craft.stream(
+        [craft.field(metadata=[craft.pair(LONG)] * times)]
+    ),
+    "column in columns": lambda craft, times: craft.stream(
+        [craft.field(number=UNION, text=LONG, children=[craft.field(LONG)])] * times
+    ),
+    "short columns": lambda craft, times: craft.stream([craft.field()] * (100 * times)),
+}
 
 
-def share_a_zone(craft, times):
-    return craft.stream([craft.field(number=TIMESTAMP, text=LONG)] * times)
-
-
-def share_metadata(craft, times):
-    return craft.stream([craft.field()], [craft.pair(LONG)] * times)
-
-
-def share_metadata_of_a_column(craft, times):
-    return craft.stream([craft.field(metadata=[craft.pair(LONG)] * times)])
-
-
-def share_a_column_in_columns(craft, times):
-    leaf = craft.field(LONG)
-    return craft.stream([craft.field(number=UNION, text=LONG, children=[leaf])] * times)
-
-
-def share_short_columns(craft, times):
-    return craft.stream([craft.field()] * (100 * times))
-
-
-@pytest.mark.parametrize(
-    "share",
-    [
-        share_a_name,
-        share_a_zone,
-        share_metadata,
-        share_metadata_of_a_column,
-        share_a_column_in_columns,
-        share_short_columns,
-    ],
-)
-def test_a_schema_whose_columns_share_their_bytes_is_refused(share):
+@pytest.mark.parametrize("shared", SHARED)
+def test_a_schema_whose_columns_share_their_bytes_is_refused(shared):
     with pytest.raises(MalformedTable, match="share their bytes"):
-        open_arrow(share(Craft(), 10), 4, LIMITS)
+        open_arrow(SHARED[shared](Craft(), 10), 4, LIMITS)
 
 
-@pytest.mark.parametrize("share", [share_a_name, share_metadata, share_metadata_of_a_column])
-def test_each_may_be_there_once(share):
-    body = share(Craft(), 1)
+@pytest.mark.parametrize("shared", ["name", "metadata", "metadata of a column"])
+def test_each_may_be_there_once(shared):
+    body = SHARED[shared](Craft(), 1)
 
     assert open_arrow(body, 4, LIMITS).schema.equals(pa.ipc.open_stream(body).schema)
 
@@ -183,17 +162,12 @@ def test_a_dictionary_counts_for_each_batch_that_is_held_against_it():
     texts = pa.array([f"{it:08}" for it in range(100_000)])
     column = pa.DictionaryArray.from_arrays(np.arange(600, dtype=np.int32), texts)
     table = pa.table({"x": column})
-    bodies = {}
-    for rows in (1, 600):
-        sink = io.BytesIO()
-        with pa.ipc.new_stream(sink, table.schema) as stream:
-            stream.write_table(table, max_chunksize=rows)
-        bodies[rows] = sink.getvalue()
 
-    [chunk] = open_arrow(bodies[600], 4, LIMITS).chunks(LIMITS)
+    [chunk] = open_arrow(write(table, ARROW), 4, LIMITS).chunks(LIMITS)
     assert chunk.column("x").dictionary_decode().to_pylist() == texts.to_pylist()[:600]
+    body = write_batches(table.to_batches(max_chunksize=1))
     with pytest.raises(TableTooLarge, match="share in dictionaries are too large"):
-        list(open_arrow(bodies[1], 4, LIMITS).chunks(LIMITS))
+        list(open_arrow(body, 4, LIMITS).chunks(LIMITS))
 
 
 @pytest.mark.parametrize("kind", [pa.string(), pa.large_string(), pa.binary(), pa.large_binary()])
@@ -206,19 +180,13 @@ def test_the_size_of_a_column_is_that_of_the_texts_its_rows_have(kind):
     assert size_column(column[2:3]) == 4
 
 
-def test_a_batch_that_is_not_padded_is_refused():
-    schema, (metadata, body) = split(write(pa.table({"x": np.zeros(100)}), ARROW))
-
-    with pytest.raises(MalformedTable, match="is not padded to 8 bytes"):
-        open_arrow(join([schema, (metadata + bytes(4), body)]), 4, LIMITS)
-
-
-def test_a_batch_has_no_fewer_rows_than_none():
+def test_a_batch_that_is_not_padded_or_has_fewer_rows_than_none_is_refused():
     schema, (metadata, body) = split(write(pa.table({"x": np.zeros(1001)}), ARROW))
     negative = metadata.replace(struct.pack("<q", 1001), struct.pack("<q", -1001))
 
-    with pytest.raises(MalformedTable, match="fewer rows than none"):
-        open_arrow(join([schema, (negative, body)]), 4, LIMITS)
+    for batch, said in ((metadata + bytes(4), "not padded to 8"), (negative, "rows than none")):
+        with pytest.raises(MalformedTable, match=said):
+            open_arrow(join([schema, (batch, body)]), 4, LIMITS)
 
 
 def test_the_same_bytes_count_for_each_column_that_has_them():
@@ -246,34 +214,24 @@ def test_a_dictionary_counts_for_each_column_that_shares_it():
 
 
 def test_a_dictionary_that_replaces_another_counts_once():
-    batches = [
-        pa.record_batch({"x": pa.array([f"{number} {it}" for it in range(100)])})
-        for number in range(60)
-    ]
-    encoded = [pa.record_batch({"x": it["x"].dictionary_encode()}) for it in batches]
-    sink = io.BytesIO()
-    with pa.ipc.new_stream(sink, encoded[0].schema) as stream:
-        for batch in encoded:
-            stream.write_batch(batch)
+    texts = (pa.array([f"{number} {it}" for it in range(100)]) for number in range(60))
+    body = write_batches([pa.record_batch({"x": it.dictionary_encode()}) for it in texts])
 
-    unpacked = size_arrow(sink.getvalue())
+    unpacked = size_arrow(body)
 
-    assert unpacked.total < len(sink.getvalue())
-    assert unpacked.at_once < len(sink.getvalue()) / 50
+    assert unpacked.total < len(body)
+    assert unpacked.at_once < len(body) / 50
 
 
 def test_a_dictionary_that_grows_counts_whole_each_time():
     words = [f"{it:0100}" for it in range(100)]
     grown = [pa.array(words[: 10 * it + 10]) for it in range(10)]
     columns = [pa.DictionaryArray.from_arrays(np.zeros(1, np.int32), it) for it in grown]
-    sink = io.BytesIO()
     options = pa.ipc.IpcWriteOptions(emit_dictionary_deltas=True)
-    schema = pa.schema([pa.field("x", columns[0].type)])
-    with pa.ipc.new_stream(sink, schema, options=options) as stream:
-        for column in columns:
-            stream.write_batch(pa.record_batch([column], schema=schema))
 
-    assert size_arrow(sink.getvalue()).total > 10_000 * (1 + 10) / 2 * 0.9
+    body = write_batches([pa.record_batch({"x": it}) for it in columns], options=options)
+
+    assert size_arrow(body).total > 10_000 * (1 + 10) / 2 * 0.9
 
 
 def test_views_of_the_same_text_are_counted_before_they_are_read():
@@ -291,14 +249,10 @@ def test_views_of_the_same_text_are_counted_before_they_are_read():
 
 
 def test_batches_wait_for_each_other_only_as_far_as_they_are_small():
-    sink = io.BytesIO()
-    schema = pa.schema([("x", pa.string())])
-    options = pa.ipc.IpcWriteOptions(compression="zstd")
-    with pa.ipc.new_stream(sink, schema, options=options) as stream:
-        for _ in range(10):
-            stream.write_batch(pa.record_batch([pa.array(["x" * 3_000_000])], schema=schema))
+    batches = [pa.record_batch({"x": ["x" * 3_000_000]})] * 10
+    body = write_batches(batches, options=pa.ipc.IpcWriteOptions(compression="zstd"))
 
-    found = list(open_arrow(sink.getvalue(), 4, LIMITS).chunks(LIMITS))
+    found = list(open_arrow(body, 4, LIMITS).chunks(LIMITS))
 
     assert [it.num_rows for it in found] == [2] * 5
 
@@ -336,12 +290,9 @@ def test_the_offsets_of_texts_may_have_bytes_after_them():
 @pytest.mark.parametrize("kind", [pa.string_view(), pa.string(), pa.float64()], ids=str)
 def test_batches_without_rows_are_passed_over(kind):
     full = pa.record_batch({"x": pa.array(["1", None]).cast(kind)})
-    sink = io.BytesIO()
-    with pa.ipc.new_stream(sink, full.schema) as stream:
-        for batch in (full.slice(0, 0), full, full.slice(0, 0)):
-            stream.write_batch(batch)
+    body = write_batches([full.slice(0, 0), full, full.slice(0, 0)])
 
-    [chunk] = open_arrow(sink.getvalue(), 4, LIMITS).chunks(LIMITS)
+    [chunk] = open_arrow(body, 4, LIMITS).chunks(LIMITS)
 
     assert chunk.equals(full)
 
