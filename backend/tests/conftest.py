@@ -23,8 +23,10 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 import live
+from inference import Model
 from journal import reading, recorder
 from main import create_app
+from schemas import Description
 from settings import Settings
 
 NAMES = ["sepal_length", "sepal_width", "petal_length", "petal_width"]
@@ -101,6 +103,12 @@ def describe(
     }
 
 
+def pickled(value: Any, **options: Any) -> bytes:
+    content = io.BytesIO()
+    joblib.dump(value, content, **options)
+    return content.getvalue()
+
+
 def publish_in(
     folder: Path,
     name: str = VERSION,
@@ -110,9 +118,7 @@ def publish_in(
 ) -> Path:
     """Write a model as the trainer does; keywords change its manifest."""
     estimator = estimator or fit()
-    pickled = io.BytesIO()
-    joblib.dump(estimator, pickled)
-    content = pickled.getvalue()
+    content = pickled(estimator)
     manifest = describe(estimator, content, name, instance) | changes
     (folder / f"model_{name}.json").write_text(json.dumps(manifest))
     hidden = folder / f".model_{name}.pkl"
@@ -123,9 +129,14 @@ def publish_in(
 def drop(folder: Path, estimator: Any, version: str = VERSION) -> None:
     """Put a pickle there without a manifest, as another project does."""
     name = "model.pkl" if version == "model" else f"model_{version}.pkl"
-    content = io.BytesIO()
-    joblib.dump(estimator, content)
-    (folder / name).write_bytes(content.getvalue())
+    (folder / name).write_bytes(pickled(estimator))
+
+
+def make_model(estimator: Any, **changes: Any) -> Model:
+    """A model that was not published; keywords change its manifest."""
+    target = {"name": "y", "classes": estimator.classes_.astype(str).tolist()}
+    manifest = describe(fit(), b"", VERSION) | {"target": target, "examples": []} | changes
+    return Model(estimator, Description.model_validate(manifest))
 
 
 @pytest.fixture(scope="session", autouse=True)

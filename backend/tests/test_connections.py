@@ -42,14 +42,8 @@ class Server:
                 super().look()
 
         self.protocol = Impatient
-        settings = {
-            "port": 0,
-            "loop": loop,
-            "http": Impatient,
-            "lifespan": "off",
-            "interface": "asgi3",
-        }
-        settings |= {"log_config": None, "timeout_graceful_shutdown": 5}
+        settings = {"port": 0, "loop": loop, "http": Impatient, "lifespan": "off"}
+        settings |= {"interface": "asgi3", "log_config": None, "timeout_graceful_shutdown": 5}
         self.config = uvicorn.Config(self._call, **settings)
         self._uvicorn = uvicorn.Server(self.config)
 
@@ -117,18 +111,22 @@ async def answer(_, receive, send):
     while (message := await receive())["type"] == "http.request":
         size += len(message["body"])
         if not message["more_body"]:
-            await respond(send, str(size).encode())
+            await answering(str(size).encode())(_, receive, send)
             return
 
 
-async def answer_at_once(_, __, send):
-    await respond(send, b"")
-
-
-async def respond(send, content):
+def answering(content):
+    """An app that answers at once, whatever it is asked."""
     headers = [(b"content-length", str(len(content)).encode())]
-    await send({"type": "http.response.start", "status": 200, "headers": headers})
-    await send({"type": "http.response.body", "body": content})
+
+    async def app(_, __, send):
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        await send({"type": "http.response.body", "body": content})
+
+    return app
+
+
+answer_at_once = answering(b"")
 
 
 def answer_after(event, before=answer):
@@ -171,7 +169,7 @@ def count_descriptors():
 
 
 def trickle(connection, data, seconds=0.03, size=1):
-    """Send byte after byte, until it is answered or closed."""
+    """Send a few bytes after another, until they are answered or cut."""
     for start in range(0, len(data), size):
         if select.select([connection], [], [], seconds)[0]:
             return
@@ -179,35 +177,31 @@ def trickle(connection, data, seconds=0.03, size=1):
     raise AssertionError("it was not cut")
 
 
-def pour(connection, data):
-    trickle(connection, data, seconds=0.01, size=4096)
-
-
-@pytest.mark.parametrize("sent", [b"", POST])
-def test_who_sends_nothing_or_half_a_header_is_cut(serve, sent):
-    with serve(answer).connect(sent) as connection:
-        media_type, document = read_refusal(connection)
-
-    assert media_type == "application/problem+json"
-    assert document == {
-        "title": "Request Timeout",
-        "status": 408,
-        "detail": "The headers took longer than 0.3 seconds.",
-    }
+SLOW_HEADERS = "The headers took longer than 0.3 seconds."
+SLOW_BODY = "The body came at less than 500 bytes a second, or not at all for 0.3 seconds."
 
 
 @pytest.mark.parametrize(
-    ("first", "slowly"),
-    [(b"", POST + b"X: "), (GET, POST + b"X: "), (DECLARED, b"")],
-    ids=["header", "next header", "body"],
+    ("first", "slowly", "said"),
+    [
+        (b"", b"", SLOW_HEADERS),
+        (POST, b"", SLOW_HEADERS),
+        (b"", POST + b"X: ", SLOW_HEADERS),
+        (GET, POST + b"X: ", SLOW_HEADERS),
+        (DECLARED, b"x", SLOW_BODY),
+    ],
+    ids=["nothing", "half a header", "header", "next header", "body"],
 )
-def test_who_sends_byte_by_byte_is_cut(serve, first, slowly):
+def test_who_sends_nothing_or_byte_by_byte_is_cut(serve, first, slowly, said):
     with serve(answer).connect(first) as connection:
         if first == GET:
             assert read(connection)[0].status == 200
-        trickle(connection, slowly + b"x" * 1000)
+        if slowly:
+            trickle(connection, slowly + b"x" * 1000)
+        media_type, document = read_refusal(connection)
 
-        assert read_refusal(connection)
+    assert media_type == "application/problem+json"
+    assert document == {"title": "Request Timeout", "status": 408, "detail": said}
 
 
 def test_who_stops_amid_a_body_is_cut_and_the_app_told(serve):
@@ -222,11 +216,7 @@ def test_who_stops_amid_a_body_is_cut_and_the_app_told(serve):
     with server.connect(DECLARED) as connection:
         server.wait_for_looks(3)
         connection.sendall(b"x" * 10_000)
-        _, document = read_refusal(connection)
-
-    assert document["detail"] == (
-        "The body came at less than 500 bytes a second, or not at all for 0.3 seconds."
-    )
+        assert read_refusal(connection)[1]["detail"] == SLOW_BODY
     assert told.wait(20)
 
 
@@ -236,8 +226,7 @@ def test_the_open_protocol_has_an_error_of_its_own(serve):
     with serve(answer).connect(declared) as connection:
         media_type, document = read_refusal(connection)
 
-    assert media_type == "application/json"
-    assert list(document) == ["error"]
+    assert (media_type, [*document]) == ("application/json", ["error"])
 
 
 def test_what_has_begun_to_be_answered_is_only_closed(serve):
@@ -275,42 +264,48 @@ def test_the_app_may_not_answer_what_was_refused(serve):
         assert read_refusal(connection)
 
 
-def test_the_rest_of_an_answered_body_may_not_come_slowly(serve):
-    with serve(answer_at_once, keep_alive=SECONDS).connect(DECLARED) as connection:
+@pytest.mark.parametrize(("most", "pace"), [(10**7, (0.03, 1)), (100_000, (0.01, 4096))])
+def test_the_rest_of_an_answered_body_may_be_neither_slow_nor_endless(
+    serve, monkeypatch, most, pace
+):
+    monkeypatch.setattr(connections, "REST_BYTES", most)
+    keep_alive = SECONDS if pace == (0.03, 1) else 75
+
+    with serve(answer_at_once, keep_alive).connect(DECLARED) as connection:
         assert read(connection)[0].status == 200
-        trickle(connection, b"x" * 1000)
+        trickle(connection, b"x" * 900_000, *pace)
 
         assert connection.recv(1) == b""
 
 
-def send_steadily(server, connection):
-    """Send 1,500 bytes, a few each sweep, for longer than a caller may be silent."""
-    for _ in range(LOOKS):
-        server.wait_for_looks(1)
-        assert not select.select([connection], [], [], 0)[0]
-        connection.sendall(b"x" * 100)
+UPLOAD = POST + b"Content-Length: %d\r\n\r\n"
+STEADILY = [1, b"x" * 100] * LOOKS
 
 
-def test_the_rest_of_an_answered_body_may_take_long(serve):
-    server = serve(answer_at_once, keep_alive=SECONDS)
+@pytest.mark.parametrize(
+    ("app", "steps"),
+    [
+        (answer, [GET, "0", LOOKS, GET, "0"]),
+        (answer, [UPLOAD % 1500, *STEADILY, "1500"]),
+        (answer, [UPLOAD % 9, 4, b"x" * 9, "9", LOOKS, GET, "0"]),
+        (answer, [POST, *[4, b"\r\n" + POST, "0"] * 4]),
+        (answer_at_once, [UPLOAD % 1500, "", *STEADILY, GET, ""]),
+    ],
+    ids=["quiet between", "long upload", "after a slow one", "each header", "rest of a body"],
+)
+def test_who_takes_long_without_a_pause_within_a_request_is_not_cut(serve, app, steps):
+    """Send bytes, wait for a number of looks, and read answers of some text."""
+    server = serve(app, SECONDS if app is answer_at_once else 75)
 
-    with server.connect(POST, b"Content-Length: 1500\r\n\r\n") as connection:
-        assert read(connection)[0].status == 200
-        send_steadily(server, connection)
-        connection.sendall(GET)
-
-        assert read(connection)[0].status == 200
-
-
-def test_each_header_has_a_time_of_its_own(serve):
-    server = serve(answer)
-
-    with server.connect(POST) as connection:
-        for _ in range(4):
-            server.wait_for_looks(4)
-            connection.sendall(b"\r\n" + POST)
-
-            assert read(connection)[0].status == 200
+    with server.connect() as connection:
+        for step in steps:
+            if isinstance(step, bytes):
+                connection.sendall(step)
+            elif isinstance(step, int):
+                server.wait_for_looks(step)
+            else:
+                response, content = read(connection)
+                assert (response.status, content.decode()) == (200, step)
 
 
 def test_a_web_socket_is_none_of_ours(serve):
@@ -330,39 +325,6 @@ def test_a_web_socket_is_none_of_ours(serve):
             assert all(read_refusal(it) for it in silent)
 
         assert not select.select([accepted], [], [], 0)[0]
-
-
-def test_who_keeps_quiet_between_requests_is_not_cut(serve):
-    server = serve(answer)
-
-    with server.connect(GET) as connection:
-        assert read(connection)[0].status == 200
-        server.wait_for_looks()
-        connection.sendall(GET)
-
-        assert read(connection)[0].status == 200
-
-
-def test_an_upload_that_goes_on_is_not_cut(serve):
-    server = serve(answer)
-
-    with server.connect(POST, b"Content-Length: 1500\r\n\r\n") as connection:
-        send_steadily(server, connection)
-
-        assert read(connection)[1] == b"1500"
-
-
-def test_after_a_slow_upload_the_next_request_has_its_own_time(serve):
-    server = serve(answer)
-
-    with server.connect(POST, b"Content-Length: 9\r\n\r\n") as connection:
-        server.wait_for_looks(4)
-        connection.sendall(b"x" * 9)
-        assert read(connection)[1] == b"9"
-        server.wait_for_looks()
-        connection.sendall(GET)
-
-        assert read(connection)[0].status == 200
 
 
 def test_who_sends_more_than_the_app_reads_is_not_cut(serve):
@@ -478,33 +440,27 @@ def count_answers(connection, expected):
         answered += received
 
 
-CHUNKED = POST + b"Transfer-Encoding: chunked\r\n\r\n1\r\nx\r\n0\r\n"
-
-
 LARGE = {
     "path": b"GET /" + b"x" * 200_000,
     "header": POST + b"x: " + b"x" * 200_000,
     "headers": POST + b"x: x\r\n" * 30_000,
-    "trailer": CHUNKED + b"x: " + b"x" * 200_000,
+    "trailer": POST + b"Transfer-Encoding: chunked\r\n\r\n1\r\nx\r\n0\r\nx: " + b"x" * 200_000,
     "nothing": b"\r\n" * 100_000,
 }
 
 
 @pytest.mark.parametrize("much", LARGE.values(), ids=LARGE)
-def test_large_headers_are_refused(serve, much):
+def test_large_headers_are_refused_however_they_come(serve, much):
     patient = Limit(20, RATE)
     server = serve(answer, header_limit=patient, body_limit=patient)
 
     with server.connect() as connection:
-        pour(connection, much)
+        trickle(connection, much, 0.01, 4096)
         _, document = read_refusal(connection, 431)
+    with server.connect(POST + b"x: " + b"x" * 110_000 + b"\r\n\r\n") as connection:
+        assert read(connection)[0].status == 431
 
     assert document["detail"] == "The headers are larger than 65536 bytes."
-
-
-def test_headers_that_come_at_once_may_not_be_large_either(serve):
-    with serve(answer).connect(POST + b"x: " + b"x" * 110_000 + b"\r\n\r\n") as connection:
-        assert read(connection)[0].status == 431
 
 
 def test_headers_of_64_kb_are_taken_behind_a_body(serve):
@@ -515,19 +471,9 @@ def test_headers_of_64_kb_are_taken_behind_a_body(serve):
         count_answers(connection, 2)
 
 
-def respond_large(size):
-    async def app(_, __, send):
-        await respond(send, b"x" * size)
-
-    return app
-
-
-CLOSE = GET[:-2] + b"Connection: close\r\n\r\n"
-
-
-@pytest.mark.parametrize("sent", [GET, GET * 4, CLOSE], ids=["one", "four", "last"])
+@pytest.mark.parametrize("sent", [GET, GET * 4, GET[:-2] + b"Connection: close\r\n\r\n"])
 def test_who_takes_nothing_of_an_answer_is_cut(serve, caplog, sent):
-    server = serve(respond_large(20_000_000))
+    server = serve(answering(b"x" * 20_000_000))
 
     with server.connect(sent, buffer=4096) as connection:
         wait_until(lambda: server.connections)
@@ -539,7 +485,7 @@ def test_who_takes_nothing_of_an_answer_is_cut(serve, caplog, sent):
 
 
 def test_who_takes_nothing_of_many_answers_is_cut(serve):
-    server = serve(respond_large(50_000))
+    server = serve(answering(b"x" * 50_000))
 
     with server.connect(buffer=4096) as connection:
         connection.setblocking(False)
@@ -558,7 +504,7 @@ def test_who_takes_nothing_of_many_answers_is_cut(serve):
 
 
 def test_who_takes_an_answer_slowly_is_not_cut(serve):
-    server, size = serve(respond_large(10_000_000)), 0
+    server, size = serve(answering(b"x" * 10_000_000)), 0
 
     with server.connect(GET, buffer=4096) as connection:
         until = server.protocol.looks + 2 * LOOKS
@@ -575,6 +521,7 @@ def test_what_is_no_http_is_refused_with_a_document(serve):
 
     assert media_type == "application/problem+json"
     assert document["detail"] == "Invalid HTTP request received."
+    assert HEADERS == security.HEADERS  # what answers say to browsers
 
 
 def test_what_is_no_http_is_not_the_answer_to_an_earlier_request(serve):
@@ -593,17 +540,3 @@ def test_a_refusal_has_the_id_that_was_sent(serve, sent, said):
         called = read(connection)[0].headers["X-Request-ID"]
 
     assert called == said or (said is None and len(called) == 32)
-
-
-def test_refusals_say_to_browsers_what_answers_say():
-    assert HEADERS == security.HEADERS
-
-
-def test_the_rest_of_an_answered_body_may_not_be_endless(serve, monkeypatch):
-    monkeypatch.setattr(connections, "REST_BYTES", 100_000)
-
-    with serve(answer_at_once).connect(DECLARED) as connection:
-        assert read(connection)[0].status == 200
-        pour(connection, b"x" * 900_000)
-
-        assert connection.recv(1) == b""

@@ -2,12 +2,9 @@ import json
 
 import numpy as np
 import pytest
-from conftest import VERSION, describe
+from conftest import make_model
 from mixed import FEATURES, INSTANCE, ask, draw_table, fit_mixed
 from sklearn.linear_model import LogisticRegression
-
-from inference import Model
-from schemas import Manifest
 
 UNANSWERED = "The model has no answer to values this large or this unusual."
 LONG, RTL = "x" * 60_000, "\u202e"
@@ -76,14 +73,10 @@ def test_without_text_it_is_so_too(serve):
         assert list(answer["probabilities"].values()) == pytest.approx(expected, abs=1e-12)
 
 
-def model_of(features):
-    estimator = fit_mixed()
-    manifest = describe(estimator, b"", VERSION, INSTANCE) | {"features": features}
-    return Model(estimator, Manifest.model_validate(manifest))
-
-
 def test_an_estimator_is_asked_with_floats_text_and_nan():
-    [row] = model_of(FEATURES).to_array([[None, 4.5, True, None, "Biscoe", None]])
+    model = make_model(fit_mixed(), features=FEATURES)
+
+    [row] = model.to_array([[None, 4.5, True, None, "Biscoe", None]])
 
     assert [type(value) for value in row] == [float, float, float, float, str, float]
     assert row[[1, 2, 4]].tolist() == [4.5, 1.0, "Biscoe"]
@@ -91,7 +84,9 @@ def test_an_estimator_is_asked_with_floats_text_and_nan():
 
 
 def test_without_text_it_is_asked_with_floats_alone():
-    X = model_of(FEATURES[:4]).to_array([[None, 4.5, True, False]])
+    model = make_model(fit_mixed(), features=FEATURES[:4])
+
+    X = model.to_array([[None, 4.5, True, False]])
 
     assert X.dtype == np.float64
     assert np.array_equal(X, [[np.nan, 4.5, 1.0, 0.0]], equal_nan=True)

@@ -3,32 +3,25 @@ import random
 import time
 
 import pytest
-from conftest import NAMES, SETOSA, VERSION, describe, fit
+from conftest import NAMES, SETOSA, fit, make_model
 from mixed import FEATURES, INSTANCE, fit_mixed
 
 from batch import json_pieces
 from batch.json_tables import open_json
 from batch.tables import Limits
 from errors import InvalidTable, MalformedBody, TableTooLarge
-from inference import Model
-from schemas import Manifest
 
 LIMITS = Limits(1_000_000, 2**24)
 
 
-def make_model(estimator, instance, **changes):
-    manifest = describe(estimator, b"", VERSION, instance) | changes
-    return Model(estimator, Manifest.model_validate(manifest))
-
-
 @pytest.fixture(scope="module")
 def iris():
-    return make_model(fit(), SETOSA)
+    return make_model(fit())
 
 
 @pytest.fixture(scope="module")
 def mixed():
-    return make_model(fit_mixed(), INSTANCE, features=FEATURES)
+    return make_model(fit_mixed(), features=FEATURES)
 
 
 def rows_of(body, model, limits=LIMITS):
