@@ -4,7 +4,9 @@ import json
 
 import numpy as np
 
-DATATYPES = {"f8": "FP64", "f4": "FP32", "f2": "FP16", "i8": "INT64", "u1": "UINT8", "?": "BOOL"}
+KINDS = [("f", "FP", "248"), ("i", "INT", "1248"), ("u", "UINT", "1248")]
+DATATYPES = {f"{it}{n}": f"{name}{8 * int(n)}" for it, name, sizes in KINDS for n in sizes}
+DATATYPES |= {"?": "BOOL"}
 ROWS = [[5.1, 3.5, 1.4, 0.2], [6.1, 2.7, 4.9, 1.8]]  # one of the first class, one of the last
 
 

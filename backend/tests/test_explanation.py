@@ -194,13 +194,6 @@ def test_an_unknown_version_answers_404_and_a_refused_one_409(live_client, publi
     assert [it.status_code for it in found] == [404, 409]
 
 
-def test_explain_without_a_model_answers_503(empty_client):
-    response = empty_client.post("/explain", json=SETOSA)
-
-    assert response.status_code == 503
-    assert response.headers["retry-after"] == "2"
-
-
 def test_others_are_answered_while_an_explanation_is_made(client, monkeypatch):
     started, go_on = Event(), Event()
 

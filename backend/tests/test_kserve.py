@@ -58,11 +58,6 @@ def test_a_model_is_ready_by_its_name_and_another_is_unknown(client):
         assert "is of the model iris." in response.json()["error"]
 
 
-def test_without_a_model_v1_is_not_ready(empty_client):
-    assert empty_client.get("/v1/models/iris").status_code == 503
-    assert empty_client.post(URL, json={"instances": ROWS}).status_code == 503
-
-
 def test_what_v1_answers_is_counted(live_client):
     live_client.post(URL, json={"instances": ROWS})
     live_client.post(URL, content="{")

@@ -101,12 +101,3 @@ def test_a_body_of_unknown_features_is_not_echoed_whole(client):
     assert response.status_code == 422
     assert len(response.json()["errors"]) == 100
     assert response.json()["detail"].endswith("And 904 more.")
-
-
-def test_predict_without_a_model_answers_503(empty_client):
-    response = empty_client.post("/predict", json=SETOSA)
-
-    assert response.status_code == 503
-    assert response.headers["content-type"] == "application/problem+json"
-    assert response.headers["retry-after"] == "2"
-    assert response.json()["title"] == "No model published"
