@@ -4,6 +4,7 @@ import hashlib
 import io
 import json
 import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from functools import cache, partial
@@ -13,10 +14,11 @@ from typing import Any
 import joblib
 import numpy as np
 import pytest
+import requests
 import warm
 from fastapi.testclient import TestClient
 from mixed import FEATURES, INSTANCE, fit_mixed
-from processes import wait_until
+from processes import find_free_port, running, wait_until
 from sklearn.datasets import load_iris
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import Pipeline, make_pipeline
@@ -165,6 +167,19 @@ def running_app(folder: Path, **settings: Any) -> Iterator[TestClient]:
     with run_app(folder, **settings) as client:
         wait_until_live(client)
         yield client
+
+
+@contextmanager
+def running_server(
+    folder: Path, *options: str, output: Any = None, **variables: Any
+) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
+    """The address and the process of a real backend that is ready, as a user starts it."""
+    port = find_free_port()
+    url = f"http://127.0.0.1:{port}"
+    command = [sys.executable, "-m", "uvicorn", "main:app", "--port", str(port), *options]
+    with running(command, "backend", output, MODELS_DIR=folder, **variables) as process:
+        wait_until(lambda: requests.get(f"{url}/health/ready", timeout=5).ok)
+        yield url, process
 
 
 @pytest.fixture

@@ -1,10 +1,12 @@
 import json
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from threading import Event
 
 import numpy as np
 import pytest
 from conftest import NAMES, SETOSA, VERSION, drop, fit, fit_iris, number, publish_in
+from formats import JSON
 from mixed import FEATURES, INSTANCE, ask, fit_mixed
 from sklearn.linear_model import LogisticRegression
 from sklearn.svm import LinearSVC
@@ -21,10 +23,6 @@ BASELINES |= {"island": "Dream", "sex": "male"}
 def ask_iris(instance, estimator=None):
     [row] = (estimator or fit()).predict_proba([[instance[name] for name in NAMES]]).tolist()
     return row
-
-
-def ask_mixed(instance):
-    return ask(fit_mixed(), instance)
 
 
 def compute(instance, baselines, answer):
@@ -45,13 +43,9 @@ def contributions(answer):
     return {it["feature"]: it["contribution"] for it in answer["contributions"]}
 
 
-def draw_curve(client, instance, feature):
-    return explained(client, instance, vary=feature)["curve"]
-
-
 @pytest.mark.parametrize("instance", [SETOSA, VIRGINICA])
 def test_a_contribution_is_the_difference_the_estimator_itself_makes(client, instance):
-    answer = explained(client, instance)
+    answer = explained(client, dict(reversed(instance.items())))
 
     predicted = client.post("/predict", json=instance).json()
     assert answer["model_version"] == VERSION
@@ -59,14 +53,9 @@ def test_a_contribution_is_the_difference_the_estimator_itself_makes(client, ins
     assert answer["probability"] == pytest.approx(max(ask_iris(instance)))
     assert contributions(answer) == pytest.approx(compute(instance, MEDIANS, ask_iris), abs=1e-12)
     assert max(map(abs, contributions(answer).values())) > 0.01
-
-
-def test_features_come_in_the_models_order_with_what_they_were_compared_with(client):
-    answer = explained(client, dict(reversed(SETOSA.items())))
-
-    assert [it["feature"] for it in answer["contributions"]] == NAMES
-    assert [it["value"] for it in answer["contributions"]] == list(SETOSA.values())
-    assert [it["baseline"] for it in answer["contributions"]] == [3.5] * 4
+    order = [(it["feature"], it["value"], it["baseline"]) for it in answer["contributions"]]
+    assert order == [(name, instance[name], 3.5) for name in NAMES]
+    assert "curve" not in answer
 
 
 def test_what_is_at_its_baseline_contributes_nothing_at_all(publish, start_live):
@@ -82,33 +71,27 @@ def test_what_is_at_its_baseline_contributes_nothing_at_all(publish, start_live)
     assert list(contributions(answer).values()) == [0] * 60
 
 
-@pytest.mark.parametrize(
-    "changes",
-    [
+def test_every_type_is_compared_with_its_median_or_its_mode(mixed_client):
+    for changes in (
         {},
         {"member": False, "tagged": True},
         {"age": None, "member": None, "island": None},
         {"island": "Elsewhere", "sex": "male"},
-    ],
-)
-def test_every_type_is_compared_with_its_median_or_its_mode(mixed_client, changes):
-    instance = INSTANCE | changes
+    ):
+        instance = INSTANCE | changes
 
-    answer = explained(mixed_client, instance)
+        answer = explained(mixed_client, instance)
 
-    expected = compute(instance, BASELINES, ask_mixed)
-    assert contributions(answer) == pytest.approx(expected, abs=1e-12)
-    assert {it["feature"]: it["baseline"] for it in answer["contributions"]} == BASELINES
-    assert {it["feature"]: it["value"] for it in answer["contributions"]} == instance
+        expected = compute(instance, BASELINES, partial(ask, fit_mixed()))
+        assert contributions(answer) == pytest.approx(expected, abs=1e-12)
+        assert {it["feature"]: it["baseline"] for it in answer["contributions"]} == BASELINES
+        assert {it["feature"]: it["value"] for it in answer["contributions"]} == instance
 
 
 ELSEWHERE = FEATURES[4] | {"values": ["Biscoe", "Elsewhere"], "mode": "Elsewhere"}
 TOO_LARGE = [number("sepal_length"), number("sepal_width", median=1.7e308), *map(number, NAMES[2:])]
-REFUSING = {
-    "estimator": fit_mixed(unknown="error"),
-    "instance": INSTANCE,
-    "features": [*FEATURES[:4], ELSEWHERE, FEATURES[5]],
-}
+REFUSING = {"estimator": fit_mixed(unknown="error"), "instance": INSTANCE}
+REFUSING |= {"features": [*FEATURES[:4], ELSEWHERE, FEATURES[5]]}
 
 
 @pytest.mark.parametrize(
@@ -138,60 +121,46 @@ def test_a_published_version_is_explained_by_its_own_medians(live_client, publis
     assert contributions(answer) == pytest.approx(expected, abs=1e-12)
 
 
-@pytest.mark.parametrize(
-    ("put", "reason"),
-    [
-        (lambda folder: drop(folder, fit()), "has no manifest"),
-        (lambda folder: publish_in(folder, estimator=fit_iris(LinearSVC())), "no predict_proba"),
-    ],
-    ids=["no manifest", "no probabilities"],
-)
-def test_a_model_that_cannot_be_explained_says_why(tmp_path, start_live, put, reason):
-    put(tmp_path)
+@pytest.mark.parametrize("has_manifest", [False, True])
+def test_a_model_that_cannot_be_explained_says_why(tmp_path, start_live, has_manifest):
+    if has_manifest:
+        publish_in(tmp_path, estimator=fit_iris(LinearSVC()))
+    else:
+        drop(tmp_path, fit())
     client = start_live()
 
     response = client.post("/explain", json=SETOSA)
 
     assert response.status_code == 409
     assert response.json()["title"] == "Not explainable"
-    assert reason in response.json()["detail"]
+    said = "no predict_proba" if has_manifest else "has no manifest"
+    assert said in response.json()["detail"]
     assert client.post("/predict", json=SETOSA).status_code == 200
 
 
-@pytest.mark.parametrize(
-    ("body", "status"),
-    [
-        (b"{", 400),
-        (b'{"sepal_length": "1", "petal": 2}', 422),
-        (json.dumps(dict.fromkeys(NAMES, 1.7e308)).encode(), 422),
-        (b" " * 100_000, 413),
-    ],
-)
-def test_an_instance_that_cannot_be_predicted_fails_as_it_does_there(client, body, status):
-    headers = {"Content-Type": "application/json"}
-
-    predicted, response = (
-        client.post(path, content=body, headers=headers) for path in ("/predict", "/explain")
-    )
-
-    assert response.status_code == status
-    assert response.headers["content-type"] == "application/problem+json"
-    without_id = {"request_id": ""}
-    assert response.json() | without_id == predicted.json() | without_id
+BODY = json.dumps(SETOSA).encode()
 
 
-def test_a_body_that_is_not_declared_as_json_answers_415(client):
-    assert client.post("/explain", content=json.dumps(SETOSA)).status_code == 415
-
-
-def test_an_unknown_version_answers_404_and_a_refused_one_409(live_client, publish):
+def test_what_cannot_be_predicted_fails_as_it_does_there(live_client, publish):
     publish(OLDER, size=1)
+    for body, query, media_type, status in (
+        (b"{", "", JSON, 400),
+        (b'{"sepal_length": "1", "petal": 2}', "", JSON, 422),
+        (BODY.replace(b"5.1", b"1.7e308").replace(b"0.2", b"1.7e308"), "", JSON, 422),
+        (b" " * 100_000, "", JSON, 413),
+        (BODY, "", "text/plain", 415),
+        (BODY, "?version=1", JSON, 404),
+        (BODY, f"?version={OLDER}", JSON, 409),
+    ):
+        predicted, response = (
+            live_client.post(path + query, content=body, headers={"Content-Type": media_type})
+            for path in ("/predict", "/explain")
+        )
 
-    versions = ({"version": it} for it in ("1", OLDER))
-    found = [live_client.post("/explain", json=SETOSA, params=it) for it in versions]
-
-    assert [it.json()["title"] for it in found] == ["Unknown version", "Version refused"]
-    assert [it.status_code for it in found] == [404, 409]
+        assert response.status_code == status
+        assert response.headers["content-type"] == "application/problem+json"
+        without_id = {"request_id": ""}
+        assert response.json() | without_id == predicted.json() | without_id
 
 
 def test_others_are_answered_while_an_explanation_is_made(client, monkeypatch):
@@ -206,14 +175,12 @@ def test_others_are_answered_while_an_explanation_is_made(client, monkeypatch):
     with ThreadPoolExecutor(1) as pool:
         asking = pool.submit(client.post, "/explain", json=SETOSA)
         assert started.wait(20)
-        try:
-            predicted = client.post("/predict", json=SETOSA)
-            assert not asking.done()
-        finally:
-            go_on.set()
+        predicted = client.post("/predict", json=SETOSA)
+        is_done = asking.done()
+        go_on.set()
 
-    assert predicted.status_code == 200
-    assert asking.result().status_code == 200
+    assert not is_done
+    assert predicted.status_code == asking.result().status_code == 200
 
 
 def test_the_body_is_described_by_the_live_models_schema(client):
@@ -226,26 +193,25 @@ def test_the_body_is_described_by_the_live_models_schema(client):
     assert list(paths["/explain"]["post"]["responses"]) == statuses
 
 
+def draw_curve(client, feature, instance, estimator):
+    """The values of a curve, once its probabilities are those of the estimator."""
+    curve = explained(client, instance, vary=feature)["curve"]
+    assert curve["feature"] == feature
+    for value, *said in zip(curve["values"], *curve["probabilities"].values(), strict=True):
+        assert said == pytest.approx(estimator(instance | {feature: value}), abs=1e-12)
+    return curve["values"]
+
+
 def test_a_curve_goes_through_the_training_range_and_the_value_sent(client):
-    values = draw_curve(client, SETOSA | {"petal_length": 1.45}, "petal_length")["values"]
+    values = draw_curve(client, "petal_length", SETOSA | {"petal_length": 1.45}, ask_iris)
 
     assert values == sorted(set(values))
     assert (values[0], values[-1]) == (0.1, 7.9)
     assert 1.45 in values
     assert 20 < len(values) <= 52
     assert all(round(it, 2) == it for it in values)
-    beyond = draw_curve(client, SETOSA | {"petal_length": 50.0}, "petal_length")
-    assert beyond["values"][-2:] == [7.9, 50.0]
-
-
-def require_answers(curve, instance, answer):
-    for index, value in enumerate(curve["values"]):
-        said = [column[index] for column in curve["probabilities"].values()]
-        assert said == pytest.approx(answer(instance | {curve["feature"]: value}), abs=1e-12)
-
-
-def test_a_curve_is_what_the_estimator_says_at_each_value(client):
-    require_answers(draw_curve(client, SETOSA, "petal_length"), SETOSA, ask_iris)
+    beyond = draw_curve(client, "petal_length", SETOSA | {"petal_length": 50.0}, ask_iris)
+    assert beyond[-2:] == [7.9, 50.0]
 
 
 @pytest.mark.parametrize(
@@ -259,14 +225,9 @@ def test_a_curve_is_what_the_estimator_says_at_each_value(client):
 def test_a_curve_of_another_type_has_its_values_and_the_missing_one(
     mixed_client, feature, changes, values
 ):
-    curve = draw_curve(mixed_client, INSTANCE | changes, feature)
+    instance = INSTANCE | changes
 
-    assert curve["values"] == values
-    require_answers(curve, INSTANCE, ask_mixed)
-
-
-def test_without_a_feature_to_vary_there_is_no_curve(client):
-    assert "curve" not in explained(client, SETOSA)
+    assert draw_curve(mixed_client, feature, instance, partial(ask, fit_mixed())) == values
 
 
 def test_an_unknown_feature_to_vary_is_named(client):

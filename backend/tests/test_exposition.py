@@ -1,13 +1,12 @@
 import json
 import os
 import signal
-import sys
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import requests
-from conftest import SETOSA, journal_in, publish_in
-from processes import find_free_port, list_processes, running, wait_until
+from conftest import SETOSA, journal_in, publish_in, running_server
+from processes import list_processes, wait_until
 from prometheus_client import CollectorRegistry, Counter, Gauge, generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
@@ -22,25 +21,17 @@ ASKED = ("http_requests_total", "POST", "/predict", "200")
 @pytest.fixture(scope="module")
 def workers(tmp_path_factory):
     """The address and the process of a real backend of two workers with a journal."""
-    folder, port = tmp_path_factory.mktemp("models"), find_free_port()
+    folder = tmp_path_factory.mktemp("models")
     publish_in(folder)
-    command = [sys.executable, "-m", "uvicorn", "main:app", "--port", str(port)]
-    journal = {name.upper(): value for name, value in journal_in(folder).items()}
-    url = f"http://127.0.0.1:{port}"
-    with running(
-        command, "backend", MODELS_DIR=folder, WEB_CONCURRENCY=WORKERS, **journal
-    ) as process:
+    variables = {name.upper(): value for name, value in journal_in(folder).items()}
+    with running_server(folder, WEB_CONCURRENCY=WORKERS, **variables) as (url, process):
         wait_until(lambda: read(url)["model_loads_total",] == WORKERS)
         yield url, process.pid
 
 
-def find_writers(parent):
-    return [it for it, command in list_processes(parent) if "journal.writer" in command]
-
-
-def find_workers(parent):
-    """Those of its processes that serve."""
-    return [it for it, command in list_processes(parent) if "spawn_main" in command]
+def find(parent, what):
+    """The numbers of its processes that have this in their command lines."""
+    return [it for it, command in list_processes(parent) if what in command]
 
 
 def read(url):
@@ -59,14 +50,13 @@ def parse(text):
 def ask(url, count):
     """By connections of their own, so that both workers are asked."""
     with ThreadPoolExecutor(8) as threads:
-        answers = list(
-            threads.map(lambda _: requests.post(f"{url}/predict", json=SETOSA), range(count))
-        )
-    assert {it.status_code for it in answers} == {200}
+        answers = threads.map(lambda _: requests.post(f"{url}/predict", json=SETOSA), range(count))
+        assert {it.status_code for it in answers} == {200}
 
 
-def read_lag(url):
-    return requests.get(f"{url}/monitoring").json()["journal"]["lag_seconds"]
+def read_least_lag(url):
+    told = (requests.get(f"{url}/monitoring").json()["journal"] for _ in range(12))
+    return min(it["lag_seconds"] for it in told)
 
 
 def read_all(url, name):
@@ -94,12 +84,12 @@ def test_several_workers_are_counted_as_one(workers):
 
 def test_each_worker_tells_of_all_journals(workers):
     url, pid = workers
-    wait_until(lambda: len(find_writers(pid)) == WORKERS)
-    stopped, _ = find_writers(pid)
+    wait_until(lambda: len(find(pid, "journal.writer")) == WORKERS)
+    stopped, _ = find(pid, "journal.writer")
     os.kill(stopped, signal.SIGSTOP)
     try:
         # The worker whose writer is stopped has to be asked, too.
-        wait_until(lambda: ask(url, 8) or min(read_lag(url) for _ in range(12)) > 1)
+        wait_until(lambda: ask(url, 8) or read_least_lag(url) > 1)
     finally:
         os.kill(stopped, signal.SIGCONT)
 
@@ -110,9 +100,9 @@ def test_what_a_killed_worker_has_counted_stays_counted(workers):
     wait_until(lambda: len(read_all(url, ASKED)) == 1)  # each has told the other
     before = read(url)
 
-    killed = find_workers(parent)[0]
+    killed = find(parent, "spawn_main")[0]
     os.kill(killed, signal.SIGKILL)
-    wait_until(lambda: len(set(find_workers(parent)) - {killed}) == WORKERS)
+    wait_until(lambda: len(set(find(parent, "spawn_main")) - {killed}) == WORKERS)
 
     wait_until(lambda: read(url)["model_loads_total",] == before["model_loads_total",] + 1)
     assert read(url)[ASKED] == before[ASKED]
@@ -131,8 +121,8 @@ def exposed(instruments):
 def test_counters_and_histograms_are_added_up(two):
     one, other = two
     one.count(Answered("GET", "/models", 200, 0.001, ""))
-    other.count(Answered("GET", "/models", 200, 0.3, ""))
-    other.count(Answered("GET", "/models", 404, 0.3, ""))
+    for status in (200, 404):
+        other.count(Answered("GET", "/models", status, 0.3, ""))
     other.share()
 
     found = exposed(one)

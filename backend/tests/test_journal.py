@@ -25,13 +25,15 @@ from conftest import (
     VERSION,
     drop,
     journal_in,
+    pickled,
     publish_in,
     running_app,
+    running_server,
     wait_until_live,
 )
 from journals import exposed, predict, read, wait_until_written, windows, writer_of
 from mixed import INSTANCE
-from processes import find_free_port, running, wait_until
+from processes import find_free_port, wait_until
 from servers import running_postgresql
 from sklearn.datasets import load_iris
 from sklearn.linear_model import LogisticRegression
@@ -50,31 +52,25 @@ from schemas import Description
 from settings import Settings
 
 NEWER = "2026_11_21_T20_44_21"
-CSV = {"Content-Type": "text/csv"}
+VIRGINICA = [6.5, 3.0, 5.5, 2.0]
 TABLE = ",".join(NAMES) + "\n" + "5.1,3.5,1.4,0.2\n" * 3 + "6.5,3.0,5.5,2.0\n"
-
-
-@pytest.fixture(scope="session")
-def make_database():
-    """Makes empty databases in one PostgreSQL."""
-    numbers = count()
-    with running_postgresql() as url, psycopg.connect(url, autocommit=True) as connection:
-
-        def make():
-            name = f"journal_{next(numbers)}"
-            connection.execute(f"CREATE DATABASE {name}")
-            return url.replace("/postgres", f"/{name}")
-
-        yield make
 
 
 @pytest.fixture(scope="module", params=["sqlite", "postgresql"])
 def make_url(request):
     """Makes addresses of empty databases of a kind."""
-    if request.param == "postgresql":
-        make_database = request.getfixturevalue("make_database")
-        return lambda _: make_database()
-    return lambda folder: journal_in(folder)["journal_url"]
+    if request.param == "sqlite":
+        yield lambda folder: journal_in(folder)["journal_url"]
+        return
+    numbers = count()
+    with running_postgresql() as url, psycopg.connect(url, autocommit=True) as connection:
+
+        def make(_):
+            name = f"journal_{next(numbers)}"
+            connection.execute(f"CREATE DATABASE {name}")
+            return url.replace("/postgres", f"/{name}")
+
+        yield make
 
 
 @pytest.fixture
@@ -96,14 +92,10 @@ def client(make_url, tmp_path_factory):
 
 @contextmanager
 def running_service(models_dir):
-    """A real backend that can be killed, and its journal."""
-    port, settings = find_free_port(), journal_in(models_dir)
-    command = [sys.executable, "-m", "uvicorn", "main:app", "--port", str(port)]
-    variables = {"MODELS_DIR": models_dir, "JOURNAL_URL": settings["journal_url"]}
-    with running(command, "backend", subprocess.DEVNULL, **variables) as process:
-        address = f"http://127.0.0.1:{port}"
-        wait_until(lambda: requests.get(f"{address}/health/ready", timeout=5).ok)
-        yield address, process, settings["journal_url"]
+    """A real backend that can be killed, its journal, and its answers without end."""
+    journal = journal_in(models_dir)
+    with running_server(models_dir, JOURNAL_URL=journal["journal_url"]) as (url, process):
+        yield process, journal["journal_url"], ask(url)
 
 
 def ask(address):
@@ -129,13 +121,6 @@ def find(client, *ids):
     return [look()[it] for it in ids]
 
 
-def find_table(client, rows):
-    """The newest entry that stands for so many rows."""
-    query = f"SELECT * FROM predictions WHERE rows = {rows} ORDER BY id DESC"
-    wait_until(lambda: read(client.journal_url, query))
-    return read(client.journal_url, query)[0]
-
-
 def wait_until_all_count(client):
     """Wait until each row that is written is counted, too."""
     query = "SELECT sum(rows) AS rows FROM predictions"
@@ -147,44 +132,35 @@ def wait_until_all_count(client):
 def test_every_prediction_is_written_with_what_was_asked_and_answered(client):
     before = datetime.now(UTC).replace(tzinfo=None)
 
-    answer = predict(client)
-
-    [row] = find(client, answer["prediction_id"])
-    assert row["model_version"] == VERSION
-    assert row["rows"] == 1
-    assert json.loads(row["inputs"]) == SETOSA
-    assert row["prediction_class"] == "setosa"
-    assert json.loads(row["probabilities"]) == answer["probabilities"]
-    moment = datetime.fromisoformat(str(row["predicted_at"])).astimezone(UTC)
-    assert abs((moment.replace(tzinfo=None) - before).total_seconds()) < 86_400
-
-
-def test_the_long_way_is_journalled_as_the_short_one(client):
     answers = [predict(client), predict(client, version=VERSION)]
 
-    short, long = find(client, *(it["prediction_id"] for it in answers))
-
+    row, long = find(client, *(it["prediction_id"] for it in answers))
+    assert (row["model_version"], row["rows"], row["prediction_class"]) == (VERSION, 1, "setosa")
+    assert json.loads(row["inputs"]) == SETOSA
+    assert json.loads(row["probabilities"]) == answers[0]["probabilities"]
+    moment = datetime.fromisoformat(str(row["predicted_at"])).astimezone(UTC)
+    assert abs((moment.replace(tzinfo=None) - before).total_seconds()) < 86_400
     own = {"id": "", "predicted_at": ""}
-    assert short | own == long | own
+    assert row | own == long | own  # by the short way and the long one
 
 
-def test_a_table_is_one_entry_with_its_rows_by_class(client):
-    response = client.post("/predict/batch", content=TABLE, headers=CSV)
+@pytest.mark.parametrize(
+    ("path", "rows", "body"),
+    [
+        ("/predict/batch", 4, {"content": TABLE, "headers": {"Content-Type": "text/csv"}}),
+        ("/v1/models/iris:predict", 2, {"json": {"instances": [[*SETOSA.values()], VIRGINICA]}}),
+    ],
+)
+def test_a_table_is_one_entry_with_its_rows_by_class(client, path, rows, body):
+    query = f"SELECT * FROM predictions WHERE rows = {rows}"
 
-    assert response.status_code == 200
-    row = find_table(client, 4)
+    assert client.post(path, **body).status_code == 200
+
+    wait_until(lambda: read(client.journal_url, query))
+    [row] = read(client.journal_url, query)
     assert row["inputs"] is None
-    assert json.loads(row["by_class"]) == {"setosa": 3, "versicolor": 0, "virginica": 1}
+    assert json.loads(row["by_class"]) == {"setosa": rows - 1, "versicolor": 0, "virginica": 1}
     wait_until_all_count(client)
-
-
-def test_requests_of_the_open_protocol_are_entries_too(client):
-    rows = [[5.1, 3.5, 1.4, 0.2], [6.5, 3.0, 5.5, 2.0]]
-
-    client.post("/v1/models/iris:predict", json={"instances": rows})
-
-    row = find_table(client, 2)
-    assert json.loads(row["by_class"]) == {"setosa": 1, "versicolor": 0, "virginica": 1}
 
 
 def test_text_booleans_and_missing_values_are_kept_as_sent(publish, start_live, url):
@@ -209,14 +185,6 @@ def test_without_a_journal_nothing_is_stored_and_there_is_no_feedback(start_live
     assert "/feedback" not in client.get("/openapi.json").json()["paths"]
     assert client.post("/feedback", json={}).status_code == 404
     assert not [name for name in exposed(client) if name.startswith("journal")]
-
-
-def test_the_file_is_for_its_owner_only(start_journal, tmp_path):
-    client = start_journal()
-    predict(client)
-    wait_until_written(client, 1)
-
-    assert {path.stat().st_mode & 0o777 for path in tmp_path.glob("journal.db*")} == {0o600}
 
 
 def fail(database):
@@ -266,8 +234,8 @@ def test_the_predictions_of_services_before_and_beside_stand_in_one_journal(clie
 
 def test_sigterm_writes_everything(publish, tmp_path):
     publish()
-    with running_service(tmp_path) as (address, process, url):
-        asked = len([*islice(ask(address), 50)])
+    with running_service(tmp_path) as (process, url, answers):
+        asked = len([*islice(answers, 50)])
         process.terminate()
         process.wait(20)
 
@@ -276,9 +244,9 @@ def test_sigterm_writes_everything(publish, tmp_path):
 
 def test_a_killed_service_loses_the_last_second_at_most(publish, tmp_path):
     publish()
-    with running_service(tmp_path) as (address, process, url):
+    with running_service(tmp_path) as (process, url, answers):
         until = time.time() + 2
-        moments = [*takewhile(lambda moment: moment < until, ask(address))]
+        moments = [*takewhile(lambda moment: moment < until, answers)]
         killed = time.time()
         process.kill()
         process.wait(10)
@@ -348,25 +316,20 @@ def test_what_the_queue_has_no_room_for_is_lost_and_counted(
     assert client.get("/monitoring").json()["journal"]["lost"] > 30
 
 
-@pytest.fixture
-def data():
-    """A folder that who runs PostgreSQL may look into."""
+def test_a_restarted_postgresql_loses_nothing(start_journal):
+    # Who runs PostgreSQL may not look into the folders of the tests.
     with tempfile.TemporaryDirectory() as folder:
-        yield Path(folder)
-
-
-def test_a_restarted_postgresql_loses_nothing(start_journal, data):
-    port = find_free_port()
-    with running_postgresql(data, port) as address:
-        client = start_journal(journal_url=address)
+        port, data = find_free_port(), Path(folder)
+        with running_postgresql(data, port) as address:
+            client = start_journal(journal_url=address)
+            predict(client)
+            wait_until_written(client, 1)
         predict(client)
-        wait_until_written(client, 1)
-    predict(client)
-    wait_until(lambda: exposed(client)["journal_up"] == 0)
+        wait_until(lambda: exposed(client)["journal_up"] == 0)
 
-    with running_postgresql(data, port):
-        wait_until_written(client, 2)
-        assert written(address) == 2
+        with running_postgresql(data, port):
+            wait_until_written(client, 2)
+            assert written(address) == 2
 
 
 def test_a_database_that_hangs_holds_up_neither_metrics_nor_models(
@@ -440,14 +403,23 @@ def test_what_is_older_than_the_retention_is_forgotten(publish, tmp_path, url):
         assert read(url, f"SELECT * FROM {table}") == []
 
 
+def measure(file):
+    """Its bytes, once what was written beside it is in it."""
+    with closing(sqlite3.connect(file)) as connection:
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+    return file.stat().st_size
+
+
 def test_the_file_gets_smaller_with_what_is_forgotten(publish, tmp_path):
     publish()
     file = tmp_path / "journal.db"
     write(tmp_path, f"sqlite:///{file}", ages=[0])
-    [row] = read(f"sqlite:///{file}", "SELECT * FROM predictions")
-    fill_with_copies(file, row, 12_000)
-    size = measure(file)
-    database = Database(f"sqlite:///{file}")
+    with sqlite3.connect(file) as connection:
+        [[_, *row]] = connection.execute("SELECT * FROM predictions")
+        places = ",".join("?" * (len(row) + 1))
+        copies = ((f"{number:032x}", *row) for number in range(12_000))
+        connection.executemany(f"INSERT INTO predictions VALUES ({places})", copies)
+    size, database = measure(file), Database(f"sqlite:///{file}")
     retention = Retention(database, days=2)
 
     for _ in range(6):
@@ -458,27 +430,16 @@ def test_the_file_gets_smaller_with_what_is_forgotten(publish, tmp_path):
     assert measure(file) < size / 10
 
 
-def measure(file):
-    """Its bytes, once what was written beside it is in it."""
-    with closing(sqlite3.connect(file)) as connection:
-        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
-    return file.stat().st_size
-
-
-def fill_with_copies(file, row, count):
-    with sqlite3.connect(file) as connection:
-        places = ",".join("?" * len(row))
-        copies = ((f"{number:032x}", *[*row.values()][1:]) for number in range(count))
-        connection.executemany(f"INSERT INTO predictions VALUES ({places})", copies)
-
-
-def test_what_is_old_is_forgotten_while_nobody_predicts(start_journal, tmp_path):
+def test_a_file_is_its_owners_and_forgets_what_is_old_while_nobody_predicts(
+    start_journal, tmp_path
+):
     client = start_journal(journal_retention_days=1 / 86_400)
 
     predict(client)
     wait_until_written(client, 1)
 
-    wait_until(lambda: written(f"sqlite:///{tmp_path}/journal.db") == 0)
+    assert {path.stat().st_mode & 0o777 for path in tmp_path.glob("journal.db*")} == {0o600}
+    wait_until(lambda: written(client.journal_url) == 0)
 
 
 def test_what_cannot_be_tidied_is_said_and_tried_again(tmp_path, caplog):
@@ -502,9 +463,8 @@ def test_a_replaced_model_pkl_is_journalled_as_what_it_is(start_live, tmp_path):
     wait_until(lambda: exposed(client)["journal_lag_seconds"] > 0.5)  # it is on its way
     predict(client)  # and this waits in the queue, with what comes
 
-    (tmp_path / "next").mkdir()
-    drop(tmp_path / "next", LogisticRegression().fit(X[:, :2], y > 1), "model")
-    (tmp_path / "next/model.pkl").replace(tmp_path / "model.pkl")
+    (tmp_path / "next").write_bytes(pickled(LogisticRegression().fit(X[:, :2], y > 1)))
+    (tmp_path / "next").replace(tmp_path / "model.pkl")
     wait_until(lambda: len(client.get("/models/live").json()["manifest"]["features"]) == 2)
     answer = predict(client, {"x0": 5.0, "x1": 3.0})
     os.kill(writer_of(client), signal.SIGCONT)

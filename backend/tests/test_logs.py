@@ -9,36 +9,25 @@ from contextlib import ExitStack
 
 import pytest
 import requests
-from conftest import SETOSA, VERSION
-from processes import find_free_port, running, wait_until
+from conftest import SETOSA, VERSION, running_server
+from processes import wait_until
 
 from logs import Answered, JsonFormatter, RequestLog, TextFormatter, request_id
 
 NAMES = ["plain", "long", "wrong", "lost"]
-WRONG = ["", " ", "a b", "a\nb", "x" * 129, "h\u00e9", 'a"b', "{}"]
 
 
 @pytest.mark.parametrize("path", ["/predict", "/predict?version=" + VERSION, "/explain"])
-def test_the_callers_request_id_comes_back(client, path):
-    response = client.post(path, json=SETOSA, headers={"X-Request-ID": "order-4711:a/b+c=="})
+def test_the_callers_request_id_comes_back_if_it_is_fit_for_a_log(client, path):
+    def ask(sent):
+        headers = {"X-Request-ID": sent.encode("latin-1")}
+        return client.post(path, json=SETOSA, headers=headers).headers["x-request-id"]
 
-    assert response.headers["x-request-id"] == "order-4711:a/b+c=="
-
-
-@pytest.mark.parametrize("sent", WRONG)
-@pytest.mark.parametrize("path", ["/predict", "/explain"])
-def test_a_request_id_that_is_not_fit_for_a_log_is_replaced(client, path, sent):
-    headers = {"X-Request-ID": sent.encode("latin-1")}
-
-    response = client.post(path, json=SETOSA, headers=headers)
-
-    assert re.fullmatch(r"[0-9a-f]{32}", response.headers["x-request-id"])
-
-
-def test_a_prediction_without_a_request_id_is_called_by_its_own(client):
-    response = client.post("/predict", json=SETOSA)
-
-    assert response.headers["x-request-id"] == response.json()["prediction_id"]
+    assert ask("order-4711:a/b+c==") == "order-4711:a/b+c=="
+    for sent in ("", " ", "a b", "a\nb", "x" * 129, "h\u00e9", 'a"b', "{}"):
+        assert re.fullmatch(r"[0-9a-f]{32}", ask(sent))
+    own = client.post("/predict", json=SETOSA)
+    assert own.headers["x-request-id"] == own.json()["prediction_id"]
 
 
 @pytest.mark.parametrize(
@@ -60,15 +49,10 @@ def service(publish, tmp_path):
     with ExitStack() as stack:
 
         def start(**settings):
-            port = find_free_port()
-            command = [sys.executable, "-m", "uvicorn", "main:app", "--port", str(port)]
-            command += ["--log-config", "log_config.json", "--no-access-log"]  # as it ships
-            output = stack.enter_context(log.open("w"))
-            variables = {"MODELS_DIR": tmp_path, "JOURNAL": "off"} | settings
-            process = stack.enter_context(running(command, "backend", output, **variables))
+            options = ["--log-config", "log_config.json", "--no-access-log"]  # as it ships
+            variables = {"JOURNAL": "off", "output": stack.enter_context(log.open("w"))} | settings
+            url, process = stack.enter_context(running_server(tmp_path, *options, **variables))
             stack.callback(os.killpg, process.pid, signal.SIGKILL)  # the journal stays away
-            url = f"http://127.0.0.1:{port}"
-            wait_until(lambda: requests.get(f"{url}/health/ready", timeout=5).ok)
             return url, lambda: log.read_text().splitlines()
 
         yield start
@@ -95,9 +79,8 @@ def test_each_request_has_one_line_of_text(service):
     ask_all_sorts(url)
 
     wait_until(lambda: all(find(lines(), f"request_id={it}") for it in NAMES))
-    asked = {"plain": "/predict 200", "long": "/predict 200", "wrong": "/predict 422"}
-    for name, said in (asked | {"lost": "none 404"}).items():
-        route, status = said.split()
+    asked = [("/predict", 200), ("/predict", 200), ("/predict", 422), ("none", 404)]
+    for name, (route, status) in zip(NAMES, asked, strict=True):
         [line] = find(lines(), f"request_id={name}")
         assert re.fullmatch(
             rf"INFO: access: request method=POST route={route} status={status} "
@@ -115,13 +98,12 @@ def test_each_line_is_an_object_where_json_is_wanted(service):
     wait_until(lambda: all(find(lines(), f'"{it}"') for it in NAMES))
     entries = [json.loads(line) for line in lines()]
     found = {it["request_id"]: it for it in entries if it["logger"] == "access"}
-    assert found["plain"]["status"] == 200
-    assert found["plain"]["route"] == "/predict"
+    assert (found["plain"]["status"], found["plain"]["route"]) == (200, "/predict")
     assert found["wrong"]["status"] == 422
     assert 0 < found["plain"]["seconds"] < 5
     assert re.fullmatch(r"20\d\d-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", found["plain"]["time"])
-    assert any("model live" in it["message"] for it in entries)
-    assert any("Uvicorn running" in it["message"] for it in entries)
+    for said in ("model live", "Uvicorn running"):
+        assert any(said in it["message"] for it in entries)
 
 
 def test_workers_and_writers_write_objects_too(service, tmp_path):

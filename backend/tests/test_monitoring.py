@@ -63,10 +63,8 @@ def test_without_a_model_what_there_is_is_told(empty_client):
 
     snapshot = empty_client.get("/monitoring").json()
 
-    assert snapshot["model_version"] is None
-    assert snapshot["predictions"] is None
-    assert snapshot["drift"] is None
-    assert snapshot["accuracy"] is None
+    names = ("model_version", "predictions", "drift", "accuracy")
+    assert [snapshot[name] for name in names] == [None] * 4
     assert snapshot["since"].endswith("Z")
     assert (before - datetime.fromisoformat(snapshot["since"])).total_seconds() < 60
     assert exposed(empty_client) == {}
@@ -111,36 +109,26 @@ def test_the_rows_of_the_open_protocol_are_counted_by_class(client, counted, pat
     client.post(path, json={"inputs": [describe_tensor("rows", ROWS)]})
     body, headers = pack([pack_array(TABLE.to_pandas().to_numpy())])
     client.post(path, content=body, headers=headers)
-
-    assert counted() == [2, 0, 3]
-
-
-def test_the_instances_of_v1_are_counted_by_class(client, counted):
     client.post("/v1/models/iris:predict", json={"instances": [*ROWS, SETOSA]})
 
-    assert counted() == [2, 0, 1]
+    assert counted() == [4, 0, 4]
 
 
-def test_rows_without_an_answer_are_not_counted(client, counted):
+def test_what_is_answered_for_no_caller_or_not_at_all_is_not_counted(client, counted):
     unanswered = pa.table({name: [TOO_LARGE] for name in NAMES})
     rows = [*ROWS, [TOO_LARGE] * 4]
+    request = {"inputs": [describe_tensor("rows", ROWS)], "outputs": [{"name": "unheard of"}]}
 
     client.post("/predict", json=dict.fromkeys(NAMES, TOO_LARGE))
     client.post(INFER, json={"inputs": [describe_tensor("rows", rows)]})
     client.post("/v1/models/iris:predict", json={"instances": rows})
-    send_table(client, pa.concat_tables([TABLE, unanswered]), ARROW)
-
-    assert counted() == [1, 0, 2]
-
-
-def test_what_is_answered_for_no_caller_or_not_at_all_is_not_counted(client, counted):
-    request = {"inputs": [describe_tensor("rows", ROWS)], "outputs": [{"name": "unheard of"}]}
-
     assert client.post(INFER, json=request).status_code == 422
     client.get("/openapi.json")
     client.post("/explain", json=SETOSA)
-
     assert counted() == [0, 0, 0]
+
+    send_table(client, pa.concat_tables([TABLE, unanswered]), ARROW)
+    assert counted() == [1, 0, 2]
 
 
 def test_what_was_asked_by_name_is_not_counted_and_begins_at_nothing(
@@ -173,10 +161,11 @@ def test_another_model_begins_at_nothing_with_its_own_classes(live_client, publi
     assert by_class(live_client) == exposed(live_client) == {"versicolor": 0, "virginica": 0}
 
 
-def test_requests_are_counted_by_route_and_status(live_client):
+def test_requests_are_counted_by_route_and_status_whichever_way_they_go(live_client):
     client = live_client
-    for instance in (SETOSA, SETOSA, {}):
-        client.post("/predict", json=instance)
+    client.post("/predict", json=SETOSA)
+    client.post("/predict", json=SETOSA, params={"version": VERSION})
+    client.post("/predict", json={})
     client.get("/predict")
     client.get("/nothing")
 
@@ -186,6 +175,10 @@ def test_requests_are_counted_by_route_and_status(live_client):
     assert found["/predict"]["by_status"] == {"200": 2, "405": 1, "422": 1}
     assert found["none"]["by_status"] == {"404": 1}
     assert found["/predict"]["latency_seconds"]["p99"] > 0
+    told = journals.exposed(client)
+    predicted = 'http_requests_total{method="POST",route="/predict",status="%d"}'
+    assert (told[predicted % 200], told[predicted % 422]) == (2, 1)
+    assert told['http_request_duration_seconds_count{route="/predict"}'] == 4
 
 
 def test_the_route_that_is_asked_most_comes_first():

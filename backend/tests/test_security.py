@@ -8,22 +8,9 @@ from security import OPEN, Guarded
 from settings import Settings
 
 KEYS = "first-key, second-key"
-ASKED = [
-    ("POST", "/predict"),
-    ("POST", "/predict/batch"),
-    ("POST", "/explain"),
-    ("POST", "/feedback"),
-    ("GET", "/feedback"),
-    ("GET", "/models"),
-    ("GET", "/models/live"),
-    ("GET", "/monitoring"),
-    ("GET", "/metrics"),
-    ("GET", "/v2"),
-    ("GET", "/v2/models/iris"),
-    ("POST", "/v2/models/iris/infer"),
-    ("POST", "/v1/models/iris:predict"),
-    ("GET", "/nothing"),
-]
+GET = "/feedback /models /models/live /monitoring /metrics /v2 /v2/models/iris /nothing"
+POST = "/predict /predict/batch /explain /feedback /v2/models/iris/infer /v1/models/iris:predict"
+ASKED = [("GET", it) for it in GET.split()] + [("POST", it) for it in POST.split()]
 
 
 @pytest.fixture(scope="module")
@@ -79,58 +66,57 @@ def test_greeting_health_and_docs_need_no_key(locked):
         assert locked.get(path).status_code == 200, path
 
 
-def test_the_document_says_how_to_send_a_key_where_one_is_needed(locked, client):
+def test_a_key_is_asked_for_and_documented_only_where_there_are_keys(locked, client):
     document = locked.get("/openapi.json").json()
 
     assert document["security"] == [{"key": []}, {"bearer": []}]
     assert document["components"]["securitySchemes"]["key"]["name"] == "X-API-Key"
     assert "security" not in client.get("/openapi.json").json()
+    for headers in ({}, {"X-API-Key": "x"}):
+        assert client.post("/predict", json=SETOSA, headers=headers).status_code == 200
 
 
-def test_without_keys_none_is_asked_for(client):
-    assert client.post("/predict", json=SETOSA).status_code == 200
-    assert client.post("/predict", json=SETOSA, headers={"X-API-Key": "x"}).status_code == 200
+def test_settings_hold_keys_and_never_tell_them_or_databases():
+    shown = repr(Settings(api_key="geheim", journal_url="postgresql://iris:geheim@db/journal"))
 
-
-def test_a_key_of_nothing_stops_the_start():
+    assert "geheim" not in shown
     with pytest.raises(ValueError, match="API_KEY holds no key"):
         Settings(api_key=" , ")
 
 
-def test_settings_never_tell_keys_or_databases():
-    shown = repr(Settings(api_key="geheim", journal_url="postgresql://iris:geheim@db/journal"))
-
-    assert "geheim" not in shown
-
-
-@pytest.mark.parametrize("origin", ["http://page.example", "http://testserver:81", "null"])
-def test_over_plain_http_too_other_origins_may_not_ask_unless_set(client, origin):
+@pytest.mark.parametrize("path", ["/v1/models/iris:predict", "/v2/models/iris/infer", "/predict"])
+def test_a_page_of_another_origin_may_not_ask_over_plain_http_either(client, path):
     """Where browsers send no Sec-Fetch-Site."""
-    response = client.post("/predict", json=SETOSA, headers={"Origin": origin})
+    evil = "https://evil.example"
+    for headers in (
+        {"Origin": "http://page.example"},
+        {"Origin": "http://testserver:81"},
+        {"Origin": "null"},
+        {"Origin": evil, "Sec-Fetch-Site": "cross-site"},
+        {"Origin": evil, "Sec-Fetch-Site": "same-site"},
+    ):
+        response = client.post(path, content=b"{}", headers=headers)
 
-    assert response.status_code == 403
-    assert "access-control-allow-origin" not in response.headers
+        assert response.status_code == 403
+        assert "access-control-allow-origin" not in response.headers
     own = {"Origin": "http://testserver"}
     assert client.post("/predict", json=SETOSA, headers=own).status_code == 200
 
 
 def test_the_origins_that_are_set_may_ask(start_live):
     client = start_live(cors_origins="https://page.example, https://other.example", api_key="key")
-    asking = {
-        "Origin": "https://page.example",
-        "Access-Control-Request-Method": "POST",
-        "Access-Control-Request-Headers": "content-type,x-api-key",
-    }
+    page = {"Origin": "https://page.example"}
+    asking = {"Access-Control-Request-Method": "POST"}
+    asking["Access-Control-Request-Headers"] = "content-type,x-api-key"
+    asked = {"X-API-Key": "key", "Sec-Fetch-Site": "cross-site"}
 
-    preflight = client.options("/predict", headers=asking)
-    asked = {"Origin": "https://page.example", "X-API-Key": "key", "Sec-Fetch-Site": "cross-site"}
-    response = client.post("/predict", json=SETOSA, headers=asked)
+    preflight = client.options("/predict", headers=page | asking)
+    response = client.post("/predict", json=SETOSA, headers=page | asked)
     stranger = client.post("/predict", json=SETOSA, headers=asked | {"Origin": "https://x.example"})
 
-    assert preflight.status_code == 200
-    assert preflight.headers["access-control-allow-origin"] == "https://page.example"
-    assert response.status_code == 200
-    assert response.headers["access-control-allow-origin"] == "https://page.example"
+    for it in (preflight, response):
+        assert it.status_code == 200
+        assert it.headers["access-control-allow-origin"] == "https://page.example"
     assert "access-control-allow-origin" not in stranger.headers
 
 
@@ -146,16 +132,12 @@ def test_no_browser_renders_guesses_or_keeps_an_answer_but_the_docs(client):
     assert "frame-ancestors 'none'" in policy
 
 
-async def wait_for_ever(*_):
-    await asyncio.Event().wait()
-
-
-def guard(app, instruments, **settings):
-    return TestClient(Guarded(app, Settings(**settings), instruments))
-
-
 def test_a_request_that_takes_too_long_answers_503(client):
-    slow = guard(wait_for_ever, client.app.live.instruments, request_seconds=0.05)
+    async def wait_for_ever(*_):
+        await asyncio.Event().wait()
+
+    settings = Settings(request_seconds=0.05)
+    slow = TestClient(Guarded(wait_for_ever, settings, client.app.live.instruments))
 
     response = slow.get("/models")
 
@@ -190,20 +172,9 @@ def test_who_has_no_key_takes_nobodys_place(start_live):
     assert response.status_code == 200
 
 
-@pytest.mark.parametrize("site", ["cross-site", "same-site"])
-@pytest.mark.parametrize("path", ["/v1/models/iris:predict", "/v2/models/iris/infer", "/predict"])
-def test_a_page_of_another_origin_may_not_ask_without_a_preflight(client, path, site):
-    headers = {"Sec-Fetch-Site": site, "Origin": "https://evil.example"}
-
-    response = client.post(path, content=b"{}", headers=headers)
-
-    assert response.status_code == 403
-
-
 def test_requests_that_are_done_are_not_in_flight(client):
-    client.post("/predict", json=SETOSA)
-    client.post("/predict", json={})
-    client.get("/nothing")
+    for path, instance in (("/predict", SETOSA), ("/predict", {}), ("/nothing", {})):
+        client.post(path, json=instance)
 
-    assert client.app.live.instruments.in_flight == 0
-    assert client.app.live.instruments.admitted == 0
+    instruments = client.app.live.instruments
+    assert (instruments.in_flight, instruments.admitted) == (0, 0)

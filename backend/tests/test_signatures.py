@@ -2,7 +2,7 @@ import base64
 import json
 
 import pytest
-from conftest import VERSION, fit, reason
+from conftest import VERSION, fit, pickled, reason, wait_until_live
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from processes import wait_until
@@ -33,65 +33,74 @@ def sign(path, key, **changes):
     manifest.write_text(json.dumps(content | changes))
 
 
-def test_a_signed_model_is_served_and_said_to_be_valid(publish, start_live, key, public_key):
-    sign(publish(), key)
-    client = start_live(model_trust="signed", model_public_key=public_key)
+@pytest.fixture
+def start_signed(start, public_key):
+    """Start an app that takes signed models only, or as told."""
+    return lambda trust="signed": start(model_trust=trust, model_public_key=public_key)
 
+
+def test_a_signed_model_is_served_and_said_to_be_valid(publish, start_signed, key):
+    sign(publish(), key)
+    client = start_signed()
+
+    wait_until_live(client)
     assert client.get("/models/live").json()["signature"] == "valid"
 
 
 @pytest.mark.parametrize("has_manifest", [True, False])
 def test_an_unsigned_model_is_refused_unopened_where_only_signed_ones_may_serve(
-    publish, start, public_key, monkeypatch, has_manifest
+    publish, start_signed, monkeypatch, has_manifest
 ):
     path = publish()
     if not has_manifest:
         path.with_suffix(".json").unlink()
     monkeypatch.setattr(AllowListUnpickler, "load", lambda _: pytest.fail("it was unpickled"))
-    client = start(model_trust="signed", model_public_key=public_key)
+    client = start_signed()
 
     wait_until(lambda: "It is not signed" in reason(client))
 
 
 @pytest.mark.parametrize("trust", ["signed", "auto"])
-def test_a_changed_manifest_is_refused(publish, start, key, public_key, trust):
+def test_a_changed_manifest_or_one_signed_by_another_is_refused(publish, start_signed, key, trust):
     sign(publish(), key, name="another")
-    client = start(model_trust=trust, model_public_key=public_key)
+    sign(publish("2026_11_20_T00_00_00"), Ed25519PrivateKey.generate())
+    client = start_signed(trust)
 
-    wait_until(lambda: "Its signature is not that of its manifest" in reason(client))
+    def reasons():
+        return [it.get("reason") or "" for it in client.get("/models").json()["models"]]
+
+    wait_until(lambda: all(reasons()))
+    changed, other = reasons()
+    assert "Its signature is not that of its manifest" in changed
+    assert "made with another key" in other
 
 
 @pytest.mark.parametrize(
     "signature", [{"value": "!"}, {"algorithm": "none", "value": ""}, "x", [1]]
 )
-def test_a_signature_that_is_none_is_refused(publish, start, public_key, signature):
+def test_a_signature_that_is_none_is_refused(publish, start_signed, signature):
     publish(signature=signature)
-    client = start(model_trust="signed", model_public_key=public_key)
+    client = start_signed()
 
     wait_until(lambda: "Its signature is not that" in reason(client))
 
 
-def test_a_model_signed_by_another_is_refused(publish, start, public_key):
-    sign(publish(), Ed25519PrivateKey.generate())
-    client = start(model_trust="signed", model_public_key=public_key)
-
-    wait_until(lambda: "made with another key" in reason(client))
-
-
-def test_a_pickle_exchanged_under_a_signed_manifest_is_refused(publish, start, key, public_key):
-    other = publish(estimator=fit(C=0.01)).read_bytes()
+def test_a_pickle_exchanged_under_a_signed_manifest_is_refused(publish, start_signed, key):
     path = publish()
     sign(path, key)
-    path.write_bytes(other)
-    client = start(model_trust="signed", model_public_key=public_key)
+    path.write_bytes(pickled(fit(C=0.01)))
+    client = start_signed()
 
     wait_until(lambda: f"model_{VERSION}.pkl is refused" in reason(client))
 
 
-def test_without_a_key_a_signed_model_is_served_unchecked(publish, start_live, key):
-    sign(publish(), key)
+def test_without_a_key_every_model_is_served_and_marked(publish, live_client, key):
+    assert live_client.get("/models/live").json()["signature"] == "none"
 
-    assert start_live().get("/models/live").json()["signature"] == "unchecked"
+    sign(publish("2026_11_22_T00_00_00"), key)
+    wait_until_live(live_client, "2026_11_22_T00_00_00")
+
+    assert live_client.get("/models/live").json()["signature"] == "unchecked"
 
 
 @pytest.mark.parametrize("content", [b"", b"no key", b"-----BEGIN PUBLIC KEY-----\n"])
@@ -104,10 +113,6 @@ def test_a_key_that_is_none_refuses_models_and_says_so(publish, start, tmp_path,
     [entry] = client.get("/models").json()["models"]
     assert entry["state"] == "refused"
     assert f"The public key {path} cannot be used" in entry["reason"]
-
-
-def test_by_default_an_unsigned_model_is_served_and_marked(client):
-    assert client.get("/models/live").json()["signature"] == "none"
 
 
 def test_only_signed_models_without_a_key_is_a_mistake(monkeypatch):
