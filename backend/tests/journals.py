@@ -24,6 +24,17 @@ def predict(client, instance=SETOSA, **params):
     return response.json()
 
 
+def find(client, *ids):
+    """The rows of these predictions by their ids, once all are written."""
+
+    def look():
+        rows = read(client.journal_url, "SELECT * FROM predictions")
+        return {row["id"]: row for row in rows if row["id"] in ids}
+
+    wait_until(lambda: len(look()) == len(ids))
+    return look()
+
+
 def predict_rows(client, rows):
     """The ids of the predictions of these rows."""
     return [predict(client, dict(zip(NAMES, row, strict=True)))["prediction_id"] for row in rows]

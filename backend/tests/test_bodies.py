@@ -1,5 +1,6 @@
 import asyncio
 import gzip
+import json
 import tracemalloc
 import zlib
 
@@ -13,14 +14,9 @@ from errors import BodyTooLarge, DamagedBody, UnsupportedEncoding
 JSON = {"Content-Type": "application/json"}
 
 
-def chunks():
-    for _ in range(100):
-        yield b" " * 100
-
-
 def test_a_body_above_the_limit_answers_413(client, start_live):
     small_client = start_live(max_body_bytes=1000)
-    for body in (b" " * 10_000, chunks()):
+    for body in (b" " * 10_000, iter([b" " * 100] * 100)):
         response = small_client.post("/predict", content=body, headers=JSON)
 
         assert response.status_code == 413
@@ -53,9 +49,7 @@ def test_a_body_of_another_type_or_encoding_answers_415(client, headers, said):
 def test_json_in_utf_8_is_taken(client, charset):
     headers = {"Content-Type": f"application/json{charset}"}
 
-    assert client.post(
-        "/predict", content=str(SETOSA).replace("'", '"'), headers=headers
-    ).is_success
+    assert client.post("/predict", content=json.dumps(SETOSA), headers=headers).is_success
 
 
 def test_what_was_sent_is_repeated_only_so_far(client):
@@ -84,25 +78,13 @@ def read(*chunks, encoding=None, max_bytes=1000):
     return asyncio.run(read_body(request, max_bytes))
 
 
-@pytest.mark.parametrize(
-    ("encoding", "compress"),
-    [
-        (None, bytes),
-        ("identity", bytes),
-        ("gzip", gzip.compress),
-        ("GZip", gzip.compress),
-        ("x-gzip", gzip.compress),
-        ("deflate", zlib.compress),
-    ],
-)
-def test_a_body_is_read_however_it_is_compressed(encoding, compress):
+@pytest.mark.parametrize("encoding", [None, "identity", "gzip", "GZip", "x-gzip", "deflate"])
+def test_a_body_is_read_however_it_is_compressed_as_far_as_the_limit(encoding):
+    modules = {"deflate": zlib.compress, None: bytes, "identity": bytes}
+    compress = modules.get(encoding, gzip.compress)
     body = compress(b"x" * 1000)
 
     assert read(body[:5], body[5:], encoding=encoding) == b"x" * 1000
-
-
-@pytest.mark.parametrize(("encoding", "compress"), [("identity", bytes), ("gzip", gzip.compress)])
-def test_the_limit_holds_for_what_is_inflated(encoding, compress):
     with pytest.raises(BodyTooLarge, match="larger than the 1000 bytes"):
         read(compress(b"x" * 1001), encoding=encoding)
 

@@ -31,7 +31,7 @@ from conftest import (
     running_server,
     wait_until_live,
 )
-from journals import exposed, predict, read, wait_until_written, windows, writer_of
+from journals import exposed, find, predict, read, wait_until_written, windows, writer_of
 from mixed import INSTANCE
 from processes import find_free_port, wait_until
 from servers import running_postgresql
@@ -110,17 +110,6 @@ def written(url):
     return read(url, "SELECT count(*) AS count FROM predictions")[0]["count"]
 
 
-def find(client, *ids):
-    """The rows of these predictions, once all are written."""
-
-    def look():
-        rows = read(client.journal_url, "SELECT * FROM predictions")
-        return {row["id"]: row for row in rows if row["id"] in ids}
-
-    wait_until(lambda: len(look()) == len(ids))
-    return [look()[it] for it in ids]
-
-
 def wait_until_all_count(client):
     """Wait until each row that is written is counted, too."""
     query = "SELECT sum(rows) AS rows FROM predictions"
@@ -134,7 +123,8 @@ def test_every_prediction_is_written_with_what_was_asked_and_answered(client):
 
     answers = [predict(client), predict(client, version=VERSION)]
 
-    row, long = find(client, *(it["prediction_id"] for it in answers))
+    ids = [it["prediction_id"] for it in answers]
+    row, long = map(find(client, *ids).get, ids)
     assert (row["model_version"], row["rows"], row["prediction_class"]) == (VERSION, 1, "setosa")
     assert json.loads(row["inputs"]) == SETOSA
     assert json.loads(row["probabilities"]) == answers[0]["probabilities"]

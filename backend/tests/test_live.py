@@ -44,17 +44,11 @@ def version_of_a_prediction(client):
     return client.post("/predict", json=SETOSA).json()["model_version"]
 
 
-def test_a_newer_model_goes_live_by_itself(client, publish):
+def test_a_newer_name_goes_live_by_itself_whatever_its_time(client, publish):
+    publish(OLDER)
     publish(NEWER, fit(C=0.01))
-
     wait_until_live(client, NEWER)
     assert version_of_a_prediction(client) == NEWER
-
-
-def test_the_newest_name_serves_whatever_its_time(client, publish):
-    publish(OLDER)
-    publish(NEWER)
-    wait_until_live(client, NEWER)
     publish("2999_12_31_T23_59_59")
 
     wait_until_live(client, "2999_12_31_T23_59_59")
@@ -93,19 +87,16 @@ def test_a_refused_file_is_looked_at_again_when_it_or_its_manifest_changes(clien
     wait_until_live(client, NEWER)
 
 
-def test_a_live_file_that_is_spoilt_keeps_serving_from_memory(client, publish, tmp_path):
+def test_a_live_file_serves_from_memory_when_spoilt_and_gives_way_when_deleted(
+    client, publish, tmp_path
+):
     publish(OLDER)
     path = tmp_path / f"model_{VERSION}.pkl"
     path.write_bytes(b"spoilt")
 
     wait_until(lambda: exposed(client).get('model_refusals_total{reason="size"}') == 1)
-
     assert version_of_a_prediction(client) == VERSION
-
-
-def test_a_deleted_live_file_gives_way_to_the_next_newest(client, publish, tmp_path):
-    publish(OLDER)
-    (tmp_path / f"model_{VERSION}.pkl").unlink()
+    path.unlink()
 
     wait_until_live(client, OLDER)
 
@@ -143,9 +134,7 @@ def test_a_folder_that_vanishes_and_comes_back_loses_nothing(client, publish, tm
         ({"format": 2}, "is wrong at format"),
         ({"features": []}, "is wrong at features"),
         ({"features": [{"name": "x", "type": "number"}]}, "is wrong at features.0.min"),
-        ({"features": [{"name": "x", "type": "text"}]}, "is wrong at features.0: Input tag 'text'"),
         ({"features": [ISLAND | {"mode": "Mars"}]}, "features.0: Value error, mode is not one of"),
-        ({"features": [ISLAND, ISLAND]}, "two features have the same name"),
         ({"libraries": None}, "is wrong at libraries"),
         ({"version": NEWEST}, f"is that of version {NEWEST}"),
         ({"target": {"name": "species", "classes": ["a", "b"]}}, "classes"),
@@ -199,9 +188,9 @@ def fit_plain(estimator):
 def endless():
     """An imputer that goes round for ever, made of library objects only."""
     imputer = IterativeImputer(max_iter=1)
-    pipeline = make_pipeline(imputer, LogisticRegression())
     X, y = load_iris(return_X_y=True)
-    pipeline.fit(np.where(np.arange(600).reshape(150, 4) % 97, X, np.nan), y)
+    X = np.where(np.arange(600).reshape(150, 4) % 97, X, np.nan)
+    pipeline = make_pipeline(imputer, LogisticRegression()).fit(X, y)
     imputer.imputation_sequence_ = imputer.imputation_sequence_ * 500_000  # microseconds each
     return pipeline
 
@@ -210,8 +199,8 @@ def crashing():
     """A tree whose root points out of its own memory."""
     estimator = fit_plain(DecisionTreeClassifier())
     state = estimator.tree_.__getstate__()
-    state["nodes"]["left_child"][0] = 2**40
-    state["nodes"]["right_child"][0] = 2**40
+    for side in ("left_child", "right_child"):
+        state["nodes"][side][0] = 2**40
     estimator.tree_.__setstate__(state)
     return estimator
 
@@ -266,8 +255,7 @@ def test_a_classifier_without_probabilities_is_served_and_says_so(tmp_path, star
 
     answer = client.post("/predict", json=SETOSA).json()
 
-    assert answer["prediction_class"] == "setosa"
-    assert answer["probabilities"] is None
+    assert (answer["prediction_class"], answer["probabilities"]) == ("setosa", None)
     assert "probabilities are null" in client.get("/models/live").json()["remarks"][0]
 
 

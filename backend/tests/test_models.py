@@ -21,18 +21,14 @@ def ask(client, version):
     return client.post("/predict", params={"version": version}, json=SETOSA)
 
 
-def test_every_version_is_listed_newest_first(three):
+def test_every_version_is_listed_newest_first_and_shown_with_its_manifest(three):
     models = three.get("/models").json()["models"]
+    shown = three.get(f"/models/{OLDER}").json()
 
     assert [entry["version"] for entry in models] == [VERSION, OLDER, OLDEST]
     assert [entry["state"] for entry in models] == ["live", "available", "available"]
     assert models[1]["metrics"]["log_loss"]["mean"] == 0.1
     assert "manifest" not in models[1]
-
-
-def test_a_version_is_shown_with_its_manifest(three):
-    shown = three.get(f"/models/{OLDER}").json()
-
     assert shown["state"] == "available"
     assert shown["manifest"]["features"][0]["name"] == "sepal_length"
 
@@ -52,21 +48,14 @@ def test_a_prediction_of_an_older_version_is_its_own(three):
     assert ask(three, VERSION).json()["probabilities"] != answer["probabilities"]
 
 
-def test_an_unknown_version_answers_404_with_the_known_ones(three):
+def test_an_unknown_version_answers_404_with_the_known_ones_and_a_refused_one_409(three):
     unknown = "2020_01_01_T00_00_00"
-    shown, asked = three.get(f"/models/{unknown}"), ask(three, unknown)
+    shown, asked, refused = three.get(f"/models/{unknown}"), ask(three, unknown), ask(three, OLDEST)
 
-    assert shown.status_code == asked.status_code == 404
+    assert [it.status_code for it in (shown, asked, refused)] == [404, 404, 409]
     assert f"no version {unknown}" in shown.json()["detail"]
-    assert VERSION in asked.json()["detail"]
-    assert OLDER in asked.json()["detail"]
-
-
-def test_a_prediction_of_a_version_that_is_not_fit_answers_409_with_the_reason(three):
-    response = ask(three, OLDEST)
-
-    assert response.status_code == 409
-    assert "SHA-256" in response.json()["detail"]
+    assert all(known in asked.json()["detail"] for known in (VERSION, OLDER))
+    assert "SHA-256" in refused.json()["detail"]
     assert three.get(f"/models/{OLDEST}").json()["state"] == "refused"
 
 
@@ -83,8 +72,7 @@ def test_only_a_few_versions_are_kept(publish, start_live):
 
 
 def test_a_version_asked_for_many_times_at_once_is_loaded_once(three, monkeypatch):
-    live = three.app.live
-    loads = []
+    live, loads = three.app.live, []
     load = live._load
     monkeypatch.setattr(live, "_load", lambda file: loads.append(file.version) or load(file))
 

@@ -10,12 +10,12 @@ def body_schema(client):
     return predict["requestBody"]["content"]["application/json"]["schema"]
 
 
-def test_the_schema_is_the_live_models(client):
+def test_the_schema_is_the_live_models_with_an_answer_as_example(client):
     schema = body_schema(client)
 
-    assert list(schema["properties"]) == NAMES
-    assert schema["required"] == NAMES
+    assert list(schema["properties"]) == schema["required"] == NAMES
     assert schema["properties"]["sepal_length"]["description"] == "Training range 0.1 to 7.9 cm"
+    assert example_answer(client)["prediction_class"] == "setosa"
 
 
 @pytest.mark.parametrize("kind", ["client", "mixed_client"])
@@ -28,22 +28,16 @@ def test_the_example_can_be_predicted(request, kind):
     assert client.post("/predict", json=example).json()["warnings"] == []
 
 
-def test_each_type_of_feature_has_its_schema(mixed_client):
-    shown = body_schema(mixed_client)["properties"]
-
-    assert shown["mass"]["type"] == "number"
-    assert shown["tagged"]["type"] == "boolean"
-    assert shown["sex"]["type"] == "string"
-    assert shown["sex"]["examples"] == ["female", "male"]
-    assert "enum" not in shown["sex"]
-
-
-def test_what_may_be_missing_is_not_required_and_may_be_null(mixed_client):
+def test_each_type_of_feature_has_its_schema_and_may_be_null_if_it_may_be_missing(mixed_client):
     schema = body_schema(mixed_client)
+    shown = schema["properties"]
 
     assert schema["required"] == ["mass", "tagged", "sex"]
+    assert [shown[it]["type"] for it in schema["required"]] == ["number", "boolean", "string"]
+    assert shown["sex"]["examples"] == ["female", "male"]
+    assert "enum" not in shown["sex"]
     for name, kind in (("age", "number"), ("member", "boolean"), ("island", "string")):
-        assert schema["properties"][name]["anyOf"] == [{"type": kind}, {"type": "null"}]
+        assert shown[name]["anyOf"] == [{"type": kind}, {"type": "null"}]
 
 
 def example_answer(client):
@@ -62,30 +56,16 @@ def test_an_example_with_a_missing_value_has_its_answer(publish, start_live):
     assert [it["feature"] for it in shown["warnings"]] == ["island"]
 
 
-def test_the_answer_is_shown_for_that_example(client):
-    assert example_answer(client)["prediction_class"] == "setosa"
-
-
 def test_without_a_model_the_api_is_described_all_the_same(empty_client):
     assert body_schema(empty_client) == {"type": "object"}
-
-
-def test_the_docs_page_asks_no_other_host(client):
-    page = client.get("/docs").text
-
-    assert "http://" not in page
-    assert "https://" not in page
 
 
 def test_the_open_protocol_is_described_with_its_failures(client):
     paths = client.get("/openapi.json").json()["paths"]
 
     infer = paths["/v2/models/{name}/infer"]["post"]
-    assert list(infer["requestBody"]["content"]) == ["application/json", "application/octet-stream"]
-    assert sorted(infer["responses"]["200"]["content"]) == [
-        "application/json",
-        "application/octet-stream",
-    ]
+    for it in (infer["requestBody"], infer["responses"]["200"]):
+        assert sorted(it["content"]) == ["application/json", "application/octet-stream"]
     for path, methods in paths.items():
         if path.startswith(("/v1", "/v2")):
             for method in methods.values():
@@ -102,10 +82,11 @@ def test_the_examples_of_the_open_protocol_can_be_asked(client):
         assert client.post(path.format(name="iris"), json=example).status_code == 200
 
 
-def test_schemas_refer_to_nothing_that_is_not_there(client):
-    document = client.get("/openapi.json")
+def test_schemas_and_docs_refer_to_nothing_that_is_not_there(client):
+    document, page = client.get("/openapi.json"), client.get("/docs").text
 
     references = re.findall(r'"\$ref":"#/components/schemas/([^"]+)"', document.text)
     assert references
     assert set(references) <= set(document.json()["components"]["schemas"])
     assert "#/$defs" not in document.text
+    assert not re.search("https?://", page)  # of another host

@@ -2,26 +2,19 @@ import pytest
 from conftest import NAMES, SETOSA, VERSION, fit
 
 BODY = b'{"sepal_length": 5.1, "sepal_width": 3.5, "petal_length": 1.4, "petal_width": 0.2}'
-JSON = {"Content-Type": "application/json"}
 
 
-def post(client, body, content_type="application/json"):
-    return client.post("/predict", content=body, headers={"Content-Type": content_type})
-
-
-def details(response):
-    return [error["detail"] for error in response.json()["errors"]]
+def post(client, body):
+    return client.post("/predict", content=body, headers={"Content-Type": "application/json"})
 
 
 def test_a_prediction_is_the_estimators_own(client):
     answer = client.post("/predict", json=SETOSA).json()
 
     expected = fit().predict_proba([[SETOSA[name] for name in NAMES]])[0]
-    assert answer["prediction"] == 0
-    assert answer["prediction_class"] == "setosa"
+    assert (answer["prediction"], answer["prediction_class"]) == (0, "setosa")
     assert list(answer["probabilities"].values()) == pytest.approx(list(expected))
-    assert answer["model_version"] == VERSION
-    assert answer["warnings"] == []
+    assert (answer["model_version"], answer["warnings"]) == (VERSION, [])
 
 
 def test_neither_the_order_of_features_nor_whole_numbers_matter(client):
@@ -42,50 +35,40 @@ def test_a_value_outside_the_training_range_is_answered_with_a_warning(client):
     assert "petal_length 12 is outside the training range 0.1 to 7.9 cm" in warning["detail"]
 
 
-@pytest.mark.parametrize(
-    ("change", "detail"),
-    [
-        ('"5.1"', "sepal_length must be a number."),
-        ("true", "sepal_length must be a number."),
-        ("null", "sepal_length must be a number."),
-        ("[5.1]", "sepal_length must be a number."),
-        ("NaN", "sepal_length must be a finite number."),
-        ("-Infinity", "sepal_length must be a finite number."),
-        ("1e400", "sepal_length must be a finite number."),
-    ],
-)
-def test_a_value_that_is_no_finite_number_is_named(client, change, detail):
-    response = post(client, BODY.replace(b"5.1", change.encode()))
+def test_a_value_that_is_no_finite_number_is_named(client):
+    for detail, values in (
+        ("sepal_length must be a number.", ['"5.1"', "true", "null", "[5.1]"]),
+        ("sepal_length must be a finite number.", ["NaN", "-Infinity", "1e400"]),
+    ):
+        for value in values:
+            response = post(client, BODY.replace(b"5.1", value.encode()))
 
-    assert response.status_code == 422
-    assert details(response) == [detail]
+            assert response.status_code == 422
+            assert [error["detail"] for error in response.json()["errors"]] == [detail]
 
 
-def test_every_missing_and_every_unknown_feature_is_named(client):
+def test_every_missing_and_every_unknown_feature_is_named_but_not_endlessly(client):
     response = client.post("/predict", json={"sepal_length": 5.1, "petal": 1, "a/b~c": 2})
+    many = client.post("/predict", json={f"x{index}": 1 for index in range(1000)})
 
-    assert response.status_code == 422
+    assert response.status_code == many.status_code == 422
     pointers = [error["pointer"] for error in response.json()["errors"]]
     known = ["#/sepal_width", "#/petal_length", "#/petal_width"]
     assert pointers == [*known, "#/petal", "#/a~1b~0c"]
+    assert len(many.json()["errors"]) == 100
+    assert many.json()["detail"].endswith("And 904 more.")
 
 
-@pytest.mark.parametrize("body", [b"[]", b"3", b'"setosa"', b"null"])
-def test_a_body_that_is_no_object_is_told_the_features(client, body):
-    response = post(client, body)
-
-    assert response.status_code == 422
-    assert all(name in response.json()["detail"] for name in NAMES)
-
-
-@pytest.mark.parametrize(
-    "body", [b"", b"{", BODY + b"x", b"\xff\xfe", b'{"sepal_length\xff": 1}', b"[" * 50_000]
-)
-def test_a_body_that_is_no_json_answers_400(client, body):
-    response = post(client, body)
-
-    assert response.status_code == 400
-    assert response.json()["title"] == "Malformed JSON"
+def test_a_body_that_is_no_object_is_told_the_features_and_one_that_is_no_json_answers_400(client):
+    for body in (b"[]", b"3", b'"setosa"', b"null"):
+        response = post(client, body)
+        assert response.status_code == 422
+        assert all(name in response.json()["detail"] for name in NAMES)
+    no_key = b'{"sepal_length\xff": 1}'
+    for body in (b"", b"{", BODY + b"x", b"\xff\xfe", no_key, b"[" * 50_000):
+        response = post(client, body)
+        assert response.status_code == 400
+        assert response.json()["title"] == "Malformed JSON"
 
 
 def test_values_that_overflow_inside_the_model_answer_422(client):
@@ -93,11 +76,3 @@ def test_values_that_overflow_inside_the_model_answer_422(client):
 
     assert response.status_code == 422
     assert "values this large" in response.json()["detail"]
-
-
-def test_a_body_of_unknown_features_is_not_echoed_whole(client):
-    response = client.post("/predict", json={f"x{index}": 1 for index in range(1000)})
-
-    assert response.status_code == 422
-    assert len(response.json()["errors"]) == 100
-    assert response.json()["detail"].endswith("And 904 more.")

@@ -1,6 +1,5 @@
 import os
 import signal
-import time
 from pathlib import Path
 
 import numpy as np
@@ -8,23 +7,6 @@ import pytest
 
 import sandbox
 from errors import ModelRefused
-
-
-def double(number):
-    return 2 * number
-
-
-def refuse():
-    raise ModelRefused("pickle", "no")
-
-
-def crash():
-    os.kill(os.getpid(), signal.SIGSEGV)
-
-
-def hang():
-    while True:
-        time.sleep(1)
 
 
 def devour():
@@ -39,23 +21,25 @@ def count_files():
     return len(list(Path("/dev/fd").iterdir()))
 
 
+def refuse():
+    raise ModelRefused("pickle", "no")
+
+
+def crash():
+    os.kill(os.getpid(), signal.SIGSEGV)
+
+
+@pytest.mark.parametrize(
+    ("function", "error"),
+    [(refuse, ModelRefused), (crash, sandbox.Crashed), (signal.pause, sandbox.TimedOut)],
+)
+def test_what_it_raises_comes_back_and_a_crash_or_a_hang_ends_only_itself(function, error):
+    with pytest.raises(error):
+        sandbox.call(function, seconds=10 if function is not signal.pause else 0.2)
+
+
 def test_a_result_comes_back():
-    assert sandbox.call(double, 21, seconds=10) == 42
-
-
-def test_what_it_raises_comes_back():
-    with pytest.raises(ModelRefused, match="no"):
-        sandbox.call(refuse, seconds=10)
-
-
-def test_a_crash_is_only_its_own():
-    with pytest.raises(sandbox.Crashed):
-        sandbox.call(crash, seconds=10)
-
-
-def test_a_hanging_process_is_ended():
-    with pytest.raises(sandbox.TimedOut):
-        sandbox.call(hang, seconds=0.2)
+    assert sandbox.call(divmod, 85, 2, seconds=10) == (42, 1)
 
 
 def test_memory_has_an_end(monkeypatch):

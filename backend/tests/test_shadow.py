@@ -9,7 +9,7 @@ from conftest import (
     running_app,
     wait_until_live,
 )
-from journals import exposed, give_labels, predict, predict_rows, read
+from journals import exposed, find, give_labels, predict, predict_rows
 from processes import wait_until
 from sklearn.datasets import load_iris
 from sklearn.dummy import DummyClassifier
@@ -47,25 +47,13 @@ def shadow(client):
 
 def wait_until_it_answers(client):
     """Asking meanwhile, as it is looked for when there is something to answer."""
-
-    def has_answered():
-        predict(client)
-        return (shadow(client) or {}).get("answered")
-
-    wait_until(has_answered)
-
-
-def find(client, *ids):
-    """The rows of these predictions."""
-    rows = read(client.journal_url, "SELECT * FROM predictions")
-    return [row for row in rows if row["id"] in ids]
+    wait_until(lambda: predict(client) and (shadow(client) or {}).get("answered"))
 
 
 def test_the_second_best_version_answers_what_the_live_one_did(shadowed):
     iris = load_iris()
     ids = predict_rows(shadowed, iris.data.tolist())
-    wait_until(lambda: len(find(shadowed, *ids)) == 150)
-    rows = {row["id"]: row for row in find(shadowed, *ids)}
+    rows = find(shadowed, *ids)
     assert {row["shadow_version"] for row in rows.values()} == {OLDER}
     assert rows[ids[0]]["shadow_class"] == "setosa"
 
@@ -86,9 +74,9 @@ def test_a_version_asked_for_by_name_is_not_shadowed(shadowed):
     named = predict(shadowed, version=OLDEST)["prediction_id"]
     live = predict(shadowed)["prediction_id"]
 
-    wait_until(lambda: len(find(shadowed, named, live)) == 2)
-    by = {row["id"]: row["shadow_version"] for row in find(shadowed, named, live)}
-    assert by == {named: None, live: OLDER}
+    rows = find(shadowed, named, live)
+    assert rows[named]["shadow_version"] is None
+    assert rows[live]["shadow_version"] == OLDER
 
 
 def test_neither_a_copy_nor_a_version_of_other_classes_is_a_challenger(publish, tmp_path):
