@@ -11,34 +11,22 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
-INSTANCE = {
-    "age": 40.0,
-    "mass": 4.5,
-    "member": True,
-    "tagged": False,
-    "island": "Biscoe",
-    "sex": "female",
-}
+INSTANCE = {"age": 40.0, "mass": 4.5, "member": True, "tagged": False}
+INSTANCE |= {"island": "Biscoe", "sex": "female"}
 RARE = "infrequent_if_exist"  # an unknown value is a rare one
 ISLANDS = ["Biscoe", "Dream", "Torgersen"]  # the last is rare
+SEXES = ["female", "male"]
 NUMBER = {"type": "number", "unit": None, "mean": 40.0, "median": 41.0, "step": 1.0}
 COUNTS = {"histogram": {"counts": {"yes": [50, 50]}, "missing": {"yes": 3}}}
 EDGES = {"histogram": {"edges": [0.0, 90.0], "counts": {"yes": [50]}, "missing": {"yes": 3}}}
+NULL, WHOLE = {"nullable": True}, {"nullable": False}
 FEATURES = [
-    NUMBER | EDGES | {"name": "age", "min": 18.0, "max": 80.0, "nullable": True},
-    NUMBER | EDGES | {"name": "mass", "min": 0.0, "max": 9.0, "nullable": False},
-    COUNTS | {"name": "member", "type": "boolean", "mode": True, "nullable": True},
-    COUNTS | {"name": "tagged", "type": "boolean", "mode": False, "nullable": False},
-    COUNTS
-    | {"name": "island", "type": "category", "values": ISLANDS, "mode": "Dream", "nullable": True},
-    COUNTS
-    | {
-        "name": "sex",
-        "type": "category",
-        "values": ["female", "male"],
-        "mode": "male",
-        "nullable": False,
-    },
+    NUMBER | EDGES | NULL | {"name": "age", "min": 18.0, "max": 80.0},
+    NUMBER | EDGES | WHOLE | {"name": "mass", "min": 0.0, "max": 9.0},
+    COUNTS | NULL | {"name": "member", "type": "boolean", "mode": True},
+    COUNTS | WHOLE | {"name": "tagged", "type": "boolean", "mode": False},
+    COUNTS | NULL | {"name": "island", "type": "category", "mode": "Dream", "values": ISLANDS},
+    COUNTS | WHOLE | {"name": "sex", "type": "category", "mode": "male", "values": SEXES},
 ]
 
 
@@ -53,7 +41,7 @@ def draw_table() -> pd.DataFrame:
             "member": random.choice([0.0, 1.0, np.nan], 300),
             "tagged": random.choice([0.0, 1.0], 300),
             "island": islands[random.choice(4, 300, p=[0.4, 0.4, 0.1, 0.1])],
-            "sex": random.choice(["female", "male"], 300),
+            "sex": random.choice(SEXES, 300),
         }
     )
 

@@ -47,15 +47,21 @@ def make_scope(client):
     return scope | {"query_string": b"", "state": dict(client.app_state), "http_version": "1.1"}
 
 
-def talk(client, receive, send):
-    """A request whose caller sends and takes as these two do."""
-    client.portal.call(client.app, make_scope(client), receive, send)
+def talk(client, receive, sent=None):
+    """The messages of an answer to a caller who sends so; a list shows them as they come."""
+    sent = [] if sent is None else sent
+
+    async def keep(message):
+        sent.append(message)
+
+    client.portal.call(client.app, make_scope(client), receive, keep)
+    return sent
 
 
-def leave_after(seconds, body=None, more_body=False):
+def leave_after(seconds, *body):
     """Sends a body, and is gone so much later."""
     until = time.monotonic() + seconds
-    return leave_when(lambda: time.monotonic() > until, body, more_body)
+    return leave_when(lambda: time.monotonic() > until, *body)
 
 
 def leave_when(condition, body=None, more_body=False):
@@ -72,17 +78,13 @@ def leave_when(condition, body=None, more_body=False):
     return receive
 
 
-async def ignore(message):
-    pass
-
-
 def has_room(client):
     response = client.post("/predict/batch", content=table(1), headers={"Content-Type": ARROW})
     return response.status_code == 200
 
 
 def test_who_leaves_while_rows_are_looked_at_stops_that(client, chunks):
-    talk(client, leave_when(lambda: chunks), ignore)
+    talk(client, leave_when(lambda: chunks))
     assert has_room(client)
 
     assert 0 < chunks.index("answer") - 1 < CHUNKS - 1  # the last look is that of has_room
@@ -91,10 +93,7 @@ def test_who_leaves_while_rows_are_looked_at_stops_that(client, chunks):
 def test_who_leaves_while_the_answer_comes_stops_the_scoring(client, chunks):
     sent = []
 
-    async def keep(message):
-        sent.append(message)
-
-    talk(client, leave_when(lambda: sent), keep)
+    talk(client, leave_when(lambda: sent), sent)
     assert has_room(client)
 
     assert sent[0]["status"] == 200
@@ -105,7 +104,7 @@ def test_who_leaves_while_the_answer_comes_stops_the_scoring(client, chunks):
 def test_who_leaves_gives_up_the_place_and_the_memory(client, body, more_body):
     allocated = pa.total_allocated_bytes()
     for _ in range(MAX_WAITING + 2):
-        talk(client, leave_after(0, body, more_body), ignore)
+        talk(client, leave_after(0, body, more_body))
 
     assert has_room(client)
     gc.collect()
@@ -119,7 +118,7 @@ def test_who_stops_taking_the_answer_loses_it(client, monkeypatch, caplog):
         if message["type"] == "http.response.body":
             await asyncio.sleep(60)
 
-    talk(client, leave_after(60), stall)
+    client.portal.call(client.app, make_scope(client), leave_after(60), stall)
 
     assert "download stalled" in caplog.text
     assert has_room(client)
@@ -127,22 +126,17 @@ def test_who_stops_taking_the_answer_loses_it(client, monkeypatch, caplog):
 
 def test_who_sends_too_slowly_is_told_so(client, monkeypatch):
     monkeypatch.setattr(delivery, "UPLOAD_SECONDS", 0.05)
-    sent = []
 
-    async def keep(message):
-        sent.append(message)
-
-    talk(client, leave_after(60, b"ARROW1", more_body=True), keep)
+    sent = talk(client, leave_after(60, b"ARROW1", True))
 
     assert sent[0]["status"] == 408
     assert b"took longer than" in sent[1]["body"]
 
 
 def test_places_are_few_and_the_next_caller_is_asked_to_wait(client):
-    slow = [leave_after(60, b"ARROW1", more_body=True) for _ in range(MAX_WAITING + 1)]
-    callers = [
-        client.portal.start_task_soon(client.app, make_scope(client), it, ignore) for it in slow
-    ]
+    ask, scope = client.portal.start_task_soon, make_scope(client)
+    slow = [leave_after(60, b"ARROW1", True) for _ in range(MAX_WAITING + 1)]
+    callers = [ask(client.app, dict(scope), it, None) for it in slow]
 
     wait_until(lambda: client.app_state["line"]._taken == len(callers))
     response = client.post("/predict/batch", content=b"x", headers={"Content-Type": ARROW})

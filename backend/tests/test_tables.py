@@ -164,14 +164,6 @@ def test_text_that_is_shared_by_many_rows_is_counted_for_each(media_type):
     assert pa.total_allocated_bytes() - before < 50_000_000
 
 
-def test_a_delta_encoded_text_is_refused_before_it_grows():
-    texts = pa.table({"x": ["x" * 100_000] * 1000})
-    options = {"use_dictionary": False, "column_encoding": {"x": "DELTA_BYTE_ARRAY"}}
-
-    with pytest.raises(MalformedTable, match="Write it as PLAIN"):
-        open_parquet(write(texts, PARQUET, **options), 4, Limits(10**6, 2**30))
-
-
 def test_the_different_texts_of_a_row_group_are_only_so_large_as_pyarrow_keeps_them_all():
     texts = pa.array([f"{it:06}" + "x" * 1000 for it in range(20_000)])
     table = pa.table({"x": texts})
@@ -184,12 +176,15 @@ def test_the_different_texts_of_a_row_group_are_only_so_large_as_pyarrow_keeps_t
         chunks(write(table, PARQUET, compression="zstd"), PARQUET, limits)
 
 
-def test_texts_that_parquet_would_give_whole_for_each_row_are_refused():
-    texts = pa.array(["1" * 100_000] * 1000)
+def test_texts_that_parquet_would_give_whole_for_each_row_are_refused_before_they_grow():
+    texts, limits = pa.array(["1" * 100_000] * 1000), Limits(10**6, 2**30)
     column = pa.ExtensionArray.from_storage(pa.json_(), texts)
+    options = {"use_dictionary": False, "column_encoding": {"x": "DELTA_BYTE_ARRAY"}}
 
     with pytest.raises(InvalidTable, match=r"x is of type extension<arrow.json>, kept as bytes"):
-        open_parquet(write(pa.table({"x": column}), PARQUET), 4, Limits(10**6, 2**30))
+        open_parquet(write(pa.table({"x": column}), PARQUET), 4, limits)
+    with pytest.raises(MalformedTable, match="Write it as PLAIN"):
+        open_parquet(write(pa.table({"x": texts}), PARQUET, **options), 4, limits)
 
 
 @pytest.mark.parametrize("media_type", [ARROW, PARQUET])
@@ -287,12 +282,6 @@ def test_a_csv_that_cannot_be_read_is_told_where(body, said):
         chunks(body, CSV)
 
 
-def test_characters_may_lie_across_the_pieces_that_are_looked_at():
-    body = b"a,b\n" + "xé,€\n".encode() * 40_000
-
-    assert sum(it.num_rows for it in chunks(body, CSV)) == 40_000
-
-
 def test_ragged_rows_are_named_and_counted_as_far_as_rows_are_taken():
     body = b"a,b\n" + b"1,2\n" * 100 + b"\n3\n1,2\n1,2,3\n" + b"4\n" * 30
 
@@ -307,6 +296,12 @@ def test_ragged_rows_are_named_and_counted_as_far_as_rows_are_taken():
     assert str(error.value).endswith("And 12 more.")
     with pytest.raises(TableTooLarge):
         chunks(b"a,b\n" + b"1\n" * 2000, CSV, Limits(1000, 2**20))
+
+
+def test_characters_may_lie_across_the_pieces_that_are_looked_at():
+    body = b"a,b\n" + "xé,€\n".encode() * 40_000
+
+    assert sum(it.num_rows for it in chunks(body, CSV)) == 40_000
 
 
 def test_a_blank_line_is_a_row_where_there_is_one_column():
