@@ -1,7 +1,6 @@
 """Reads the Kubernetes manifests as a cluster would."""
 
 import subprocess
-from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache, cached_property
 from typing import Any, NamedTuple
@@ -38,10 +37,6 @@ class Pod(NamedTuple):
     def containers(self) -> list[Object]:
         return [*self.spec.get("initContainers", []), *self.spec["containers"]]
 
-    @property
-    def volumes(self) -> dict[str, Object]:
-        return {it["name"]: it for it in self.spec.get("volumes", [])}
-
 
 @dataclass(frozen=True)
 class Cluster:
@@ -51,7 +46,7 @@ class Cluster:
 
     @cached_property
     def pods(self) -> dict[str, Pod]:
-        pods = [pod for it in self.objects for pod in _find_pods(it)]
+        pods = [pod for it in self.objects if (pod := _find_pod(it))]
         assert len({pod.name for pod in pods}) == len(pods)
         return {pod.name: pod for pod in pods}
 
@@ -104,18 +99,27 @@ def load(*names: str) -> Cluster:
     return Cluster([it for name in names for it in render(name)])
 
 
-def _find_pods(it: Object) -> Iterator[Pod]:
+def _find_pod(it: Object) -> Pod | None:
     name, spec = it["metadata"]["name"], it.get("spec", {})
     match it["kind"]:
-        case "Pod":
-            yield Pod(name, it["metadata"]["labels"], spec)
         case "InferenceService":
-            predictor = spec["predictor"]
-            own = {key: predictor[key] for key in predictor.keys() - KSERVE_FIELDS}
-            yield Pod("kserve", PREDICTOR, own)
-        case "Deployment" | "StatefulSet" | "Job" | "CronJob":
-            template = spec.get("jobTemplate", it)["spec"]["template"]
-            yield Pod(name, template["metadata"]["labels"], template["spec"])
+            predictor = spec["predictor"].items()
+            own = {key: value for key, value in predictor if key not in KSERVE_FIELDS}
+            return Pod("kserve", PREDICTOR, own)
+        case "Pod" | "Deployment" | "StatefulSet" | "Job" | "CronJob":
+            pod = spec.get("jobTemplate", it)["spec"].get("template", it)
+            return Pod(name, pod["metadata"]["labels"], pod["spec"])
+    return None
+
+
+def find_all(tree: Any, key: str) -> list[Any]:
+    """Every value that has this key, however deep, or the items of those that are lists."""
+    if isinstance(tree, list):
+        return [found for it in tree for found in find_all(it, key)]
+    if not isinstance(tree, dict):
+        return []
+    own = tree.get(key, [])
+    return [*(own if isinstance(own, list) else [own]), *find_all([*tree.values()], key)]
 
 
 def matches(selector: Object, labels: dict[str, str]) -> bool:
@@ -127,9 +131,7 @@ def matches(selector: Object, labels: dict[str, str]) -> bool:
 def _is_peer(peer: Object, pod: Pod) -> bool:
     if "ipBlock" in peer:
         return False  # no pod has such an address
-    if "namespaceSelector" in peer:
-        label = {"kubernetes.io/metadata.name": pod.namespace}
-        is_there = matches(peer["namespaceSelector"], label)
-    else:
-        is_there = pod.namespace == NAMESPACE
+    name = "kubernetes.io/metadata.name"
+    namespaces = peer.get("namespaceSelector", {"matchLabels": {name: NAMESPACE}})
+    is_there = matches(namespaces, {name: pod.namespace})
     return is_there and matches(peer.get("podSelector", {}), pod.labels)

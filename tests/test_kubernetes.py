@@ -4,7 +4,6 @@ import json
 import os
 import re
 import shutil
-import subprocess
 import sys
 from pathlib import Path
 
@@ -20,13 +19,16 @@ from kubernetes_objects import (
     OVERLAYS,
     Cluster,
     Pod,
+    find_all,
     load,
     matches,
 )
 from servers import find_prometheus
+from shell import run
 
 PAGE = (ROOT / "docs/how-to/kubernetes.md").read_text()
 BLOCKS = re.findall(r"^```yaml\n(.*?)^```", PAGE, re.DOTALL | re.MULTILINE)
+COMPOSE = yaml.safe_load((ROOT / "docker-compose.yaml").read_text())["services"]
 USER = 10001  # that of the images
 PROBES = ("startupProbe", "readinessProbe", "livenessProbe")
 SERVICES = ("backend", "frontend", "mlflow")
@@ -61,11 +63,6 @@ def production():
     return load("overlays/production")
 
 
-@pytest.fixture
-def small():
-    return load("overlays/small")
-
-
 def list_visitors(cluster, name, port):
     """Return who reaches a pod, among all pods and some from outside."""
     server = cluster.pods[name]
@@ -79,56 +76,37 @@ def list_visitors(cluster, name, port):
 
 def list_mounts(pod, claim):
     """Whether each mount of the claim is read-only."""
-    claims = {
-        name: volume.get("persistentVolumeClaim", {}).get("claimName")
-        for name, volume in pod.volumes.items()
-    }
-    mounts = [mount for it in pod.containers for mount in it.get("volumeMounts", [])]
-    return [bool(it.get("readOnly")) for it in mounts if claims.get(it["name"]) == claim]
+    volumes = pod.spec.get("volumes", [])
+    names = [it["name"] for it in volumes if claim in find_all(it, "claimName")]
+    mounts = find_all(pod.containers, "volumeMounts")
+    return [bool(it.get("readOnly")) for it in mounts if it["name"] in names]
 
 
 def list_secrets(pod):
-    for volume in pod.volumes.values():
-        if "secret" in volume:
-            yield volume["secret"]["secretName"]
-    for container in pod.containers:
-        for it in container.get("envFrom", []):
-            if "secretRef" in it:
-                yield it["secretRef"]["name"]
-        for it in container.get("env", []):
-            if "valueFrom" in it:
-                yield it["valueFrom"]["secretKeyRef"]["name"]
-
-
-def read_number(path, pattern):
-    return float(re.search(pattern, (ROOT / path).read_text())[1])
+    references = find_all(pod.spec, "secretRef") + find_all(pod.spec, "secretKeyRef")
+    return {*find_all(pod.spec, "secretName"), *(it["name"] for it in references)}
 
 
 def test_all_is_in_one_restricted_namespace_and_no_secret_is_in_the_repository(cluster):
-    [namespace] = [it["metadata"] for it in cluster.objects if it["kind"] == "Namespace"]
-    others = [it["metadata"] for it in cluster.objects if it["kind"] != "Namespace"]
+    [namespace] = [it for it in cluster.objects if it["kind"] == "Namespace"]
+    others = {it["metadata"]["namespace"] for it in cluster.objects if it is not namespace}
 
-    assert namespace["name"] == NAMESPACE
-    assert {it["namespace"] for it in others} == {NAMESPACE}
-    assert namespace["labels"]["pod-security.kubernetes.io/enforce"] == "restricted"
+    assert others == {NAMESPACE} == {namespace["metadata"]["name"]}
+    labels = namespace["metadata"]["labels"]
+    assert labels["pod-security.kubernetes.io/enforce"] == "restricted"
     assert not cluster.find("Secret")
 
 
-def test_what_selects_pods_selects_those_of_one_workload(cluster):
+def test_what_selects_pods_selects_those_of_one_workload_with_the_ports_of_its_service(cluster):
     for kind in ("Deployment", "StatefulSet", "PodDisruptionBudget", "Service"):
         for name, it in cluster.find(kind).items():
             selector = it["spec"]["selector"]
-            assert cluster.select(selector if kind == "Service" else selector["matchLabels"]) == [
-                name
-            ]
-
-
-def test_services_lead_to_ports_that_are_there(cluster):
+            assert cluster.select(selector.get("matchLabels", selector)) == [name]
     for name, service in cluster.find("Service").items():
-        [container] = cluster.pods[name].spec["containers"]
         [port] = service["spec"]["ports"]
-        ports = {it["name"]: it["containerPort"] for it in container["ports"]}
-        assert ports[port["targetPort"]] == port["port"]
+        ports = find_all(cluster.pods[name].spec["containers"], "ports")
+        there = {it["name"]: it["containerPort"] for it in ports}
+        assert there[port["targetPort"]] == port["port"]
 
 
 def test_no_pod_may_do_more_than_it_has_to(cluster):
@@ -147,20 +125,18 @@ def test_no_pod_may_do_more_than_it_has_to(cluster):
 
 
 def test_the_images_are_those_of_the_services(cluster):
-    images = {it["image"] for it in cluster.containers}
-
-    assert images == {f"ghcr.io/OWNER/iris-ml/{it}:VERSION" for it in SERVICES}  # for sed
     for service in SERVICES:
         assert f"USER {USER}\n" in (ROOT / service / "Dockerfile").read_text()
+    images = {f"ghcr.io/OWNER/iris-ml/{it}:VERSION" for it in SERVICES}  # for sed
+    assert {*find_all(cluster.objects, "image")} == images
 
 
 def test_the_page_puts_ones_own_images_in_their_place(tmp_path):
     clone = shutil.copytree(FOLDER, tmp_path / "deploy/kubernetes").parents[1]
-    commands = re.findall(r"^sed .*", PAGE, re.MULTILINE)
 
     found = []
-    for command in commands:
-        subprocess.run(["bash", "-c", command], cwd=clone, check=True)
+    for command in re.findall(r"^sed .*", PAGE, re.MULTILINE):
+        run("bash", "-c", command, folder=clone).check_returncode()
         text = "".join(it.read_text() for it in clone.glob("**/kustomization.yaml"))
         found.append(set(re.findall(r"newName: (\S+)\n +newTag: (\S+)", text)))
 
@@ -169,13 +145,12 @@ def test_the_page_puts_ones_own_images_in_their_place(tmp_path):
 
 
 def test_memory_is_limited_as_in_compose(cluster):
-    compose = yaml.safe_load((ROOT / "docker-compose.yaml").read_text())["services"]
     compared = {"backend": "backend", "kserve": "backend", "frontend": "frontend"}
     compared |= dict.fromkeys([*TRAINERS, SCORER], "mlflow")
 
     for name, service in compared.items():
         limit = cluster.pods[name].spec["containers"][0]["resources"]["limits"]["memory"]
-        assert limit.upper().removesuffix("I") == compose[service]["mem_limit"].upper(), name
+        assert limit.upper().removesuffix("I") == COMPOSE[service]["mem_limit"].upper(), name
     for container in cluster.containers:
         assert container["resources"]["requests"].keys() == {"cpu", "memory"}
 
@@ -187,8 +162,8 @@ def test_every_server_is_probed_at_a_port_and_a_path_that_answer(cluster):
 
     for container in cluster.containers:
         for probe in (probe for name, probe in container.items() if name.endswith("Probe")):
-            asked = probe.get("httpGet") or probe["tcpSocket"]
-            assert asked["port"] in [it["name"] for it in container["ports"]]
+            [port] = find_all(probe, "port")
+            assert port in [it["name"] for it in container["ports"]]
     for name in (*SERVICES, "kserve", "dask-scheduler"):
         assert cluster.pods[name].containers[-1].keys() >= set(PROBES), name
     for name in BACKENDS:
@@ -201,14 +176,16 @@ def test_every_server_is_probed_at_a_port_and_a_path_that_answer(cluster):
 
 
 def test_a_backend_that_goes_has_time_to_end(cluster):
-    serving = read_number("backend/Dockerfile", r'"--timeout-graceful-shutdown", "(\d+)"')
-    writing = read_number("backend/journal/recorder.py", r"\nCLOSE_SECONDS = ([\d.]+)")
+    docker, recorder = (
+        (ROOT / "backend" / it).read_text() for it in ("Dockerfile", "journal/recorder.py")
+    )
+    serving = re.search(r'"--timeout-graceful-shutdown", "(\d+)"', docker)[1]
+    writing = re.search(r"^CLOSE_SECONDS = ([\d.]+)", recorder, re.MULTILINE)[1]
 
-    for name in BACKENDS:
-        spec = cluster.pods[name].spec
+    for spec in (cluster.pods[name].spec for name in BACKENDS):
         pause = spec["containers"][0]["lifecycle"]["preStop"]["sleep"]["seconds"]
         assert pause >= 10
-        assert spec["terminationGracePeriodSeconds"] > pause + serving + writing
+        assert spec["terminationGracePeriodSeconds"] > pause + float(serving) + float(writing)
 
 
 def test_production_keeps_all_but_one_pod_and_all_of_them_in_an_upgrade(production):
@@ -230,7 +207,8 @@ def test_production_keeps_all_but_one_pod_and_all_of_them_in_an_upgrade(producti
         }
 
 
-def test_a_journal_in_sqlite_has_one_pod_at_most(small, production):
+def test_a_journal_in_sqlite_has_one_pod_at_most(production):
+    small = load("overlays/small")
     deployment = small.find("Deployment")["backend"]["spec"]
     journal = small.find("PersistentVolumeClaim")["journal"]["spec"]
 
@@ -242,20 +220,17 @@ def test_a_journal_in_sqlite_has_one_pod_at_most(small, production):
     assert "journal" not in production.find("PersistentVolumeClaim")
 
 
-def test_only_who_uses_the_models_has_them_and_only_trainers_write_them(cluster):
-    mounts = {pod.name: list_mounts(pod, "models") for pod in cluster.pods.values()}
-
-    assert {name for name, found in mounts.items() if found} == BACKENDS | TRAINERS | {SCORER}
-    assert all(all(mounts[it]) for it in (*BACKENDS, SCORER))
-    assert not any(any(mounts[it]) for it in TRAINERS)
-
-
-def test_what_several_nodes_mount_can_be_on_several(cluster):
+def test_claims_are_mounted_by_who_uses_them_and_models_written_by_trainers_alone(cluster):
     for name, claim in cluster.find("PersistentVolumeClaim").items():
-        users = [pod for pod in cluster.pods.values() if list_mounts(pod, name)]
+        mounts = {pod.name: list_mounts(pod, name) for pod in cluster.pods.values()}
+        users = {name for name, found in mounts.items() if found}
         assert users
-        if len(users) > 1:
+        if len(users) > 1:  # they may be on several nodes
             assert claim["spec"]["accessModes"] == ["ReadWriteMany"]
+        if name == "models":
+            assert users == BACKENDS | TRAINERS | {SCORER}
+            assert all(all(mounts[it]) for it in (*BACKENDS, SCORER))
+            assert not any(any(mounts[it]) for it in TRAINERS)
 
 
 @pytest.fixture(scope="module")
@@ -273,8 +248,7 @@ def made(tmp_path_factory):
     made = {}
     for command in (f"{pair} -keyout privkey.pem -out fullchain.pem", *told):
         dry = " --dry-run=client --output=json" if command.startswith("kubectl") else ""
-        shell = ["bash", "-c", command + dry]
-        done = subprocess.run(shell, cwd=folder, capture_output=True, text=True)
+        done = run("bash", "-c", command + dry, folder=folder)
         assert done.returncode == 0, done.stderr
         if dry:
             it = json.loads(done.stdout)
@@ -287,24 +261,19 @@ def test_every_claim_secret_and_configuration_is_made_or_documented(cluster, mad
     configurations = {*cluster.find("ConfigMap"), *(it for kind, it in made if kind == "ConfigMap")}
     claims = cluster.find("PersistentVolumeClaim")
 
+    assert {*find_all(cluster.objects, "claimName")} <= claims.keys()
+    assert {*find_all(cluster.objects, "secretName")} <= secrets  # an ingress has some too
     for pod in cluster.pods.values():
-        assert set(list_secrets(pod)) <= secrets, pod.name
-        for volume in pod.volumes.values():
-            if "persistentVolumeClaim" in volume:
-                assert volume["persistentVolumeClaim"]["claimName"] in claims
-        sources = [it for container in pod.containers for it in container.get("envFrom", [])]
-        for read in (it["configMapRef"] for it in sources if "configMapRef" in it):
+        assert list_secrets(pod) <= secrets, pod.name
+        for read in find_all(pod.spec, "configMapRef"):
             assert read["name"] in configurations
             is_needed = (pod.name, read["name"]) == (SCORER, "scoring")
             assert read.get("optional", False) is not is_needed
-    for ingress in cluster.find("Ingress").values():
-        assert {it["secretName"] for it in ingress["spec"]["tls"]} <= secrets
 
 
 def test_pods_find_what_the_pages_commands_put_into_secrets(cluster, made):
-    for variable in (it for container in cluster.containers for it in container.get("env", [])):
-        if reference := variable.get("valueFrom", {}).get("secretKeyRef"):
-            assert reference["key"] in made["Secret", reference["name"]]
+    for reference in find_all(cluster.objects, "secretKeyRef"):
+        assert reference["key"] in made["Secret", reference["name"]]
     for path, secret in (("backend/settings.py", "public"), ("mlflow/metrics.py", "signing")):
         default = re.search(rf'"/keys/(model_{secret}_key.pem)"', (ROOT / path).read_text())[1]
         assert made["Secret", f"model-{secret}-key"] == {default}
@@ -313,18 +282,14 @@ def test_pods_find_what_the_pages_commands_put_into_secrets(cluster, made):
     assert made["Secret", "mlflow-stores"] > stores
 
 
-def test_a_key_is_only_where_it_is_used(cluster):
-    users = {}
-    for pod in cluster.pods.values():
-        for secret in list_secrets(pod):
-            users.setdefault(secret, set()).add(pod.name)
-
-    assert users["model-signing-key"] == TRAINERS
-    assert users["model-public-key"] == BACKENDS | {SCORER}
-    assert users["api-key"] == BACKENDS | TRAINERS | {"frontend"}
-
-
-def test_models_have_to_be_signed(cluster):
+def test_a_key_is_only_where_it_is_used_and_models_have_to_be_signed(cluster):
+    for secret, users in (
+        ("model-signing-key", TRAINERS),
+        ("model-public-key", BACKENDS | {SCORER}),
+        ("api-key", BACKENDS | TRAINERS | {"frontend"}),
+    ):
+        pods = cluster.pods.values()
+        assert {pod.name for pod in pods if secret in list_secrets(pod)} == users
     for name in (*BACKENDS, SCORER):
         [container] = cluster.pods[name].spec["containers"]
         assert {"name": "MODEL_TRUST", "value": "signed"} in container["env"]
@@ -333,7 +298,7 @@ def test_models_have_to_be_signed(cluster):
 def test_every_setting_is_documented(cluster):
     text = "".join(path.read_text() for path in ROOT.glob("docs/**/*.md"))
     documented = set(re.findall(r"^\| `([A-Z0-9_]+)`", text, re.MULTILINE))
-    used = {it["name"] for container in cluster.containers for it in container.get("env", [])}
+    used = {it["name"] for it in find_all(cluster.containers, "env")}
     used |= {key for it in cluster.find("ConfigMap").values() for key in it["data"]}
     used |= set(re.findall(r"(?:^|--from-literal=)([A-Z0-9_]+)=[^$]", PAGE, re.MULTILINE))
 
@@ -366,12 +331,6 @@ def test_the_ingress_reaches_what_proves_the_names_of_a_certificate(production):
     assert visitors == ["ingress"]
 
 
-@pytest.mark.parametrize("port", [22, 8000, 8786])
-def test_no_other_port_of_the_services_is_open(cluster, port):
-    for name in (*SERVICES, *TRAINERS, SCORER, "kserve", "files"):
-        assert list_visitors(cluster, name, port) == set()
-
-
 def test_pods_reach_names_databases_and_stores_and_nothing_else_outside(cluster):
     pods = cluster.pods.values()
     is_large = bool(cluster.find("Ingress"))
@@ -395,13 +354,16 @@ def test_a_readers_page_stays_with_one_frontend(cluster):
 
 def test_what_is_opened_has_tls_and_mlflow_is_not(production):
     ingress = production.find("Ingress")["iris-ml"]
-    hosts = {it["host"] for it in ingress["spec"]["rules"]}
-    paths = [path for it in ingress["spec"]["rules"] for path in it["http"]["paths"]]
     entry = ingress["metadata"]["annotations"]["traefik.ingress.kubernetes.io/router.entrypoints"]
 
-    assert hosts == {host for it in ingress["spec"]["tls"] for host in it["hosts"]}
-    assert {it["backend"]["service"]["name"] for it in paths} == {"backend", "frontend"}
+    assert {*find_all(ingress, "host")} == {*find_all(ingress, "hosts")}
+    assert {it["name"] for it in find_all(ingress, "service")} == {"backend", "frontend"}
     assert entry == "websecure"
+
+
+def find_end(rule):
+    """What a rule of a failure policy does, for which container, after which exit codes."""
+    return (rule["action"], rule["onExitCodes"]["containerName"], rule["onExitCodes"]["values"])
 
 
 def test_trainings_do_not_overlap(cluster):
@@ -416,22 +378,14 @@ def test_trainings_do_not_overlap(cluster):
 def test_job_and_cron_job_train_alike_and_do_not_repeat_what_is_not_published(cluster):
     job = cluster.find("Job")["first-training"]["spec"]
     cron = cluster.find("CronJob")["trainer"]["spec"]["jobTemplate"]["spec"]
-    first, nightly = job["template"]["spec"], cron["template"]["spec"]
-    [starts], [repeats] = first["containers"], nightly["containers"]
+    [repeats] = cron["template"]["spec"]["containers"]
+    starts = cron["template"]["spec"] | {"containers": [repeats | {"args": ["--first"]}]}
     refusal = cron["podFailurePolicy"]["rules"][0]
 
-    assert starts == repeats | {"args": ["--first"]}
-    assert first | {"containers": []} == nightly | {"containers": []}
+    assert job["template"]["spec"] == starts
     assert repeats["command"] == ["python3", "/app/metrics.py"]
     assert job["podFailurePolicy"] == cron["podFailurePolicy"]
-    assert_ends(refusal, repeats, [read_constant("WORSE_THAN_LIVE")])
-
-
-def assert_ends(rule, container, codes):
-    """A failure policy's rule ends the job if its container exits with one of these codes."""
-    assert rule["action"] == "FailJob"
-    assert rule["onExitCodes"]["values"] == codes
-    assert rule["onExitCodes"]["containerName"] == container["name"]
+    assert find_end(refusal) == ("FailJob", repeats["name"], [read_constant("WORSE_THAN_LIVE")])
 
 
 def test_files_are_scored_when_asked_for_and_for_as_long_as_it_takes(cluster):
@@ -446,12 +400,12 @@ def test_files_are_scored_when_asked_for_and_for_as_long_as_it_takes(cluster):
     given = re.search(r"kubectl create configmap scoring (.*)", PAGE)[1]
     keys = re.findall(r"--from-literal=(\w+)=", given)
     assert container["args"] == [f"$({key})" for key in keys] == ["$(IN)", "$(OUT)"]
-    assert_ends(ended, container, [2, read_constant("SOME_ROWS_ARE_BAD")])
+    codes = [2, read_constant("SOME_ROWS_ARE_BAD")]
+    assert find_end(ended) == ("FailJob", container["name"], codes)
     assert ignored == {"action": "Ignore", "onPodConditions": [{"type": "DisruptionTarget"}]}
 
 
 def test_trainings_and_scorings_use_a_dask_cluster_as_in_compose(cluster):
-    compose = yaml.safe_load((ROOT / "docker-compose.yaml").read_text())["services"]
     address = cluster.find("ConfigMap")["dask"]["data"]["DASK_SCHEDULER_ADDRESS"]
 
     assert address == "tcp://dask-scheduler:8786"
@@ -462,10 +416,10 @@ def test_trainings_and_scorings_use_a_dask_cluster_as_in_compose(cluster):
         assert {"configMapRef": {"name": "dask", "optional": True}} in sources
     for pod, service in (("dask-scheduler", "scheduler"), ("dask-worker", "worker")):
         [container] = cluster.pods[pod].spec["containers"]
-        theirs = " ".join(compose[service]["command"]).replace("://scheduler", "://dask-scheduler")
+        theirs = " ".join(COMPOSE[service]["command"]).replace("://scheduler", "://dask-scheduler")
         assert theirs.strip().endswith(" ".join(container["command"]))
         environment = {it["name"]: it["value"] for it in container["env"]}
-        assert environment == compose[service]["environment"]
+        assert environment == COMPOSE[service]["environment"]
 
 
 def test_kserve_runs_the_backends_container_in_a_pod_with_fields_of_its_own(cluster):
@@ -488,9 +442,7 @@ def test_kserve_runs_the_backends_container_in_a_pod_with_fields_of_its_own(clus
 def lint(folder, *first):
     """The check of a folder, with some programs instead of others."""
     path = [*first, Path(sys.executable).parent, os.environ["PATH"]]
-    variables = {"PATH": ":".join(map(str, path))}
-    command = [folder / "validate.sh"]
-    return subprocess.run(command, capture_output=True, text=True, env=variables)
+    return run(folder / "validate.sh", PATH=":".join(map(str, path)))
 
 
 def test_lint_refuses_what_kubernetes_would(tmp_path):
@@ -536,8 +488,8 @@ def test_prometheus_takes_what_the_page_gives_it(tmp_path):
     [discovery] = config["scrape_configs"][0].pop("kubernetes_sd_configs")
     (tmp_path / "prometheus.yml").write_text(yaml.safe_dump(config))
 
-    command = [find_prometheus("promtool"), "check", "config", "--syntax-only"]
-    checked = subprocess.run([*command, tmp_path / "prometheus.yml"], capture_output=True)
+    command = (find_prometheus("promtool"), "check", "config", "--syntax-only")
+    checked = run(*command, tmp_path / "prometheus.yml")
 
     assert checked.returncode == 0, checked.stderr
     assert discovery == {"role": "pod", "namespaces": {"names": [NAMESPACE]}}
@@ -548,8 +500,7 @@ def test_the_page_goes_back_to_an_older_model(cluster):
     job = template | {"apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": "go-back"}}
     patch = re.search(r"kubectl patch --local .*?--patch='.*?'", PAGE, re.DOTALL)[0]
 
-    command = ["sh", "-c", patch]
-    changed = subprocess.run(command, input=json.dumps(job), capture_output=True, text=True)
+    changed = run("sh", "-c", patch, given=json.dumps(job))
 
     assert changed.returncode == 0, changed.stderr
     [container] = json.loads(changed.stdout)["spec"]["template"]["spec"]["containers"]
