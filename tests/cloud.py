@@ -12,15 +12,14 @@ from typing import Any
 import jmespath
 
 # Hands its arguments and its input to the test's process: no Python has to start for a call.
-AZ = r"""#!/usr/bin/env bash
+AZ = r"""
 exec 3<>"/dev/tcp/127.0.0.1/$CLOUD_PORT"
 case "$*" in *@-*) input=$(cat) ;; esac
 printf '%s\n' $# >&3
 printf '%s\0' "${input:-}" "$@" >&3
 read -r status <&3
 cat <&3
-exit "$status"
-"""
+exit "$status" """
 ABSENT = 3  # as az says it
 
 ANSWERS = {
@@ -67,21 +66,16 @@ class Cloud:
             return ANSWERS[words]
         if words == "rest":
             return self.ask_api(options["method"], options["url"], body)
-        if command[0] == "provider":
-            return self.register(command[1], options["namespace"])
-        if command[0] == "role":
-            return self.assign(command[2], options)
-        return self.keep(" ".join(command[:-1]), command[-1], options)
-
-    def register(self, verb, name):
-        if verb == "register":
-            self.providers.append(name)
-        return {"registrationState": "Registered" if name in self.providers else "NotRegistered"}
-
-    def assign(self, verb, options):
-        if verb == "create":
+        if words == "provider register":
+            self.providers.append(options["namespace"])
+        if words == "role assignment create":
             self.roles.append({"id": f"{options['role']} {options['scope']}"})
-        return self.roles
+        if command[0] == "provider":
+            is_registered = options["namespace"] in self.providers
+            return {"registrationState": "Registered" if is_registered else "NotRegistered"}
+        if command[0] == "role":
+            return self.roles
+        return self.keep(" ".join(command[:-1]), command[-1], options)
 
     def keep(self, kind, verb, options):
         """Make, show or delete a thing that has a name."""
@@ -93,16 +87,12 @@ class Cloud:
             self.made.pop(key, None)
         elif verb != "show":
             tags = dict([options["tags"].split("=")]) if "tags" in options else {}
-            self.made[key] = {
-                "subject": options.get("subject"),
-                "tags": tags,
-                **FACTS.get(kind, {}),
-            }
+            self.made[key] = {"subject": options.get("subject"), "tags": tags} | FACTS.get(kind, {})
         return self.made.get(key) if verb == "show" else {}
 
     def ask_api(self, method, url, body):
         """Container apps, as the API has them: each PUT of another body is another revision."""
-        kind, *path = url.partition("Microsoft.App/")[2].partition("?")[0].split("/")
+        kind, *path = find_path(url).split("/")
         if kind == "managedEnvironments":
             return ENVIRONMENT
         if not path:
@@ -123,9 +113,8 @@ class Cloud:
         if name in self.refusing:
             return None
         before = self.apps.get(name, {"number": 0, "body": None})
-        number = before["number"] + (before["body"] != body)
-        active = before["body"] != body or before["active"]
-        self.apps[name] = {"body": body, "number": number, "active": active}
+        if before["body"] != body:
+            self.apps[name] = {"body": body, "number": before["number"] + 1, "active": True}
         return {}
 
     def describe(self, name, app):
@@ -142,15 +131,14 @@ class Cloud:
 
 def parse(arguments):
     """The words of the command, and its options with their values."""
-    first = next((at for at, it in enumerate(arguments) if it.startswith("--")), len(arguments))
-    command, options = arguments[:first], {}
-    for argument in arguments[first:]:
-        if argument.startswith("--"):
-            name = argument.removeprefix("--")
-            options[name] = ""
-        else:
-            options[name] = f"{options[name]} {argument}".strip()
-    return command, options
+    command, *options = "\0".join(arguments).split("\0--")
+    pairs = (option.partition("\0") for option in options)
+    return command.split("\0"), {name: value.replace("\0", " ") for name, _, value in pairs}
+
+
+def find_path(url):
+    """What a URL of the API names below its provider, such as containerApps/backend."""
+    return url.partition("Microsoft.App/")[2].partition("?")[0]
 
 
 def say(value):

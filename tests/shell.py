@@ -18,3 +18,10 @@ def run(
         capture_output=True,
         text=True,
     )
+
+
+def put_program(file: Path, script: str) -> Path:
+    """Write a program of the shell."""
+    file.write_text(f"#!/usr/bin/env bash\n{script}\n")
+    file.chmod(0o755)
+    return file

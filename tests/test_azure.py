@@ -2,20 +2,22 @@
 
 import json
 import os
+import re
 import sys
 from copy import deepcopy
 from pathlib import Path
 
 import pytest
 import requests
-from cloud import AZ, Cloud, serving
+from cloud import AZ, Cloud, find_path, parse, serving
 from documentation import ROOT
 from processes import find_free_port, running_backend, running_mlflow, train, wait_until
-from shell import run
+from shell import put_program, run
 
 SETUP = {"AZURE_LOCATION": "westeurope", "GITHUB_REPOSITORY": "Owner/iris-ml"}
 IMAGES = {"IMAGES": "ghcr.io/Owner/iris-ml", "TAG": "1.2.3"}
 ALLOWED = {"AZURE_ALLOWED_ADDRESSES": "203.0.113.0/24, 198.51.100.7/32"}
+DOMAIN = "tame-sea-1.westeurope.azurecontainerapps.io"
 INSTANCE = {"sepal_length": 5.1, "sepal_width": 3.5, "petal_length": 1.4, "petal_width": 0.2}
 
 
@@ -25,18 +27,14 @@ class Azure:
     def __init__(self, folder, cloud):
         self.cloud = cloud
         self._folder = folder
-        self._put("az", AZ)
+        put_program(folder / "az", AZ)
         self.have_images()
-
-    def _put(self, name, script):
-        (self._folder / name).write_text(script)
-        (self._folder / name).chmod(0o755)
 
     def have_images(self, but="nothing", status=22):
         """Let GitHub's registry have all images but one; curl exits with 22 for an HTTP error."""
         token = 'echo \'{"token":"anonymous"}\''
         case = f'case "$*" in *{but}*) exit {status} ;; *token*) {token} ;; esac'
-        self._put("curl", f"#!/bin/sh\n{case}\n")
+        put_program(self._folder / "curl", case)
 
     def run(self, script, *arguments, given="", **variables):
         path = map(str, [self._folder, Path(sys.executable).parent, os.environ["PATH"]])
@@ -48,10 +46,8 @@ class Azure:
             with Path(log).open("a") as file:
                 file.writelines(f"{json.dumps(call)}\n" for call in calls)
         command.calls = calls
-        bodies = [(call["arguments"][4], call["body"]) for call in calls if "body" in call]
-        command.bodies = {
-            url.partition("containerApps/")[2].partition("?")[0]: body for url, body in bodies
-        }
+        put = [(find_path(it["arguments"][4]), it["body"]) for it in calls if "body" in it]
+        command.bodies = {path.removeprefix("containerApps/"): body for path, body in put}
         return command
 
 
@@ -82,19 +78,13 @@ def deployment(tmp_path_factory):
 
 def list_changes(command):
     """All calls but looks, in order: the words before the options, or the path of the API."""
-    changes = []
-    for call in command.calls:
-        words = call["arguments"]
-        if words[0] == "rest":
-            method, url = words[2], words[4]
-            path = url.partition("Microsoft.App/")[2].partition("?")[0]
-            if method != "get" and "listSecrets" not in path:
-                changes.append(f"{method} {path}")
-            continue
-        end = next(at for at, it in enumerate(words) if it.startswith("--"))
-        if words[end - 1] not in ("show", "list", "exists", "get-shared-keys"):
-            changes.append(" ".join(words[:end]))
-    return changes
+    calls = [parse(call["arguments"]) for call in command.calls]
+    said = [
+        f"{it['method']} {find_path(it['url'])}" if words == ["rest"] else " ".join(words)
+        for words, it in calls
+    ]
+    looks = re.compile("get .+|.+(/listSecrets| show| list| exists| get-shared-keys)")
+    return [it for it in said if not looks.fullmatch(it)]
 
 
 def find_environment(body):
@@ -104,19 +94,13 @@ def find_environment(body):
     return {it["name"]: it.get("value", secrets.get(it.get("secretRef"))) for it in variables}
 
 
-def find_ingress(body):
-    return body["properties"]["configuration"]["ingress"]
-
-
-def list_public(command):
-    return [name for name, body in command.bodies.items() if find_ingress(body)["external"]]
-
-
 def find_secrets(body):
     return {it["name"]: it["value"] for it in body["properties"]["configuration"]["secrets"]}
 
 
-def test_setup_makes_what_the_apps_need_in_order(setup):
+def test_setup_makes_what_the_apps_need_and_trusts_one_repository_with_the_apps_alone(setup):
+    said = " ".join(word for call in setup.calls for word in call["arguments"])
+
     assert list_changes(setup) == [
         *["provider register"] * 4,
         "group create",
@@ -130,6 +114,8 @@ def test_setup_makes_what_the_apps_need_in_order(setup):
         "role assignment create",
     ]
     assert "gh variable set AZURE_CLIENT_ID --repo Owner/iris-ml --body client" in setup.stdout
+    assert "--subject repo:Owner/iris-ml:environment:azure " in said
+    assert "--role 358470bc-b998-42bd-ab17-a7e34c199c0f --scope /subscriptions/s" in said
 
 
 @pytest.mark.parametrize(
@@ -141,13 +127,6 @@ def test_setup_again_makes_nothing_new_but_follows_another_subject(setup, subjec
 
     assert again.returncode == 0, again.stderr
     assert set(list_changes(again)) == {"containerapp env storage set"} | changes
-
-
-def test_setup_trusts_the_environment_of_one_repository_and_gives_it_the_apps_alone(setup):
-    said = " ".join(word for call in setup.calls for word in call["arguments"])
-
-    assert "--subject repo:Owner/iris-ml:environment:azure " in said
-    assert "--role 358470bc-b998-42bd-ab17-a7e34c199c0f --scope /subscriptions/s" in said
 
 
 def test_no_secret_is_an_argument_or_in_the_log(setup, deployment):
@@ -238,98 +217,76 @@ def test_the_apps_are_deployed_one_after_the_other(deployment):
     assert list_changes(deployment) == [f"put containerApps/{name}" for name in order]
     [container] = deployment.bodies["backend"]["properties"]["template"]["containers"]
     assert container["image"] == "ghcr.io/owner/iris-ml/backend:1.2.3"
-    assert "The page is at https://frontend.tame-sea-1." in deployment.stderr
+    assert f"The page is at https://frontend.{DOMAIN}" in deployment.stderr
 
 
-def test_the_same_again_changes_nothing(deployment):
-    again = deployment.azure().run("deploy.sh", **IMAGES)
-
-    assert again.returncode == 0, again.stderr
-    assert again.bodies == deployment.bodies
-    assert "deactivate" not in " ".join(list_changes(again))
-
-
-def test_another_version_keeps_the_secrets_and_never_has_two_mlflows(deployment):
-    newer = deployment.azure().run("deploy.sh", **IMAGES | {"TAG": "1.3.0"})
-
-    assert list_changes(newer)[:2] == [
-        "post containerApps/mlflow/revisions/mlflow--0000001/deactivate",
-        "put containerApps/mlflow",
-    ]
-    for name, body in deployment.bodies.items():
-        assert find_secrets(newer.bodies[name]) == find_secrets(body)
-
-
-def test_a_new_secret_makes_a_new_revision(deployment):
+def test_the_same_again_changes_nothing_and_a_new_secret_makes_a_new_revision(deployment):
+    same = deployment.azure().run("deploy.sh", **IMAGES)
     again = deployment.azure().run("deploy.sh", **IMAGES, API_KEY="new,old")
 
-    before, after = (find_environment(it.bodies["backend"]) for it in (deployment, again))
+    assert same.returncode == 0, same.stderr
+    assert same.bodies == deployment.bodies
+    assert "deactivate" not in " ".join(list_changes(same))
+    before, after = (find_environment(it.bodies["backend"]) for it in (same, again))
     assert before["CONFIGURATION"] != after["CONFIGURATION"]
     assert find_secrets(again.bodies["frontend"])["api-key"] == "new,old"
 
 
-def test_an_mlflow_that_a_failed_update_ended_goes_on_when_one_goes_back(deployment):
-    azure = deployment.azure()
+def test_another_version_keeps_the_secrets_and_never_has_two_mlflows(deployment):
+    azure, first = deployment.azure(), "post containerApps/mlflow/revisions/mlflow--0000001"
+    newer = deployment.azure().run("deploy.sh", **IMAGES | {"TAG": "1.3.0"})
     azure.cloud.refusing = ["mlflow"]
     failed = azure.run("deploy.sh", **IMAGES | {"TAG": "1.3.0"})
     azure.cloud.refusing = []
-
     back = azure.run("deploy.sh", **IMAGES)
 
+    assert list_changes(newer)[:2] == [f"{first}/deactivate", "put containerApps/mlflow"]
+    for name, body in deployment.bodies.items():
+        assert find_secrets(newer.bodies[name]) == find_secrets(body)
     assert failed.returncode != 0
-    assert list_changes(back)[0] == "post containerApps/mlflow/revisions/mlflow--0000001/activate"
+    assert list_changes(back)[0] == f"{first}/activate"  # which the failed update had ended
     assert back.bodies == deployment.bodies
 
 
-def test_only_the_page_is_public_unless_the_others_are_asked_for(azure, deployment):
+def test_only_the_page_is_public_unless_others_are_asked_for_by_some_addresses(azure, deployment):
     opened = azure.run("deploy.sh", **IMAGES, AZURE_BACKEND_PUBLIC="yes", AZURE_MLFLOW_PUBLIC="yes")
-
-    assert list_public(deployment) == ["frontend"]
-    assert list_public(opened) == ["mlflow", "backend", "frontend"]
-    assert find_environment(deployment.bodies["frontend"])["MLFLOW_UI_URL"] == "none"
-    url = find_environment(opened.bodies["frontend"])["MLFLOW_UI_URL"]
-    assert url == "https://mlflow.tame-sea-1.westeurope.azurecontainerapps.io"
-
-
-def test_what_is_public_can_be_limited_to_some_addresses(azure):
     limited = azure.run("deploy.sh", **IMAGES, **ALLOWED, AZURE_MLFLOW_PUBLIC="yes")
 
-    assert list_public(limited) == ["mlflow", "frontend"]
-    for name in list_public(limited):
-        ranges = find_ingress(limited.bodies[name])["ipSecurityRestrictions"]
-        assert [it["ipAddressRange"] for it in ranges] == ["203.0.113.0/24", "198.51.100.7/32"]
-    assert not find_ingress(limited.bodies["backend"]).get("ipSecurityRestrictions")
+    for command, public, url in (
+        (deployment, ["frontend"], "none"),
+        (opened, ["mlflow", "backend", "frontend"], f"https://mlflow.{DOMAIN}"),
+        (limited, ["mlflow", "frontend"], f"https://mlflow.{DOMAIN}"),
+    ):
+        apps = {name: it["properties"]["configuration"] for name, it in command.bodies.items()}
+        assert [name for name, app in apps.items() if app["ingress"]["external"]] == public
+        assert find_environment(command.bodies["frontend"])["MLFLOW_UI_URL"] == url
+    for name, app in apps.items():
+        ranges = [it["ipAddressRange"] for it in app["ingress"].get("ipSecurityRestrictions", [])]
+        assert ranges == (["203.0.113.0/24", "198.51.100.7/32"] if name in public else [])
 
 
 def test_more_backends_share_a_journal_in_postgresql(azure):
     settings = {"AZURE_BACKEND_REPLICAS": "3", "JOURNAL_URL": "postgresql://u:it's$x@host/journal"}
 
-    command = azure.run("deploy.sh", **IMAGES, **settings)
+    body = azure.run("deploy.sh", **IMAGES, **settings).bodies["backend"]
 
-    body = command.bodies["backend"]
     assert body["properties"]["template"]["scale"]["maxReplicas"] == 3
     assert find_environment(body)["JOURNAL_URL"] == settings["JOURNAL_URL"]
 
 
-def test_a_deployment_that_fails_says_where_to_look_and_goes_no_further(azure):
-    azure.cloud.failing = ["backend"]
-
-    command = azure.run("deploy.sh", **IMAGES)
-
-    assert command.returncode == 1
-    assert "Azure could not deploy backend." in command.stderr
-    assert "put containerApps/frontend" not in list_changes(command)
-
-
-def test_a_first_deployment_that_failed_goes_on_with_the_same_secrets(azure):
+def test_a_deployment_that_fails_says_where_to_look_and_goes_on_with_the_same_secrets(azure):
     azure.cloud.refusing = ["backend"]
+    refused = azure.run("deploy.sh", **IMAGES)
+    azure.cloud.refusing, azure.cloud.failing = [], ["backend"]
     failed = azure.run("deploy.sh", **IMAGES)
-    azure.cloud.refusing = []
-
+    azure.cloud.failing = []
     again = azure.run("deploy.sh", **IMAGES)
 
+    assert failed.returncode == 1
+    assert "Azure could not deploy backend." in failed.stderr
+    assert "put containerApps/frontend" not in list_changes(failed)
     assert again.returncode == 0, again.stderr
-    assert again.bodies["mlflow"] == failed.bodies["mlflow"]
+    assert again.bodies["mlflow"] == refused.bodies["mlflow"] == failed.bodies["mlflow"]
 
 
 @pytest.fixture
