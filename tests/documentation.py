@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 from textwrap import dedent
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 ROOT = Path(__file__).parent.parent
 FENCE = re.compile(r"^( *)```(\w*)\n(.*?)^\1```$", re.DOTALL | re.MULTILINE)
@@ -56,6 +56,16 @@ def documented(page: str, heading: str = "") -> set[str]:
     if heading:
         text = text.partition(heading)[2].partition("\n## ")[0]
     return set(re.findall(r"^\| `([^`]+)`", text, re.MULTILINE))
+
+
+def find_all(tree: Any, key: str) -> list[Any]:
+    """Every value that has this key, however deep, or the items of those that are lists."""
+    if isinstance(tree, list):
+        return [found for it in tree for found in find_all(it, key)]
+    if not isinstance(tree, dict):
+        return []
+    own = tree.get(key, [])
+    return [*(own if isinstance(own, list) else [own]), *find_all([*tree.values()], key)]
 
 
 def read_constant(name: str) -> int:

@@ -1,12 +1,12 @@
 """Reads the Kubernetes manifests as a cluster would."""
 
-import subprocess
 from dataclasses import dataclass
 from functools import cache, cached_property
 from typing import Any, NamedTuple
 
 import yaml
 from documentation import ROOT
+from shell import read
 
 FOLDER = ROOT / "deploy/kubernetes"
 OVERLAYS = ("overlays/small", "overlays/production")
@@ -89,9 +89,7 @@ class Cluster:
 @cache
 def render(name: str) -> list[Object]:
     """Return what `kubectl apply -k` would send."""
-    rendered = subprocess.run([FOLDER / "render.sh", name], capture_output=True, text=True)
-    assert rendered.returncode == 0, rendered.stderr
-    return [it for it in yaml.safe_load_all(rendered.stdout) if it]
+    return [it for it in yaml.safe_load_all(read(FOLDER / "render.sh", name)) if it]
 
 
 @cache
@@ -110,16 +108,6 @@ def _find_pod(it: Object) -> Pod | None:
             pod = spec.get("jobTemplate", it)["spec"].get("template", it)
             return Pod(name, pod["metadata"]["labels"], pod["spec"])
     return None
-
-
-def find_all(tree: Any, key: str) -> list[Any]:
-    """Every value that has this key, however deep, or the items of those that are lists."""
-    if isinstance(tree, list):
-        return [found for it in tree for found in find_all(it, key)]
-    if not isinstance(tree, dict):
-        return []
-    own = tree.get(key, [])
-    return [*(own if isinstance(own, list) else [own]), *find_all([*tree.values()], key)]
 
 
 def matches(selector: Object, labels: dict[str, str]) -> bool:

@@ -18,6 +18,7 @@ from typing import NamedTuple
 import requests
 from debian import install
 from processes import find_free_port, running, wait_until
+from shell import read, run
 
 NOT_ROOT = "nobody"  # PostgreSQL refuses to run as root
 
@@ -111,21 +112,16 @@ def running_postgresql(data: Path | None = None, port: int | None = None) -> Ite
 
 def _initialize_postgresql(folder: str, user: int) -> Path:
     """The binaries of a server whose files are in the folder by then."""
-    binaries = _find_postgresql()
+    folders = Path("/usr/lib/postgresql")
+    if not [*folders.glob("*/bin")]:
+        install("postgresql")
+    *_, binaries = sorted(folders.glob("*/bin"))
     if not (Path(folder) / "PG_VERSION").exists():
         Path(folder).mkdir(exist_ok=True)
         os.chown(folder, user, -1)
         command = [binaries / "initdb", "-D", folder, "-U", "iris", "--auth=trust", "--no-sync"]
         subprocess.run(command, check=True, user=user, stdout=subprocess.DEVNULL, cwd="/")
     return binaries
-
-
-def _find_postgresql() -> Path:
-    """Debian's, installed where it is missing."""
-    if not (found := sorted(Path("/usr/lib/postgresql").glob("*/bin"))):
-        install("postgresql")
-        found = sorted(Path("/usr/lib/postgresql").glob("*/bin"))
-    return found[-1]
 
 
 class Caddy(NamedTuple):
@@ -149,7 +145,7 @@ def running_caddy(caddyfile: Path, folder: Path, **settings: object) -> Iterator
         "XDG_DATA_HOME": folder,
         **settings,
     }
-    serve = [find_caddy(), "run", "--config", str(caddyfile), "--adapter", "caddyfile"]
+    serve = [find("caddy"), "run", "--config", str(caddyfile), "--adapter", "caddyfile"]
     command = ["sh", "-c", 'exec "$@" 2>&1', "sh", *serve]  # it logs to standard error
     with caddy.log.open("w") as log, running(command, ".", log, **variables):
         for name in ("", "api.", "mlflow."):
@@ -172,13 +168,6 @@ def _shows_certificate(caddy: Caddy, host: str) -> bool:
     return True
 
 
-def find_caddy() -> str:
-    """Debian's, installed where there is none."""
-    if not shutil.which("caddy"):
-        install("caddy")
-    return shutil.which("caddy") or "caddy"
-
-
 @contextmanager
 def running_prometheus(config: Path, data: Path) -> Iterator[str]:
     """The address of a real Prometheus with this configuration, once it is ready."""
@@ -186,29 +175,25 @@ def running_prometheus(config: Path, data: Path) -> Iterator[str]:
     url = f"http://127.0.0.1:{port}"
     options = ["--log.level=error", f"--web.listen-address=127.0.0.1:{port}"]
     files = [f"--config.file={config}", f"--storage.tsdb.path={data}"]
-    with running([find_prometheus(), *files, *options], "."):
+    with running([find("prometheus"), *files, *options], "."):
         wait_until(lambda: requests.get(f"{url}/-/ready", timeout=5).ok)
         yield url
 
 
-def find_prometheus(name: str = "prometheus") -> str:
-    """Debian's, or its promtool, installed where there is none."""
-    if not shutil.which(name):
-        install("prometheus")
-    return shutil.which(name) or name
+def promtool(*arguments: object) -> None:
+    read(find("promtool", "prometheus"), *arguments)
 
 
-def find_node() -> str:
-    """Debian's Node.js, installed where there is none."""
-    if not shutil.which("node"):
-        install("nodejs")
-    return shutil.which("node") or "node"
+def find(program: str, *packages: str) -> str:
+    """A program of Debian's, installed where there is none."""
+    if not shutil.which(program):
+        install(*(packages or (program,)))
+    return shutil.which(program) or program
 
 
 def find_r() -> str:
-    """Debian's Rscript with httr2 and jsonlite, installed where one of them is missing."""
-    rscript = shutil.which("Rscript")
-    packages = [rscript or "", "-e", "library(httr2); library(jsonlite)"]
-    if not rscript or subprocess.run(packages, stderr=subprocess.DEVNULL).returncode:
-        install("r-cran-httr2", "r-cran-jsonlite")
-    return shutil.which("Rscript") or "Rscript"
+    """Rscript with httr2 and jsonlite."""
+    rscript = find("Rscript", *(packages := ("r-cran-httr2", "r-cran-jsonlite")))
+    if run(rscript, "-e", "library(httr2); library(jsonlite)").returncode:
+        install(*packages)
+    return rscript

@@ -2,6 +2,7 @@
 
 import subprocess
 from pathlib import Path
+from typing import Any
 
 from documentation import ROOT
 from processes import environment
@@ -18,6 +19,13 @@ def run(
         capture_output=True,
         text=True,
     )
+
+
+def read(*command: object, **options: Any) -> str:
+    """What a command that succeeds writes to its standard output."""
+    done = run(*command, **options)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
 
 
 def put_program(file: Path, script: str) -> Path:

@@ -18,7 +18,7 @@ from documentation import (
 )
 from guides import PAGES as GUIDES
 from made_tables import make_mixed
-from shell import run
+from shell import read
 
 COMMANDS = "docs/reference/commands.md"
 COMPOSE = (ROOT / "docker-compose.yaml").read_text()
@@ -72,32 +72,24 @@ COMMAND = re.compile(
 )
 
 
-def anchors(file):
-    """The anchors of a page's headings, as GitHub and the site make them."""
-    headings = re.findall(r"^#+ (.+)$", file.read_text(), re.MULTILINE)
-    plain = [re.sub(r"[^\w\s-]", "", it).strip().lower() for it in headings]
-    return {re.sub(r"\s", "-", it) for it in plain}
-
-
 def settings():
     """Every variable that a service, the Procfile, Compose or start.sh reads."""
     variables = set()
-    services = [ROOT.glob(f"{name}/*.py") for name in ("backend", "frontend", "mlflow")]
-    for path in chain.from_iterable(services):
-        text = path.read_text()
-        variables |= set(re.findall(r"environ(?:ment)?\.get\(\s*\"([A-Z_]+)\"", text))
-    for name in ("docker-compose.yaml", "Procfile", "mlflow/start.sh"):
-        variables |= set(re.findall(r"\$\{([A-Z_]+):-", (ROOT / name).read_text()))
-    # Passed on as they are, where they are set.
-    variables |= set(re.findall(r"^      ([A-Z][A-Z0-9_]+):$", COMPOSE, re.MULTILINE))
-    backend = (ROOT / "backend/settings.py").read_text()
-    variables |= {name.upper() for name in re.findall(r"^    (\w+): .* = ", backend, re.MULTILINE)}
+    for pattern, files in (
+        (r"environ(?:ment)?\.get\(\s*\"([A-Z_]+)\"", "backend/*.py frontend/*.py mlflow/*.py"),
+        (r"\$\{([A-Z_]+):-", "docker-compose.yaml Procfile mlflow/start.sh"),
+        (r"^      ([A-Z][A-Z0-9_]+):$", "docker-compose.yaml"),  # passed on if set
+        (r"^    (\w+): .* = ", "backend/settings.py"),
+    ):
+        for path in (path for name in files.split() for path in ROOT.glob(name)):
+            found = re.findall(pattern, path.read_text(), re.MULTILINE)
+            variables |= {name.upper() for name in found}
     return variables - {"DROP_ROOT"}  # the image's own
 
 
 @cache
 def make_targets():
-    return set(re.findall(r"^  make (\S+)", run("make").stdout, re.MULTILINE))
+    return set(re.findall(r"^  make (\S+)", read("make"), re.MULTILINE))
 
 
 def profiles():
@@ -112,37 +104,23 @@ def reasons():
     return set(re.findall(r'"(\w+)"', reasons))
 
 
-def ask_for_help(program):
-    said = run(sys.executable, ROOT / "mlflow" / program, "--help")
-    assert said.returncode == 0, said.stderr
-    return said.stdout
+def find_help(program, argument):
+    said = read(sys.executable, ROOT / "mlflow" / program, "--help")
+    return set(re.findall(rf"^  ({argument})", said, re.MULTILINE))
 
 
 def arguments():
-    found = re.findall(r"^  ([A-Z]+|--version VERSION)  ", ask_for_help("scoring.py"), re.MULTILINE)
-    return set(found)
+    return {it.strip() for it in find_help("scoring.py", "(?:[A-Z]+|--version VERSION)  ")}
 
 
 def metrics():
     """Every family that the backend's modules name, as Prometheus sees it."""
-    found = set()
-    for path in ROOT.glob("backend/*.py"):
-        text = path.read_text()
-        named = r"(\w*?)(?:MetricFamily)?\(\s*\"([a-z_]+)\""
-        for kind, name in re.findall(named, text):
-            if kind == "Counter":
-                found.add(name.removesuffix("_total") + "_total")
-            elif kind in ("Gauge", "Histogram", "_expose"):
-                found.add(name)
-    return found
-
-
-def keys(models_dir):
-    """The keys of a manifest and of all its features."""
-    [path] = models_dir.glob("*.json")
-    manifest = json.loads(path.read_text())
-    features = {f"features[].{key}" for feature in manifest["features"] for key in feature}
-    return set(manifest) | features
+    text = "".join(path.read_text() for path in ROOT.glob("backend/*.py"))
+    named = r"\b(Counter|Gauge|Histogram|_expose)(?:MetricFamily)?\(\s*\"([a-z_]+)\""
+    return {
+        name.removesuffix("_total") + "_total" if kind == "Counter" else name
+        for kind, name in re.findall(named, text)
+    }
 
 
 @pytest.mark.parametrize(
@@ -161,7 +139,12 @@ def test_what_there_is_is_documented_and_nothing_else(read, page, heading):
 
 
 def test_every_manifest_key_is_documented_and_no_other(published, train_on):
-    written = keys(published.models_dir) | keys(train_on(make_mixed).models_dir)
+    written = set()
+    for models_dir in (published.models_dir, train_on(make_mixed).models_dir):
+        [path] = models_dir.glob("*.json")
+        manifest = json.loads(path.read_text())
+        features = [f"features[].{key}" for feature in manifest["features"] for key in feature]
+        written |= {*manifest, *features}
 
     assert documented("docs/models.md", "## The manifest") == written
 
@@ -169,7 +152,7 @@ def test_every_manifest_key_is_documented_and_no_other(published, train_on):
 def test_every_option_of_a_training_is_documented_and_no_other():
     options = {row.split()[0] for row in documented("docs/training.md", "## Options")}
 
-    assert options == set(re.findall(r"^  (--[\w-]+)", ask_for_help("metrics.py"), re.MULTILINE))
+    assert options == find_help("metrics.py", r"--[\w-]+")
 
 
 def test_every_setting_of_azure_is_documented_and_given_to_the_workflow_and_no_other():
@@ -201,19 +184,15 @@ def test_exit_codes_are_documented(constant, page):
 def test_every_refusal_of_a_table_is_documented_and_no_other():
     headings = ("## What is left out", "## What is refused")
     said = set.union(*(documented("docs/training.md", heading) for heading in headings))
-    refusals = [refusal for path in ROOT.glob("mlflow/*.py") for refusal in find_refusals(path)]
+    refusals = {refusal for path in ROOT.glob("mlflow/*.py") for refusal in find_refusals(path)}
 
-    for sentence in said:
-        assert any(re.fullmatch(refusal, sentence) for refusal in refusals), sentence
-    for refusal in refusals:
-        assert any(re.fullmatch(refusal, sentence) for sentence in said), refusal
+    both = [(one, other) for one in refusals for other in said if re.fullmatch(one, other)]
+    assert ({one for one, _ in both}, {other for _, other in both}) == (refusals, said)
 
 
 def test_every_block_that_can_be_run_is_run_somewhere():
-    for page in PAGES:
+    for page in set(PAGES) - set(FOLLOWED):
         for block in read_blocks(page):
-            if page in FOLLOWED:
-                continue
             where = [path for start, path in RUN_BY.items() if block.code.startswith(start)]
             assert block.language == "bash", f"{page}: {block.code}"
             assert [(ROOT / path).exists() for path in where] == [True], f"{page}: {block.code}"
@@ -242,5 +221,7 @@ def test_every_link_to_a_file_leads_to_one(page):
             continue  # mkdocs looks for the latter
         file = (ROOT / page).parent / link if link else ROOT / page
         assert file.exists(), link
-        if anchor:
-            assert anchor in anchors(file), f"{link}#{anchor}"
+        if anchor:  # of a heading, as GitHub and the site make it
+            headings = re.findall(r"^#+ (.+)$", file.read_text(), re.MULTILINE)
+            plain = [re.sub(r"[^\w\s-]", "", it).strip().lower() for it in headings]
+            assert anchor in [re.sub(r"\s", "-", it) for it in plain], f"{link}#{anchor}"

@@ -6,17 +6,16 @@ from urllib.parse import urlsplit
 import pytest
 import requests
 from documentation import ROOT, read_blocks
-from guides import PAGES, made_stack, move, run_block, says
+from guides import PAGES, made_stack, move, says
 from made_tables import make_penguins
-from servers import find_node, find_r
-from shell import run
+from servers import find, find_r
+from shell import read
 
 FIRST_PAGES = ("README.md", "docs/index.md", "docs/fr/index.md")
-FIRST_CALLS = [
-    block for page in FIRST_PAGES for block in read_blocks(page) if block.code.startswith("curl")
-]
+FIRST_CALLS = [it for page in FIRST_PAGES for it in read_blocks(page) if it.code.startswith("curl")]
 INTERPRETERS = {
-    "javascript": lambda: [find_node(), "--input-type=module"],
+    "bash": lambda: ["bash", "-euo", "pipefail"],
+    "javascript": lambda: [find("node", "nodejs"), "--input-type=module"],
     "python": lambda: [sys.executable, "-"],
     "r": lambda: [find_r(), "-"],
 }
@@ -42,8 +41,7 @@ def triton(tmp_path_factory):
     folder = tmp_path_factory.mktemp("triton")
     requirements = (ROOT / "tests/triton_client.txt").read_text().split()
     install = ("-m", "pip", "install", "--no-compile", "--no-deps", "--target", folder)
-    done = run(sys.executable, *install, *requirements)
-    assert done.returncode == 0, done.stderr
+    read(sys.executable, *install, *requirements)
     return folder
 
 
@@ -55,12 +53,9 @@ def test_a_page_can_be_followed(page, stack):
     for block in read_blocks(page):
         stack.follow(block)
 
-    if page == "docs/tutorial.md":
-        expect_the_models_of_the_tutorial(stack)
-
-
-def expect_the_models_of_the_tutorial(stack):
-    """The first is right less often than it believes, the second far more often than that."""
+    if page != "docs/tutorial.md":
+        return
+    # The first model is right less often than it believes, the second far more often than that.
     found = requests.get(f"http://localhost:{stack.ports['8002']}/monitoring", timeout=60).json()
     labelled = [it for it in found["accuracy"]["versions"] if it["count"]]
     first, second = sorted(labelled, key=lambda it: it["model_version"])
@@ -70,17 +65,13 @@ def expect_the_models_of_the_tutorial(stack):
 
 @pytest.mark.parametrize("block", CALLS, ids=lambda block: block.language)
 def test_an_example_of_a_call_works_as_it_comes(block, ports, tmp_path, request):
-    code = move(block.code, ports)
-    if block.language == "bash":
-        done = run_block(code, tmp_path)
-    elif "tritonclient" in block.code:
-        path = request.getfixturevalue("triton")
-        done = run(sys.executable, "-", given=code, folder=tmp_path, PYTHONPATH=path)
-    else:
-        done = run(*INTERPRETERS[block.language](), given=code, folder=tmp_path)
+    code, variables = move(block.code, ports), {}
+    if "tritonclient" in block.code:
+        variables["PYTHONPATH"] = request.getfixturevalue("triton")
 
-    assert done.returncode == 0, done.stdout + (done.stderr or "")
-    assert says(done.stdout, block.shown), done.stdout
+    said = read(*INTERPRETERS[block.language](), given=code, folder=tmp_path, **variables)
+
+    assert says(said, block.shown), said
 
 
 def test_there_is_an_example_for_each_language():

@@ -10,19 +10,15 @@ import joblib
 import pytest
 import requests
 import yaml
-from documentation import ROOT
+from documentation import ROOT, find_all
 from processes import find_free_port, running_backend, wait_until
-from servers import find_prometheus, running_prometheus
-from shell import run
+from servers import promtool, running_prometheus
+from shell import read
 
 FOLDER = ROOT / "deploy/prometheus"
 COMPOSE = yaml.safe_load((ROOT / "docker-compose.yaml").read_text())["services"]
 DASHBOARD = json.loads((ROOT / "deploy/grafana/dashboard.json").read_text())
-RULES = [
-    rule
-    for group in yaml.safe_load((FOLDER / "alerts.yml").read_text())["groups"]
-    for rule in group["rules"]
-]
+RULES = find_all(yaml.safe_load((FOLDER / "alerts.yml").read_text()), "rules")
 ALERTS = {rule["alert"]: rule for rule in RULES if "alert" in rule}
 
 KEY = "first-key"
@@ -34,16 +30,13 @@ WORDS = {"and", "or", "unless", "up", "ALERTS"}
 
 def list_expressions():
     """The dashboard's expressions, its variables filled in as Grafana does."""
-    targets = [target for panel in DASHBOARD["panels"] for target in panel.get("targets", [])]
     [variable] = DASHBOARD["templating"]["list"]
     asked = re.fullmatch(r"label_values\((.+), \w+\)", variable["query"]["query"])[1]
-    annotations = DASHBOARD["annotations"]["list"]
-    for expression in [*(it["expr"] for it in [*targets, *annotations]), asked]:
-        filled = re.sub(r"\$__(rate_)?interval", "5m", expression)
-        yield filled.replace("$instance", ".*")
+    said = json.dumps([*find_all(DASHBOARD, "expr"), asked])
+    return json.loads(re.sub(r"\$__(rate_)?interval", "5m", said).replace("$instance", ".*"))
 
 
-EXPRESSIONS = list(list_expressions())
+EXPRESSIONS = list_expressions()
 
 
 def find_metrics(expression):
@@ -57,11 +50,6 @@ def find_labels(expression):
     groups = re.findall(r"\b(?:by|on)\s*\(([^)]*)\)", expression)
     selected = re.findall(r'[{,]\s*(\w+)(?:=|!=|=~|!~)"', expression)
     return {*selected, *re.findall(r"\w+", " ".join(groups))}
-
-
-def promtool(*arguments):
-    checked = run(find_prometheus("promtool"), *arguments)
-    assert checked.returncode == 0, checked.stdout + checked.stderr
 
 
 def publish_challenger(models_dir):
@@ -100,9 +88,10 @@ def backend(published, tmp_path_factory):
         yield url
 
 
-def ask(backend, path, body):
-    headers = {"Authorization": f"Bearer {KEY}"}
-    return requests.post(f"{backend}{path}", json=body, headers=headers, timeout=60)
+def ask(backend, path, body=None):
+    """Post what there is to post, and else get."""
+    headers, method = {"Authorization": f"Bearer {KEY}"}, "POST" if body else "GET"
+    return requests.request(method, f"{backend}{path}", json=body, headers=headers, timeout=60)
 
 
 def use_everything(backend):
@@ -113,17 +102,10 @@ def use_everything(backend):
     return ask(backend, "/feedback", label).ok
 
 
-def read_metrics(backend):
-    headers = {"Authorization": f"Bearer {KEY}"}
-    return requests.get(f"{backend}/metrics", headers=headers, timeout=60).text
-
-
 def list_exposed(backend):
-    text = read_metrics(backend)
-    families = dict(re.findall(r"^# TYPE (\S+) (\S+)$", text, re.MULTILINE))
-    histograms = [name for name, kind in families.items() if kind == "histogram"]
-    parts = {f"{name}_{part}" for name in histograms for part in ("bucket", "sum", "count")}
-    return set(families) - set(histograms) | parts
+    families = re.findall(r"^# TYPE (\S+) (\S+)$", ask(backend, "/metrics").text, re.MULTILINE)
+    parts = {"histogram": ("_bucket", "_sum", "_count")}
+    return {f"{name}{part}" for name, kind in families for part in parts.get(kind, ("",))}
 
 
 @pytest.fixture(scope="module")
@@ -142,6 +124,7 @@ def prometheus(backend, tmp_path_factory):
         assert old in text
         text = text.replace(old, new)
     (folder / "prometheus.yml").write_text(text)
+    promtool("check", "config", "--syntax-only", FOLDER / "prometheus.yml")
     promtool("check", "config", folder / "prometheus.yml")
     with running_prometheus(folder / "prometheus.yml", folder / "data") as url:
         yield url
@@ -153,18 +136,14 @@ def query(prometheus, expression):
     return answer.json()["data"]["result"]
 
 
-def test_prometheus_takes_the_configuration_as_it_is():
-    promtool("check", "config", "--syntax-only", FOLDER / "prometheus.yml")
-
-
 def test_every_alert_fires_when_it_should_and_not_otherwise():
-    tests = yaml.safe_load((FOLDER / "alerts_test.yml").read_text())["tests"]
-    cases = [case for test in tests for case in test["alert_rule_test"]]
+    tests = yaml.safe_load((FOLDER / "alerts_test.yml").read_text())
+    cases = find_all(tests, "alert_rule_test")
 
     promtool("test", "rules", FOLDER / "alerts_test.yml")
 
-    assert {case["alertname"] for case in cases if case["exp_alerts"]} == set(ALERTS)
-    assert {case["alertname"] for case in cases if not case["exp_alerts"]} == set(ALERTS)
+    tested = {(case["alertname"], bool(case["exp_alerts"])) for case in cases}
+    assert tested == {(name, fires) for name in ALERTS for fires in (True, False)}
 
 
 def test_an_alert_says_how_bad_it_is_and_where_whoever_is_called_reads_on():
@@ -175,8 +154,7 @@ def test_an_alert_says_how_bad_it_is_and_where_whoever_is_called_reads_on():
     for name, alert in ALERTS.items():
         annotations = alert["annotations"]
         assert alert["labels"]["severity"] in ("critical", "warning"), name
-        assert annotations["summary"], name
-        assert annotations["description"], name
+        assert all(annotations[it] for it in ("summary", "description")), name
         assert annotations["runbook_url"] == f"docs/operations.md#{name.lower()}"
 
 
@@ -186,13 +164,16 @@ def test_every_metric_and_label_of_alerts_and_dashboard_is_one_of_the_backends(b
     named = set.union(*map(find_metrics, expressions))
     legends = re.findall(r"\{\{(\w+)\}\}", json.dumps(DASHBOARD))
 
-    wait_until(lambda: use_everything(backend) and "model_feature_psi{" in read_metrics(backend))
+    def has_all():
+        has_drift = "model_feature_psi{" in ask(backend, "/metrics").text
+        return use_everything(backend) and has_drift and named - recorded <= list_exposed(backend)
+
     with suppress(AssertionError):  # which ones are missing says more
-        wait_until(lambda: use_everything(backend) and named - recorded <= list_exposed(backend))
+        wait_until(has_all)
 
     assert named - recorded - list_exposed(backend) == set()
     assert recorded <= named
-    labels = set(re.findall(r'[{,](\w+)="', read_metrics(backend)))
+    labels = set(re.findall(r'[{,](\w+)="', ask(backend, "/metrics").text))
     used = {*legends, *set.union(*map(find_labels, expressions))}
     assert used <= labels | {"job", "instance", "alertname"}
 
@@ -200,7 +181,7 @@ def test_every_metric_and_label_of_alerts_and_dashboard_is_one_of_the_backends(b
 def test_the_counters_and_histograms_are_documented_as_the_backend_has_them(backend):
     page = (ROOT / "docs/reference/metrics.md").read_text()
 
-    types = re.findall(r"^# TYPE (\w+) (\w+)", read_metrics(backend), re.MULTILINE)
+    types = re.findall(r"^# TYPE (\w+) (\w+)", ask(backend, "/metrics").text, re.MULTILINE)
 
     assert len(types) > 10
     assert [it for it in types if "| `{}` | {} |".format(*it) not in page] == []
@@ -211,23 +192,18 @@ def test_prometheus_reads_the_backend_with_its_key(backend, prometheus):
 
     assert requests.get(f"{backend}/metrics", timeout=60).status_code == 401
     [live] = query(prometheus, 'model_info{job="backend"}')
-    headers = {"X-API-Key": KEY}
-    model = requests.get(f"{backend}/models/live", headers=headers, timeout=60).json()
-    assert live["metric"]["version"] == model["version"]
+    assert live["metric"]["version"] == ask(backend, "/models/live").json()["version"]
     assert live["value"][1] == "1"
 
 
-def test_prometheus_evaluates_every_rule(prometheus):
+def test_prometheus_evaluates_every_rule_and_answers_what_the_dashboard_asks(prometheus):
     def evaluate():
         answer = requests.get(f"{prometheus}/api/v1/rules", timeout=60).json()
-        return {rule["health"] for group in answer["data"]["groups"] for rule in group["rules"]}
+        return {rule["health"] for rule in find_all(answer, "rules")}
 
     wait_until(lambda: "unknown" not in evaluate())
 
     assert evaluate() == {"ok"}
-
-
-def test_prometheus_answers_what_the_dashboard_asks(prometheus):
     for expression in EXPRESSIONS:
         query(prometheus, expression)
 
@@ -244,16 +220,14 @@ def test_the_dashboard_asks_the_data_source_that_is_provisioned():
 def test_no_panel_of_the_dashboard_hides_another():
     cells = [
         (x, y)
-        for panel in DASHBOARD["panels"]
-        for place in [panel["gridPos"]]
+        for place in (panel["gridPos"] for panel in DASHBOARD["panels"])
         for x in range(place["x"], place["x"] + place["w"])
         for y in range(place["y"], place["y"] + place["h"])
     ]
-    identifiers = [panel["id"] for panel in DASHBOARD["panels"]]
 
     assert len(cells) == len(set(cells))
     assert max(x for x, _ in cells) < 24
-    assert len(identifiers) == len(set(identifiers))
+    assert len({panel["id"] for panel in DASHBOARD["panels"]}) == len(DASHBOARD["panels"])
 
 
 @pytest.mark.parametrize(
@@ -263,12 +237,10 @@ def test_what_monitors_starts_only_when_asked_for_and_may_do_little(name, profil
     service = COMPOSE[name]
     [port] = service["ports"]
 
-    assert service["profiles"] == [profile]
-    assert service["read_only"]
-    assert service["cap_drop"] == ["ALL"]
+    limits = {"read_only": True, "cap_drop": ["ALL"], "mem_limit": "512m"}
+    limits |= {"security_opt": ["no-new-privileges:true"], "profiles": [profile]}
+    assert {key: service[key] for key in limits} == limits
     assert "cap_add" not in service
-    assert service["security_opt"] == ["no-new-privileges:true"]
-    assert service["mem_limit"] == "512m"
     assert service["healthcheck"]["test"]
     assert port.startswith("${BIND_ADDRESS:-127.0.0.1}:${" + name.upper())
 
@@ -276,7 +248,7 @@ def test_what_monitors_starts_only_when_asked_for_and_may_do_little(name, profil
 def start_grafana(**variables):
     """Return what the entry point says and the password that Grafana starts with."""
     script = (ROOT / "deploy/grafana/entrypoint.sh").read_text().replace("exec /run.sh", "exec env")
-    said = run("sh", "-c", script, **variables).stdout
+    said = read("sh", "-c", script, **variables)
     return said, re.search(r"^GF_SECURITY_ADMIN_PASSWORD=(.+)$", said, re.MULTILINE)[1]
 
 

@@ -2,21 +2,17 @@
 
 import json
 import re
-import threading
-from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+import subprocess
+import sys
 
 import pytest
+import requests
 from documentation import ROOT
 from playwright.sync_api import expect
-from shell import run
+from processes import find_free_port, running, wait_until
+from shell import read
 
 DIAGRAMS = {"explanation/architecture/": 5, "models/": 1, "fr/": 1, "how-to/azure/": 1}
-
-
-class Handler(SimpleHTTPRequestHandler):
-    def log_message(self, *_):
-        pass
 
 
 @pytest.fixture(scope="module")
@@ -24,18 +20,17 @@ def folder(published, tmp_path_factory):
     """The built site."""
     folder = tmp_path_factory.mktemp("site")
     build = [ROOT / ".venv/bin/mkdocs", "build", "--strict", "--site-dir", folder]
-    done = run(*build, DESCRIBED_MODELS_DIR=published.models_dir)
-    assert done.returncode == 0, done.stderr
+    read(*build, DESCRIBED_MODELS_DIR=published.models_dir)
     return folder
 
 
 @pytest.fixture(scope="module")
 def site(folder):
-    handler = partial(Handler, directory=folder)
-    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield f"http://127.0.0.1:{server.server_port}"
-        server.shutdown()
+    port = find_free_port()
+    serve = [sys.executable, "-m", "http.server", str(port), "--bind", "127.0.0.1"]
+    with running([*serve, "--directory", str(folder)], ".", subprocess.DEVNULL):
+        wait_until(lambda: requests.get(f"http://127.0.0.1:{port}", timeout=5).ok)
+        yield f"http://127.0.0.1:{port}"
 
 
 def test_every_page_is_drawn_and_asks_no_other_host(folder, site, tab):

@@ -8,7 +8,7 @@ import pytest
 import yaml
 from documentation import ROOT
 from guides import copy_tree, list_files
-from shell import put_program, run
+from shell import put_program, read, run
 
 WORKFLOW = (ROOT / ".github/workflows/main.yml").read_text()
 JOBS = yaml.safe_load(WORKFLOW)["jobs"]
@@ -156,9 +156,7 @@ def test_the_api_has_the_version_of_the_project():
 def git(folder, script):
     """What a script says in which Git knows who commits."""
     known = 'git() { command git -c user.name=x -c user.email=x@x.x "$@"; }'
-    done = run("bash", "-ec", f"{known}\n{script}", folder=folder)
-    assert done.returncode == 0, done.stderr
-    return done.stdout.strip()
+    return read("bash", "-ec", f"{known}\n{script}", folder=folder).strip()
 
 
 @pytest.fixture(scope="module")
