@@ -11,14 +11,13 @@ import pytest
 import requests
 from cloud import AZ, Cloud, find_path, parse, serving
 from documentation import ROOT
-from processes import find_free_port, running_backend, running_mlflow, train, wait_until
+from processes import INSTANCE, find_free_port, running_backend, running_mlflow, train, wait_until
 from shell import put_program, run
 
 SETUP = {"AZURE_LOCATION": "westeurope", "GITHUB_REPOSITORY": "Owner/iris-ml"}
 IMAGES = {"IMAGES": "ghcr.io/Owner/iris-ml", "TAG": "1.2.3"}
 ALLOWED = {"AZURE_ALLOWED_ADDRESSES": "203.0.113.0/24, 198.51.100.7/32"}
 DOMAIN = "tame-sea-1.westeurope.azurecontainerapps.io"
-INSTANCE = {"sepal_length": 5.1, "sepal_width": 3.5, "petal_length": 1.4, "petal_width": 0.2}
 
 
 class Azure:

@@ -6,11 +6,11 @@ from contextlib import ExitStack
 import pytest
 import requests
 import urllib3
-from documentation import ROOT
+from documentation import ROOT, find_all
 from page import SETOSA, expect_answer, fill, press
-from processes import find_free_port, running_frontend, running_mlflow, wait_until
-from servers import connect_to_caddy, find_caddy, running_caddy
-from shell import run
+from processes import INSTANCE, find_free_port, running_frontend, running_mlflow, wait_until
+from servers import connect_to_caddy, find, running_caddy
+from shell import read
 
 CADDYFILE = ROOT / "deploy/caddy/Caddyfile"
 DOMAIN = "iris.localhost"
@@ -18,13 +18,10 @@ PASSWORD = "correct horse battery staple"
 # Quicker than what Caddy makes.
 HASHED = "$2a$04$Qe9VsjllubZwq2a1sPFgG.NwoXvkt/aptReHPd/ZwlDlZ5R5EeoR6"
 ADMIN = urllib3.make_headers(basic_auth=f"admin:{PASSWORD}")
-INSTANCE = {"sepal_length": 5.1, "sepal_width": 3.5, "petal_length": 1.4, "petal_width": 0.2}
 
 
-def ask_caddy(home, command, *arguments, **variables):
-    done = run(find_caddy(), command, *arguments, HOME=home, XDG_CONFIG_HOME=home, **variables)
-    assert done.returncode == 0, done.stderr
-    return done.stdout
+def ask_caddy(home, *arguments, **variables):
+    return read(find("caddy"), *arguments, HOME=home, XDG_CONFIG_HOME=home, **variables)
 
 
 @pytest.fixture(scope="module")
@@ -70,39 +67,33 @@ def closed(start):
 
 def call(caddy, host, method, path, **options):
     """Over TLS, trusting Caddy's authority alone."""
-    pool = urllib3.HTTPSConnectionPool(
-        "127.0.0.1",
-        caddy.https_port,
-        ca_certs=caddy.authority,
-        server_hostname=host,
-        assert_hostname=host,
-        retries=False,
-        timeout=60,
-    )
+    trusted = {"ca_certs": caddy.authority, "server_hostname": host, "assert_hostname": host}
+    url = f"https://127.0.0.1:{caddy.https_port}{path}"
     headers = {"Host": f"{host}:{caddy.https_port}", **options.pop("headers", {})}
-    return pool.request(method, path, headers=headers, **options)
+    with urllib3.PoolManager(**trusted, retries=False, timeout=60) as pool:
+        return pool.request(method, url, headers=headers, **options)
 
 
-def test_the_caddyfile_is_valid_and_formatted(tmp_path):
-    ask_caddy(tmp_path, "validate", "--config", CADDYFILE, "--adapter", "caddyfile")
+def test_the_caddyfile_is_formatted_and_gives_names_certificates_of_caddys_own(tmp_path):
+    variables = {"DOMAIN": "iris.example", "CERTIFICATES": "local_certs"}
+    options = ("--config", CADDYFILE, "--adapter", "caddyfile")
+
+    ask_caddy(tmp_path, "validate", *options)
+    adapted = json.loads(ask_caddy(tmp_path, "adapt", *options, **variables))
 
     assert ask_caddy(tmp_path, "fmt", CADDYFILE) == CADDYFILE.read_text()
+    assert find_all(adapted, "policies") == [{"issuers": [{"module": "internal"}]}]
 
 
-def test_a_prediction_is_answered_over_tls(caddy):
-    response = call(caddy, f"api.{DOMAIN}", "POST", "/predict", json=INSTANCE)
-
-    assert response.status == 200
-    assert response.json()["prediction_class"] == "setosa"
-
-
-def test_plain_http_is_sent_to_https(caddy):
+def test_a_prediction_is_answered_over_tls_to_which_plain_http_is_sent(caddy):
+    host = f"api.{DOMAIN}"
     url = f"http://127.0.0.1:{caddy.http_port}/docs"
 
-    response = requests.get(url, headers={"Host": f"api.{DOMAIN}"}, allow_redirects=False)
+    answer = call(caddy, host, "POST", "/predict", json=INSTANCE)
+    plain = requests.get(url, headers={"Host": host}, allow_redirects=False)
 
-    assert response.status_code == 308
-    assert response.headers["location"] == f"https://api.{DOMAIN}/docs"
+    assert (answer.status, answer.json()["prediction_class"]) == (200, "setosa")
+    assert (plain.status_code, plain.headers["location"]) == (308, f"https://{host}/docs")
 
 
 def test_the_page_works_over_its_websocket_behind_a_password(closed, open_tab):
@@ -133,15 +124,13 @@ def test_every_answer_tells_browsers_to_be_careful(caddy, name):
 
 def test_a_body_over_the_limit_is_refused(caddy):
     header, row = b",".join(map(str.encode, INSTANCE)), b"5.1,3.5,1.4,0.2"
-    content_type = {"Content-Type": "text/csv"}
+    csv = {"Content-Type": "text/csv"}
 
-    def send(rows):
+    # Caddy 2.6 has one number for all that goes wrong.
+    for rows, statuses in ((10_000, [200]), (66_000, [413, 502])):
         body = b"\n".join([header, *[row] * rows])
-        path = "/predict/batch"
-        return call(caddy, f"api.{DOMAIN}", "POST", path, body=body, headers=content_type).status
-
-    assert send(10_000) == 200
-    assert send(66_000) in (413, 502)  # Caddy 2.6 has one number for all that goes wrong
+        answer = call(caddy, f"api.{DOMAIN}", "POST", "/predict/batch", body=body, headers=csv)
+        assert answer.status in statuses
 
 
 def test_a_sender_who_dawdles_is_not_waited_for(start, tmp_path):
@@ -159,7 +148,7 @@ def test_a_sender_who_dawdles_is_not_waited_for(start, tmp_path):
             assert b"prediction" not in connection.recv(4096)  # in vain after 20 seconds
 
 
-def test_mlflow_asks_for_a_password(caddy):
+def test_mlflow_asks_for_a_password_and_is_not_there_without_one(caddy, closed):
     for path in ("/", "/health", "/api/2.0/mlflow/experiments/search"):
         response = call(caddy, f"mlflow.{DOMAIN}", "GET", path)
 
@@ -167,19 +156,12 @@ def test_mlflow_asks_for_a_password(caddy):
         assert response.headers["www-authenticate"].startswith("Basic")
         assert "strict-transport-security" in response.headers
 
-
-def test_mlflow_works_for_who_has_the_password(caddy):
     headers = {**ADMIN, "Origin": f"https://mlflow.{DOMAIN}"}  # as a browser says
-    search, body = "/api/2.0/mlflow/experiments/search", {"max_results": 10}
-
-    response = call(caddy, f"mlflow.{DOMAIN}", "POST", search, headers=headers, json=body)
-
+    body = {"max_results": 10}
+    response = call(caddy, f"mlflow.{DOMAIN}", "POST", path, headers=headers, json=body)
     assert response.status == 200
     assert "iris" in [it["name"] for it in response.json()["experiments"]]
-
-
-def test_without_a_password_mlflow_is_not_there(closed):
-    assert call(closed, f"mlflow.{DOMAIN}", "GET", "/").status == 404
+    assert call(closed, f"mlflow.{DOMAIN}", "GET", "/").status == 404  # it has no password
 
 
 def test_the_log_holds_no_key_and_no_input(closed):
@@ -192,13 +174,3 @@ def test_the_log_holds_no_key_and_no_input(closed):
     wait_until(lambda: closed.log.read_text().count('"uri":"/predict"') == 2)
     assert "http.log.error" in closed.log.read_text()
     assert "very-secret" not in closed.log.read_text()
-
-
-def test_names_that_are_not_public_get_certificates_of_caddys_own(tmp_path):
-    variables = {"DOMAIN": "iris.example", "CERTIFICATES": "local_certs"}
-    options = ("--config", CADDYFILE, "--adapter", "caddyfile")
-
-    adapted = ask_caddy(tmp_path, "adapt", *options, **variables)
-
-    [policy] = json.loads(adapted)["apps"]["tls"]["automation"]["policies"]
-    assert policy == {"issuers": [{"module": "internal"}]}

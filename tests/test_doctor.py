@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from documentation import ROOT, documented
-from shell import run
+from shell import put_program, run
 
 FOLDERS = ["data", "journal", "keys/private", "keys/public", "mlflow/mlruns", "models", "scored"]
 FREE = {"FRONTEND_PORT": 1, "BACKEND_PORT": 1, "MLFLOW_PORT": 1}
@@ -23,44 +23,12 @@ def diagnose(folder, **variables):
     return {name: (verdict, said) for verdict, name, said in parts}, last, command.returncode
 
 
-def make_clone(folder):
-    """The folders of a clone, and the doctor."""
-    for path in FOLDERS:
-        (folder / path).mkdir(parents=True)
-    shutil.copy(ROOT / "doctor", folder)
-    return folder
-
-
 @pytest.fixture
 def clone(tmp_path):
-    return make_clone(tmp_path / "clone")
-
-
-@pytest.fixture
-def pathless(tmp_path):
-    """A PATH with all there is but docker."""
-    for directory in os.environ["PATH"].split(":"):
-        for path in Path(directory).glob("*"):
-            link = tmp_path / path.name
-            if path.name != "docker" and not link.is_symlink():
-                link.symlink_to(path)
-    return tmp_path
-
-
-@pytest.fixture
-def full_disk(tmp_path):
-    """A clone on a disk of a megabyte, and the PATH that finds it so."""
-    folder, path = tmp_path / "full", os.environ["PATH"]
-    folder.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", folder]
-    mounted = os.geteuid() == 0 and subprocess.run(mount, capture_output=True).returncode == 0
-    if not mounted:  # nobody but root may: a df that says so
-        path = f"{tmp_path}:{path}"
-        (tmp_path / "df").write_text("#!/bin/sh\necho head\necho tmpfs 1024 0 1024 0% /\n")
-        (tmp_path / "df").chmod(0o755)
-    yield make_clone(folder), path
-    if mounted:
-        subprocess.run(["umount", folder], check=True)
+    """The folders of a clone, and the doctor."""
+    for path in FOLDERS:
+        (tmp_path / "clone" / path).mkdir(parents=True)
+    return Path(shutil.copy(ROOT / "doctor", tmp_path / "clone")).parent
 
 
 @pytest.fixture
@@ -72,17 +40,13 @@ def taken_port():
 def test_without_an_engine_make_run_points_to_make_local():
     command = run("make", "run", DOCKER_HOST="unix:///nowhere")
 
+    said = "No Docker engine answers. Start Docker and try again, or run the stack without it: "
     assert command.returncode != 0
-    assert command.stderr.splitlines()[0] == (
-        "No Docker engine answers. Start Docker and try again, "
-        "or run the stack without it: make local"
-    )
+    assert command.stderr.splitlines()[0] == f"{said}make local"
 
 
 def test_a_python_that_is_old_or_absent_is_named(tmp_path):
-    old = tmp_path / "python"
-    old.write_text("#!/bin/sh\n[ $1 = -V ] && echo Python 3.9.2\nexit 1\n")
-    old.chmod(0o755)
+    old = put_program(tmp_path / "python", "[ $1 = -V ] && echo Python 3.9.2\nexit 1")
 
     for python, sentence in (
         (old, f"Python 3.11 or newer is needed and {old} is Python 3.9.2."),
@@ -112,30 +76,31 @@ def test_an_unknown_check_is_refused():
     assert "not phase-of-moon" in run("./doctor", "phase-of-moon").stderr
 
 
-def test_the_report_has_a_line_for_each_documented_look_and_says_what_it_found(clone):
+def test_the_report_has_a_line_for_each_documented_look_and_says_what_is_missing(clone, taken_port):
     found, _, code = diagnose(clone)
+    (clone / "scored").rmdir()
+    lacking, _, failed = diagnose(clone, BACKEND_PORT=taken_port)
 
     assert found.keys() == documented("docs/reference/commands.md", "## doctor")
     assert found["python"][1].startswith("Python 3.")
     assert found["ports"] == ("ok", "Free: 1 1 1")
     assert found["folders"] == ("ok", "All can be written")
     assert code == 0, found
+    assert lacking["ports"][0] == "MISSING"
+    assert f"BACKEND_PORT={taken_port + 1000}" in lacking["ports"][1]
+    assert lacking["folders"] == ("MISSING", "There is no folder scored. Make it: mkdir -p scored")
+    assert failed == 1
 
 
-def test_the_report_fails_for_a_taken_port_and_a_folder_that_is_gone(clone, taken_port):
-    (clone / "scored").rmdir()
+def test_docker_and_python_are_two_ways_of_which_one_is_enough(clone, tmp_path):
+    for directory in os.environ["PATH"].split(":"):
+        for program in Path(directory).glob("*"):
+            link = tmp_path / program.name
+            if program.name != "docker" and not link.is_symlink():
+                link.symlink_to(program)
 
-    found, _, code = diagnose(clone, BACKEND_PORT=taken_port)
-
-    assert found["ports"][0] == "MISSING"
-    assert f"BACKEND_PORT={taken_port + 1000}" in found["ports"][1]
-    assert found["folders"] == ("MISSING", "There is no folder scored. Make it: mkdir -p scored")
-    assert code == 1
-
-
-def test_docker_and_python_are_two_ways_of_which_one_is_enough(clone, pathless):
-    found, _, code = diagnose(clone, PATH=pathless)
-    _, last, neither = diagnose(clone, PATH=pathless, PYTHON="python3.0")
+    found, _, code = diagnose(clone, PATH=tmp_path)
+    _, last, neither = diagnose(clone, PATH=tmp_path, PYTHON="python3.0")
 
     assert found["docker"][0] == "absent"
     assert "run the stack without it: make local" in found["docker"][1]
@@ -144,10 +109,10 @@ def test_docker_and_python_are_two_ways_of_which_one_is_enough(clone, pathless):
     assert neither == 1
 
 
-def test_a_full_disk_is_found(full_disk):
-    folder, path = full_disk
+def test_a_full_disk_is_found(clone, tmp_path):
+    put_program(tmp_path / "df", "echo head; echo disk 99999999 99998975 1024 99% /")
 
-    found, _, code = diagnose(folder, PATH=path)
+    found, _, code = diagnose(clone, PATH=f"{tmp_path}:{os.environ['PATH']}")
 
     assert found["disk"][0] == "MISSING"
     assert "MB are free here and 3000 are needed" in found["disk"][1]

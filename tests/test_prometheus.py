@@ -11,7 +11,7 @@ import pytest
 import requests
 import yaml
 from documentation import ROOT, find_all
-from processes import find_free_port, running_backend, wait_until
+from processes import INSTANCE, find_free_port, running_backend, wait_until
 from servers import promtool, running_prometheus
 from shell import read
 
@@ -22,7 +22,6 @@ RULES = find_all(yaml.safe_load((FOLDER / "alerts.yml").read_text()), "rules")
 ALERTS = {rule["alert"]: rule for rule in RULES if "alert" in rule}
 
 KEY = "first-key"
-SETOSA = {"sepal_length": 5.1, "sepal_width": 3.5, "petal_length": 1.4, "petal_width": 0.2}
 
 # Words of PromQL and Prometheus' own metrics.
 WORDS = {"and", "or", "unless", "up", "ALERTS"}
@@ -84,7 +83,7 @@ def backend(published, tmp_path_factory):
     }
     with running_backend(models_dir, find_free_port(), **settings) as url:
         wait_until(lambda: requests.get(f"{url}/health/ready", timeout=60).ok)
-        assert ask(url, "/predict", SETOSA).ok
+        assert ask(url, "/predict", INSTANCE).ok
         yield url
 
 
@@ -96,8 +95,8 @@ def ask(backend, path, body=None):
 
 def use_everything(backend):
     """Whether a prediction's label was taken; beside it rows enough to tell drift by."""
-    ask(backend, "/predict/batch", {"instances": [SETOSA] * 100})
-    prediction = ask(backend, "/predict", SETOSA).json()
+    ask(backend, "/predict/batch", {"instances": [INSTANCE] * 100})
+    prediction = ask(backend, "/predict", INSTANCE).json()
     label = {"prediction_id": prediction["prediction_id"], "label": "setosa"}
     return ask(backend, "/feedback", label).ok
 
