@@ -231,30 +231,31 @@ def empty_client(start: Callable[[], TestClient]) -> TestClient:
 
 
 @pytest.fixture(scope="module")
-def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestClient]:
-    """An app with a live model, which the tests of a module share, as they only ask."""
-    folder = tmp_path_factory.mktemp("models")
-    publish_in(folder)
-    with running_app(folder) as client:
-        yield client
+def share_app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., TestClient]]:
+    """Start an app with such a model, which the tests of a module share, as they only ask."""
+    with ExitStack() as stack:
+
+        def enter(model: dict[str, Any], make_settings: Any = lambda _: {}) -> TestClient:
+            folder = tmp_path_factory.mktemp("models")
+            publish_in(folder, **model)
+            return stack.enter_context(running_app(folder, **make_settings(folder)))
+
+        yield enter
 
 
 @pytest.fixture(scope="module")
-def mixed_client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestClient]:
-    """The same with a model of numbers, booleans and text."""
-    folder = tmp_path_factory.mktemp("models")
-    publish_in(folder, **MIXED)
-    with running_app(folder) as client:
-        yield client
+def client(share_app: Callable[..., TestClient]) -> TestClient:
+    return share_app({})
 
 
 @pytest.fixture(scope="module")
-def journal_client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestClient]:
-    """The same as `client` with a journal."""
-    folder = tmp_path_factory.mktemp("models")
-    publish_in(folder, **DESCRIBED)
-    with running_app(folder, **journal_in(folder)) as client:
-        yield client
+def mixed_client(share_app: Callable[..., TestClient]) -> TestClient:
+    return share_app(MIXED)
+
+
+@pytest.fixture(scope="module")
+def journal_client(share_app: Callable[..., TestClient]) -> TestClient:
+    return share_app(DESCRIBED, journal_in)
 
 
 def journal_in(folder: Path) -> dict[str, str]:

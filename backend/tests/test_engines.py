@@ -129,26 +129,22 @@ def test_values_that_the_steps_refuse_are_left_to_the_estimator():
     assert engine.predict_one([*list(INSTANCE.values())[:-1], "other"]) is None
 
 
+# A number that is encoded as a category is no line.
+ENCODED = ColumnTransformer([("x", OneHotEncoder(handle_unknown="ignore"), [0])])
+
+
 @pytest.mark.parametrize(
     ("estimator", "reason"),
     [
         (KNeighborsClassifier(), "KNeighborsClassifier has no other form"),
         (make_pipeline(PolynomialFeatures(), GaussianNB()), "PolynomialFeatures"),
         (SVC(), "SVC has no other form"),
+        (make_pipeline(ENCODED, LogisticRegression()), r"differ|another class"),
     ],
 )
 def test_what_is_not_known_to_be_exact_is_not_compiled(estimator, reason):
     with pytest.raises(NotCompiled, match=reason):
-        compile_model(model_of(estimator.fit(X, y)))
-
-
-def test_a_compiled_form_that_differs_is_not_taken():
-    # A number that is encoded as a category is no line.
-    encode = ColumnTransformer([("x", OneHotEncoder(handle_unknown="ignore"), [0])])
-    model = model_of(make_pipeline(encode, LogisticRegression()).fit(X.round(), y))
-
-    with pytest.raises(NotCompiled, match=r"differ|another class"):
-        compile_model(model)
+        compile_model(model_of(estimator.fit(X.round(), y)))
 
 
 def test_parity_looks_at_labels_as_well_as_probabilities():
@@ -156,30 +152,26 @@ def test_parity_looks_at_labels_as_well_as_probabilities():
         require_parity([[0.5 + 1e-8, 0.5 - 1e-8]], np.array([[0.5 - 1e-8, 0.5 + 1e-8]]))
 
 
-def test_waiting_instances_share_one_call():
+def test_waiting_instances_share_one_call_and_its_failure():
     calls = []
 
     def double(instances):
         calls.append(instances)
+        if 9 in instances:
+            raise ArithmeticError
         return [2 * it for it in instances]
 
     async def ask_all():
         shared = SharedCall(double)
-        return await asyncio.gather(*map(shared.ask, range(5))), await shared.ask(7)
+        return [
+            await asyncio.gather(*map(shared.ask, each), return_exceptions=True)
+            for each in (range(5), [7], [8, 9, 10])
+        ]
 
-    assert asyncio.run(ask_all()) == ([0, 2, 4, 6, 8], 14)
-    assert calls == [[0, 1, 2, 3, 4], [7]]
-
-
-def test_a_failure_of_a_shared_call_reaches_all_who_wait():
-    def fail(_):
-        raise ArithmeticError
-
-    async def ask_all():
-        shared = SharedCall(fail)
-        return await asyncio.gather(*map(shared.ask, range(3)), return_exceptions=True)
-
-    assert [type(it) for it in asyncio.run(ask_all())] == [ArithmeticError] * 3
+    answered, alone, failed = asyncio.run(ask_all())
+    assert (answered, alone) == ([0, 2, 4, 6, 8], [14])
+    assert [type(it) for it in failed] == [ArithmeticError] * 3
+    assert calls == [[0, 1, 2, 3, 4], [7], [8, 9, 10]]
 
 
 def test_one_who_has_gone_does_not_keep_the_answer_from_the_others():

@@ -26,8 +26,6 @@ from conftest import (
     drop,
     journal_in,
     pickled,
-    publish_in,
-    running_app,
     running_server,
     wait_until_live,
 )
@@ -79,15 +77,12 @@ def url(make_url, tmp_path):
 
 
 @pytest.fixture(scope="module")
-def client(make_url, tmp_path_factory):
+def client(make_url, share_app):
     """An app with a journal of each kind, which tests share, as they only add to it."""
-    folder = tmp_path_factory.mktemp("models")
-    publish_in(folder, **DESCRIBED)
-    settings = journal_in(folder) | {"journal_url": make_url(folder)}
-    with running_app(folder, **settings) as client:
-        predict(client)
-        wait_until_written(client, 1)
-        yield client
+    client = share_app(DESCRIBED, lambda it: journal_in(it) | {"journal_url": make_url(it)})
+    predict(client)
+    wait_until_written(client, 1)
+    return client
 
 
 @contextmanager
@@ -195,11 +190,10 @@ def test_what_a_process_does_with_its_file_parts_it_from_no_other(tmp_path, happ
 
     Without them the next to leave removes the log that this one goes on to write to.
     """
-    file = tmp_path / "journal.db"
+    file, found = tmp_path / "journal.db", []
     database = Database(f"sqlite:///{file}")
     count = f"import sqlite3; c = sqlite3.connect({str(file)!r}); "
     count += "print(c.execute('SELECT count(*) FROM models').fetchone()[0]); c.close()"
-    found = []
 
     for version in ("first", "second", "third"):
         with database.begin() as connection:
@@ -268,8 +262,17 @@ def test_a_database_that_is_away_keeps_nobody_from_predicting(start_journal, tmp
 
     folder.mkdir()
     wait_until_written(client, 1)
-    assert exposed(client)["journal_up"] == 1
-    assert exposed(client)["journal_lag_seconds"] == 0
+    told = exposed(client)
+    assert (told["journal_up"], told["journal_lag_seconds"]) == (1, 0)
+
+
+def test_a_password_of_the_database_is_never_told(start_journal, caplog):
+    client = start_journal(journal_url="postgresql://iris:geheim@127.0.0.1:1/journal")
+
+    predict(client)
+
+    wait_until(lambda: exposed(client)["journal_up"] == 0)
+    assert "geheim" not in client.get("/monitoring").text + caplog.text
 
 
 def test_a_full_disk_keeps_nobody_from_predicting_and_loses_nothing(start_journal, tmp_path):
@@ -342,22 +345,10 @@ def test_a_database_that_hangs_holds_up_neither_metrics_nor_models(
     assert said["drift"] is None
 
 
-def test_a_password_of_the_database_is_never_told(start_journal, caplog):
-    client = start_journal(journal_url="postgresql://iris:geheim@127.0.0.1:1/journal")
-
-    predict(client)
-
-    wait_until(lambda: exposed(client)["journal_up"] == 0)
-    assert "geheim" not in client.get("/monitoring").text
-    assert "geheim" not in caplog.text
-
-
-@pytest.mark.parametrize(
-    "address", ["nonsense", "mysql://localhost/journal", "sqlite://", "sqlite:///:memory:"]
-)
-def test_an_address_that_cannot_be_used_stops_the_start(start_journal, address):
-    with pytest.raises(SystemExit, match="JOURNAL_URL: "):
-        start_journal(journal_url=address)
+def test_an_address_that_cannot_be_used_stops_the_start(start_journal):
+    for url in ("nonsense", "mysql://localhost/journal", "sqlite://", "sqlite:///:memory:"):
+        with pytest.raises(SystemExit, match="JOURNAL_URL: "):
+            start_journal(journal_url=url)
 
 
 def write(folder, url, ages):

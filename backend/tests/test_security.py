@@ -1,7 +1,7 @@
 import asyncio
 
 import pytest
-from conftest import DESCRIBED, SETOSA, journal_in, publish_in, running_app
+from conftest import DESCRIBED, SETOSA, journal_in
 from fastapi.testclient import TestClient
 
 from security import OPEN, Guarded
@@ -14,12 +14,9 @@ ASKED = [("GET", it) for it in GET.split()] + [("POST", it) for it in POST.split
 
 
 @pytest.fixture(scope="module")
-def locked(tmp_path_factory):
+def locked(share_app):
     """A client of an app with keys, which sends none."""
-    folder = tmp_path_factory.mktemp("models")
-    publish_in(folder, **DESCRIBED)
-    with running_app(folder, **journal_in(folder), api_key=KEYS) as client:
-        yield client
+    return share_app(DESCRIBED, lambda folder: journal_in(folder) | {"api_key": KEYS})
 
 
 @pytest.mark.parametrize(
@@ -86,10 +83,9 @@ def test_settings_hold_keys_and_never_tell_them_or_databases():
 
 @pytest.mark.parametrize("path", ["/v1/models/iris:predict", "/v2/models/iris/infer", "/predict"])
 def test_a_page_of_another_origin_may_not_ask_over_plain_http_either(client, path):
-    """Where browsers send no Sec-Fetch-Site."""
     evil = "https://evil.example"
     for headers in (
-        {"Origin": "http://page.example"},
+        {"Origin": "http://page.example"},  # there browsers send no Sec-Fetch-Site
         {"Origin": "http://testserver:81"},
         {"Origin": "null"},
         {"Origin": evil, "Sec-Fetch-Site": "cross-site"},
