@@ -77,37 +77,28 @@ def test_a_shift_of_one_deviation_is_an_alarm(random, trained):
     assert min(it.psi for it in found) > 0.25
 
 
-def test_values_beyond_the_range_are_a_share_and_a_shift(random):
-    column = np.array([100.0, -100.0] * 100 + [0.0] * 200)
-
-    found = compare(number(random.normal(0, 1, 1_000)), column)
-
-    assert (found.outside, found.unknown, found.verdict) == (0.5, 0, "shifted")
-
-
-def test_unknown_categories_are_a_share_and_a_shift():
-    found = compare(category({"a": 500, "b": 500}), ["new"] * 300 + ["a"] * 100 + ["b"] * 100)
-
-    assert (found.outside, found.unknown, found.verdict) == (0, 0.6, "shifted")
-    assert found.observed.counts == [100, 100]
+NORMAL = number(np.random.default_rng(0).normal(0, 1, 1_000))
+LETTERS = category({"a": 500, "b": 500})
+NULLABLE = category({"a": 450, "b": 450}, nullable=True, missing=100)
+BOOLEAN = {"name": "x", "type": "boolean", "mode": False}
+BOOLEAN = READ.validate_python(BOOLEAN | {"histogram": {"counts": {"all": [900, 100]}}})
 
 
-def test_missing_values_are_a_share_and_a_shift():
-    feature = category({"a": 450, "b": 450}, nullable=True, missing=100)
+@pytest.mark.parametrize(
+    ("feature", "column", "shares", "verdict"),
+    [
+        (NORMAL, np.array([100.0, -100.0] * 100 + [0.0] * 200), (0.5, 0, 0), "shifted"),
+        (LETTERS, ["new"] * 300 + ["a", "b"] * 100, (0, 0.6, 0), "shifted"),
+        (NULLABLE, [None] * 50 + ["a", "b"] * 225, (0, 0, 0.1), "stable"),
+        (NULLABLE, [None] * 250 + ["a", "b"] * 125, (0, 0, 0.5), "shifted"),
+        (BOOLEAN, [False] * 450 + [True] * 50, (0, 0, 0), "stable"),
+        (BOOLEAN, [False] * 250 + [True] * 250, (0, 0, 0), "shifted"),
+    ],
+)
+def test_values_beyond_unknown_or_missing_are_shares_and_a_shift(feature, column, shares, verdict):
+    found = compare(feature, column)
 
-    rare = compare(feature, [None] * 50 + ["a"] * 225 + ["b"] * 225)
-    often = compare(feature, [None] * 250 + ["a"] * 125 + ["b"] * 125)
-
-    assert (rare.missing, rare.verdict) == (0.1, "stable")
-    assert (often.missing, often.verdict) == (0.5, "shifted")
-
-
-def test_booleans_are_compared_too():
-    described = {"name": "x", "type": "boolean", "mode": False}
-    feature = READ.validate_python(described | {"histogram": {"counts": {"all": [900, 100]}}})
-
-    assert compare(feature, [False] * 450 + [True] * 50).verdict == "stable"
-    assert compare(feature, [False] * 250 + [True] * 250).verdict == "shifted"
+    assert (found.outside, found.unknown, found.missing, found.verdict) == (*shares, verdict)
 
 
 def test_few_rows_have_no_verdict(random):

@@ -73,41 +73,32 @@ def test_without_text_it_is_so_too(serve):
         assert list(answer["probabilities"].values()) == pytest.approx(expected, abs=1e-12)
 
 
-def test_an_estimator_is_asked_with_floats_text_and_nan():
-    model = make_model(fit_mixed(), features=FEATURES)
+def test_an_estimator_is_asked_with_floats_text_and_nan_or_with_floats_alone():
+    mixed, numbers = (make_model(fit_mixed(), features=FEATURES[:it]) for it in (6, 4))
 
-    [row] = model.to_array([[None, 4.5, True, None, "Biscoe", None]])
+    [row] = mixed.to_array([[None, 4.5, True, None, "Biscoe", None]])
+    X = numbers.to_array([[None, 4.5, True, False]])
 
     assert [type(value) for value in row] == [float, float, float, float, str, float]
     assert row[[1, 2, 4]].tolist() == [4.5, 1.0, "Biscoe"]
     assert np.isnan(row[[0, 3, 5]].astype(float)).all()
-
-
-def test_without_text_it_is_asked_with_floats_alone():
-    model = make_model(fit_mixed(), features=FEATURES[:4])
-
-    X = model.to_array([[None, 4.5, True, False]])
-
     assert X.dtype == np.float64
     assert np.array_equal(X, [[np.nan, 4.5, 1.0, 0.0]], equal_nan=True)
 
 
-@pytest.mark.parametrize("name", ["age", "member", "island"])
-def test_what_the_table_lacked_too_may_be_null_or_left_out(mixed_client, name):
-    instances = (INSTANCE | {name: None}, without(name))
-    answers = [mixed_client.post("/predict", json=it) for it in instances]
+def test_what_the_table_lacked_too_may_be_null_or_left_out_and_nothing_else(mixed_client):
+    for name in ("age", "member", "island"):
+        instances = (INSTANCE | {name: None}, without(name))
+        answers = [mixed_client.post("/predict", json=it) for it in instances]
 
-    said = {name: f"{name} is missing; the model fills it in as it learned to."}
-    assert [warnings(answer) for answer in answers] == [said, said]
-    assert answers[0].json()["probabilities"] == answers[1].json()["probabilities"]
+        said = {name: f"{name} is missing; the model fills it in as it learned to."}
+        assert [warnings(answer) for answer in answers] == [said, said]
+        assert answers[0].json()["probabilities"] == answers[1].json()["probabilities"]
+    for name in ("mass", "tagged", "sex"):
+        response = mixed_client.post("/predict", json=without(name))
 
-
-@pytest.mark.parametrize("name", ["mass", "tagged", "sex"])
-def test_what_the_table_never_lacked_has_to_be_there(mixed_client, name):
-    response = mixed_client.post("/predict", json=without(name))
-
-    assert response.status_code == 422
-    assert details(response) == [f"{name} is missing."]
+        assert response.status_code == 422
+        assert details(response) == [f"{name} is missing."]
 
 
 @pytest.mark.parametrize(

@@ -124,21 +124,17 @@ def test_only_warnings_are_written_if_that_is_the_level(service):
     assert lines() == []
 
 
-@pytest.fixture
-def named():
-    token = request_id.set("mine")
-    yield
-    request_id.reset(token)
-
-
 def make_record(error=None):
     return logging.LogRecord("live", logging.ERROR, "", 0, "model %s", ("refused",), error)
 
 
-@pytest.mark.usefixtures("named")
 def test_an_events_line_has_the_id_of_its_request():
-    assert TextFormatter().format(make_record()) == "ERROR: live: model refused request_id=mine"
-    assert json.loads(JsonFormatter().format(make_record()))["request_id"] == "mine"
+    token = request_id.set("mine")
+    text, line = (it().format(make_record()) for it in (TextFormatter, JsonFormatter))
+    request_id.reset(token)
+
+    assert text == "ERROR: live: model refused request_id=mine"
+    assert json.loads(line)["request_id"] == "mine"
 
 
 def test_a_traceback_stays_in_its_line_of_json():

@@ -131,7 +131,7 @@ def test_what_is_answered_for_no_caller_or_not_at_all_is_not_counted(client, cou
     assert counted() == [1, 0, 2]
 
 
-def test_what_was_asked_by_name_is_not_counted_and_begins_at_nothing(
+def test_what_was_asked_by_name_is_not_counted_and_another_model_begins_at_nothing(
     live_client, publish, tmp_path
 ):
     publish(OLDER, fit(C=0.1))
@@ -144,19 +144,16 @@ def test_what_was_asked_by_name_is_not_counted_and_begins_at_nothing(
     assert [it.status_code for it in responses] == [200, 200, 200]
     assert set(by_class(live_client).values()) == {0}
 
+    live_client.post("/predict", json=SETOSA)
     (tmp_path / f"model_{VERSION}.pkl").unlink()
     wait_until_live(live_client, OLDER)
-
     assert set(by_class(live_client).values()) == {0}
 
-
-def test_another_model_begins_at_nothing_with_its_own_classes(live_client, publish):
     live_client.post("/predict", json=SETOSA)
     iris = load_iris()
     labels = iris.target_names[iris.target]
     publish(NEWER, RandomForestClassifier(3).fit(iris.data[50:], labels[50:]))
     wait_until_live(live_client, NEWER)
-
     assert live_client.get("/monitoring").json()["model_version"] == NEWER
     assert by_class(live_client) == exposed(live_client) == {"versicolor": 0, "virginica": 0}
 
@@ -181,25 +178,26 @@ def test_requests_are_counted_by_route_and_status_whichever_way_they_go(live_cli
     assert told['http_request_duration_seconds_count{route="/predict"}'] == 4
 
 
-def test_the_route_that_is_asked_most_comes_first():
+def snapshot_of(*answered):
+    """What is told of so many requests of each route and duration."""
     instruments = Instruments()
-    for route, count in (("/b", 1), ("/a", 1), ("/c", 3)):
+    for route, seconds, count in answered:
         for _ in range(count):
-            instruments.count(Answered("GET", route, 200, 0.001, ""))
+            instruments.count(Answered("GET", route, 200, seconds, ""))
+    return take_snapshot(instruments, None, None, Report()).requests
 
-    snapshot = take_snapshot(instruments, None, None, Report())
 
-    shown = [(it.route, it.count) for it in snapshot.requests]
-    assert shown == [("/c", 3), ("/a", 1), ("/b", 1), ("/predict", 0)]
+def test_the_route_that_is_asked_most_comes_first():
+    shown = snapshot_of(("/b", 0.001, 1), ("/a", 0.001, 1), ("/c", 0.001, 3))
+
+    counts = [(it.route, it.count) for it in shown]
+    assert counts == [("/c", 3), ("/a", 1), ("/b", 1), ("/predict", 0)]
 
 
 def test_latencies_are_estimated_within_the_buckets_they_fall_into():
-    instruments = Instruments()
-    for seconds, count in ((0.00005, 40), (0.0002, 40), (0.04, 15), (60, 5)):
-        for _ in range(count):
-            instruments.count(Answered("GET", "/a", 200, seconds, ""))
+    durations = ((0.00005, 40), (0.0002, 40), (0.04, 15), (60, 5))
 
-    [found, _] = take_snapshot(instruments, None, None, Report()).requests
+    [found, _] = snapshot_of(*(("/a", *it) for it in durations))
 
     # The 50th is the 10th of 40 between 0.1 and 0.25 ms, the 90th the 10th of 15 up to 50 ms.
     assert found.latency_seconds.p50 == pytest.approx(0.0001 + 0.00015 * 10 / 40)

@@ -4,17 +4,14 @@ import pytest
 from conftest import SETOSA
 
 
-def test_an_unknown_path_says_where_the_routes_are(client):
-    response = client.get("/predictions")
+def test_an_unknown_path_says_where_the_routes_are_and_a_wrong_method_which_is_right(client):
+    for path in ("/predictions", "/v22", "/v3/models"):
+        response = client.get(path)
 
-    assert response.status_code == 404
-    assert response.headers["content-type"] == "application/problem+json"
-    assert "/docs" in response.json()["detail"]
-
-
-def test_a_wrong_method_says_which_is_right(client):
+        assert response.status_code == 404
+        assert response.headers["content-type"] == "application/problem+json"
+        assert "/docs" in response.json()["detail"]
     response = client.get("/predict")
-
     assert response.status_code == 405
     assert response.headers["allow"] == "POST"
     assert response.json()["detail"] == "/predict does not answer GET. Use POST."
@@ -56,28 +53,18 @@ def test_failures_of_the_open_protocol_are_what_it_says(client, method, path, st
     assert ("allow" in response.headers) == (status == 405)
 
 
-def test_a_version_that_is_refused_is_a_failure_of_the_open_protocol(publish, live_client):
+def test_refused_versions_and_bodies_are_failures_of_the_open_protocol(publish, live_client):
     publish("2001_01_01_T00_00_00", sha256="0" * 64)
+    bomb, infer = gzip.compress(bytes(17 * 1024**2)), "/v2/models/iris/infer"
 
-    response = live_client.get("/v2/models/iris/versions/2001_01_01_T00_00_00")
+    refused = live_client.get("/v2/models/iris/versions/2001_01_01_T00_00_00")
+    large, encoded = (
+        live_client.post(infer, content=bomb, headers={"Content-Encoding": it})
+        for it in ("gzip", "br")
+    )
 
-    assert response.status_code == 409
-    assert "is refused" in response.json()["error"]
-
-
-def test_a_body_too_large_or_compressed_otherwise_is_a_failure_of_the_open_protocol(client):
-    bomb = gzip.compress(bytes(17 * 1024**2))
-    answers = [
-        client.post("/v2/models/iris/infer", content=bomb, headers={"Content-Encoding": encoding})
-        for encoding in ("gzip", "br")
-    ]
-
-    assert [it.status_code for it in answers] == [413, 415]
-    assert all(it.headers["content-type"] == "application/json" for it in answers)
-    assert answers[1].headers["accept-encoding"] == "gzip, deflate"
-    assert "larger than the 16777216 bytes" in answers[0].json()["error"]
-
-
-@pytest.mark.parametrize("path", ["/v22", "/v3/models"])
-def test_other_paths_keep_problem_documents(client, path):
-    assert client.get(path).headers["content-type"] == "application/problem+json"
+    assert [it.status_code for it in (refused, large, encoded)] == [409, 413, 415]
+    assert "is refused" in refused.json()["error"]
+    assert "larger than the 16777216 bytes" in large.json()["error"]
+    assert encoded.headers["accept-encoding"] == "gzip, deflate"
+    assert list(encoded.json()) == ["error"]

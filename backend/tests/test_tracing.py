@@ -178,9 +178,9 @@ def test_without_the_packages_the_app_is_left_alone_with_a_warning(monkeypatch, 
     app = object()
 
     assert trace(app) is app
-    [warning] = caplog.records
-    assert "requirements-tracing.txt" in warning.getMessage()
-    assert "--build-arg TRACING=1" in warning.getMessage()
+    [warning] = caplog.messages
+    assert "requirements-tracing.txt" in warning
+    assert "--build-arg TRACING=1" in warning
 
 
 def test_a_collector_that_is_away_costs_a_line(client, monkeypatch, caplog):
