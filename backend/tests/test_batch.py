@@ -67,11 +67,11 @@ def test_instances_get_predictions_as_one_by_one(client):
 
     answer = client.post("/predict/batch", json={"instances": instances}).json()
 
-    one_by_one = [client.post("/predict", json=it).json() for it in instances]
     assert answer["model_version"] == VERSION
     assert [it["prediction_class"] for it in answer["predictions"]] == ["setosa", "virginica"]
-    for batched, single in zip(answer["predictions"], one_by_one, strict=True):
-        assert batched["probabilities"] == pytest.approx(single["probabilities"], abs=1e-12)
+    for instance, it in zip(instances, answer["predictions"], strict=True):
+        single = client.post("/predict", json=instance).json()
+        assert it["probabilities"] == pytest.approx(single["probabilities"], abs=1e-12)
 
 
 @pytest.mark.parametrize("media_type", TABLES)
@@ -132,15 +132,20 @@ def test_texts_of_a_view_come_back_once_and_not_with_every_chunk(client):
     assert read(response.content, ARROW)["text"].combine_chunks().equals(table["text"].chunk(0))
 
 
-def test_booleans_of_csv_are_read(mixed_client):
-    names, values = ",".join(INSTANCE), "40,4.5,{},False,Biscoe,female"
-    texts = ("0", "true", "True", "TRUE", "1", " true ")
+def test_csv_becomes_columns_of_what_it_stands_for(mixed_client):
+    texts = ("False", "0", "true", "True", "TRUE", "1", " true ")
+    rows = [f"40,4.5,{it},False,,female,007\n" for it in texts]
+    body = ",".join([*INSTANCE, "id"]) + "\n" + "".join(rows)
 
-    bodies = (f"{names}\n{values.format(it)}\n".encode() for it in texts)
-    no, *yes = (post(mixed_client, it).text.rpartition("male,")[2] for it in bodies)
+    answer = read(post(mixed_client, body.encode(), CSV, PARQUET).content, PARQUET)
 
-    assert no not in yes
-    assert len(set(yes)) == 1
+    assert answer["member"].to_pylist() == [False] * 2 + [True] * 5
+    row = answer.to_pylist()[2]
+    assert [row[name] for name in INSTANCE] == [40.0, 4.5, True, False, None, "female"]
+    assert row["id"] == "007"
+    no, _, yes, *_ = found = answer["probability_yes"].to_pylist()
+    assert found == pytest.approx([no] * 2 + [yes] * 5, abs=1e-12)
+    assert yes - no > 0.1
 
 
 def test_csv_as_spreadsheets_write_it_is_read(client):
@@ -151,16 +156,6 @@ def test_csv_as_spreadsheets_write_it_is_read(client):
 
     found = [answer[name] for name in ("id", "sepal_length", "prediction_class")]
     assert found == ["a\r\nb", " 5.1 ", "setosa"]
-
-
-def test_csv_becomes_columns_of_what_it_stands_for(mixed_client):
-    body = (",".join([*INSTANCE, "id"]) + "\n40,4.5,1,False,,female,007\n").encode()
-
-    answer = read(post(mixed_client, body, CSV, PARQUET).content, PARQUET)
-
-    row = answer.to_pylist()[0]
-    assert [row[name] for name in INSTANCE] == [40.0, 4.5, True, False, None, "female"]
-    assert row["id"] == "007"
 
 
 @pytest.mark.parametrize("media_type", [PARQUET, ARROW])

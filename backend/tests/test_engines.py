@@ -22,8 +22,8 @@ from engines.sharing import SharedCall
 
 X, y = load_iris(return_X_y=True)
 NUMBERS = [
-    {"name": name, "type": "number", "min": low, "max": high}
-    for name, low, high in zip(NAMES, X.min(axis=0).tolist(), X.max(axis=0).tolist(), strict=True)
+    {"name": name, "type": "number", "min": column.min(), "max": column.max()}
+    for name, column in zip(NAMES, X.T, strict=True)
 ]
 
 
@@ -113,20 +113,16 @@ def test_a_linear_model_leaves_a_tie_and_what_overflows_to_the_estimator():
     assert iris.predict_one([1e308] * 4) is iris.predict_one([-1e308] * 4) is None
 
 
-def test_missing_and_unknown_values_are_answered_as_the_estimator_does():
+def test_missing_and_unknown_values_are_answered_as_the_estimator_does_or_left_to_it():
     model = model_of(fit_mixed(), FEATURES)
-    rows = draw_rows(model)
+    rows, values = draw_rows(model), [*INSTANCE.values()]
+    steps = fit_mixed(unknown="error")
+    refusing = compile_estimator(steps, model_of(steps, FEATURES).description.features)
 
     assert any(None in row for row in rows)
     assert find_difference(model, compile_model(model), rows) < 1e-12
-
-
-def test_values_that_the_steps_refuse_are_left_to_the_estimator():
-    model = model_of(fit_mixed(unknown="error"), FEATURES)
-    engine = compile_estimator(model.estimator, model.description.features)
-
-    assert engine.predict_one(list(INSTANCE.values())) is not None
-    assert engine.predict_one([*list(INSTANCE.values())[:-1], "other"]) is None
+    assert refusing.predict_one(values) is not None
+    assert refusing.predict_one([*values[:-1], "other"]) is None
 
 
 # A number that is encoded as a category is no line.

@@ -99,9 +99,7 @@ REFUSING |= {"features": [*FEATURES[:4], ELSEWHERE, FEATURES[5]]}
     [({"features": TOO_LARGE}, SETOSA, "sepal_width"), (REFUSING, INSTANCE, "island")],
     ids=["without an answer", "refused"],
 )
-def test_a_change_that_the_estimator_does_not_answer_has_no_contribution(
-    publish, start_live, published, instance, feature
-):
+def test_a_change_without_answer_has_none(publish, start_live, published, instance, feature):
     publish(**published)
 
     found = contributions(explained(start_live(), instance))
@@ -222,9 +220,7 @@ def test_a_curve_goes_through_the_training_range_and_the_value_sent(client):
         ("tagged", {}, [False, True]),
     ],
 )
-def test_a_curve_of_another_type_has_its_values_and_the_missing_one(
-    mixed_client, feature, changes, values
-):
+def test_a_curve_of_another_type_has_all_its_values(mixed_client, feature, changes, values):
     instance = INSTANCE | changes
 
     assert draw_curve(mixed_client, feature, instance, partial(ask, fit_mixed())) == values

@@ -93,24 +93,18 @@ def test_a_body_that_is_no_feedback_says_what_is_wrong(client, body, status, sai
     assert "1/" not in response.json()["detail"]  # the first is told alone
 
 
-def test_a_body_that_is_too_large_is_refused(start_journal):
-    client = start_journal(max_body_bytes=1000)
-
-    assert client.post("/feedback", json=[{"x": "y" * 1000}]).status_code == 413
-
-
-def test_a_journal_that_is_away_answers_503(start_journal, tmp_path, monkeypatch):
+def test_a_journal_away_answers_503_and_a_large_body_413(start_journal, tmp_path, monkeypatch):
     monkeypatch.setattr(feedback, "WRITTEN_SECONDS", 0.1)
-    client = start_journal(journal_url=f"sqlite:///{tmp_path}/never/journal.db")
-    answer = predict(client)
+    url = f"sqlite:///{tmp_path}/never/journal.db"
+    client = start_journal(journal_url=url, max_body_bytes=1000)
+    given = label(predict(client), "setosa")
 
-    for response in (
-        client.post("/feedback", json=label(answer, "setosa")),
-        client.get("/feedback?name=iris"),
-    ):
+    posted = client.post("/feedback", json=given)
+    for response in (posted, client.get("/feedback?name=iris")):
         assert response.status_code == 503
         assert response.headers["retry-after"] == "5"
         assert response.json()["title"] == "Journal away"
+    assert client.post("/feedback", json=[{"x": "y" * 1000}]).status_code == 413
 
 
 def test_what_waits_for_a_journal_that_is_behind_is_not_called_unknown(client, monkeypatch):

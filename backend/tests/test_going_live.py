@@ -69,10 +69,8 @@ def test_publishes_under_load_lose_no_request_and_mix_no_models(server, publish,
 def test_a_client_that_leaves_in_the_middle_leaves_no_traceback(server, capfd):
     for _ in range(5):
         with socket.create_connection(("127.0.0.1", server)) as it:
-            it.sendall(
-                b"POST /predict HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
-                b"Content-Length: 100\r\n\r\n{"
-            )
+            it.sendall(b"POST /predict HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n")
+            it.sendall(b"Content-Length: 100\r\n\r\n{")
     assert requests.post(f"http://127.0.0.1:{server}/predict", json=SETOSA).ok
 
     assert "Traceback" not in capfd.readouterr().err

@@ -5,11 +5,10 @@ INSTANCES = {"instances": [SETOSA]}
 
 
 def test_without_a_model_it_lives_and_readiness_says_what_to_do(empty_client):
-    ready = empty_client.get("/health/ready")
-
     assert empty_client.get("/").json() == {"status": "ok"}
     assert empty_client.get("/health/live").status_code == 200
     assert empty_client.get("/v2/health/live").json() == {"live": True}
+    ready = empty_client.get("/health/ready")
     assert ready.status_code == 503
     assert "make train" in ready.json()["detail"]
 
@@ -18,19 +17,13 @@ def test_readiness_names_the_live_version(client):
     assert client.get("/health/ready").json() == {"status": "ready", "model_version": VERSION}
 
 
-@pytest.mark.parametrize(
-    ("path", "body"),
-    [
-        ("/predict", SETOSA),
-        ("/explain", SETOSA),
-        ("/predict/batch", INSTANCES),
-        ("/v1/models/iris:predict", INSTANCES),
-        ("/v1/models/iris", None),
-        ("/v2/health/ready", None),
-        ("/v2/models/iris/ready", None),
-        ("/v2/models/iris", None),
-    ],
-)
+ASKED = [(path, SETOSA) for path in ("/predict", "/explain")]
+ASKED += [(path, INSTANCES) for path in ("/predict/batch", "/v1/models/iris:predict")]
+ASKED += [("/v1/models/iris", None), ("/v2/health/ready", None)]
+ASKED += [("/v2/models/iris/ready", None), ("/v2/models/iris", None)]
+
+
+@pytest.mark.parametrize(("path", "body"), ASKED)
 def test_without_a_model_it_is_said_that_none_is_published(empty_client, path, body):
     response = empty_client.request("POST" if body else "GET", path, json=body)
 

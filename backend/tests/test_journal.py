@@ -291,9 +291,7 @@ def test_a_full_disk_keeps_nobody_from_predicting_and_loses_nothing(start_journa
     wait_until(lambda: windows(client)["hour"]["rows"] == 301)
 
 
-def test_what_the_queue_has_no_room_for_is_lost_and_counted(
-    start_journal, tmp_path, monkeypatch, caplog
-):
+def test_what_finds_no_room_is_lost_and_counted(start_journal, tmp_path, monkeypatch, caplog):
     monkeypatch.setattr(recorder, "MOST_BYTES", 1_000)
     client = start_journal(journal_url=f"sqlite:///{tmp_path}/never/journal.db")
 
@@ -325,9 +323,7 @@ def test_a_restarted_postgresql_loses_nothing(start_journal):
             assert written(address) == 2
 
 
-def test_a_database_that_hangs_holds_up_neither_metrics_nor_models(
-    start_journal, publish, monkeypatch
-):
+def test_a_database_that_hangs_holds_up_nothing_else(start_journal, publish, monkeypatch):
     monkeypatch.setattr(journal, "ANSWER_SECONDS", 0.1)
     client = start_journal()
     hangs = Event()
@@ -411,9 +407,7 @@ def test_the_file_gets_smaller_with_what_is_forgotten(publish, tmp_path):
     assert measure(file) < size / 10
 
 
-def test_a_file_is_its_owners_and_forgets_what_is_old_while_nobody_predicts(
-    start_journal, tmp_path
-):
+def test_a_file_is_its_owners_and_forgets_the_old_while_all_is_quiet(start_journal, tmp_path):
     client = start_journal(journal_retention_days=1 / 86_400)
 
     predict(client)

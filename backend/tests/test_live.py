@@ -1,4 +1,3 @@
-import json
 import os
 import shutil
 import signal
@@ -8,7 +7,7 @@ import pytest
 import sklearn.base
 from conftest import MIXED, SETOSA, VERSION, drop, fit, fit_iris, reason, wait_until_live
 from journals import exposed
-from mixed import FEATURES
+from mixed import FEATURES, INSTANCE, ask, fit_mixed
 from processes import wait_until
 from sklearn.datasets import load_iris
 from sklearn.experimental import enable_iterative_imputer  # noqa: F401
@@ -86,9 +85,7 @@ def test_a_refused_file_is_looked_at_again_when_it_or_its_manifest_changes(clien
     wait_until_live(client, NEWER)
 
 
-def test_a_live_file_serves_from_memory_when_spoilt_and_gives_way_when_deleted(
-    client, publish, tmp_path
-):
+def test_a_live_file_that_is_spoilt_serves_and_a_deleted_one_gives_way(client, publish, tmp_path):
     publish(OLDER)
     path = tmp_path / f"model_{VERSION}.pkl"
     path.write_bytes(b"spoilt")
@@ -150,19 +147,17 @@ def test_a_manifest_that_does_not_fit_is_refused_with_the_reason(publish, start,
 
 
 @pytest.mark.parametrize(
-    ("change", "expected"),
+    ("name", "value", "expected"),
     [
-        ({"island": None}, "other probabilities"),
-        ({"island": 3}, "island must be text"),
-        ({"tagged": 0}, "tagged must be true or false"),
-        ({"sex": None}, "sex must be text"),
+        ("island", None, "other probabilities"),
+        ("island", 3, "island must be text"),
+        ("tagged", 0, "tagged must be true or false"),
+        ("sex", None, "sex must be text"),
     ],
 )
-def test_an_example_of_every_type_is_tried_out(publish, start, change, expected):
-    pickle = publish(**MIXED)
-    manifest = json.loads(pickle.with_suffix(".json").read_text())
-    manifest["examples"][0]["inputs"] |= change
-    pickle.with_suffix(".json").write_text(json.dumps(manifest))
+def test_an_example_of_every_type_is_tried_out(publish, start, name, value, expected):
+    wrong = [{"inputs": INSTANCE | {name: value}, "probabilities": ask(fit_mixed(), INSTANCE)}]
+    publish(examples=wrong, **MIXED)
 
     client = start()
 
@@ -233,9 +228,7 @@ def test_a_model_that_hangs_is_refused_in_time(start_live, tmp_path):
     assert version_of_a_prediction(client) == VERSION
 
 
-def test_what_crashed_is_tried_again_as_the_machine_may_have_been_short(
-    publish, start, monkeypatch
-):
+def test_what_crashed_for_want_of_memory_is_tried_again(publish, start, monkeypatch):
     monkeypatch.setattr(live, "RETRY_SECONDS", 0.1)
     # As the kernel does where there is no memory left.
     monkeypatch.setattr(sandbox, "_limit_memory", lambda _: os.kill(os.getpid(), signal.SIGKILL))
@@ -258,9 +251,7 @@ def test_a_classifier_without_probabilities_is_served_and_says_so(tmp_path, star
     assert "probabilities are null" in client.get("/models/live").json()["remarks"][0]
 
 
-def test_a_model_pkl_of_another_project_serves_until_there_is_another(
-    tmp_path, start_live, publish
-):
+def test_a_model_pkl_of_another_project_serves_until_another(tmp_path, start_live, publish):
     drop(tmp_path, fit_plain(LogisticRegression(max_iter=1000)), "model")
     client = start_live()
 
@@ -291,9 +282,7 @@ def test_features_of_a_pickle_have_its_names_or_numbers(tmp_path, start_live, X,
     assert answer["prediction_class"] == "True"
 
 
-def test_a_pickle_of_another_scikit_learn_is_served_if_it_works_and_says_both(
-    publish, tmp_path, start_live, monkeypatch
-):
+def test_a_pickle_of_another_scikit_learn_says_both(publish, tmp_path, start_live, monkeypatch):
     with monkeypatch.context() as patch:
         patch.setattr(sklearn.base, "__version__", "1.2.0")
         drop(tmp_path, fit_plain(LogisticRegression(max_iter=1000)))

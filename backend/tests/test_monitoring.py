@@ -131,9 +131,7 @@ def test_what_is_answered_for_no_caller_or_not_at_all_is_not_counted(client, cou
     assert counted() == [1, 0, 2]
 
 
-def test_what_was_asked_by_name_is_not_counted_and_another_model_begins_at_nothing(
-    live_client, publish, tmp_path
-):
+def test_models_that_are_new_or_asked_by_name_begin_at_nothing(live_client, publish, tmp_path):
     publish(OLDER, fit(C=0.1))
     inputs = [describe_tensor("rows", ROWS)]
     responses = [

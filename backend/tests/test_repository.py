@@ -29,19 +29,13 @@ def folder(tmp_path):
     return folder
 
 
+NO_DATES = "2026_02_30_T00_00_00 2026_01_01_T25_00_00 2026_1_1_T0_0_0 latest"
+OTHERS = "model.pkl other.pkl model_2026_01_01_T00_00_00.pkl.tmp .model_2026_01_01_T00_00_00.pkl"
+
+
 def test_the_order_is_that_of_names_that_are_dates_and_model_pkl_comes_last(folder):
     names = ["2026_01_02_T00_00_00", "2999_01_01_T00_00_00", "2026_01_01_T00_00_00"]
-    for name in [
-        *(f"model_{it}.pkl" for it in names),
-        "model.pkl",
-        "model_2026_02_30_T00_00_00.pkl",
-        "model_2026_01_01_T25_00_00.pkl",
-        "model_2026_1_1_T0_0_0.pkl",
-        "model_2026_01_01_T00_00_00.pkl.tmp",
-        ".model_2026_01_01_T00_00_00.pkl",
-        "model_latest.pkl",
-        "other.pkl",
-    ]:
+    for name in [*(f"model_{it}.pkl" for it in names + NO_DATES.split()), *OTHERS.split()]:
         (folder / name).touch()
 
     found = [file.version for file in find_published(folder)]

@@ -48,9 +48,7 @@ def test_a_signed_model_is_served_and_said_to_be_valid(publish, start_signed, ke
 
 
 @pytest.mark.parametrize("has_manifest", [True, False])
-def test_an_unsigned_model_is_refused_unopened_where_only_signed_ones_may_serve(
-    publish, start_signed, monkeypatch, has_manifest
-):
+def test_an_unsigned_model_is_refused_unopened(publish, start_signed, monkeypatch, has_manifest):
     path = publish()
     if not has_manifest:
         path.with_suffix(".json").unlink()

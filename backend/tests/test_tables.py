@@ -166,8 +166,7 @@ def test_text_that_is_shared_by_many_rows_is_counted_for_each(media_type):
 
 def test_the_different_texts_of_a_row_group_are_only_so_large_as_pyarrow_keeps_them_all():
     texts = pa.array([f"{it:06}" + "x" * 1000 for it in range(20_000)])
-    table = pa.table({"x": texts})
-    limits = Limits(10**6, 2**22)
+    table, limits = pa.table({"x": texts}), Limits(10**6, 2**22)
 
     found = chunks(write(table, PARQUET, compression="zstd", row_group_size=5000), PARQUET, limits)
 
@@ -189,10 +188,8 @@ def test_texts_that_parquet_would_give_whole_for_each_row_are_refused_before_the
 
 @pytest.mark.parametrize("media_type", [ARROW, PARQUET])
 def test_rows_that_cost_no_bytes_are_counted(media_type):
-    table = pa.table({"x": pa.nulls(1_000_001)})
-
     with pytest.raises(TableTooLarge, match="More than 1000000 rows"):
-        chunks(write(table, media_type), media_type)
+        chunks(write(pa.table({"x": pa.nulls(1_000_001)}), media_type), media_type)
 
 
 @pytest.mark.parametrize(
@@ -260,9 +257,8 @@ def test_no_body_takes_the_process_with_it(media_type, times):
     folder = Path(__file__).parent
     paths = os.pathsep.join(map(str, (folder, folder.parent, folder.parent.parent / "tests")))
 
-    ran = subprocess.run(
-        command, env=os.environ | {"PYTHONPATH": paths}, capture_output=True, text=True
-    )
+    variables = os.environ | {"PYTHONPATH": paths}
+    ran = subprocess.run(command, env=variables, capture_output=True, text=True)
 
     assert ran.returncode == 0, ran.stderr[-2000:]
 

@@ -141,17 +141,13 @@ def test_a_refusal_names_what_is_not_allowed():
         unpickle(HOSTILE["posix.system"])
 
 
-def test_a_pipeline_comes_back_as_it_was():
+def test_a_pipeline_comes_back_as_it_was_and_numpy_1_finds_the_new_names():
     X = np.random.default_rng(0).random((5, 4))
+    old = b"\x80\x02cnumpy.core.multiarray\n_reconstruct\n."
 
     loaded = unpickle(pickled(fit()))
 
     np.testing.assert_array_equal(loaded.predict_proba(X), fit().predict_proba(X))
-
-
-def test_a_pickle_of_numpy_1_finds_the_new_names():
-    old = b"\x80\x02cnumpy.core.multiarray\n_reconstruct\n."
-
     assert unpickle(old) is np._core.multiarray._reconstruct
 
 
