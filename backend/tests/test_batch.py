@@ -172,6 +172,7 @@ def test_a_version_can_be_asked(live_client, publish):
     url = f"/predict/batch?version={OLDER}"
 
     assert live_client.post(url, json={"instances": [SETOSA]}).headers["x-model-version"] == OLDER
+    assert live_client.post("/predict/batch?version=1", json={}).status_code == 404
 
 
 @pytest.mark.parametrize("wanted", FORMATS)

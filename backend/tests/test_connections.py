@@ -106,7 +106,7 @@ def serve(server, monkeypatch):
 
 
 async def answer(_, receive, send):
-    """With how many bytes the body had, once all have come."""
+    """Answer how many bytes the body had, once all have come."""
     size = 0
     while (message := await receive())["type"] == "http.request":
         size += len(message["body"])
@@ -148,7 +148,7 @@ def read(connection):
 
 
 def read_refusal(connection, status=408):
-    """The problem document, where it is a whole answer and the last one."""
+    """The problem document, if it is a whole answer and the last one."""
     response, content = read(connection)
     assert response.status == status
     assert {(name, response.headers[name.decode()].encode()) for name, _ in HEADERS} == {*HEADERS}
@@ -221,7 +221,7 @@ def test_a_refusal_has_the_id_that_was_sent_and_the_form_of_its_protocol(serve, 
 
     called = response.headers["X-Request-ID"]
     assert called == said or (said is None and len(called) == 32)
-    assert response.headers["Content-Type"] == "application/json"
+    assert (response.status, response.headers["Content-Type"]) == (408, "application/json")
     assert [*json.loads(content)] == ["error"]
 
 

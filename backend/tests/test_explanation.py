@@ -99,7 +99,7 @@ REFUSING |= {"features": [*FEATURES[:4], ELSEWHERE, FEATURES[5]]}
     [({"features": TOO_LARGE}, SETOSA, "sepal_width"), (REFUSING, INSTANCE, "island")],
     ids=["without an answer", "refused"],
 )
-def test_a_change_without_answer_has_none(publish, start_live, published, instance, feature):
+def test_an_unanswered_change_contributes_none(publish, start_live, published, instance, feature):
     publish(**published)
 
     found = contributions(explained(start_live(), instance))

@@ -177,7 +177,7 @@ def test_requests_are_counted_by_route_and_status_whichever_way_they_go(live_cli
 
 
 def snapshot_of(*answered):
-    """What is told of so many requests of each route and duration."""
+    """Requests of each route and duration, as a snapshot tells of them."""
     instruments = Instruments()
     for route, seconds, count in answered:
         for _ in range(count):

@@ -75,7 +75,7 @@ CALLED = {
     "types.CodeType scipy._lib._util.os": [],
     "marshal.loads": [b""],
     "pickle.loads": [pickled(Reduce(os.system, COMMAND))],
-    "operator.methodcaller operator.attrgetter": ["system"],
+    "operator.methodcaller operator.attrgetter": ["system", COMMAND],
     "functools.partial": [len],
     "functools.reduce": [len, []],
 }
