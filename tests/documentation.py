@@ -34,12 +34,6 @@ def read_blocks(name: str) -> list[Block]:
     return blocks
 
 
-def read_unlabelled(name: str) -> list[str]:
-    """A page's blocks of no language."""
-    found = FENCE.findall((ROOT / name).read_text())
-    return [dedent(text).strip() for _, language, text in found if not language]
-
-
 def read_commands(name: str) -> list[str]:
     """The commands in a page's bash blocks, in order."""
     return [block.code for block in read_blocks(name) if block.language == "bash"]

@@ -12,7 +12,8 @@ from pathlib import Path
 
 import requests
 from documentation import ROOT, Block
-from processes import environment, find_free_port, give_database, running, wait_until
+from processes import find_free_port, give_database, running, wait_until
+from shell import read, run
 
 # In this order: each page needs what those before it made.
 PAGES = [
@@ -44,14 +45,16 @@ class Stack:
         if not self.started:
             self.started = True
             self.processes.enter_context(running(["make", "local"], str(self.folder)))
-            wait_until(self._is_ready, seconds=180)
+            ready = f"http://localhost:{self.ports['8002']}/health/ready"
+            wait_until(lambda: requests.get(ready, timeout=5).ok, seconds=180)
 
     def follow(self, block: Block) -> None:
         """Run it, and see that it says what the page shows; what only asks may ask again."""
         if block.code == "make local":
             self.start()
             return
-        code, until = shorten(move(block.code, self.ports)), time.monotonic() + SECONDS
+        code, until = move(block.code, self.ports), time.monotonic() + SECONDS
+        code = TRAINING.sub(r'\1\3 --only LinearDiscriminantAnalysis"', code)
         while True:
             done = run_block(code, self.folder)
             if done.returncode == 0 and says(done.stdout, block.shown):
@@ -59,30 +62,15 @@ class Stack:
             is_over = CHANGES.search(code) or time.monotonic() > until
             assert not is_over, f"{code}\n{done.stdout}\nis not\n{block.shown}"
 
-    def _is_ready(self) -> bool:
-        return requests.get(f"http://localhost:{self.ports['8002']}/health/ready", timeout=5).ok
-
 
 def move(command: str, ports: Mapping[str, int]) -> str:
     """The same with the ports that there are here."""
     return re.sub(r"(?<=localhost:)\d{4}\b", lambda port: str(ports[port[0]]), command)
 
 
-def shorten(command: str) -> str:
-    """The same with one candidate beside the baseline."""
-    return TRAINING.sub(r'\1\3 --only LinearDiscriminantAnalysis"', command)
-
-
 def run_block(command: str, folder: Path) -> subprocess.CompletedProcess[str]:
     """Its output is all that a terminal would show."""
-    return subprocess.run(
-        ["bash", "-euo", "pipefail", "-c", command],
-        cwd=folder,
-        env=environment(),
-        text=True,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-    )
+    return run("bash", "-euo", "pipefail", "-c", f"exec 2>&1\n{command}", folder=folder)
 
 
 def says(output: str, shown: str) -> bool:
@@ -113,9 +101,8 @@ def made_stack(folder: Path, models_dir: Path) -> Iterator[Stack]:
 
 def list_files() -> list[str]:
     """The names of what a fresh clone of the working tree holds."""
-    git = ["git", "-c", f"safe.directory={ROOT}", "ls-files", "-coz", "--exclude-standard"]
-    listed = subprocess.run(git, cwd=ROOT, capture_output=True, text=True, check=True).stdout
-    return [name for name in listed.split("\0") if name and (ROOT / name).exists()]
+    git = ("git", "-c", f"safe.directory={ROOT}", "ls-files", "-coz", "--exclude-standard")
+    return [name for name in read(*git).split("\0") if name and (ROOT / name).exists()]
 
 
 def copy_tree(clone: Path) -> None:

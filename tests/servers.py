@@ -146,8 +146,7 @@ def running_caddy(caddyfile: Path, folder: Path, **settings: object) -> Iterator
         **settings,
     }
     serve = [find("caddy"), "run", "--config", str(caddyfile), "--adapter", "caddyfile"]
-    command = ["sh", "-c", 'exec "$@" 2>&1', "sh", *serve]  # it logs to standard error
-    with caddy.log.open("w") as log, running(command, ".", log, **variables):
+    with caddy.log.open("w") as log, running(serve, ".", log, **variables):
         for name in ("", "api.", "mlflow."):
             wait_until(lambda host=f"{name}{settings['DOMAIN']}": _shows_certificate(caddy, host))
         yield caddy

@@ -199,11 +199,8 @@ def test_production_keeps_all_but_one_pod_and_all_of_them_in_an_upgrade(producti
     for name in ("backend", "frontend"):
         assert budgets[name]["spec"]["maxUnavailable"] == 1
         assert budgets[name]["spec"]["unhealthyPodEvictionPolicy"] == "AlwaysAllow"
-    for name in SERVICES:
-        assert deployments[name]["strategy"] == {
-            "type": "RollingUpdate",
-            "rollingUpdate": {"maxUnavailable": 0, "maxSurge": 1},
-        }
+    kept = {"type": "RollingUpdate", "rollingUpdate": {"maxUnavailable": 0, "maxSurge": 1}}
+    assert [deployments[name]["strategy"] for name in SERVICES] == [kept] * len(SERVICES)
 
 
 def test_a_journal_in_sqlite_has_one_pod_at_most(production):
