@@ -129,11 +129,10 @@ def make_certificate(folder):
 def python():
     """Of an environment with what the lock says, and nothing else."""
     with tempfile.TemporaryDirectory() as folder:
-        subprocess.run([sys.executable, "-m", "venv", folder], check=True)
-        install = [f"{folder}/bin/pip", "install", "--quiet", "--disable-pip-version-check"]
-        # Compiled when imported: most of it never is.
-        command = [*install, "--no-compile", "--require-hashes", "-r", LOCK]
-        subprocess.run(command, check=True)
+        uv = Path(sys.executable).with_name("uv")
+        install = ["pip", "install", "--python", folder, "--require-hashes", "-r", LOCK]
+        for command in (["venv", "--python", sys.executable, folder], install):
+            subprocess.run([uv, "--quiet", *command], check=True)
         yield f"{folder}/bin/python"
 
 
