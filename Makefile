@@ -92,7 +92,7 @@ test-stack: ## Test what spans services, without Docker
 
 # A file's tests stay in one process, so that they share its servers.
 $(PARTS:%=test-%): $(VENV)/installed
-	@cd $(FOLDER) && $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder --ignore e2e
+	@cd $(FOLDER) && $(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder --ignore e2e
 
 .PHONY: e2e
 e2e: $(VENV)/installed ## Build, start and test the stack in Docker

@@ -1,6 +1,5 @@
 """What the tests of the whole stack share."""
 
-from functools import cache
 from types import SimpleNamespace
 
 import pytest
@@ -10,7 +9,8 @@ from made_tables import TARGET
 from playwright.sync_api import expect
 from processes import (
     find_free_port,
-    published,  # noqa: F401  # a fixture
+    make_once,  # noqa: F401  # a fixture
+    published,  # noqa: F401  # as above
     running_backend,
     train,
     wait_until,
@@ -28,18 +28,19 @@ def pytest_addoption(parser):
 
 
 @pytest.fixture(scope="session")
-def train_on(tmp_path_factory):
+def train_on(make_once):  # the same fixture
     """Train on one of the made tables, once for all tests: its file and its models."""
 
-    @cache
     def train_once(make):
-        folder = tmp_path_factory.mktemp(make.__name__)
-        models_dir, table = folder / "models", make(folder)
-        models_dir.mkdir()
-        options = ("--data", table, "--target", TARGET, "--only", "GaussianNB")
-        command = train(models_dir, folder, *options)
-        assert command.returncode == 0, command.stderr
-        return SimpleNamespace(table=table, models_dir=models_dir)
+        def train_there(folder):
+            models_dir, table = folder / "models", make(folder)
+            models_dir.mkdir()
+            options = ("--data", table, "--target", TARGET, "--only", "GaussianNB")
+            command = train(models_dir, folder, *options)
+            assert command.returncode == 0, command.stderr
+            return SimpleNamespace(table=table, models_dir=models_dir)
+
+        return make_once(make.__name__, train_there)
 
     return train_once
 

@@ -48,8 +48,8 @@ def make_many_classes(folder: Path) -> Path:
 
 
 def make_unicode(folder: Path) -> Path:
-    """Five hundred columns; names and labels in other alphabets, in an old encoding."""
-    frame, random = _numbers(rows=200, columns=499, classes=2)
+    """Two hundred columns; names and labels in other alphabets, in an old encoding."""
+    frame, random = _numbers(rows=200, columns=199, classes=2)
     frame = frame.rename(columns={"x0": "größe in $", "x1": "länge/breite~1"})
     frame.insert(2, "straße", random.choice(["Überweg", "Öl & Gas", "<b>Café</b>"], 200))
     frame[TARGET] = frame[TARGET].map({"class 0": "naïve", "class 1": "Ærø"})

@@ -18,7 +18,7 @@ from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
 from types import SimpleNamespace
-from typing import IO
+from typing import IO, Any
 
 import pytest
 import requests
@@ -188,26 +188,40 @@ def _make_database() -> Path:
 
 
 @pytest.fixture(scope="session")
-def published(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> SimpleNamespace:
-    """One training's folder of models, its folder of runs and what the command said.
+def make_once(
+    tmp_path_factory: pytest.TempPathFactory, worker_id: str
+) -> Callable[[str, Callable[[Path], Any]], Any]:
+    """What a function makes in a folder of this name, once for all processes that test.
 
-    `make test` names a folder that all suites share.
+    `make test` names a folder that all parts share.
     """
     folder = tmp_path_factory.getbasetemp()
     if worker_id != "master":
-        folder = folder.parent  # that of all processes that test
+        folder = folder.parent
     folder = Path(os.environ.get("SHARED_TRAINING_DIR", folder))
-    with (folder / "published.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        done = folder / "published.pickle"
-        if not done.exists():
-            done.write_bytes(pickle.dumps(_publish(folder / "published")))
-        return pickle.loads(done.read_bytes())
+
+    def make(name: str, function: Callable[[Path], Any]) -> Any:
+        with (folder / f"{name}.lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            done = folder / f"{name}.pickle"
+            if not done.exists():
+                (folder / name).mkdir()
+                done.write_bytes(pickle.dumps(function(folder / name)))
+            return pickle.loads(done.read_bytes())
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def published(make_once: Callable[[str, Callable[[Path], Any]], Any]) -> SimpleNamespace:
+    """One training's folder of models, its folder of runs and what the command said."""
+    made: SimpleNamespace = make_once("published", _publish)
+    return made
 
 
 def _publish(folder: Path) -> SimpleNamespace:
     models_dir, runs_dir = folder / "models", folder / "runs"
-    models_dir.mkdir(parents=True)
+    models_dir.mkdir()
     runs_dir.mkdir()
     command = train(models_dir, runs_dir)
     assert command.returncode == 0, command.stderr

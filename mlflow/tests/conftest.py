@@ -6,7 +6,7 @@ import mlflow
 import numpy as np
 import pandas as pd
 import pytest
-from processes import published, running_mlflow  # noqa: F401  # the first is a fixture
+from processes import make_once, published, running_mlflow  # noqa: F401  # two are fixtures
 
 from candidates import list_candidates
 from comparison import Setting, compare, split
