@@ -81,18 +81,26 @@ test: $(VENV)/installed ## Test everything but Docker
 	  echo "== $$part" && $(MAKE) --no-print-directory test-$$part || exit 1; \
 	done
 
+# The API's and the page's tests with real clients and browsers lie in tests/, as they start both.
+OF_API := $(patsubst %,tests/test_%.py,api_document conformance contract open_inference pickles)
+OF_PAGE := tests/test_page.py
 test-backend: FOLDER := backend
+test-backend: ALSO := $(OF_API)
 test-backend: ## Test the backend alone
 test-frontend: FOLDER := frontend
+test-frontend: ALSO := $(OF_PAGE)
 test-frontend: ## Test the page alone
 test-trainer: FOLDER := mlflow
 test-trainer: ## Test the training alone
 test-stack: FOLDER := tests
+test-stack: LEFT_OUT := e2e $(notdir $(OF_API) $(OF_PAGE))
 test-stack: ## Test what spans services, without Docker
 
 # A file's tests stay in one process, so that they share its servers.
+PYTEST := $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 $(PARTS:%=test-%): $(VENV)/installed
-	@cd $(FOLDER) && $(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder --ignore e2e
+	@cd $(FOLDER) && $(PYTEST) $(LEFT_OUT:%=--ignore %)
+	@$(if $(ALSO),$(PYTEST) $(ALSO))
 
 .PHONY: e2e
 e2e: $(VENV)/installed ## Build, start and test the stack in Docker

@@ -28,7 +28,7 @@ def pytest_addoption(parser):
 
 
 @pytest.fixture(scope="session")
-def train_on(make_once):  # the same fixture
+def train_on(make_once):  # noqa: F811  # the same fixture
     """Train on one of the made tables, once for all tests: its file and its models."""
 
     def train_once(make):

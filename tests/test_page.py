@@ -69,6 +69,8 @@ def upload(tab, name, content):
 
 
 def download(tab, name):
+    # A run that ends meanwhile takes away the file that the button leads to.
+    expect(tab.get_by_test_id("stApp")).to_have_attribute("data-test-script-state", "notRunning")
     with tab.expect_download() as waiting:
         press(tab, name)
     return waiting.value.path()
