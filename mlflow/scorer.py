@@ -16,7 +16,7 @@ from verification import Selection, load
 from workers import Failure
 from writers import require_writable
 
-# For each core: more are not known of at a time, nor more of their text held.
+# Limits for each core: no more parts are listed ahead, and no more of their text is held.
 PARTITIONS_AHEAD = 32
 BYTES_AHEAD = 64 * 1024**2
 MAX_BYTES_AHEAD = 256 * 1024**2  # of all cores, as a cluster's scheduler holds them too
@@ -29,7 +29,7 @@ class ScoringFailed(CommandFailed):
 
 
 class Scoring(NamedTuple):
-    """What is scored, by which process, and where it is shown."""
+    """A job, where its answers go, who works on it, and how its pace is shown."""
 
     job: Job
     output: Output
@@ -72,7 +72,7 @@ def _score(scoring: Scoring) -> int:
 
 
 def _score_parts(scoring: Scoring) -> Iterator[tuple[str, Record]]:
-    """Those of an earlier run too, in any order; raises ScoringFailed."""
+    """Yield each part with its record, earlier runs' included; raises ScoringFailed."""
     for wave in gather(scoring.job.source.list_partitions(), scoring.crew.cores):
         todo = []
         for partition in wave:
@@ -83,7 +83,7 @@ def _score_parts(scoring: Scoring) -> Iterator[tuple[str, Record]]:
                 todo.append(partition)
         if todo:
             yield from _score_wave(scoring, todo)
-        # Or this one's text would be held while the next is read.
+        # Frees this wave's text before the next wave is read.
         wave.clear()
         todo.clear()
 
