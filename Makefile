@@ -86,12 +86,12 @@ OF_API := $(patsubst %,tests/test_%.py,api_document conformance contract open_in
 OF_PAGE := tests/test_page.py
 test-backend: FOLDER := backend
 test-backend: ALSO := $(OF_API)
-test-backend: ## Test the backend alone
+test-backend: ## Test the backend, and its API with real clients
 test-frontend: FOLDER := frontend
 test-frontend: ALSO := $(OF_PAGE)
-test-frontend: ## Test the page alone
+test-frontend: ## Test the page, in a browser too
 test-trainer: FOLDER := mlflow
-test-trainer: ## Test the training alone
+test-trainer: ## Test trainings and the scoring of files
 test-stack: FOLDER := tests
 test-stack: LEFT_OUT := e2e $(notdir $(OF_API) $(OF_PAGE))
 test-stack: ## Test what spans services, without Docker

@@ -208,6 +208,10 @@ def test_every_make_target_in_the_text_exists():
     assert set(re.findall(r"`make ([a-z0-9]+)", text)) <= make_targets()
 
 
+def test_the_readme_stays_short():
+    assert len((ROOT / "README.md").read_text().splitlines()) <= 90
+
+
 @pytest.mark.parametrize("page", PAGES)
 def test_every_link_to_a_file_leads_to_one(page):
     links = re.findall(r"\]\(([^)#]*)(?:#([^)]+))?\)", (ROOT / page).read_text())

@@ -113,7 +113,7 @@ def take(tab, element, cut=0):
 
 
 def draw(tab, page, path, url):
-    """Where the page is, whose fonts it takes."""
+    """Draw at the page's address, whose fonts it takes."""
     tab.set_viewport_size({"width": 1280, "height": 600})
     tab.goto(url)
     wait_for_charts(tab, 0)

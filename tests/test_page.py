@@ -318,7 +318,7 @@ def test_hundreds_of_strange_names_are_shown_and_never_run(tmp_path, tab):
 
 @pytest.mark.soak
 def test_the_documentation_shows_the_page_as_it_is(published, url, tmp_path, open_tab, request):
-    """With --screenshots, take its pictures again, of a folder with three trainings."""
+    """Take the documentation's pictures again with --screenshots, from three trainings."""
     folder = request.config.getoption("--screenshots")
     if folder:
         for seed in ("1", "2"):
