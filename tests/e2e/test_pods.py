@@ -42,6 +42,7 @@ class Node:
         pod = self.cluster.pods[name]
         [container] = pod.containers
         user, own = pod.spec["securityContext"], container["securityContext"]
+        volumes = {it["name"]: it for it in pod.spec.get("volumes", [])}
         assert (own["readOnlyRootFilesystem"], own["capabilities"]) == (True, {"drop": ["ALL"]})
         options = ["--rm", "--name", f"{self.project}-{name}", "--network", self.project]
         options += ["--network-alias", name, "--user", f"{user['runAsUser']}:{user['runAsGroup']}"]
@@ -53,7 +54,7 @@ class Node:
         for it in values.items():
             options += ["--env", "=".join(it)]
         for mount in container["volumeMounts"]:
-            options += self._mount(pod.volumes.get(mount["name"], {}), mount)
+            options += self._mount(volumes.get(mount["name"], {}), mount)
         command = container.get("command", [])
         if command:
             options += ["--entrypoint", command[0]]
