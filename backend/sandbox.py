@@ -59,12 +59,13 @@ def call(function: Callable[..., Any], *arguments: Any, seconds: float) -> Any:
 def _answer(pipe: Connection, function: Callable[..., Any], arguments: tuple[Any, ...]) -> None:
     _let_go_of_files(but=pipe.fileno())
     _limit_memory(sum(len(it) for it in arguments if isinstance(it, bytes)))
-    try:
-        # One thread: the pools of the process that was forked are not there.
-        with threadpool_limits(1):
-            pipe.send((True, function(*arguments)))
-    except Exception as error:  # whatever it raises is its answer
-        pipe.send((False, error))
+    with suppress(BrokenPipeError):  # nobody waits for the answer if the server was killed
+        try:
+            # One thread: the pools of the process that was forked are not there.
+            with threadpool_limits(1):
+                pipe.send((True, function(*arguments)))
+        except Exception as error:  # whatever it raises is its answer
+            pipe.send((False, error))
 
 
 def _let_go_of_files(but: int) -> None:
