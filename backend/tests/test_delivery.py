@@ -27,7 +27,7 @@ def chunks(monkeypatch):
     def slow(name, original):
         def work(*arguments):
             done.append(name)
-            time.sleep(0.02)
+            time.sleep(0.02)  # this is the work, long enough to leave during it
             return original(*arguments)
 
         return work
