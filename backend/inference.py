@@ -47,7 +47,7 @@ class Model:
         self.counts = ClassCounts(self.classes)
         self.bins = ModelBins(description.features)
         self.names = [feature.name for feature in description.features]
-        self.signature: SignatureState = "none"
+        self.signature: SignatureState = "unsigned"
         self.remarks: list[str] = []
         self.estimator = estimator
         self._reader = InstanceReader(description.features)

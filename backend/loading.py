@@ -73,7 +73,7 @@ def _check_content(pickled: bytes, manifest: Manifest) -> None:
 
 
 def _check_trust(raw: dict[str, Any] | None, settings: Settings) -> SignatureState:
-    """What can be said of the signature: valid, unchecked, or none."""
+    """Say what is known of the signature; raises ModelRefused if it is wrong or required."""
     signed = bool(raw and raw.get("signature"))
     try:
         key = read_public_key(settings.model_public_key)
@@ -83,13 +83,14 @@ def _check_trust(raw: dict[str, Any] | None, settings: Settings) -> SignatureSta
         raise ModelRefused("signature", f"{said}. {advice}.") from None
     if settings.model_trust == "signed" or (signed and key):
         _require_signature(raw, key)
-        return "valid"
-    return "unchecked" if signed else "none"
+        return "signed"
+    return "unchecked" if signed else "unsigned"
 
 
 def _require_signature(raw: dict[str, Any] | None, key: Ed25519PublicKey | None) -> None:
     if key is None:
-        raise ModelRefused("signature", "There is no public key to check signatures with.")
+        advice = "The first start of the trainer writes it"
+        raise ModelRefused("signature", f"There is no public key to check it with. {advice}.")
     check_signature(raw or {}, key)
 
 

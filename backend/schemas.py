@@ -183,8 +183,8 @@ class Manifest(Description):
     republished_from: str | None
 
 
-# Whether a signature was checked and is right, could not be checked for want of a key, or is not.
-SignatureState = Literal["valid", "unchecked", "none"]
+# Signed means that the signature was checked and is right; without a key it cannot be checked.
+SignatureState = Literal["signed", "unsigned", "unchecked"]
 
 
 EngineName = Literal["linear", "trees", "onnx", "scikit-learn"]

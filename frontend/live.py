@@ -18,6 +18,7 @@ def follow(client: BackendClient) -> None:
         show_failure(failure)
     if model:
         st.caption(_describe(model))
+        say_meanings({model["signature"]})
     if model and before and model["version"] != before:
         st.toast(texts.NEW_MODEL(**_name(model)), icon="🌸", duration="long")
     st.session_state["drawn"] = model and model["version"]
@@ -39,6 +40,12 @@ def is_answering() -> bool:
 
 def show_failure(error: BackendError) -> None:
     st.warning(texts.plain(error.detail), icon=":material/cloud_off:")
+
+
+def say_meanings(signatures: set[str]) -> None:
+    """Explain the words that a reader of the page does not know."""
+    for signature in sorted(signatures & texts.SIGNATURE_MEANINGS.keys()):
+        st.caption(texts.SIGNATURE_MEANINGS[signature]())
 
 
 def note_failure(error: BackendError) -> None:
@@ -90,10 +97,10 @@ def _find_live(client: BackendClient) -> Json:
 def _find(client: BackendClient, version: str) -> Json | None:
     """Asked once for all sessions, as a published version never changes.
 
-    None where it is live in memory alone, and its file refused.
+    None if it is live in memory alone and its file is refused, or if its key may still come.
     """
     model = client.model(version)
-    return model if model["manifest"] else None
+    return model if model["manifest"] and model["signature"] != "unchecked" else None
 
 
 def offers(client: BackendClient, route: str) -> bool:
@@ -112,10 +119,11 @@ def _find_routes(client: BackendClient, version: str) -> set[str]:  # noqa: ARG0
 
 def _describe(model: Json) -> str:
     manifest = model["manifest"]
+    values = _name(model) | {"signature": texts.SIGNATURES[model["signature"]]()}
     if not manifest["dataset"]:
-        return texts.LIVE_UNKNOWN(**_name(model))
+        return texts.LIVE_UNKNOWN(**values)
     rows = texts.number(manifest["dataset"]["rows"])
-    return texts.LIVE(rows=rows, name=texts.plain(manifest["name"]), **_name(model))
+    return texts.LIVE(rows=rows, name=texts.plain(manifest["name"]), **values)
 
 
 def _name(model: Json) -> dict[str, str]:

@@ -67,12 +67,14 @@ BACKEND_BROKE_OFF = Sentence(
     "Le backend a interrompu sa réponse. Rien n'est perdu : réessayez.",
 )
 LIVE = Sentence(
-    "Live: {estimator}, trained on {rows} rows of {name} · version {version}",
-    "En service : {estimator}, entraîné sur {rows} lignes de {name} · version {version}",
+    "Live: {estimator}, trained on {rows} rows of {name} · version {version} · {signature}",
+    "En service : {estimator}, entraîné sur {rows} lignes de {name} · version {version} · "
+    "{signature}",
 )
 LIVE_UNKNOWN = Sentence(
-    "Live: {estimator}, of which the models folder tells no more · version {version}",
-    "En service : {estimator}, dont le dossier des modèles ne dit rien de plus · version {version}",
+    "Live: {estimator}, of which the models folder tells no more · version {version} · {signature}",
+    "En service : {estimator}, dont le dossier des modèles ne dit rien de plus · version {version} "
+    "· {signature}",
 )
 NEW_MODEL = Sentence(
     "A new model is live: {estimator}, version {version}.",
@@ -270,9 +272,21 @@ STATES = {
     "refused": Sentence("refused", "refusé"),
 }
 SIGNATURES = {
-    "valid": Sentence("valid", "valide"),
-    "unchecked": Sentence("not checked, for want of a key", "non vérifiée, faute de clé"),
-    "none": Sentence("not signed", "non signé"),
+    "signed": Sentence("signed", "signé"),
+    "unsigned": Sentence("unsigned", "non signé"),
+    "unchecked": Sentence("unchecked", "non vérifié"),
+}
+# What a reader has to know who sees the word. A signed model needs none.
+SIGNATURE_MEANINGS = {
+    "unsigned": Sentence(
+        "Unsigned: nothing proves that this file comes from the trainer of this stack.",
+        "Non signé : rien ne prouve que ce fichier vient de l'entraînement de cette installation.",
+    ),
+    "unchecked": Sentence(
+        "Unchecked: the file is signed, but the backend has no public key to check it with.",
+        "Non vérifié : le fichier est signé, mais le backend n'a pas la clé publique pour le "
+        "vérifier.",
+    ),
 }
 ALL_VERSIONS = Sentence("Published versions", "Versions publiées")
 QUALITY = Sentence("Quality in cross-validation", "Qualité en validation croisée")

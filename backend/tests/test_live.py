@@ -260,7 +260,7 @@ def test_a_model_pkl_of_another_project_serves_until_another(tmp_path, start_liv
     assert answer["model_version"] == "model"
     assert answer["prediction_class"] == "setosa"
     assert list(answer["probabilities"]) == ["setosa", "versicolor", "virginica"]
-    assert client.get("/models/live").json()["signature"] == "none"
+    assert client.get("/models/live").json()["signature"] == "unsigned"
     publish(OLDER)
     wait_until_live(client, OLDER)
 

@@ -39,12 +39,12 @@ def start_signed(start, public_key):
     return lambda trust="signed": start(model_trust=trust, model_public_key=public_key)
 
 
-def test_a_signed_model_is_served_and_said_to_be_valid(publish, start_signed, key):
+def test_a_signed_model_is_served_and_said_to_be_signed(publish, start_signed, key):
     sign(publish(), key)
     client = start_signed()
 
     wait_until_live(client)
-    assert client.get("/models/live").json()["signature"] == "valid"
+    assert client.get("/models/live").json()["signature"] == "signed"
 
 
 @pytest.mark.parametrize("has_manifest", [True, False])
@@ -93,7 +93,7 @@ def test_a_pickle_exchanged_under_a_signed_manifest_is_refused(publish, start_si
 
 
 def test_without_a_key_every_model_is_served_and_marked(publish, live_client, key):
-    assert live_client.get("/models/live").json()["signature"] == "none"
+    assert live_client.get("/models/live").json()["signature"] == "unsigned"
 
     sign(publish("2026_11_22_T00_00_00"), key)
     wait_until_live(live_client, "2026_11_22_T00_00_00")

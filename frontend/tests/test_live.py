@@ -70,7 +70,35 @@ def test_the_live_model_is_described(iris_url, open_page, view):
 
     live = requests.get(f"{iris_url}/models/live", timeout=5).json()
     said = f"Live: {live['estimator']}, trained on 150 rows of iris · version {live['version']}"
-    assert said in [it.value.replace("\\", "") for it in page.caption]
+    captions = [it.value.replace("\\", "") for it in page.caption]
+    assert f"{said} · unsigned" in captions
+    assert captions.count(texts.SIGNATURE_MEANINGS["unsigned"]()) == 1
+
+
+@pytest.mark.parametrize("signature", ["signed", "unchecked"])
+def test_what_is_known_of_the_signature_is_said(relay, open_page, view, signature):
+    live = requests.get(f"{relay.url}/models/live", timeout=5).json() | {"signature": signature}
+    relay.answers[f"/models/{live['version']}"] = relay.answers["/models/live"] = live
+
+    page = open_page(relay.url, view)
+
+    captions = [it.value.replace("\\", "") for it in page.caption]
+    assert any(it.endswith(f" · {signature}") for it in captions)
+    assert texts.SIGNATURE_MEANINGS["unsigned"]() not in captions or view == "models"
+    meant = texts.SIGNATURE_MEANINGS["unchecked"]() in captions
+    assert meant == (signature == "unchecked")
+
+
+def test_a_key_that_arrives_later_is_noticed(relay, open_page, view):
+    live = requests.get(f"{relay.url}/models/live", timeout=5).json()
+    paths = f"/models/{live['version']}", "/models/live"
+    relay.answers |= dict.fromkeys(paths, live | {"signature": "unchecked"})
+    page = open_page(relay.url, view)
+
+    relay.answers |= dict.fromkeys(paths, live | {"signature": "signed"})
+    page.run()
+
+    assert [it for it in page.caption if it.value.endswith(" · signed")]
 
 
 @pytest.fixture(scope="module")

@@ -41,7 +41,7 @@ def test_every_version_is_listed_newest_first(page):
     assert list(table["Version"]) == [REFUSED, NEWER, OLDER, OLDEST]
     assert table["log_loss"][1] == "0.100 ± 0.020"
     assert table["SHA-256 of the table"][1] == "5" * 12
-    assert table["Signature"][1] == "not signed"
+    assert table["Signature"][1] == "unsigned"
     assert table["Engine"][1]
     assert "is no pickle" in table["Reason"][0]
 

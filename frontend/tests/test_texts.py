@@ -21,7 +21,7 @@ SENTENCES = {
     name: sentence for name, sentence in vars(texts).items() if isinstance(sentence, texts.Sentence)
 } | {
     f"{name}[{key}]": sentence
-    for name in ("STATES", "SIGNATURES", "WINDOWS", "VERDICTS", "SHARES")
+    for name in ("STATES", "SIGNATURES", "SIGNATURE_MEANINGS", "WINDOWS", "VERDICTS", "SHARES")
     for key, sentence in getattr(texts, name).items()
 }
 SOURCES = [path for path in Path(__file__).parents[1].rglob("*.py") if "tests" not in path.parts]

@@ -47,6 +47,8 @@ def show_all(models: list[Json]) -> None:
         {k: "" if v is None and k != texts.ROWS() else v for k, v in it.items()} for it in rows
     ]
     st.dataframe(shown, hide_index=True, alt=texts.ALL_VERSIONS())
+    said = {it["signature"] for it in models if it["state"] == "live"}  # at the top of the page
+    live.say_meanings({it["signature"] for it in models} - said)
 
 
 def say_moment(published: Json) -> str | None:

@@ -142,7 +142,7 @@ def test_the_first_training_publishes_a_model_that_backend_and_page_take(node):
     api, page = node.address("backend", 8002), node.address("frontend", 8001)
     wait_until(lambda: requests.get(f"{api}/health/ready").ok)
     key = {"X-API-Key": "key"}
-    assert requests.get(f"{api}/models/live", headers=key).json()["signature"] == "valid"
+    assert requests.get(f"{api}/models/live", headers=key).json()["signature"] == "signed"
     instance = {"sepal_length": 5, "sepal_width": 3, "petal_length": 2, "petal_width": 0.2}
     answer = requests.post(f"{api}/predict", json=instance, headers=key)
     assert answer.json()["prediction_class"] == "setosa"
