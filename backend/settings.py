@@ -15,7 +15,7 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(frozen=True, env_ignore_empty=True)
 
     models_dir: Path = Path("/models")
-    model_trust: Literal["auto", "signed"] = "auto"
+    model_trust: Literal["auto", "signed"] | None = None
     model_public_key: Path = Path("/keys/model_public_key.pem")
     max_model_bytes: int = Field(default=1024**3, gt=0)
     model_load_seconds: float = Field(default=20, gt=0)
@@ -31,15 +31,6 @@ class Settings(BaseSettings):
     shadow: Literal["off", "challenger"] = "off"
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     log_format: Literal["text", "json"] = "text"
-
-    @model_validator(mode="after")
-    def _require_key(self) -> Self:
-        if self.model_trust == "signed" and not self.model_public_key.is_file():
-            raise ValueError(
-                f"MODEL_TRUST=signed needs a public key, and {self.model_public_key} is none. "
-                "`make keys` writes one."
-            )
-        return self
 
     @model_validator(mode="after")
     def _require_journal(self) -> Self:

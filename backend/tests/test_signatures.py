@@ -7,7 +7,6 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from processes import wait_until
 
-from settings import read_settings
 from signatures import signed_bytes
 from unpickling import AllowListUnpickler
 
@@ -113,8 +112,21 @@ def test_a_key_that_is_none_refuses_models_and_says_so(publish, start, tmp_path,
     assert f"The public key {path} cannot be used" in entry["reason"]
 
 
-def test_only_signed_models_without_a_key_is_a_mistake(monkeypatch):
-    monkeypatch.setenv("MODEL_TRUST", "signed")
+def test_before_the_first_start_has_made_the_key_a_signed_model_is_refused(
+    publish, start, key, tmp_path
+):
+    sign(publish(), key)
 
-    with pytest.raises(SystemExit, match=r"^MODEL_TRUST=signed needs a public key.*make keys"):
-        read_settings()
+    client = start(model_trust="signed", model_public_key=tmp_path / "key.pem")
+
+    wait_until(lambda: "There is no public key to check it with" in reason(client))
+
+
+@pytest.mark.parametrize("trust", [None, "auto"])
+def test_an_unsigned_model_is_served_unless_signatures_are_required(publish, start_signed, trust):
+    publish()
+
+    client = start_signed(trust)
+
+    wait_until_live(client)
+    assert client.get("/models").json()["models"][0]["signature"] == "unsigned"
