@@ -45,7 +45,10 @@ class Publisher:
         return self._write(pickled.getvalue(), {**manifest, "republished_from": None}, now)
 
     def republish(self, version: str, now: datetime) -> Path:
-        """Publish an older version again, so that it goes live; raises CannotRepublish."""
+        """Publish an older version again, so that it goes live; an unsigned one stays unsigned.
+
+        Raises CannotRepublish if it is incomplete, changed or signed with another key.
+        """
         path = self._directory / f"model_{version}.pkl"
         try:
             pickled = path.read_bytes()
@@ -56,9 +59,12 @@ class Publisher:
             raise CannotRepublish(f"The manifest of {path.name} lacks keys, or is none.")
         if hashlib.sha256(pickled).hexdigest() != manifest["sha256"]:
             raise CannotRepublish(f"{path.name} is not the file its manifest describes.")
+        copy = {**manifest, "republished_from": version}
+        if not manifest["signature"]:  # the key would vouch for what nobody has looked at
+            return Publisher(self._directory)._write(pickled, copy, now)
         if self._key and not is_signed_by(self._key.public_key(), manifest):
             raise CannotRepublish(f"{path.name} is not signed with this key.")
-        return self._write(pickled, {**manifest, "republished_from": version}, now)
+        return self._write(pickled, copy, now)
 
     def has_model(self, name: str | None = None) -> bool:
         """Whether anything is published that a backend may serve; with a name, under that."""

@@ -12,7 +12,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from publishing import KEYS, CannotRepublish, Publisher
-from signing import is_signed_by
+from signing import is_signed_by, sign
 
 VERSION = "2026_11_21_T20_44_20"
 NOW = datetime(2026, 11, 21, 20, 44, 20, tzinfo=UTC)
@@ -170,13 +170,27 @@ def test_a_republished_model_is_the_same_under_a_new_name(tmp_path):
 KEY = Ed25519PrivateKey.generate()
 
 
+def sign_by_another(path):
+    manifest = manifest_of(path)
+    manifest["signature"] = sign(manifest, Ed25519PrivateKey.generate())
+    path.with_suffix(".json").write_text(json.dumps(manifest))
+
+
+def test_an_unsigned_model_stays_unsigned_when_it_is_republished(tmp_path):
+    publish_one(tmp_path)
+
+    again = Publisher(tmp_path, KEY).republish(VERSION, LATER)
+
+    assert manifest_of(again)["signature"] is None
+
+
 @pytest.mark.parametrize(
     ("spoil", "key", "version", "said"),
     [
         (lambda path: path.write_bytes(b"another"), None, VERSION, "not the file its manifest"),
         (lambda path: path.with_suffix(".json").write_text("{}"), None, VERSION, "lacks keys, or"),
         (lambda path: path.with_suffix(".json").write_text("[]"), None, VERSION, "lacks keys, or"),
-        (str, KEY, VERSION, "not signed with this key"),
+        (sign_by_another, KEY, VERSION, "not signed with this key"),
         (str, None, "2026_11_21_T20_44_21", "no complete version"),
         (str, None, "../../etc/passwd", "no complete version"),
     ],
