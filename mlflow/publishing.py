@@ -1,13 +1,9 @@
 """Writes a model and its manifest, complete or not at all."""
 
-import fcntl
 import hashlib
 import io
 import json
-import os
 import platform
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from importlib.metadata import version as installed_version
 from pathlib import Path
@@ -16,6 +12,7 @@ from typing import Any
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from errors import CommandFailed
+from files import flush, locked, unfinished
 from signing import is_signed_by, sign
 
 VERSION_FORMAT = "%Y_%m_%d_T%H_%M_%S"
@@ -83,14 +80,14 @@ class Publisher:
         return [path for path in paths if _parse(path.stem.removeprefix("model_"))]
 
     def _write(self, pickled: bytes, manifest: dict[str, Any], now: datetime) -> Path:
-        with _locked(self._directory):
+        with locked(self._directory):
             _remove_leftovers(self._directory)
             version = _next_version(self._directory, now)
             path = self._directory / f"model_{version}.pkl"
             complete = self._complete(manifest, pickled, version)
-            with _temporary(path.with_suffix(".json")) as described, _temporary(path) as model:
-                _flush(described, json.dumps(complete, indent=2).encode())
-                _flush(model, pickled)
+            with unfinished(path.with_suffix(".json")) as described, unfinished(path) as model:
+                flush(described, json.dumps(complete, indent=2).encode())
+                flush(model, pickled)
                 # A reader that sees the pickle must find its manifest.
                 described.rename(path.with_suffix(".json"))
                 model.rename(path)
@@ -137,18 +134,6 @@ def library_versions() -> dict[str, str]:
     }
 
 
-@contextmanager
-def _locked(directory: Path) -> Iterator[None]:
-    """One writer at a time; the lock of a killed process is gone with it."""
-    descriptor = os.open(directory, os.O_RDONLY)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
 def _remove_leftovers(directory: Path) -> None:
     """Of a writer that died: only one writes at a time, so what is unfinished now is nobody's."""
     for temporary in directory.glob(".model_*.tmp"):
@@ -180,21 +165,3 @@ def _parse(version: str) -> datetime | None:
         return None
     # strptime also takes names without leading zeros, which no reader does
     return moment if moment.strftime(VERSION_FORMAT) == version else None
-
-
-@contextmanager
-def _temporary(path: Path) -> Iterator[Path]:
-    """A hidden name beside the path, gone at the end where it has not been renamed."""
-    temporary = path.with_name(f".{path.name}.tmp")
-    try:
-        yield temporary
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
-def _flush(path: Path, content: bytes) -> None:
-    """On disk before it gets its name."""
-    with path.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())

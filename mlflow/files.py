@@ -1,0 +1,38 @@
+"""Writes files that are whole or not there, one writer of a folder at a time."""
+
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+
+@contextmanager
+def locked(directory: Path) -> Iterator[None]:
+    """Wait for the folder's other writers; the lock of a killed process is gone with it."""
+    descriptor = os.open(directory, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+@contextmanager
+def unfinished(path: Path) -> Iterator[Path]:
+    """A hidden name beside the path, gone at the end if it was not renamed."""
+    hidden = path.with_name(f".{path.name}.tmp")
+    try:
+        yield hidden
+    finally:
+        hidden.unlink(missing_ok=True)
+
+
+def flush(path: Path, content: bytes, mode: int = 0o666) -> None:
+    """Write a file that is on disk before it gets its name."""
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
