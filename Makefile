@@ -63,15 +63,13 @@ endef
 export TRAINER
 
 .PHONY: keys
-keys: ## Make the pair of keys that models are signed with
+keys: ## Make the pair of keys that models are signed with, as the first start does
 	@if [ -f $(VENV)/installed ] || ! docker info >/dev/null 2>&1; then \
-	  $(MAKE) --silent $(VENV)/installed && $(BIN)/python $(call SIGNING,mlflow,keys); \
+	  $(MAKE) --silent $(VENV)/installed && $(BIN)/python mlflow/$(call SIGNING,keys/private,keys/public); \
 	else \
-	  owner=$$(stat -c %u:%g keys/private 2>/dev/null || stat -f %u:%g keys/private) && \
-	  docker compose run --rm --no-deps --user "$$owner" --volume "$(CURDIR)/keys:/pair" \
-	    mlflow python3 $(call SIGNING,/app,/pair); \
+	  docker compose run --rm --no-deps mlflow python3 /app/$(call SIGNING,/keys,/public); \
 	fi
-SIGNING = $(1)/signing.py $(2)/private/model_signing_key.pem $(2)/public/model_public_key.pem
+SIGNING = signing.py $(1)/model_signing_key.pem $(2)/model_public_key.pem
 
 PARTS := backend frontend trainer stack
 .PHONY: test $(PARTS:%=test-%)

@@ -4,6 +4,7 @@ Nothing imported here takes long: what needs no training is answered at once.
 """
 
 import argparse
+import sys
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from errors import CommandFailed
 from fetching import IRIS, fetch
 from publishing import Publisher
-from signing import read_signing_key
+from signing import complete_pair, read_signing_key
 from unsent import RecordFolder
 
 
@@ -27,7 +28,7 @@ class NoTable(CommandFailed):
 
 def run(arguments: argparse.Namespace) -> int:
     """Return the exit code; raises CommandFailed, and OSError if a folder or a disk fails."""
-    publisher = Publisher(arguments.models_dir, _read_key(arguments.signing_key))
+    publisher = Publisher(arguments.models_dir, _find_key(arguments))
     if arguments.republish:
         path = publisher.republish(arguments.republish, datetime.now(UTC))
         print(f"Published {path}, a copy of {arguments.republish}")
@@ -40,11 +41,26 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _read_key(path: Path) -> Ed25519PrivateKey | None:
+def _find_key(arguments: argparse.Namespace) -> Ed25519PrivateKey | None:
+    """Make it if there is none; None, with a remark, if models have to go unsigned."""
+    path: Path = arguments.signing_key
     try:
-        return read_signing_key(path)
+        if arguments.public_key:
+            _complete_pair(path, arguments.public_key)
+        key = read_signing_key(path)
     except (OSError, ValueError) as error:
         raise CannotSign(f"The key {path} cannot be used: {error}.") from None
+    if key is None:
+        print(f"Models are published unsigned, as there is no key {path}.", file=sys.stderr)
+    return key
+
+
+def _complete_pair(private: Path, public: Path) -> None:
+    """Nothing that cannot be written keeps a model from being trained."""
+    try:
+        complete_pair(private, public)
+    except OSError as error:
+        print(f"The pair of keys is not complete: {error}.", file=sys.stderr)
 
 
 def _sync(arguments: argparse.Namespace, publisher: Publisher) -> None:

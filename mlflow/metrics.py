@@ -109,6 +109,8 @@ def _parse_arguments() -> argparse.Namespace:
     arguments.signing_key = Path(
         environment.get("MODEL_SIGNING_KEY", "/keys/model_signing_key.pem")
     )
+    public_key = environment.get("MODEL_PUBLIC_KEY")
+    arguments.public_key = Path(public_key) if public_key else None
     unsent = Path(__file__).parent / "mlruns/unsent"
     arguments.unsent_dir = Path(environment.get("UNSENT_RUNS_DIR", unsent))
     arguments.tracking_uri = environment.get("MLFLOW_TRACKING_URI", "http://localhost:8003")

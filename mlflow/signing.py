@@ -1,10 +1,8 @@
-"""Signs manifests, and makes the keys for it."""
+"""Signs manifests, with a pair of keys that it makes if there is none."""
 
 import base64
 import json
-import os
 import sys
-from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +14,11 @@ from cryptography.hazmat.primitives.serialization import (
     PrivateFormat,
     PublicFormat,
     load_pem_private_key,
+    load_pem_public_key,
 )
+
+from files import flush, locked, unfinished
+from ownership import become_owner
 
 
 def read_signing_key(path: Path) -> Ed25519PrivateKey | None:
@@ -27,6 +29,27 @@ def read_signing_key(path: Path) -> Ed25519PrivateKey | None:
     if not isinstance(key, Ed25519PrivateKey):
         raise ValueError(f"{path} holds no Ed25519 private key")
     return key
+
+
+def complete_pair(private: Path, public: Path) -> None:
+    """Make both halves, or derive the public one; never overwrite either.
+
+    Raises OSError if a half cannot be written, or if there is a public one alone, and ValueError
+    if a half holds no key or the two do not fit.
+    """
+    with locked(private.parent):
+        key = read_signing_key(private)
+        if key is None and public.exists():
+            advice = "Put that back, or remove the public half to get a new pair"
+            raise FileNotFoundError(f"{public} is there without {private}. {advice}")
+        if key is None:
+            key = Ed25519PrivateKey.generate()
+            pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+            _write(private, pem, 0o600)
+        if not public.exists():
+            _write(public, _encode(key.public_key()), 0o644)
+        elif load_pem_public_key(public.read_bytes()) != key.public_key():
+            raise ValueError(f"{public} is not its other half. Remove that to have it derived")
 
 
 def sign(manifest: dict[str, Any], key: Ed25519PrivateKey) -> dict[str, str]:
@@ -45,21 +68,14 @@ def is_signed_by(key: Ed25519PublicKey, manifest: dict[str, Any]) -> bool:
     return True
 
 
-def write_keys(private: Path, public: Path) -> None:
-    """A new pair, each half for its folder's owner; raises FileExistsError, never overwrites."""
-    key = Ed25519PrivateKey.generate()
-    secret = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-    open_half = key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
-    with ExitStack() as begun:  # half a pair would sign what nobody takes
-        for path, content, mode in ((private, secret, 0o600), (public, open_half, 0o644)):
-            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
-            begun.callback(path.unlink)
-            with os.fdopen(descriptor, "wb") as file:
-                file.write(content)
-            if os.geteuid() == 0:  # the services run as the folders' owner, not as who made keys
-                owner = path.parent.stat()
-                os.chown(path, owner.st_uid, owner.st_gid)
-        begun.pop_all()
+def _write(path: Path, content: bytes, mode: int) -> None:
+    with unfinished(path) as hidden:
+        flush(hidden, content, mode)
+        hidden.rename(path)
+
+
+def _encode(key: Ed25519PublicKey) -> bytes:
+    return key.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
 
 
 def _signed_bytes(manifest: dict[str, Any]) -> bytes:
@@ -68,9 +84,16 @@ def _signed_bytes(manifest: dict[str, Any]) -> bytes:
     return json.dumps(unsigned, sort_keys=True, separators=(",", ":")).encode()
 
 
-if __name__ == "__main__":
+def _main(private: Path, public: Path) -> None:
     try:
-        write_keys(Path(sys.argv[1]), Path(sys.argv[2]))
-    except FileExistsError as error:
-        sys.exit(f"{error.filename} is there already. Remove both halves to make a new pair.")
-    print("Models are signed from the next training on. To serve no others: MODEL_TRUST=signed")
+        become_owner(private.parent)
+        if private.exists() and public.exists():
+            sys.exit(f"{private} and {public} are there already. Remove both to make a new pair.")
+        complete_pair(private, public)
+    except (OSError, ValueError) as error:
+        sys.exit(f"No pair of keys was made: {error}.")
+    print(f"Models are signed with {private} from now on. {public} proves that they are.")
+
+
+if __name__ == "__main__":
+    _main(*map(Path, sys.argv[1:]))

@@ -30,6 +30,8 @@ def stack(tmp_path_factory):
     variables = {
         **ports,
         "MODELS_DIR": models_dir,
+        "MODEL_SIGNING_KEY": folder / "private.pem",
+        "MODEL_PUBLIC_KEY": folder / "public.pem",
         "JOURNAL_URL": f"sqlite:///{folder}/journal.db",
         "MLFLOW_BACKEND_STORE_URI": f"sqlite:///{folder}/mlflow.db",
         "MLFLOW_ARTIFACTS_DESTINATION": folder / "artifacts",
@@ -75,8 +77,10 @@ def test_the_readmes_curl_line_answers_a_prediction(stack):
     assert json.loads(answer)["model_version"] == live_version(stack)
 
 
-def test_one_first_model_is_trained_and_tracked(stack):
+def test_one_first_model_is_trained_signed_and_tracked(stack):
     assert len(list(stack.models_dir.glob("*.pkl"))) == 1
+    assert requests.get(f"{stack.backend}/models/live").json()["signature"] == "signed"
+    assert stack.variables["MODEL_SIGNING_KEY"].stat().st_mode & 0o777 == 0o600
     assert run_names(stack).count("training") == 1
     assert len(run_names(stack)) >= 10  # one for each candidate too
 

@@ -235,5 +235,7 @@ def test_a_backend_that_is_away_ends_the_command_with_a_sentence(tmp_path, monke
     command = train(tmp_path, tmp_path, "--with-feedback")
 
     assert command.returncode == 1
-    assert command.stderr.startswith("The backend does not answer at http://127.0.0.1:")
+    assert command.stderr.splitlines()[-1].startswith(
+        "The backend does not answer at http://127.0.0.1:"
+    )
     assert not list(tmp_path.glob("*.pkl"))

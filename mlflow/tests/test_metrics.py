@@ -218,6 +218,51 @@ def test_what_needs_no_training_is_done_at_once(run, models_dir, argument, said,
     assert len(list(models_dir.glob("*.pkl"))) == 1
 
 
+@pytest.fixture
+def keys(tmp_path):
+    """The variables that say where the halves are, whose folders are empty."""
+    for name in ("private", "public"):
+        (tmp_path / name).mkdir()
+    return {
+        "MODEL_SIGNING_KEY": tmp_path / "private/key.pem",
+        "MODEL_PUBLIC_KEY": tmp_path / "public/key.pem",
+    }
+
+
+def test_a_start_makes_the_pair_of_keys_at_once(run, models_dir, keys):
+    command = run("--first", MODELS_DIR=models_dir, **keys)
+
+    assert command.returncode == 0, command.stderr
+    assert "published already" in command.stdout
+    assert command.stderr == ""
+    assert all(path.exists() for path in keys.values())
+
+
+@pytest.mark.parametrize("folder", ["private", "public"])
+def test_keys_that_cannot_be_written_keep_no_model_from_being_published(
+    run, models_dir, keys, folder, tmp_path
+):
+    (tmp_path / folder).chmod(0o555)
+    version = read(models_dir)[1]["version"]
+
+    command = run("--republish", version, MODELS_DIR=models_dir, limit=obey_modes, **keys)
+
+    assert command.returncode == 0, command.stderr
+    assert "The pair of keys is not complete: [Errno 13] Permission denied" in command.stderr
+    assert ("Models are published unsigned" in command.stderr) == (folder == "private")
+
+
+def test_halves_that_do_not_fit_stop_a_training_before_it_begins(run, models_dir, keys, tmp_path):
+    run("--first", MODELS_DIR=models_dir, **keys)
+    other = keys | {"MODEL_SIGNING_KEY": tmp_path / "private/other.pem"}
+    run("--first", MODELS_DIR=models_dir, **other | {"MODEL_PUBLIC_KEY": tmp_path / "another.pem"})
+
+    command = run(MODELS_DIR=models_dir, **other)
+
+    assert command.returncode == 1
+    assert f"{keys['MODEL_PUBLIC_KEY']} is not its other half" in command.stderr
+
+
 def test_republishing_copies_a_version_at_once_and_says_so(run, models_dir):
     _, manifest = read(models_dir)
 

@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from manifests import describe
 from publishing import Publisher
-from signing import sign, write_keys
+from signing import complete_pair, sign
 from verification import ModelRefused, NoModel, Trust, find_version, load, read_trust
 
 NO_TRUST = Trust(None, False)
@@ -158,7 +158,7 @@ def test_what_is_not_signed_is_refused_where_it_has_to_be(publish, tmp_path):
 
 def test_either_half_of_a_pair_checks_signatures(tmp_path):
     private, public = tmp_path / "private.pem", tmp_path / "public.pem"
-    write_keys(private, public)
+    complete_pair(private, public)
     nowhere = tmp_path / "nowhere"
     by_public = read_trust("signed", public, nowhere).key
     by_private = read_trust("signed", nowhere, private).key

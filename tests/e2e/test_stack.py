@@ -6,6 +6,7 @@ import os
 import pty
 import re
 import select
+import shutil
 import subprocess
 from types import SimpleNamespace
 
@@ -118,6 +119,7 @@ def test_one_first_model_is_trained_and_tracked_and_answers_the_readmes_curl(sta
     assert answer["prediction_class"] == "setosa"
     assert answer["model_version"] == live_version(stack)
     assert len(published(stack)) == 1
+    assert ask(stack, "/models/live").json()["signature"] == "signed"
     wait_until(lambda: len(trainings(stack)) == 1)
 
 
@@ -212,9 +214,11 @@ def test_republishing_goes_back_to_an_older_version(stack):
 
 
 def test_what_is_written_belongs_to_the_folders_owner(stack):
-    written = [*stack.clone.glob("models/*"), *stack.clone.glob("mlflow/mlruns/**/*")]
+    keys = sorted(stack.clone.glob("keys/*/*.pem"))
+    written = [*stack.clone.glob("models/*"), *stack.clone.glob("mlflow/mlruns/**/*"), *keys]
 
     assert len(written) > 10
+    assert [path.stat().st_mode & 0o777 for path in keys] == [0o600, 0o644]
     assert {path.stat().st_uid for path in written} == {OWNER}
 
 
@@ -402,21 +406,30 @@ def test_with_a_key_only_who_has_it_is_answered(stack, tab):
 
 
 @pytest.mark.usefixtures("before")
-def test_with_keys_only_signed_models_are_served(stack):
-    assert run(stack, "make", "keys").returncode == 0
-    written = [stack.clone / "keys/private", stack.clone / "keys/public"]
-    assert {path.stat().st_uid for folder in written for path in folder.glob("*.pem")} == {OWNER}
-    unsigned = live_version(stack)
+def test_a_file_dropped_in_is_served_as_unsigned_unless_signatures_are_required(stack):
+    signed, unsigned = live_version(stack), "2100_01_01_T00_00_00"
+    dropped = stack.clone / f"models/model_{unsigned}.pkl"
+    shutil.copy(stack.clone / f"models/model_{signed}.pkl", dropped)
+    wait_until(lambda: live_version(stack) == unsigned)
+    assert ask(stack, "/models/live").json()["signature"] == "unsigned"
 
     stack.variables["MODEL_TRUST"] = "signed"
     compose(stack, "up", "--detach", "--wait", "backend")
-    assert "It is not signed" in ask(stack, "/health/ready").json()["detail"]
 
-    assert retrain_by_make(stack).returncode == 0
-    wait_until(lambda: (live_version(stack) or "") > unsigned)
-    assert ask(stack, "/models/live").json()["signature"] == "valid"
-    states = {it["version"]: it["state"] for it in ask(stack, "/models").json()["models"]}
-    assert states[unsigned] == "refused"
+    wait_until(lambda: live_version(stack) == signed)
+    states = {it["version"]: it for it in ask(stack, "/models").json()["models"]}
+    assert states[signed]["signature"] == "signed"
+    assert "It is not signed" in states[unsigned]["reason"]
+    dropped.unlink()
+
+
+def test_make_keys_makes_no_second_pair(stack):
+    before = [it.read_bytes() for it in sorted(stack.clone.glob("keys/*/*.pem"))]
+
+    again = run(stack, "make", "keys")
+
+    assert "are there already" in again.stderr
+    assert [it.read_bytes() for it in sorted(stack.clone.glob("keys/*/*.pem"))] == before
 
 
 def grow_garden(seed):
