@@ -88,10 +88,10 @@ async def _run(app: FastAPI) -> AsyncIterator[None]:
     """Watch the models folder, and write the journal, for as long as the app lives."""
     # What is imported stays, so that collections need not look at it: a tenth of a second each.
     gc.freeze()
-    journal = app.state.journal
-    if journal:
-        journal.recorder.start()
     watcher = asyncio.create_task(watch(app.state.live))
+    journal = app.state.journal
+    if journal:  # its writer starts while the watcher loads a model
+        await asyncio.to_thread(journal.recorder.start)
     yield
     watcher.cancel()
     with suppress(asyncio.CancelledError):

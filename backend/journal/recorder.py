@@ -9,7 +9,7 @@ from contextlib import suppress
 from multiprocessing import Pipe
 from multiprocessing.connection import Connection
 from pathlib import Path
-from threading import Condition, Thread
+from threading import Condition, Event, Thread
 from time import time
 from typing import NamedTuple
 
@@ -24,6 +24,7 @@ log = logging.getLogger(__name__)
 
 DELIVER_SECONDS = 0.25  # so that a killed process loses less than a second
 RETRY_SECONDS = 1.0
+START_SECONDS = 10.0  # the longest wait for the writer, which is ready within one or two
 ANSWER_SECONDS = 60.0  # a writer that takes longer is ended, and another one started
 CLOSE_SECONDS = 5.0  # for what is left when the service stops; Docker waits for ten
 MOST_BYTES = 64 * 1024**2  # that wait for the journal: half a million irises
@@ -54,6 +55,7 @@ class Recorder:
         self._told: dict[str, Description] = {}
         self._process: subprocess.Popen[bytes] | None = None
         self._pipe: Connection | None = None
+        self._has_tried = Event()
         self._thread = Thread(target=self._run, name="journal", daemon=True)
         self.trouble: str | None = None
         self.written = 0
@@ -70,7 +72,9 @@ class Recorder:
         return self._process.pid if self._process else None
 
     def start(self) -> None:
+        """Wait until the writer is ready or has failed: a kill before that loses everything."""
         self._thread.start()
+        self._has_tried.wait(START_SECONDS)
 
     def add(self, model: Model, rows: list[Row]) -> None:
         """Predictions of one model, made just now."""
@@ -107,8 +111,11 @@ class Recorder:
                 self._change.notify()
 
     def _run(self) -> None:
-        with suppress(OSError):  # it is started again with what there is to write
-            self._start_process()  # now, so that the first prediction need not wait for it
+        try:
+            self._start_process()
+        except (EOFError, OSError):  # it is started again with what there is to write
+            self._end_process()
+        self._has_tried.set()
         while (queued := self._wait()) and not self._has_given_up:
             self._note(self._deliver(queued), [it.record for it in queued])
 
@@ -147,9 +154,7 @@ class Recorder:
                     self.lag_seconds > BEHIND_SECONDS,
                 )
             )
-            if not pipe.poll(ANSWER_SECONDS):
-                raise TimeoutError(f"nothing was written for {ANSWER_SECONDS:.0f} seconds")
-            receipt: Receipt = pipe.recv()
+            receipt = _receive(pipe)
         except (EOFError, OSError) as error:
             self._end_process()
             return Receipt(trouble=f"the process that writes it has ended: {error!r}")
@@ -182,6 +187,7 @@ class Recorder:
         self._told = {}
         self._pipe = ours
         ours.send(self._settings)
+        _receive(ours)
         return ours
 
     def _end_process(self) -> None:
@@ -195,3 +201,11 @@ class Recorder:
                 process.wait(1)
             process.kill()
             process.wait()
+
+
+def _receive(pipe: Connection) -> Receipt:
+    """Raises EOFError if the writer has ended, and TimeoutError if it hangs."""
+    if not pipe.poll(ANSWER_SECONDS):
+        raise TimeoutError(f"it did not answer for {ANSWER_SECONDS:.0f} seconds")
+    receipt: Receipt = pipe.recv()
+    return receipt

@@ -190,6 +190,7 @@ def main() -> None:
         settings: Settings = worker.recv()
         set_up_logs(settings)
         writer = Writer(settings)
+        worker.send(Receipt())  # ready: all imports are done
         while True:
             while not worker.poll(IDLE_SECONDS):
                 writer.tidy()
