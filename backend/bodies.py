@@ -2,44 +2,90 @@
 
 import asyncio
 import zlib
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from functools import partial
 
 from fastapi import Request
 
 from errors import (
     BodyTooLarge,
     DamagedBody,
+    TooManyUploads,
     UnsupportedEncoding,
     UnsupportedMediaType,
+    UploadTooSlow,
     shorten,
 )
 
+UPLOAD_SECONDS = 300  # 16 MB at half a megabit a second
 # What zlib calls a window says the format as well.
 _WINDOWS = {"gzip": 16 + zlib.MAX_WBITS, "x-gzip": 16 + zlib.MAX_WBITS, "deflate": zlib.MAX_WBITS}
+
+
+class Uploads:
+    """The bodies that are coming in, within one limit of bytes for all of them.
+
+    The upload that began first makes room for the others. So slow uploads keep nobody out, and a
+    small body comes in unless the whole limit is used up again before it is there.
+    """
+
+    def __init__(self, max_bytes: int) -> None:
+        self.bytes = 0
+        self._max_bytes = max_bytes
+        self._coming: dict[asyncio.Timeout, int] = {}  # the bytes of each, the oldest first
+
+    @asynccontextmanager
+    async def begin(self) -> AsyncIterator[Callable[[int], None]]:
+        """Yield what counts the bytes as they come; raises UploadTooSlow or TooManyUploads."""
+        limit = asyncio.timeout(UPLOAD_SECONDS)
+        self._coming[limit] = 0
+        try:
+            async with limit:
+                yield partial(self._count, limit)
+        except TimeoutError:
+            if limit in self._coming:
+                raise UploadTooSlow(f"It took longer than {UPLOAD_SECONDS} seconds.") from None
+            raise TooManyUploads("Others needed its room. Send this body again later.") from None
+        finally:
+            self.bytes -= self._coming.pop(limit, 0)
+
+    def _count(self, limit: asyncio.Timeout, size: int) -> None:
+        if limit in self._coming:
+            self._coming[limit] += size
+            self.bytes += size
+        while self.bytes > self._max_bytes:
+            oldest = next(iter(self._coming))
+            self.bytes -= self._coming.pop(oldest)
+            if not oldest.expired():
+                oldest.reschedule(0)  # now
 
 
 async def read_body(request: Request, max_bytes: int) -> bytes:
     """The body of any type, without its gzip or deflate.
 
-    Raises UnsupportedEncoding, DamagedBody, or BodyTooLarge: before more than `max_bytes` have
-    come, and before they have been inflated.
+    Raises UnsupportedEncoding, DamagedBody, what Uploads raises, or BodyTooLarge: before more than
+    `max_bytes` have come, and before they have been inflated.
     """
     encoding = request.headers.get("content-encoding", "identity").strip().lower()
-    if encoding == "identity":
-        return await _read(request, max_bytes)
-    if encoding not in _WINDOWS:
+    if encoding not in ("identity", *_WINDOWS):
         message = f"Content-Encoding {shorten(encoding)} is not taken. Use gzip, deflate or none."
         raise UnsupportedEncoding(message)
-    body = await _read(request, max_bytes)
-    return await asyncio.to_thread(_inflate, body, encoding, max_bytes)
+    async with request.state.uploads.begin() as count:
+        body = await _read(request, max_bytes, count)
+        if encoding == "identity":
+            return body
+        return await asyncio.to_thread(_inflate, body, encoding, max_bytes)
 
 
 async def read_json_body(request: Request, max_bytes: int) -> bytes:
     """Raises UnsupportedMediaType or BodyTooLarge before the rest of the body has come."""
     _require_json(request)
-    return await _read(request, max_bytes)
+    async with request.state.uploads.begin() as count:
+        return await _read(request, max_bytes, count)
 
 
-async def _read(request: Request, max_bytes: int) -> bytes:
+async def _read(request: Request, max_bytes: int, count: Callable[[int], None]) -> bytes:
     declared = request.headers.get("content-length", "")
     if declared.isdigit() and int(declared) > max_bytes:
         raise _too_large(max_bytes)
@@ -48,6 +94,7 @@ async def _read(request: Request, max_bytes: int) -> bytes:
         body += chunk
         if len(body) > max_bytes:
             raise _too_large(max_bytes)
+        count(len(chunk))
     return bytes(body)
 
 

@@ -236,6 +236,14 @@ class TooManyBatches(ModelServerError):
     headers: ClassVar[dict[str, str]] = {"Retry-After": "10"}
 
 
+class TooManyUploads(ModelServerError):
+    """More is being sent at once than there is room for."""
+
+    status = HTTPStatus.SERVICE_UNAVAILABLE
+    title = "Too many uploads"
+    headers: ClassVar[dict[str, str]] = {"Retry-After": "10"}
+
+
 class UploadTooSlow(ModelServerError):
     """The body has not come in the time it may take."""
 

@@ -1,4 +1,4 @@
-"""Takes a large body in and sends a large answer out, as long as the caller is there."""
+"""Has a batch scored and sends its answer, as long as the caller is there."""
 
 import asyncio
 import logging
@@ -14,25 +14,13 @@ from starlette.types import Message, Receive, Scope, Send
 from batch.line import Place
 from batch.scoring import take
 from batch.writers import Pieces
-from bodies import read_body
-from errors import UploadTooSlow
 
 log = logging.getLogger(__name__)
 
 Result = TypeVar("Result")
 
-UPLOAD_SECONDS = 300  # 16 MB at half a megabit a second
 STALLED_SECONDS = 30  # in which nothing of the answer is taken
 PIECE_BYTES = 65_536
-
-
-async def receive_body(request: Request, max_bytes: int) -> bytes:
-    """Raises UploadTooSlow, and what read_body does."""
-    try:
-        async with asyncio.timeout(UPLOAD_SECONDS):
-            return await read_body(request, max_bytes)
-    except TimeoutError:
-        raise UploadTooSlow(f"The body took longer than {UPLOAD_SECONDS} seconds.") from None
 
 
 async def unless_gone(request: Request, work: Coroutine[Any, Any, Result]) -> Result:
@@ -56,7 +44,7 @@ async def _watch(request: Request) -> None:
 
 
 async def start(place: Place, score: Callable[[], Pieces]) -> AsyncIterator[bytes | memoryview]:
-    """The pieces of an answer, of which the first one is made at once, when it is our turn."""
+    """The pieces of an answer, the first of them made in our turn; raises TooManyBatches."""
     await place.wait_for_turn()
     pieces, first = await place.run(partial(_begin, score))
     return _go_on(place, pieces, first)

@@ -10,6 +10,7 @@ from typing import Annotated, TypeVar
 import pyarrow as pa
 from fastapi import Depends, FastAPI, Request
 
+from bodies import Uploads
 from errors import TooManyBatches
 
 MAX_WAITING = 8  # each with a body in memory
@@ -20,13 +21,18 @@ Result = TypeVar("Result")
 class Place:
     """One batch's place in the line; `left` tells its thread to stop."""
 
-    def __init__(self, turn: asyncio.Lock, thread: ThreadPoolExecutor) -> None:
+    def __init__(self, taken: set["Place"], turn: asyncio.Lock, thread: ThreadPoolExecutor) -> None:
         self.left = Event()
+        self._taken = taken
         self._turn = turn
         self._thread = thread
         self._has_turn = False
 
     async def wait_for_turn(self) -> None:
+        """Take the place, to be done once the body is there; raises TooManyBatches."""
+        if len(self._taken) > MAX_WAITING:
+            raise TooManyBatches(f"{MAX_WAITING} batches are waiting. Send this one again later.")
+        self._taken.add(self)
         await self._turn.acquire()
         self._has_turn = True
 
@@ -36,6 +42,7 @@ class Place:
     def leave(self) -> None:
         """The thread has one more chunk at most to finish, and takes the next batch after it."""
         self.left.set()
+        self._taken.discard(self)
         if self._has_turn:
             self._turn.release()
             self._thread.submit(pa.default_memory_pool().release_unused)
@@ -45,21 +52,17 @@ class Line:
     """All batches there are: one that is scored, and those that wait."""
 
     def __init__(self) -> None:
-        self._taken = 0
+        self._taken: set[Place] = set()
         self._turn = asyncio.Lock()
         self._thread = ThreadPoolExecutor(1, "batch")
 
     @asynccontextmanager
     async def place(self) -> AsyncIterator[Place]:
-        """Raises TooManyBatches where there is none."""
-        if self._taken > MAX_WAITING:
-            raise TooManyBatches(f"{MAX_WAITING} batches are waiting. Send this one again later.")
-        self._taken += 1
-        place = Place(self._turn, self._thread)
+        """Left at the end, whether it was taken or not."""
+        place = Place(self._taken, self._turn, self._thread)
         try:
             yield place
         finally:
-            self._taken -= 1
             place.leave()
 
     def close(self) -> None:
@@ -67,10 +70,12 @@ class Line:
 
 
 @asynccontextmanager
-async def keep_line(_: FastAPI) -> AsyncIterator[dict[str, Line]]:
+async def keep_line(app: FastAPI) -> AsyncIterator[dict[str, Line | Uploads]]:
     """A router's lifespan: the thread ends with the app."""
     line = Line()
-    yield {"line": line}
+    # As many of the largest bodies may come in at once as there are places.
+    uploads = Uploads((MAX_WAITING + 1) * app.state.settings.max_body_bytes)
+    yield {"line": line, "uploads": uploads}
     line.close()
 
 

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import asynccontextmanager
 from functools import partial
 from typing import Annotated, TypeVar
 
@@ -42,18 +42,14 @@ async def read_whole(request: Request) -> bytes:
 
 async def answer_body(request: Request, answer: Callable[[bytes], Answer]) -> Answer:
     """In a thread where the body is large, so that others are not kept waiting."""
-    line: Line = request.state.line
-    async with AsyncExitStack() as stack:
-        is_declared = int(request.headers.get("content-length", 0)) >= TABLE_BODY
-        place = await stack.enter_async_context(line.place()) if is_declared else None
-        body = await read_whole(request)
-        if place is None and len(body) >= TABLE_BODY:  # it came in chunks, or compressed
-            place = await stack.enter_async_context(line.place())
-        work = partial(answer, body)
-        if place:
-            await place.wait_for_turn()
-            return await place.run(work)
+    body = await read_whole(request)
+    work = partial(answer, body)
+    if len(body) < TABLE_BODY:
         return await asyncio.to_thread(work) if len(body) > LARGE_BODY else work()
+    line: Line = request.state.line
+    async with line.place() as place:
+        await place.wait_for_turn()
+        return await place.run(work)
 
 
 def _count(request: Request) -> Tallies:

@@ -5,11 +5,12 @@ from typing import Any
 
 from fastapi import APIRouter, Request, Response
 
-from batch.delivery import Download, receive_body, start, unless_gone
+from batch.delivery import Download, start, unless_gone
 from batch.line import Placed, keep_line
 from batch.media import Format, choose_format, find_format
 from batch.scoring import Job, score
 from batch.tables import Limits
+from bodies import read_body
 from live import Live
 from problems import problem_responses
 from routes.predict import Version
@@ -54,7 +55,7 @@ async def predict_batch(
     model = await live.version(version) if version else live.model()
     settings = request.app.state.settings
     limits = Limits(settings.max_batch_rows, settings.max_body_bytes)
-    body = await receive_body(request, limits.body_bytes)
+    body = await read_body(request, limits.body_bytes)
     journal = request.app.state.journal
     job = Job(model, sent, wanted, limits, journal.recorder if journal else None)
     pieces = await unless_gone(request, start(place, partial(score, body, job, place.left)))

@@ -8,8 +8,8 @@ import pytest
 from conftest import SETOSA
 from fastapi import Request
 
-from bodies import read_body
-from errors import BodyTooLarge, DamagedBody, UnsupportedEncoding
+from bodies import Uploads, read_body
+from errors import BodyTooLarge, DamagedBody, TooManyUploads, UnsupportedEncoding
 
 JSON = {"Content-Type": "application/json"}
 
@@ -62,17 +62,35 @@ def test_what_was_sent_is_repeated_only_so_far(client):
     assert all(len(response.content) < 2000 for response in answers)
 
 
-def read(*chunks, encoding=None, max_bytes=1000):
-    """What read_body makes of a body that comes in these chunks."""
+def make_request(*chunks, headers=(), uploads=None, is_whole=True):
+    """Its body comes in these chunks; the rest of it never comes if they are not the whole."""
     events = [{"type": "http.request", "body": chunk, "more_body": True} for chunk in chunks]
-    events.append({"type": "http.request", "body": b"", "more_body": False})
-    headers = [(b"content-encoding", encoding.encode())] if encoding else []
+    events += [{"type": "http.request", "body": b"", "more_body": False}] * is_whole
+    state = {"uploads": uploads or Uploads(1_000_000)}
 
     async def receive():
-        return events.pop(0)
+        await asyncio.sleep(0)
+        return events.pop(0) if events else await asyncio.Event().wait()
 
-    request = Request({"type": "http", "headers": headers}, receive)
-    return asyncio.run(read_body(request, max_bytes))
+    return Request({"type": "http", "headers": [*headers], "state": state}, receive)
+
+
+def read(*chunks, encoding=None, max_bytes=1000):
+    """What read_body makes of a body that comes in these chunks."""
+    headers = [(b"content-encoding", encoding.encode())] if encoding else []
+    return asyncio.run(read_body(make_request(*chunks, headers=headers), max_bytes))
+
+
+def start_upload(uploads, *chunks):
+    """A body that is read until it stalls."""
+    request = make_request(*chunks, uploads=uploads, is_whole=False)
+    return asyncio.create_task(read_body(request, 1000))
+
+
+async def end(*tasks):
+    for task in tasks:
+        task.cancel()
+    await asyncio.wait(tasks)
 
 
 @pytest.mark.parametrize("encoding", [None, "identity", "gzip", "GZip", "x-gzip", "deflate"])
@@ -114,3 +132,40 @@ def test_another_compression_is_told_which_are_taken(encoding):
 
     assert error.value.headers == {"Accept-Encoding": "gzip, deflate"}
     assert len(str(error.value)) < 300
+
+
+@pytest.mark.parametrize("chunks", [[400], [400, 300]], ids=["stalls", "goes on"])
+def test_the_upload_that_began_first_makes_room_for_the_others(chunks):
+    uploads = Uploads(1000)
+
+    async def upload():
+        first = start_upload(uploads, *[b"x" * size for size in chunks])
+        second = start_upload(uploads, b"x" * 400)
+        await asyncio.sleep(0)
+        body = await read_body(make_request(b"x" * 200, b"x" * 100, uploads=uploads), 1000)
+        with pytest.raises(TooManyUploads, match="Send this body again later"):
+            await asyncio.wait_for(first, 20)
+        held = uploads.bytes
+        await end(second)
+        return body, held
+
+    assert asyncio.run(upload()) == (b"x" * 300, 400)
+    assert uploads.bytes == 0
+
+
+def test_stalled_uploads_hold_no_more_than_their_limit_and_keep_no_small_body_out():
+    uploads, held = Uploads(10_000), []
+
+    async def upload():
+        stalled = []
+        for size in range(100, 1000):
+            stalled.append(start_upload(uploads, b"x" * size))
+            small = make_request(b"x", uploads=uploads)
+            assert await read_body(small, 1000) == b"x"
+            held.append(uploads.bytes)
+        await end(*stalled)
+
+    asyncio.run(upload())
+
+    assert 9_000 < max(held) <= 10_000
+    assert uploads.bytes == 0

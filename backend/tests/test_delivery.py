@@ -1,14 +1,20 @@
 import asyncio
 import gc
+import socket
 import time
+from contextlib import ExitStack, contextmanager
+from http.client import HTTPResponse
+from urllib.parse import urlsplit
 
 import numpy as np
 import pyarrow as pa
 import pytest
-from conftest import NAMES
+import requests
+from conftest import NAMES, publish_in, running_server
 from formats import ARROW, write
 from processes import wait_until
 
+import bodies
 from batch import delivery
 from batch.line import MAX_WAITING
 from batch.scoring import Columns
@@ -111,12 +117,14 @@ def test_who_leaves_gives_up_the_place_and_the_memory(client, body, more_body):
     assert pa.total_allocated_bytes() - allocated < 1_000_000
 
 
+async def stall(message):
+    """As a caller who stops taking the answer."""
+    if message["type"] == "http.response.body":
+        await asyncio.sleep(60)
+
+
 def test_who_stops_taking_the_answer_loses_it(client, monkeypatch, caplog):
     monkeypatch.setattr(delivery, "STALLED_SECONDS", 0.05)
-
-    async def stall(message):
-        if message["type"] == "http.response.body":
-            await asyncio.sleep(60)
 
     client.portal.call(client.app, make_scope(client), leave_after(60), stall)
 
@@ -125,7 +133,7 @@ def test_who_stops_taking_the_answer_loses_it(client, monkeypatch, caplog):
 
 
 def test_who_sends_too_slowly_is_told_so(client, monkeypatch):
-    monkeypatch.setattr(delivery, "UPLOAD_SECONDS", 0.05)
+    monkeypatch.setattr(bodies, "UPLOAD_SECONDS", 0.05)
 
     sent = talk(client, leave_after(60, b"ARROW1", True))
 
@@ -135,10 +143,9 @@ def test_who_sends_too_slowly_is_told_so(client, monkeypatch):
 
 def test_places_are_few_and_the_next_caller_is_asked_to_wait(client):
     ask, scope = client.portal.start_task_soon, make_scope(client)
-    slow = [leave_after(60, b"ARROW1", True) for _ in range(MAX_WAITING + 1)]
-    callers = [ask(client.app, dict(scope), it, None) for it in slow]
+    callers = [ask(client.app, dict(scope), leave_after(60), stall) for _ in range(MAX_WAITING + 1)]
 
-    wait_until(lambda: client.app_state["line"]._taken == len(callers))
+    wait_until(lambda: len(client.app_state["line"]._taken) == len(callers))
     response = client.post("/predict/batch", content=b"x", headers={"Content-Type": ARROW})
     for caller in callers:
         caller.cancel()
@@ -146,3 +153,55 @@ def test_places_are_few_and_the_next_caller_is_asked_to_wait(client):
     assert response.status_code == 503
     assert response.headers["retry-after"] == "10"
     wait_until(lambda: has_room(client))
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory):
+    """The address of a real backend that takes bodies of 20 KB, nine of them at once."""
+    folder = tmp_path_factory.mktemp("models")
+    publish_in(folder)
+    options = ("--http", "connections:Connection")
+    with running_server(folder, *options, JOURNAL="off", MAX_BODY_BYTES=20_000) as (url, _):
+        yield url
+
+
+@contextmanager
+def uploading(url, size, count):
+    """So many connections that send so much of a body, and no more of it."""
+    address = urlsplit(url)
+    head = b"POST %s HTTP/1.1\r\nHost: x\r\nContent-Type: text/csv\r\nContent-Length: 20000\r\n\r\n"
+    with ExitStack() as stack:
+        connections = []
+        for _ in range(count):
+            it = socket.create_connection((address.hostname, address.port), 20)
+            connections.append(stack.enter_context(it))
+            it.sendall(head % b"/predict/batch" + b"x" * size)
+        wait_until(lambda: count_requests(url) > MAX_WAITING + 1)  # with the one that asks
+        yield connections
+
+
+def count_requests(url):
+    lines = requests.get(f"{url}/metrics", timeout=5).text.splitlines()
+    [count] = [line.split()[1] for line in lines if line.startswith("http_requests_in_flight ")]
+    return float(count)
+
+
+def send_batch(url):
+    headers = {"Content-Type": "text/csv"}
+    table = ",".join(NAMES) + "\n5.1,3.5,1.4,0.2\n"
+    return requests.post(f"{url}/predict/batch", table, headers=headers, timeout=20)
+
+
+def test_slow_uploads_keep_no_batch_waiting(server):
+    with uploading(server, size=10, count=2 * MAX_WAITING):
+        assert send_batch(server).status_code == 200
+
+
+def test_uploads_that_fill_the_room_make_way_for_a_batch(server):
+    with uploading(server, size=18_000, count=MAX_WAITING + 3) as [first, *_]:
+        assert send_batch(server).status_code == 200
+
+        answer = HTTPResponse(first)
+        answer.begin()
+        assert (answer.status, answer.getheader("Retry-After")) == (503, "10")
+        assert "Too many uploads" in answer.read().decode()

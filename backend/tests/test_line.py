@@ -32,15 +32,22 @@ def test_batches_have_their_turns_one_at_a_time_in_order(line):
 
 
 def test_one_too_many_is_sent_away_until_a_place_is_free(line):
+    async def stay():
+        async with line.place() as place:
+            await place.wait_for_turn()
+            await asyncio.Event().wait()
+
     async def fill():
-        places = [line.place() for _ in range(MAX_WAITING + 1)]
-        for place in places:
-            await place.__aenter__()
+        waiting = [asyncio.create_task(stay()) for _ in range(MAX_WAITING + 1)]
+        async with line.place(), line.place():  # as long as their bodies come in
+            await asyncio.sleep(0)
         with pytest.raises(TooManyBatches, match="8 batches are waiting") as error:
-            await line.place().__aenter__()
-        await places[3].__aexit__(None, None, None)
-        async with line.place():
-            return error.value
+            await asyncio.wait_for(stay(), 20)
+        waiting[3].cancel()
+        await asyncio.wait({waiting[3]})
+        with pytest.raises(TimeoutError):  # in line
+            await asyncio.wait_for(stay(), 0.05)
+        return error.value
 
     assert asyncio.run(fill()).headers == {"Retry-After": "10"}
 

@@ -86,7 +86,9 @@ def collector(monkeypatch):
 @pytest.fixture
 def traced(client, collector):  # noqa: ARG001  its address is in the environment
     """A client of an app with a live model, whose traces the collector gets."""
-    return TestClient(trace(client.app), raise_server_exceptions=False)
+    traced = TestClient(trace(client.app), raise_server_exceptions=False)
+    traced.app_state.update(client.app_state)  # of a lifespan that has begun
+    return traced
 
 
 def attributes(it):
