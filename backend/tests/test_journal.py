@@ -249,6 +249,23 @@ def test_a_service_killed_just_after_its_start_loses_the_last_second_at_most(pub
     assert older > 10
 
 
+@pytest.mark.parametrize("content", ["raise SystemExit", "import time; time.sleep(60)"])
+def test_a_writer_that_does_not_start_keeps_nobody_from_predicting(
+    start_journal, tmp_path, monkeypatch, content
+):
+    (tmp_path / "journal").mkdir()
+    (tmp_path / "journal/writer.py").write_text(content)
+    with monkeypatch.context() as patch:
+        patch.setattr(recorder, "FOLDER", tmp_path)
+        patch.setattr(recorder, "START_SECONDS", 0.1)
+        patch.setattr(recorder, "ANSWER_SECONDS", 0.5)
+        client = start_journal()
+        predict(client)
+        wait_until(lambda: exposed(client)["journal_up"] == 0)
+
+    wait_until_written(client, 1)
+
+
 def test_a_killed_writer_is_replaced_and_nothing_is_lost(client):
     before = predict(client)["prediction_id"]
     find(client, before)
