@@ -45,8 +45,10 @@ class Uploads:
                 yield partial(self._count, limit)
         except TimeoutError:
             if limit in self._coming:
-                raise UploadTooSlow(f"It took longer than {UPLOAD_SECONDS} seconds.") from None
-            raise TooManyUploads("Others needed its room. Send this body again later.") from None
+                message = f"The body took longer than {UPLOAD_SECONDS} seconds. Send a smaller one."
+                raise UploadTooSlow(message) from None
+            message = "Other uploads needed the room of this one. Send it again later."
+            raise TooManyUploads(message) from None
         finally:
             self.bytes -= self._coming.pop(limit, 0)
 

@@ -29,7 +29,7 @@ class Place:
         self._has_turn = False
 
     async def wait_for_turn(self) -> None:
-        """Take the place, to be done once the body is there; raises TooManyBatches."""
+        """Take the place, once the body is there, and wait; raises TooManyBatches."""
         if len(self._taken) > MAX_WAITING:
             raise TooManyBatches(f"{MAX_WAITING} batches are waiting. Send this one again later.")
         self._taken.add(self)
@@ -58,7 +58,7 @@ class Line:
 
     @asynccontextmanager
     async def place(self) -> AsyncIterator[Place]:
-        """Left at the end, whether it was taken or not."""
+        """A place to be taken, given up at the end."""
         place = Place(self._taken, self._turn, self._thread)
         try:
             yield place

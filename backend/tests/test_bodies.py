@@ -143,7 +143,7 @@ def test_the_upload_that_began_first_makes_room_for_the_others(chunks):
         second = start_upload(uploads, b"x" * 400)
         await asyncio.sleep(0)
         body = await read_body(make_request(b"x" * 200, b"x" * 100, uploads=uploads), 1000)
-        with pytest.raises(TooManyUploads, match="Send this body again later"):
+        with pytest.raises(TooManyUploads, match="Send it again later"):
             await asyncio.wait_for(first, 20)
         held = uploads.bytes
         await end(second)
