@@ -74,7 +74,7 @@ def send(channel: socket.socket, packed: bytes | memoryview) -> None:
 
 
 def receive(channel: socket.socket, most: int = MOST_BYTES) -> bytearray:
-    """The next message; raises ExchangeError if there is none, TimeoutError if it takes too long."""
+    """The next message; raises ExchangeError if there is none, TimeoutError if it is late."""
     [size] = _SIZE.unpack(_receive_exactly(channel, _SIZE.size))
     if size > most:
         raise ExchangeError(f"A message of {size} bytes is not taken.")
