@@ -10,8 +10,8 @@ from sklearn import __version__ as sklearn_version
 
 import sandbox
 from assembly import assemble, find_other_version, is_other
-from engines.engine import Engine
-from engines.preparation import NotCompiled
+from engines.engine import NotCompiled
+from engines.reading import read_engine
 from errors import ModelRefused
 from inference import Model
 from repository import PublishedFile, read_manifest, read_pickle
@@ -19,6 +19,7 @@ from schemas import Description, Manifest, SignatureState
 from settings import Settings
 from signatures import check_signature, read_public_key
 from unpickling import unpickle
+from worker.exchange import unpack
 
 COMPILE_SECONDS = 10  # rarely more than one
 
@@ -114,25 +115,29 @@ def _try_out(
 def _compile(model: Model, pickled: bytes) -> None:
     """Serve by what the model can be compiled to, or say why there is no such thing."""
     try:
-        engine = sandbox.call(compile_pickle, pickled, model.description, seconds=COMPILE_SECONDS)
+        packed = sandbox.call(compile_pickle, pickled, model.description, seconds=COMPILE_SECONDS)
+        engine = read_engine(unpack(packed), model.description)
     except NotCompiled as reason:
         model.serving.detail = str(reason)
     except sandbox.TimedOut:
         model.serving.detail = f"It was not compiled within {COMPILE_SECONDS} seconds."
     except sandbox.Crashed:
         model.serving.detail = "Compiling it crashed, or ran out of memory."
-    except Exception as error:  # a converter can raise anything, and the pickle is fit to serve
+    except Exception as error:  # an estimator can raise anything, and the pickle is fit to serve
         model.serving.detail = f"It could not be compiled: {error!r}."
     else:
         model.serve_by(engine)
 
 
-def compile_pickle(pickled: bytes, description: Description) -> Engine:
+def compile_pickle(pickled: bytes, description: Description) -> bytes:
     """For a sandbox, as it takes time and memory."""
     # All kinds of estimators that are compiled: megabytes that no worker needs to keep.
-    from engines.compilation import compile_model  # noqa: PLC0415
+    from worker.compiling.compilation import compile_model  # noqa: PLC0415
 
-    return compile_model(Model(unpickle(pickled), description))
+    model = Model(unpickle(pickled), description)
+    return compile_model(
+        model.estimator, description, lambda rows: model.answer(model.to_array(rows))[1]
+    )
 
 
 def _versions(made_with: str) -> list[str]:

@@ -187,7 +187,7 @@ class Manifest(Description):
 SignatureState = Literal["signed", "unsigned", "unchecked"]
 
 
-EngineName = Literal["linear", "trees", "onnx", "scikit-learn"]
+EngineName = Literal["layers", "linear", "scikit-learn", "trees"]
 
 
 class Serving(BaseModel):

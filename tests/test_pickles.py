@@ -21,12 +21,14 @@ import json, sys, warnings
 from pathlib import Path
 import numpy as np
 warnings.simplefilter("ignore")
-from engines import parity
-from engines.compilation import compile_model
-from engines.preparation import NotCompiled
+from engines.engine import NotCompiled
+from engines.reading import read_engine
 from inference import Model
 from schemas import Description
 from unpickling import unpickle
+from worker.compiling import parity
+from worker.compiling.compilation import compile_model
+from worker.exchange import unpack
 folder, rows, usual = Path(sys.argv[1]), int(sys.argv[2]), parity.ROWS
 for path in sorted(folder.glob("*.*.pkl")):
     kind, name, _ = path.name.split(".")
@@ -38,7 +40,8 @@ for path in sorted(folder.glob("*.*.pkl")):
     })
     model, engine = Model(estimator, description), None
     try:
-        engine = compile_model(model)
+        answer = lambda rows: model.answer(model.to_array(rows))[1]
+        engine = read_engine(unpack(compile_model(estimator, description, answer)), description)
         model.serve_by(engine)
     except NotCompiled as reason:
         model.serving.detail = str(reason)
@@ -58,15 +61,15 @@ for path in sorted(folder.glob("*.*.pkl")):
 
 ENGINES = {
     "Baseline": "scikit-learn",
-    "CalibratedSVC": "onnx",
+    "CalibratedSVC": "scikit-learn",
     "ExtraTreesClassifier": "trees",
-    "GaussianNB": "onnx",
+    "GaussianNB": "layers",
     "HistGradientBoostingClassifier": "trees",
     "KNeighborsClassifier": "scikit-learn",
     "KernelLogisticRegression": "scikit-learn",
     "LinearDiscriminantAnalysis": "linear",
     "LogisticRegression": "linear",
-    "QuadraticDiscriminantAnalysis": "onnx",
+    "QuadraticDiscriminantAnalysis": "layers",
     "RandomForestClassifier": "trees",
 }
 

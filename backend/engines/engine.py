@@ -1,7 +1,6 @@
 """What a compiled model can be asked."""
 
-from collections.abc import Sequence
-from typing import Any, ClassVar, Protocol
+from typing import Protocol
 
 from schemas import EngineName
 
@@ -9,20 +8,16 @@ from schemas import EngineName
 Probabilities = list[float] | None
 
 
+class NotCompiled(Exception):
+    """There is no compiled form that is known to be exact; the message says why."""
+
+
 class Engine(Protocol):
-    """Answers as the estimator it was compiled from; `detail` says what it was compiled to."""
+    """Answers as the estimator it was compiled from; `detail` says what it was compiled to.
 
-    name: ClassVar[EngineName]
+    It has a `predict_one(values)`, or a `predict_many(instances)` if a call for several instances
+    is cheaper than one for each.
+    """
+
+    name: EngineName
     detail: str
-
-
-class DirectEngine(Engine, Protocol):
-    """For which one call for several instances is no cheaper than one for each."""
-
-    def predict_one(self, values: list[Any]) -> Probabilities: ...
-
-
-class SharedEngine(Engine, Protocol):
-    """For which one call for several instances is cheaper."""
-
-    def predict_many(self, instances: Sequence[list[Any]]) -> list[Probabilities]: ...

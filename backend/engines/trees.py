@@ -1,16 +1,15 @@
-"""Takes the trees of an ensemble apart: nodes in arrays, and how their leaves become an answer."""
+"""Answers with the trees of an ensemble, a step down all of them at a time."""
 
-from collections.abc import Iterator
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from sklearn.ensemble import HistGradientBoostingClassifier
 
-from engines.preparation import NotCompiled
-
-Array = npt.NDArray[Any]
+from engines.engine import Probabilities
+from engines.lines import Array, Lines
+from schemas import EngineName
 
 
 @dataclass
@@ -54,76 +53,43 @@ class LeafSum:
         return list((powers / powers.sum()).tolist())
 
 
-def take_apart(classifier: Any) -> tuple[Nodes, LeafSum, type]:
-    """Nodes, their sum, and the precision that rows are compared in."""
-    if isinstance(classifier, HistGradientBoostingClassifier):
-        return *_take_boosting_apart(classifier), np.float64
-    trees = [it.tree_ for it in getattr(classifier, "estimators_", [classifier])]
-    nodes = _join([_read_tree(tree) for tree in trees])
-    start = np.zeros(nodes.values.shape[1])
-    return nodes, LeafSum(start, len(trees), is_score=False), np.float32
+class Walk:
+    """For trees of too many leaves to give each a bit in every mask."""
 
+    name: EngineName = "trees"
 
-def _read_tree(tree: Any) -> tuple[Array, ...]:
-    is_leaf = tree.children_left < 0
-    values = tree.value[:, 0, :]
-    return tree.feature, tree.threshold, is_leaf, tree.children_left, tree.children_right, values
+    def __init__(self, nodes: Nodes, leaf_sum: LeafSum, lines: Lines, precision: type) -> None:
+        """`precision` is that which rows are compared in."""
+        self._nodes = nodes
+        self._sum = leaf_sum
+        self._lines = lines
+        self._precision = precision
+        self.detail = f"{leaf_sum.trees} trees, a step down each at a time"
 
+    def predict_many(self, instances: Sequence[list[Any]]) -> list[Probabilities]:
+        """Probabilities of each, or None where the estimator itself should be asked."""
+        with np.errstate(all="ignore"):
+            rows = [self._lines.follow(values) for values in instances]
+            known = [row for row in rows if row is not None]
+            X: Array = np.reshape(known, (len(known), len(self._lines.layer[1])))
+            X = X.astype(self._precision)
+        answers = iter(self._answer(X))
+        return [None if row is None else next(answers) for row in rows]
 
-def _take_boosting_apart(classifier: Any) -> tuple[Nodes, LeafSum]:
-    if classifier.is_categorical_ is not None:
-        raise NotCompiled("It splits by categories of its own, which is not compiled.")
-    start = np.ravel(classifier._baseline_prediction)
-    # With two classes there is one score, for the second; that of the first is 0.
-    places = [1] if len(start) == 1 else range(len(start))
-    size = max(len(start), 2)
-    trees = [
-        _read_boosted(predictor.nodes, place, size)
-        for round_ in classifier._predictors
-        for place, predictor in zip(places, round_, strict=True)
-    ]
-    start = np.array([0.0, *start]) if len(start) == 1 else start
-    return _join(trees), LeafSum(start, len(trees), is_score=True)
-
-
-def _read_boosted(nodes: Array, place: int, size: int) -> tuple[Array, ...]:
-    values = np.zeros((len(nodes), size))
-    values[:, place] = nodes["value"]
-    left, right = nodes["left"].astype(np.intp), nodes["right"].astype(np.intp)
-    is_leaf = nodes["is_leaf"].astype(bool)
-    return nodes["feature_idx"], nodes["num_threshold"], is_leaf, left, right, values
-
-
-def _join(trees: list[tuple[Array, ...]]) -> Nodes:
-    sizes = [len(tree[0]) for tree in trees]
-    roots = np.cumsum([0, *sizes[:-1]])
-    columns, thresholds, is_leaf, left, right, values = (
-        np.concatenate(parts) for parts in zip(*trees, strict=True)
-    )
-    own, first = np.arange(len(columns)), np.repeat(roots, sizes)
-    return Nodes(
-        columns=np.where(is_leaf, 0, columns).astype(np.intp),
-        thresholds=np.where(is_leaf, np.inf, thresholds).astype(np.float64),
-        left=np.where(is_leaf, own, left + first),
-        right=np.where(is_leaf, own, right + first),
-        values=values.astype(np.float64),
-        roots=roots,
-    )
-
-
-def find_boxes(nodes: Nodes) -> Iterator[tuple[int, dict[int, tuple[float, float]]]]:
-    """Each leaf, tree by tree; of each column it bounds, above what and up to what."""
-    is_leaf = nodes.is_leaf.tolist()
-    columns, thresholds = nodes.columns.tolist(), nodes.thresholds.tolist()
-    left, right = nodes.left.tolist(), nodes.right.tolist()
-    for root in nodes.roots.tolist():
-        stack: list[tuple[int, dict[int, tuple[float, float]]]] = [(root, {})]
-        while stack:
-            node, box = stack.pop()
-            if is_leaf[node]:
-                yield node, box
-                continue
-            column, threshold = columns[node], thresholds[node]
-            low, high = box.get(column, (-np.inf, np.inf))
-            stack.append((right[node], {**box, column: (max(low, threshold), high)}))
-            stack.append((left[node], {**box, column: (low, min(high, threshold))}))
+    def _answer(self, X: Array) -> list[Probabilities]:
+        nodes = self._nodes
+        places = np.tile(nodes.roots, (len(X), 1))
+        offsets = np.arange(len(X))[:, np.newaxis] * X.shape[1]
+        flat = X.astype(np.float64).ravel()
+        while True:
+            values = flat.take(offsets + nodes.columns.take(places))
+            goes_left = values <= nodes.thresholds.take(places)
+            below = np.where(goes_left, nodes.left.take(places), nodes.right.take(places))
+            if (below == places).all():
+                break
+            places = below
+        is_finite = np.asarray(np.isfinite(X).all(axis=1))
+        return [
+            self._sum.finish(nodes.values.take(leaves, axis=0)) if finite else None
+            for leaves, finite in zip(places, is_finite.tolist(), strict=True)
+        ]

@@ -65,6 +65,16 @@ def fit_mixed(names: tuple[str, ...] = tuple(INSTANCE), unknown: str = RARE) -> 
     return make_pipeline(columns, LogisticRegression()).fit(table[list(names)], labels)
 
 
+def fit_unscaled(classifier: Any) -> Pipeline:
+    """On the whole table, its numbers as they are."""
+    encode = OneHotEncoder(handle_unknown=RARE, min_frequency=50, sparse_output=False)
+    text = make_pipeline(SimpleImputer(strategy="most_frequent"), encode)
+    numbers = SimpleImputer(strategy="median")
+    columns = ColumnTransformer([("numbers", numbers, [0, 1, 2, 3]), ("text", text, [4, 5])])
+    table = draw_table()
+    return make_pipeline(columns, classifier).fit(table, fit_mixed().predict(table.to_numpy()))
+
+
 def ask(estimator: Pipeline, instance: dict[str, Any]) -> list[float]:
     """The estimator's own answer to a table of one row, as the trainer would ask it."""
     row = pd.DataFrame([instance]).astype(draw_table().dtypes[list(instance)])

@@ -3,23 +3,30 @@ import asyncio
 import numpy as np
 import pytest
 from conftest import NAMES, fit, fit_iris, make_model
-from mixed import FEATURES, INSTANCE, fit_mixed
+from mixed import FEATURES, INSTANCE, fit_mixed, fit_unscaled
+from sklearn.base import clone
+from sklearn.calibration import CalibratedClassifierCV
 from sklearn.compose import ColumnTransformer
 from sklearn.datasets import load_breast_cancer, load_iris
+from sklearn.discriminant_analysis import QuadraticDiscriminantAnalysis
 from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
 from sklearn.linear_model import LogisticRegression
 from sklearn.naive_bayes import GaussianNB
 from sklearn.neighbors import KNeighborsClassifier
+from sklearn.neural_network import MLPClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, PolynomialFeatures, StandardScaler
 from sklearn.svm import SVC
 
-from engines import leaf_bits, parity
-from engines.compilation import compile_estimator, compile_model
-from engines.parity import ask, require_parity
-from engines.preparation import NotCompiled
+from engines.engine import NotCompiled
+from engines.reading import read_engine
 from engines.sharing import SharedCall
+from worker.compiling import compilation, leaf_bits, parity
+from worker.compiling.compilation import compile_estimator
+from worker.compiling.parity import ask, require_parity
+from worker.exchange import unpack
 
+ACTIVATIONS = ["identity", "logistic", "relu", "tanh"]
 X, y = load_iris(return_X_y=True)
 NUMBERS = [
     {"name": name, "type": "number", "min": column.min(), "max": column.max()}
@@ -36,6 +43,13 @@ def few_rows(monkeypatch):
     monkeypatch.setattr(parity, "ROWS", 3000)
 
 
+def compile_model(model):
+    packed = compilation.compile_model(
+        model.estimator, model.description, lambda rows: model.answer(model.to_array(rows))[1]
+    )
+    return read_engine(unpack(packed), model.description)
+
+
 def draw_rows(model):
     return parity.draw_probes(model.description, None)
 
@@ -50,7 +64,12 @@ def find_difference(model, engine, rows):
 
 def compile_trees(classifier, *steps):
     model = model_of(make_pipeline(*steps, classifier).fit(X, y))
-    return model, compile_estimator(model.estimator, model.description.features)
+    return model, compile_untried(model)
+
+
+def compile_untried(model):
+    message = compile_estimator(model.estimator, model.description.features)
+    return read_engine(message, model.description)
 
 
 @pytest.mark.parametrize("leaves", [1, 4])
@@ -93,6 +112,17 @@ def test_trees_too_large_for_masks_are_walked_to_the_same_answer(monkeypatch):
     assert engine.predict_many([[3.5e38, 3.5, 1.4, 0.2]]) == [None]
 
 
+def test_a_walk_leaves_a_value_that_the_steps_refuse_to_the_estimator(monkeypatch):
+    monkeypatch.setattr(leaf_bits, "MAX_MASK_BYTES", 0)
+    model = model_of(fit_unscaled(RandomForestClassifier(5, random_state=0)), FEATURES)
+    engine = compile_untried(model)
+    refused = [*(INSTANCE | {"sex": None}).values()]
+
+    assert "step" in engine.detail
+    assert find_difference(model, engine, draw_rows(model)) == 0
+    assert engine.predict_many([refused]) == [None]
+
+
 def test_boosting_is_compiled_for_two_classes_and_for_more():
     three, engine = compile_trees(HistGradientBoostingClassifier(max_iter=20))
     cancer, labels = load_breast_cancer(return_X_y=True)
@@ -113,11 +143,47 @@ def test_a_linear_model_leaves_a_tie_and_what_overflows_to_the_estimator():
     assert iris.predict_one([1e308] * 4) is iris.predict_one([-1e308] * 4) is None
 
 
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.parametrize(
+    "classifier",
+    [
+        GaussianNB(),
+        GaussianNB(priors=[0.98, 0.01, 0.01]),
+        QuadraticDiscriminantAnalysis(reg_param=0.1),
+        QuadraticDiscriminantAnalysis(solver="eigen", shrinkage=0.1, priors=[0.98, 0.01, 0.01]),
+        *(MLPClassifier((9, 5), activation=it, max_iter=30, random_state=0) for it in ACTIVATIONS),
+        MLPClassifier((), max_iter=30, random_state=0),
+    ],
+)
+def test_layers_answer_as_the_estimator_for_two_classes_and_for_more(classifier):
+    three = model_of(make_pipeline(StandardScaler(), classifier).fit(X, y))
+    if getattr(classifier, "priors", None):
+        classifier.set_params(priors=[0.9, 0.1])
+    two = model_of(clone(classifier).fit(X, y > 0))
+    mixed = make_model(fit_unscaled(clone(classifier)), features=FEATURES)
+
+    for model in (three, two, mixed):
+        engine = compile_model(model)
+        assert engine.name == (
+            "linear" if classifier.get_params().get("hidden_layer_sizes") == () else "layers"
+        )
+        assert find_difference(model, engine, draw_rows(model)) < 1e-9
+
+
+def test_layers_leave_a_tie_and_what_overflows_to_the_estimator():
+    estimator = GaussianNB().fit([[-1.0], [1.0], [3.0], [5.0]], ["a", "a", "b", "b"])
+    engine = compile_model(model_of(estimator, NUMBERS[:1]))
+
+    assert engine.predict_one([2.0]) is None
+    assert engine.predict_one([1e9]) is None
+    assert engine.predict_one([1e308]) is None
+    assert engine.predict_one([3.0])[1] > 0.9
+
+
 def test_missing_and_unknown_values_are_answered_as_the_estimator_does_or_left_to_it():
     model = model_of(fit_mixed(), FEATURES)
     rows, values = draw_rows(model), [*INSTANCE.values()]
-    steps = fit_mixed(unknown="error")
-    refusing = compile_estimator(steps, model_of(steps, FEATURES).description.features)
+    refusing = compile_untried(model_of(fit_mixed(unknown="error"), FEATURES))
 
     assert any(None in row for row in rows)
     assert find_difference(model, compile_model(model), rows) < 1e-12
@@ -133,6 +199,7 @@ ENCODED = ColumnTransformer([("x", OneHotEncoder(handle_unknown="ignore"), [0])]
     ("estimator", "reason"),
     [
         (KNeighborsClassifier(), "KNeighborsClassifier has no other form"),
+        (CalibratedClassifierCV(SVC(), ensemble=False), "CalibratedClassifierCV has no other form"),
         (make_pipeline(PolynomialFeatures(), GaussianNB()), "PolynomialFeatures"),
         (SVC(), "SVC has no other form"),
         (make_pipeline(ENCODED, LogisticRegression()), r"differ|another class"),

@@ -6,10 +6,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from engines.engine import Engine, Probabilities
+from engines.engine import Engine, NotCompiled, Probabilities
 from engines.leaf_bits import LeafBits
-from engines.preparation import UNKNOWN, NotCompiled
 from schemas import Boolean, Description, Feature, Number, Value
+from worker.compiling.preparation import UNKNOWN
 
 Array = npt.NDArray[Any]
 

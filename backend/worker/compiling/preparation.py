@@ -2,11 +2,11 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import count
 from math import isnan, nan
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 from sklearn.compose import ColumnTransformer
 from sklearn.impute import SimpleImputer
 from sklearn.pipeline import Pipeline
@@ -18,14 +18,9 @@ from sklearn.preprocessing import (
     StandardScaler,
 )
 
+from engines.engine import NotCompiled
+from engines.lines import Array, Special
 from schemas import Category, Feature, Value
-
-Array = npt.NDArray[Any]
-
-
-class NotCompiled(Exception):
-    """There is no compiled form that is known to be exact; the message says why."""
-
 
 FAR = 2.0**100  # so far that a slope is exact to its last digit
 UNKNOWN = "\ufffe"  # no character, so no table's category
@@ -47,70 +42,32 @@ _TAKEN = (
 class Prepared:
     """One feature's columns of the c prepared ones, and what they hold for which value.
 
-    A number adds `slopes` times itself to what the columns start with; text, and what is missing
-    or unknown, have values of their own in its place, or None where the steps take no such value.
+    A number adds `slopes` times itself to what the columns start with. `rows` stand for text, and
+    for what is missing or unknown; `special` has their places among those of all features.
     """
 
-    is_plain: bool  # always a number
     columns: Array
     slopes: Array
-    rows: dict[str, Array]
-    missing: Array | None
-    unknown: Array | None
-
-    def find(self, value: str | None) -> Array | None:
-        return self.missing if value is None else self.rows.get(value, self.unknown)
-
-
-class Recipe:
-    """Makes a prepared row of an instance; `start`, shape (c,), is that of one of zeros."""
-
-    def __init__(self, start: Array, features: list[Prepared]) -> None:
-        self.start = start
-        self.features = features
-        self._start: list[float] = start.tolist()
-        self._lines = [
-            [line for line in zip(it.columns.tolist(), it.slopes.tolist(), strict=True) if line[1]]
-            for it in features
-        ]
-
-    @property
-    def is_exact(self) -> bool:
-        """Whether a number stays as it is, to the last bit."""
-        return all(
-            slope == 1 and self.start[column] == 0
-            for lines in self._lines
-            for column, slope in lines
-        )
-
-    def follow(self, values: list[Any]) -> list[float] | None:
-        """The row, or None where the steps do not take a value."""
-        row = self._start.copy()
-        for lines, feature, value in zip(self._lines, self.features, values, strict=True):
-            if value is None or isinstance(value, str):
-                if (found := feature.find(value)) is None:
-                    return None
-                for column, it in zip(feature.columns.tolist(), found.tolist(), strict=True):
-                    row[column] = it
-            else:
-                for column, slope in lines:
-                    row[column] += slope * value
-        return row
+    rows: list[Array]
+    special: Special
 
 
 class Preparation:
-    """The steps, and the recipe that was read from their answers."""
+    """The steps, and what their answers tell of each feature.
+
+    `start`, shape (c,), is the prepared row of an instance of zeros and first categories.
+    """
 
     def __init__(self, steps: Sequence[Any], features: Sequence[Feature]) -> None:
         self._steps = steps
         for step in steps:
             _require_taken(step)
         self._first: list[Value] = [_first(feature) for feature in features]
+        self._places = count()
         self._categories = list(_find_categories(steps))
         self._has_text = any(isinstance(feature, Category) for feature in features)
-        [self._start] = self.transform([self._first])
-        found = [self._prepare(i, feature) for i, feature in enumerate(features)]
-        self.recipe = Recipe(self._start, found)
+        [self.start] = self.transform([self._first])
+        self.features = [self._prepare(i, feature) for i, feature in enumerate(features)]
 
     def transform(self, instances: Sequence[Sequence[Value]]) -> Array:
         """Shape (n, c), by the steps themselves."""
@@ -135,15 +92,25 @@ class Preparation:
         return [*self._first[:index], value, *self._first[index + 1 :]]
 
     def _prepare(self, index: int, feature: Feature) -> Prepared:
-        missing = self._try(index, None) if feature.nullable else None
+        rows: list[Array] = []
+
+        def place(value: Value) -> int | None:
+            if (row := self._try(index, value)) is None:
+                return None
+            rows.append(row)
+            return next(self._places)
+
+        missing = place(None) if feature.nullable else None
         if isinstance(feature, Category):
-            known = {*feature.values, *self._categories}
-            rows = {value: self._try(index, value) for value in known}
-            taken = {value: row for value, row in rows.items() if row is not None}
-            return self._find_columns(False, taken, missing, self._try(index, UNKNOWN))
-        [far] = self.transform([self._replace(index, FAR)])
-        slopes = (far - self._start) / FAR
-        return self._find_columns(not feature.nullable, {}, missing, None, slopes)
+            known = dict.fromkeys((*feature.values, *self._categories))
+            placed = {text: it for text in known if (it := place(text)) is not None}
+            special, slopes = Special(placed, place(UNKNOWN), missing), np.zeros_like(self.start)
+        else:
+            [far] = self.transform([self._replace(index, FAR)])
+            special, slopes = Special({}, None, missing), (far - self.start) / FAR
+        changed = np.any([slopes != 0, *(row != self.start for row in rows)], axis=0)
+        columns = np.flatnonzero(changed)
+        return Prepared(columns, slopes[columns], [row[columns] for row in rows], special)
 
     def _try(self, index: int, value: Value) -> Array | None:
         """The prepared row of an instance with this value, None where the steps refuse it."""
@@ -152,30 +119,6 @@ class Preparation:
         except ValueError:
             return None
         return None if np.isnan(row).any() else row
-
-    def _find_columns(
-        self,
-        is_plain: bool,
-        rows: dict[str, Array],
-        missing: Array | None,
-        unknown: Array | None,
-        slopes: Array | None = None,
-    ) -> Prepared:
-        """Those that any value of the feature changes."""
-        slopes = np.zeros_like(self._start) if slopes is None else slopes
-        changed = slopes != 0
-        for row in (*rows.values(), missing, unknown):
-            if row is not None:
-                changed |= row != self._start
-        columns = np.flatnonzero(changed)
-        return Prepared(
-            is_plain=is_plain,
-            columns=columns,
-            slopes=slopes[columns],
-            rows={value: row[columns] for value, row in rows.items()},
-            missing=None if missing is None else missing[columns],
-            unknown=None if unknown is None else unknown[columns],
-        )
 
 
 def _first(feature: Feature) -> Value:

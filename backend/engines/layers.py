@@ -1,0 +1,98 @@
+"""Answers with layers of sums of products, in plain Python floats if there is one small layer."""
+
+from collections.abc import Callable, Sequence
+from math import exp
+from operator import add, mul
+from typing import Any
+
+import numpy as np
+
+from engines.engine import Probabilities
+from engines.lines import Array, Layer, Lines, look_up
+from schemas import EngineName
+
+Scores = list[float]
+
+HIGHEST_POWER = 700  # of e, beyond which it overflows
+# Classes this close are left to the estimator itself, which rounds otherwise.
+NEAR = 1e-9
+NEAR_IN_LAYERS = 2e-6
+FAR = 1e9  # scores beyond it are rounded to more than a millionth
+
+# As in scikit-learn's neural_network/_base.py; squares are for Gaussian densities.
+ACTIVATIONS: dict[str, Callable[[Array], Array]] = {
+    "identity": lambda scores: scores,
+    "logistic": lambda scores: 0.5 + 0.5 * np.tanh(0.5 * scores),  # which never overflows
+    "relu": lambda scores: np.maximum(scores, 0),
+    "square": np.square,
+    "tanh": np.tanh,
+}
+
+
+class Linear:
+    """A score for each class, or one for the second of two, in plain Python floats."""
+
+    name: EngineName = "linear"
+
+    def __init__(self, lines: Lines) -> None:
+        self._weights, self._intercept = (it.tolist() for it in lines.layer)
+        self._rows: list[Scores] = lines.rows.tolist()
+        self._specials = lines.specials
+        self.detail = f"{lines.layer[0].size} products in double precision"
+
+    def predict_one(self, values: list[Any]) -> Probabilities:
+        """Probabilities, or None where the estimator itself should be asked."""
+        numbers, starts = values, self._intercept
+        if self._specials:
+            if (found := look_up(self._specials, values)) is None:
+                return None
+            numbers, places = found
+            for place in places:
+                starts = list(map(add, starts, self._rows[place]))
+        scores = [
+            start + sum(map(mul, weights, numbers))
+            for start, weights in zip(starts, self._weights, strict=True)
+        ]
+        return _finish(scores, NEAR)
+
+
+class Layers:
+    """Scores that go through an activation, and are the numbers of the next layer."""
+
+    def __init__(self, lines: Lines, further: Sequence[Layer], activation: str) -> None:
+        self._lines = lines
+        self._further = further
+        self._activate = ACTIVATIONS[activation]
+        self.name: EngineName = "layers" if further else "linear"
+        products = sum(weights.size for weights, _ in (lines.layer, *further))
+        self.detail = f"{products} products in {1 + len(further)} layers in double precision"
+
+    def predict_one(self, values: list[Any]) -> Probabilities:
+        """Probabilities, or None where the estimator itself should be asked."""
+        with np.errstate(all="ignore"):
+            if (outputs := self._lines.follow(values)) is None:
+                return None
+            for weights, intercept in self._further:
+                outputs = weights.dot(self._activate(outputs)) + intercept
+        scores: Scores = outputs.tolist()
+        return _finish(scores, NEAR_IN_LAYERS) if abs(max(scores)) < FAR else None
+
+
+def _finish(scores: Scores, near: float) -> Probabilities:
+    return _softmax(scores, near) if len(scores) > 1 else _sigmoid(scores[0], near)
+
+
+def _sigmoid(score: float, near: float) -> Probabilities:
+    if not near < abs(score) < HIGHEST_POWER:  # nan is not between them either
+        return None
+    second = 1 / (1 + exp(-score))
+    return [1 - second, second]
+
+
+def _softmax(scores: Scores, near: float) -> Probabilities:
+    highest = max(scores)
+    powers = [exp(score - highest) for score in scores]
+    total = sum(powers)
+    # The highest is 1, so unless the others sum up to 1 there is none as high.
+    is_clear = total < 2 - near or (total <= len(powers) and sorted(powers)[-2] < 1 - near)
+    return [power / total for power in powers] if is_clear else None  # as above

@@ -1,0 +1,271 @@
+"""Numbers that come from a model worker are taken only if nothing they hold can do harm."""
+
+import random
+import subprocess
+import sys
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import NAMES, make_model
+from mixed import FEATURES, INSTANCE, fit_unscaled
+from sklearn.datasets import load_iris
+from sklearn.discriminant_analysis import QuadraticDiscriminantAnalysis
+from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
+from sklearn.linear_model import LogisticRegression
+from sklearn.naive_bayes import GaussianNB
+
+from engines.engine import NotCompiled
+from engines.reading import read_engine
+from worker.compiling import leaf_bits
+from worker.compiling.compilation import compile_estimator
+from worker.compiling.parity import ask
+from worker.exchange import ExchangeError, Message, pack, unpack
+
+BACKEND = Path(__file__).parent.parent
+X, y = load_iris(return_X_y=True)
+NUMBERS = [{"name": name, "type": "number"} for name in NAMES]
+ROWS = [[5.1, 3.5, 1.4, 0.2], [1e308] * 4, [-1e308] * 4, [0.0] * 4]
+UNUSUAL = {"age": None, "mass": -1e308, "member": None, "island": "elsewhere"}
+MIXED_ROWS = [[*INSTANCE.values()], [*(INSTANCE | UNUSUAL).values()]]
+ESTIMATORS = {
+    "linear": LogisticRegression(max_iter=1000),
+    "layers": QuadraticDiscriminantAnalysis(),
+    "leaf_bits": RandomForestClassifier(3, random_state=0),
+    "boosting": HistGradientBoostingClassifier(max_iter=2),
+    "walk": RandomForestClassifier(3, random_state=0),
+}
+MIXED = {
+    "mixed linear": LogisticRegression(max_iter=1000),
+    "mixed layers": GaussianNB(),
+    "mixed leaf_bits": RandomForestClassifier(3, random_state=0),
+    "mixed walk": RandomForestClassifier(3, random_state=0),
+}
+KINDS = [*ESTIMATORS, *MIXED]
+FLOATS = [
+    *(("leaf_bits", it) for it in ("values", "thresholds0", "thresholds3", "start")),
+    *(("walk", it) for it in ("values", "thresholds", "start", "weights0", "intercept0")),
+    *(("layers", it) for it in ("weights0", "intercept0", "weights1", "intercept1")),
+    *(("mixed linear", it) for it in ("weights0", "intercept0", "rows")),
+]
+
+
+IMPORT = """
+import sys
+import engines.reading
+print({it.partition(".")[0] for it in sys.modules} & {"joblib", "onnx", "scipy", "sklearn"})
+"""
+
+
+@cache
+def compile_kind(kind):
+    """A message, and whom it is about."""
+    if kind in MIXED:
+        model = make_model(fit_unscaled(MIXED[kind]), features=FEATURES)
+    else:
+        model = make_model(ESTIMATORS[kind].fit(X, y), features=NUMBERS)
+    with pytest.MonkeyPatch.context() as patched:
+        if kind.endswith("walk"):
+            patched.setattr(leaf_bits, "MAX_MASK_BYTES", 0)
+        return compile_estimator(model.estimator, model.description.features), model.description
+
+
+def read_changed(kind, name, change):
+    """The engine of a message one array of which was changed."""
+    message, description = compile_kind(kind)
+    array = message.arrays[name].copy()
+    changed = change(array)
+    arrays = message.arrays | {name: array if changed is None else changed}
+    return read_engine(Message(message.head, arrays), description)
+
+
+def put(index, value):
+    def change(array):
+        array.flat[index] = value
+
+    return change
+
+
+def test_engines_need_no_library_that_opens_pickles():
+    command = [sys.executable, "-c", IMPORT]
+
+    assert subprocess.check_output(command, cwd=BACKEND, text=True).strip() == "set()"
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_message_makes_the_same_engine_after_it_was_sent(kind):
+    message, description = compile_kind(kind)
+    rows = MIXED_ROWS if kind in MIXED else ROWS
+    engines = [read_engine(it, description) for it in (message, unpack(pack(*message)))]
+
+    assert ask(engines[0], rows) == ask(engines[1], rows)
+    assert ask(engines[0], rows)[0] is not None
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize(("kind", "name"), FLOATS)
+def test_a_number_that_is_not_finite_is_refused(kind, name, bad):
+    with pytest.raises(NotCompiled, match="finite"):
+        read_changed(kind, name, put(0, bad))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_arrays_of_another_length_or_type_are_refused(kind):
+    message, _ = compile_kind(kind)
+    for name, array in message.arrays.items():
+        changes = [lambda it: it[:-1], lambda it: np.zeros(it.shape, "<i4")]
+        for change in changes if len(array) else changes[1:]:
+            with pytest.raises(NotCompiled):
+                read_changed(kind, name, change)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_an_engine_for_other_features_or_classes_is_refused(kind):
+    message, description = compile_kind(kind)
+    classes = [*description.target.classes, "another"]
+    target = description.target.model_copy(update={"classes": classes})
+
+    for update in ({"features": description.features[1:]}, {"target": target}):
+        with pytest.raises(NotCompiled):
+            read_engine(message, description.model_copy(update=update))
+
+
+@pytest.mark.parametrize(
+    ("name", "index", "value", "reason"),
+    [
+        ("left", 0, 0, "outside or back"),  # a root that is a leaf to the left only
+        ("right", 2, 0, "outside or back"),  # a circle
+        ("left", 0, -1, "outside"),
+        ("right", 0, 10**9, "outside"),
+        ("right", 0, 2**62, "outside"),
+        ("left", 0, 3, "share"),
+        ("columns", 0, 4, "outside"),
+        ("columns", 0, -1, "outside"),
+        ("roots", 0, 1, "sorted"),
+        ("roots", 2, 0, "sorted"),
+        ("values", 0, -0.5, "not probabilities"),
+    ],
+)
+def test_a_tree_that_leads_outside_or_back_is_refused(name, index, value, reason):
+    with pytest.raises(NotCompiled, match=reason):
+        read_changed("walk", name, put(index, value))
+
+
+def test_a_tree_that_leads_into_another_is_refused():
+    message, _ = compile_kind("walk")
+    second = int(message.arrays["roots"][1])
+
+    with pytest.raises(NotCompiled, match="outside or back"):
+        read_changed("walk", "right", put(0, second + 1))
+
+
+def test_a_tree_that_takes_too_many_steps_is_refused():
+    message, description = compile_kind("walk")
+    depth = 20_000
+    own = np.arange(2 * depth + 1)
+    arrays = {
+        "columns": np.zeros_like(own),
+        "thresholds": np.zeros(len(own)),
+        "left": np.where(own < depth, own + depth + 1, own),
+        "right": np.where(own < depth, own + 1, own),
+        "values": np.full((len(own), 3), 1 / 3),
+        "roots": np.zeros(1, dtype=np.int64),
+    }
+
+    with pytest.raises(NotCompiled, match="too deep"):
+        read_engine(Message(message.head, message.arrays | arrays), description)
+
+
+def read_layers(*widths):
+    """The engine of layers of so many scores."""
+    message, description = compile_kind("layers")
+    arrays = {"rows": np.zeros((0, widths[0]))}
+    for place, (width, before) in enumerate(zip(widths, (4, *widths), strict=False)):
+        arrays[f"weights{place}"] = np.zeros((width, before))
+        arrays[f"intercept{place}"] = np.arange(width, dtype=np.float64)
+    return read_engine(Message(message.head | {"layers": len(widths)}, arrays), description)
+
+
+def test_layers_that_would_take_long_are_refused():
+    assert read_layers(9, 3).predict_one(ROWS[0])
+    with pytest.raises(NotCompiled, match="too many layers"):
+        read_layers(*[3] * 11)
+    with pytest.raises(NotCompiled, match="more weights"):
+        read_layers(300_000, 3)
+
+
+def test_masks_must_be_of_the_leaves_that_there_are():
+    message, _ = compile_kind("leaf_bits")
+    assert len(message.arrays["values"]) % 8, "the last byte should have bits to spare"
+
+    with pytest.raises(NotCompiled, match="wider than its leaves"):
+        read_changed("leaf_bits", "masks", put(-1, 255))
+    with pytest.raises(NotCompiled, match="shape"):
+        read_changed("leaf_bits", "masks", lambda it: it[:, 1:])
+    with pytest.raises(NotCompiled, match="not sorted"):
+        read_changed("leaf_bits", "thresholds2", np.zeros_like)
+
+
+def test_masks_that_reach_no_leaf_of_a_tree_have_no_answer():
+    engine = read_changed("leaf_bits", "masks", lambda it: np.where(it, it & 1, 0))
+
+    assert ask(engine, ROWS) == [None] * len(ROWS)
+
+
+def test_leaves_whose_sum_would_overflow_are_refused():
+    with pytest.raises(NotCompiled, match="too large"):
+        read_changed("boosting", "values", put(0, 1e308))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("head", [{}, *({"kind": it} for it in ("layers", "leaf_bits", "walk"))])
+def test_a_message_without_its_parts_is_refused(kind, head):
+    _, description = compile_kind(kind)
+
+    with pytest.raises(NotCompiled, match="damaged"):
+        read_engine(Message(head), description)
+
+
+ODD = [None, True, -1, 0, 2**70, 1e300, "", "walk", [], [[]], {}, [1, -1], [2**70], [None]]
+
+
+def damage(packed, dice):
+    """The bytes with a few of them changed, cut off, or repeated."""
+    damaged = bytearray(packed)
+    for _ in range(dice.randint(1, 3)):
+        damaged[dice.randrange(len(damaged))] ^= 1 << dice.randrange(8)
+    end = dice.choice([len(damaged)] * 4 + [dice.randrange(len(damaged))])
+    return bytes(damaged[:end])
+
+
+def distort(value, dice):
+    """The value with an odd one somewhere in it."""
+    if isinstance(value, dict) and value and dice.random() < 0.9:
+        key = dice.choice([*value])
+        return value | {key: distort(value[key], dice)}
+    if isinstance(value, list) and value and dice.random() < 0.9:
+        place = dice.randrange(len(value))
+        return [*value[:place], distort(value[place], dice), *value[place + 1 :]]
+    return dice.choice(ODD)
+
+
+@pytest.mark.parametrize("tries", [1000, pytest.param(20_000, marks=pytest.mark.soak)])
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_damaged_message_is_refused_or_answers_with_probabilities(kind, tries):
+    message, description = compile_kind(kind)
+    rows = MIXED_ROWS if kind in MIXED else ROWS
+    packed, dice, read = pack(*message), random.Random(0), 0
+
+    for _ in range(tries):
+        head = distort(message.head, dice)
+        sent = damage(packed, dice) if dice.random() < 0.7 else pack(head, message.arrays)
+        try:
+            engine = read_engine(unpack(sent), description)
+        except (ExchangeError, NotCompiled):
+            continue
+        read += 1
+        for answer in ask(engine, rows):
+            assert answer is None or sum(answer) == pytest.approx(1, abs=1e-4)
+            assert answer is None or len(answer) == len(description.target.classes)
+    assert 0 < read < tries

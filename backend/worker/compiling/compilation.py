@@ -1,0 +1,85 @@
+"""Compiles an estimator to numbers that are known to answer as it does."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from sklearn.discriminant_analysis import (
+    LinearDiscriminantAnalysis,
+    QuadraticDiscriminantAnalysis,
+)
+from sklearn.ensemble import (
+    ExtraTreesClassifier,
+    HistGradientBoostingClassifier,
+    RandomForestClassifier,
+)
+from sklearn.linear_model import LogisticRegression
+from sklearn.naive_bayes import GaussianNB
+from sklearn.neural_network import MLPClassifier
+from sklearn.pipeline import Pipeline
+from sklearn.tree import DecisionTreeClassifier, ExtraTreeClassifier
+
+from engines.engine import NotCompiled
+from engines.reading import read_engine
+from schemas import Description, Feature, Value
+from worker.compiling.layers import (
+    compile_linear,
+    compile_naive_bayes,
+    compile_network,
+    compile_quadratic,
+)
+from worker.compiling.leaf_bits import compile_leaf_bits, is_small
+from worker.compiling.parity import ask, draw_probes, require_parity
+from worker.compiling.preparation import Preparation
+from worker.compiling.trees import compile_walk, take_apart
+from worker.exchange import Message, pack
+
+# Class probabilities, shape (n, k), of n instances; None if the estimator has none.
+Answer = Callable[[Sequence[Sequence[Value]]], npt.NDArray[Any] | None]
+
+
+@np.errstate(all="ignore")  # numbers as large as can be are part of what is tried
+def compile_model(estimator: Any, description: Description, answer: Answer) -> bytes:
+    """A message for `read_engine`, compared with the model; raises NotCompiled with the reason."""
+    message = compile_estimator(estimator, description.features)
+    engine = read_engine(message, description)
+    probes = draw_probes(description, engine)
+    if (expected := answer(probes)) is None:
+        raise NotCompiled("It has no predict_proba to compare with.")
+    require_parity(ask(engine, probes), expected)
+    return pack(message.head | {"probes": len(probes)}, message.arrays)
+
+
+@np.errstate(all="ignore")
+def compile_estimator(estimator: Any, features: Sequence[Feature]) -> Message:
+    """Raises NotCompiled where no form is known to be exact."""
+    steps = [it for _, it in estimator.steps] if type(estimator) is Pipeline else [estimator]
+    classifier = steps.pop()
+    compile_it = _COMPILERS.get(type(classifier))
+    if compile_it is None:
+        kind = type(classifier).__name__
+        raise NotCompiled(f"A {kind} has no other form that is known to be exact.")
+    return compile_it(classifier, Preparation(steps, features))
+
+
+def _compile_trees(classifier: Any, preparation: Preparation) -> Message:
+    trees = take_apart(classifier)
+    if is_small(trees, len(preparation.features)):
+        return compile_leaf_bits(trees, preparation)
+    return compile_walk(trees, preparation)
+
+
+# Not nearest neighbours, which decide by the last bit between two at the same distance.
+_COMPILERS: dict[type, Callable[[Any, Preparation], Message]] = {
+    DecisionTreeClassifier: _compile_trees,
+    ExtraTreeClassifier: _compile_trees,
+    ExtraTreesClassifier: _compile_trees,
+    GaussianNB: compile_naive_bayes,
+    HistGradientBoostingClassifier: _compile_trees,
+    LinearDiscriminantAnalysis: compile_linear,
+    LogisticRegression: compile_linear,
+    MLPClassifier: compile_network,
+    QuadraticDiscriminantAnalysis: compile_quadratic,
+    RandomForestClassifier: _compile_trees,
+}
