@@ -43,9 +43,8 @@ LIBRARIES = {
         "mlflow.store.model_registry.sqlalchemy_store",
     ],
     "backend": [
-        # Without onnxruntime, which joins its threads at exit: a fork has none and would hang.
         *("fastapi", "fastapi_offline", "prometheus_client", "pyarrow.csv"),
-        *("pyarrow.parquet", "pydantic_settings", "skl2onnx", "sqlalchemy", "uvloop", SIGNING),
+        *("pyarrow.parquet", "pydantic_settings", "sqlalchemy", "uvloop", SIGNING),
         *("sklearn.ensemble", "sklearn.pipeline", "uvicorn.main"),
         "uvicorn.protocols.http.httptools_impl",
     ],
