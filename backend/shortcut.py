@@ -71,6 +71,7 @@ class Shortcut:
             and scope["method"] == "POST"
             and not scope["query_string"]
             and b"content-encoding" not in headers
+            and b"expect" not in headers  # to receive is to ask for the body, whatever its size
             and b"origin" not in headers  # a browser's, which are looked at one by one
             and self._instruments.admitted < self._max_concurrent
             and (not self._keys or self._keys.admit(headers))
