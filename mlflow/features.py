@@ -1,20 +1,74 @@
 """Describes the features of a dataset for the manifest."""
 
+import json
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from candidates import MAX_CATEGORIES
+from columns import quote
 from datasets import Dataset
+from errors import UnusableTable
 
 HISTOGRAM_BINS = 20
+MAX_BYTES = 800_000  # of the features and classes: a manifest has 1 MB
 MAX_DECIMALS = 6
 
 
 def describe_features(dataset: Dataset) -> list[dict[str, Any]]:
-    """The manifest's `features`, in the order of the columns."""
-    return [_describe(dataset, name) for name in dataset.X.columns]
+    """The manifest's `features`, in the order of the columns.
+
+    Their histograms are as fine as there is room for; raises UnusableTable if there is none.
+    """
+    described = [_describe(dataset, name) for name in dataset.X.columns]
+    room = MAX_BYTES - _weigh(dataset.classes)
+    for features in _coarsen(described):
+        if _weigh(features) <= room:
+            return features
+    largest = quote(max(features, key=_weigh)["name"])
+    raise UnusableTable(
+        f"The table has {len(features):,} features, and a manifest has no room for so many. "
+        f"Their descriptions take {_weigh(features):,} bytes of {room:,}. Leave columns out with "
+        f"--drop; {largest} takes most."
+    )
+
+
+def _weigh(described: Any) -> int:
+    return len(json.dumps(described, separators=(",", ":")))
+
+
+def _coarsen(features: list[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:
+    """Histograms of 20 bins, of 10, of 5, and at last of all classes together."""
+    yield features
+    yield [_merge_bins(it, 2) for it in features]
+    coarse = [_merge_bins(it, 4) for it in features]
+    yield coarse
+    # Drift of the classes is told from the first feature's.
+    yield [*coarse[:1], *map(_merge_classes, coarse[1:])]
+
+
+def _merge_bins(feature: dict[str, Any], size: int) -> dict[str, Any]:
+    if feature["type"] != "number":
+        return feature
+    histogram = feature["histogram"]
+    counts = {
+        label: [sum(bins[it : it + size]) for it in range(0, len(bins), size)]
+        for label, bins in histogram["counts"].items()
+    }
+    return feature | {
+        "histogram": histogram | {"edges": histogram["edges"][::size], "counts": counts}
+    }
+
+
+def _merge_classes(feature: dict[str, Any]) -> dict[str, Any]:
+    counts, missing = (feature["histogram"][it].values() for it in ("counts", "missing"))
+    totals = {
+        "counts": {"": list(map(sum, zip(*counts, strict=True)))},
+        "missing": {"": sum(missing)},
+    }
+    return feature | {"histogram": feature["histogram"] | totals}
 
 
 def _describe(dataset: Dataset, name: str) -> dict[str, Any]:

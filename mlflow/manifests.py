@@ -1,5 +1,7 @@
 """Describes a model for those who will serve it."""
 
+import json
+from itertools import accumulate
 from typing import Any
 
 import pandas as pd
@@ -7,18 +9,20 @@ import pandas as pd
 from candidates import read_params
 from comparison import Result
 from datasets import Dataset
-from features import describe_features
 from publishing import library_versions
 from records import Model
 
 MAX_EXAMPLES = 10
+MAX_EXAMPLE_BYTES = 150_000
 
 
-def describe(dataset: Dataset, winner: Result, model: Model) -> dict[str, Any]:
+def describe(
+    dataset: Dataset, features: list[dict[str, Any]], winner: Result, model: Model
+) -> dict[str, Any]:
     """All of the manifest that neither the file itself tells nor MLflow."""
     return {
         "name": dataset.name,
-        "features": describe_features(dataset),
+        "features": features,
         "target": {"name": dataset.target, "classes": list(model.pipeline.classes_)},
         "estimator": model.estimator,
         "params": read_params(model.pipeline["classify"]),
@@ -30,18 +34,23 @@ def describe(dataset: Dataset, winner: Result, model: Model) -> dict[str, Any]:
 
 
 def _examples(dataset: Dataset, model: Model) -> list[dict[str, Any]]:
-    """The first row of each class, a whole one where there is one, and what the model says."""
+    """The first row of each class, a whole one where there is one, and what the model says.
+
+    As many as there is room for.
+    """
     order = dataset.X.isna().any(axis="columns").sort_values(kind="stable").index
     rows = dataset.y.loc[order].drop_duplicates().sort_index().index[:MAX_EXAMPLES]
     X = dataset.X.loc[rows]
     probabilities = model.pipeline.predict_proba(X)
-    return [
+    examples = [
         {
             "inputs": {name: _to_json(row[name], dataset.kinds[name]) for name in X.columns},
             "probabilities": answer,
         }
         for row, answer in zip(X.to_dict("records"), probabilities.tolist(), strict=True)
     ]
+    ends = accumulate(len(json.dumps(it)) for it in examples)
+    return [it for it, end in zip(examples, ends, strict=True) if end <= MAX_EXAMPLE_BYTES]
 
 
 def _to_json(value: Any, kind: str) -> Any:

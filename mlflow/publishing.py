@@ -15,11 +15,16 @@ from errors import CommandFailed
 from files import flush, locked, unfinished
 from signing import is_signed_by, sign
 
+MAX_MANIFEST_BYTES = 1024**2
 VERSION_FORMAT = "%Y_%m_%d_T%H_%M_%S"
 
 
 class CannotRepublish(CommandFailed):
     """The version is not there, or does not verify."""
+
+
+class ManifestTooLarge(CommandFailed):
+    """No reader would take the manifest."""
 
 
 class Publisher:
@@ -33,7 +38,8 @@ class Publisher:
         """Write the manifest, then the model, and return the model's path.
 
         `manifest` lacks what only the file tells: format, version, created_at, sha256 and size.
-        Raises OSError when the directory cannot be written; readers then see nothing of it.
+        Raises ManifestTooLarge, and OSError when the directory cannot be written; readers then
+        see nothing of it.
         """
         import joblib  # noqa: PLC0415  # late: republishing is quick without it
 
@@ -84,9 +90,9 @@ class Publisher:
             _remove_leftovers(self._directory)
             version = _next_version(self._directory, now)
             path = self._directory / f"model_{version}.pkl"
-            complete = self._complete(manifest, pickled, version)
+            complete = _write_json(self._complete(manifest, pickled, version))
             with unfinished(path.with_suffix(".json")) as described, unfinished(path) as model:
-                flush(described, json.dumps(complete, indent=2).encode())
+                flush(described, complete)
                 flush(model, pickled)
                 # A reader that sees the pickle must find its manifest.
                 described.rename(path.with_suffix(".json"))
@@ -107,6 +113,17 @@ class Publisher:
         }
         complete["signature"] = sign(complete, self._key) if self._key else None
         return {key: complete[key] for key in KEYS}
+
+
+def _write_json(manifest: dict[str, Any]) -> bytes:
+    """For a person to read, or without white space if that is too long."""
+    written = json.dumps(manifest, indent=2).encode()
+    if len(written) > MAX_MANIFEST_BYTES:
+        written = json.dumps(manifest, separators=(",", ":")).encode()
+    if len(written) > MAX_MANIFEST_BYTES:
+        message = f"The manifest would have {len(written):,} bytes, and at most 1 MB is read"
+        raise ManifestTooLarge(f"{message}. Train on fewer columns: --drop leaves some out.")
+    return written
 
 
 def _read_manifest(path: Path) -> dict[str, Any]:

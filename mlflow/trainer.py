@@ -7,6 +7,7 @@ from typing import Any
 from addresses import hide_secrets
 from datasets import Dataset, make_dataset, read_iris
 from delivery import Services, deliver, send_kept
+from features import describe_features
 from feedback import add_feedback
 from journal import read_labelled
 from manifests import describe
@@ -50,10 +51,12 @@ def train_and_deliver(
     services = _connect(arguments, publisher)
     if arguments.with_feedback:
         dataset = _add_feedback(dataset, arguments)
+    features = describe_features(dataset)  # first: a table too wide for a manifest ends here
     options = Options(arguments.seed, arguments.budget, arguments.scheduler, tuple(arguments.only))
     training = train(dataset, live, options)
     refused = training.is_worse and not arguments.force
-    manifest = None if refused else describe(dataset, training.winner, training.record.models[0])
+    winner, model = training.winner, training.record.models[0]
+    manifest = None if refused else describe(dataset, features, winner, model)
     deliver(training.record, manifest, services)
     if not refused:
         return 0

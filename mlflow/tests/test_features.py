@@ -1,8 +1,12 @@
+import json
+from functools import partial
+
 import numpy as np
 import pandas as pd
 import pytest
 
 from datasets import make_dataset, read_iris
+from errors import UnusableTable
 from features import describe_features
 from tables import Table
 
@@ -81,3 +85,47 @@ def test_a_step_is_the_last_decimal_of_the_table(values, step):
     mixed = np.random.default_rng(0).choice(values, 40)  # not one value for each class
 
     assert describe(mixed)["step"] == pytest.approx(step)
+
+
+def make_table(columns, classes, make):
+    """So many columns, each of 2,000 values that `make` draws."""
+    random = np.random.default_rng(0)
+    labels = [f"class {it % classes}" for it in range(2000)]
+    values = {f"column_{it}": make(random) for it in range(columns)}
+    return make_dataset(Table(pd.DataFrame(values | {"y": labels}), ""), "table", "y")
+
+
+PIXELS = partial(np.random.Generator.integers, low=0, high=256, size=2000)
+GENES = partial(np.random.Generator.normal, size=2000)
+
+
+def draw_codes(random):
+    return [f"c{it:02}" for it in random.integers(0, 100, 2000)]
+
+
+@pytest.mark.parametrize(
+    ("columns", "classes", "make", "bins"),
+    [
+        (100, 10, PIXELS, 20),
+        (784, 10, PIXELS, 10),
+        (1000, 10, GENES, 5),
+        (500, 100, PIXELS, 5),
+        (300, 10, draw_codes, 100),
+    ],
+)
+def test_the_histograms_of_a_wide_table_are_as_fine_as_there_is_room_for(
+    columns, classes, make, bins
+):
+    features = describe_features(make_table(columns, classes, make))
+
+    assert len(json.dumps(features)) < 1024**2
+    for feature in (features[0], features[-1]):
+        counts = feature["histogram"]["counts"].values()
+        assert {len(it) for it in counts} == {bins}
+        assert sum(map(sum, counts)) == 2000
+    assert len(features[0]["histogram"]["counts"]) == classes
+
+
+def test_a_table_too_wide_for_a_manifest_is_refused_with_what_to_do():
+    with pytest.raises(UnusableTable, match=r"2,500 features.*--drop.*column_"):
+        describe_features(make_table(2500, 2, GENES))

@@ -11,7 +11,13 @@ import joblib
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from publishing import KEYS, CannotRepublish, Publisher
+from publishing import (
+    KEYS,
+    MAX_MANIFEST_BYTES,
+    CannotRepublish,
+    ManifestTooLarge,
+    Publisher,
+)
 from signing import is_signed_by, sign
 
 VERSION = "2026_11_21_T20_44_20"
@@ -60,6 +66,19 @@ def test_a_published_model_has_its_complete_manifest_and_nothing_else(tmp_path):
     assert manifest["size"] == path.stat().st_size
     assert joblib.load(path) == [1, 2, 3]
     assert set(tmp_path.iterdir()) == {path, path.with_suffix(".json")}
+
+
+def test_a_long_manifest_has_no_white_space_and_none_is_above_a_megabyte(tmp_path):
+    publisher = Publisher(tmp_path)
+    room = MAX_MANIFEST_BYTES - 5000
+
+    long = publisher.publish(1, MANIFEST | {"params": [1] * (room // 2)}, NOW)
+    with pytest.raises(ManifestTooLarge, match=r"1,\d+,\d+ bytes.*--drop"):
+        publisher.publish(1, MANIFEST | {"params": "x" * MAX_MANIFEST_BYTES}, NOW)
+
+    assert long.with_suffix(".json").stat().st_size <= MAX_MANIFEST_BYTES
+    assert len(manifest_of(long)["params"]) == room // 2
+    assert set(tmp_path.iterdir()) == {long, long.with_suffix(".json")}
 
 
 def test_a_second_model_in_one_second_takes_the_next(tmp_path):

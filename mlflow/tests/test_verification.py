@@ -10,6 +10,7 @@ import joblib
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from features import describe_features
 from manifests import describe
 from publishing import Publisher
 from signing import complete_pair, sign
@@ -23,7 +24,8 @@ VERSION = "2026_11_24_T12_00_00"
 @pytest.fixture
 def publish(training, tmp_path):
     model = training.record().models[0]
-    manifest = describe(training.dataset, training.winner, model) | {"mlflow": None}
+    features = describe_features(training.dataset)
+    manifest = describe(training.dataset, features, training.winner, model) | {"mlflow": None}
 
     def publish_model(estimator=model.pipeline, key=None, moment=NOW):
         path = Publisher(tmp_path, key).publish(estimator, manifest, moment)
