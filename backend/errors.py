@@ -42,6 +42,14 @@ class NoModelPublished(ModelServerError):
     headers: ClassVar[dict[str, str]] = {"Retry-After": "2"}
 
 
+class FolderUnreadable(ModelServerError):
+    """The models directory is gone, a file, or not to be read."""
+
+    status = HTTPStatus.SERVICE_UNAVAILABLE
+    title = "Models folder unreadable"
+    headers: ClassVar[dict[str, str]] = {"Retry-After": "2"}
+
+
 class UnknownVersion(ModelServerError):
     """No model of this version is in the models directory."""
 

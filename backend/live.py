@@ -10,10 +10,17 @@ from typing import Annotated, NamedTuple
 
 from fastapi import Depends, Request
 
-from errors import ModelRefused, NoModelPublished, UnknownVersion, VersionRefused, shorten
+from errors import (
+    FolderUnreadable,
+    ModelRefused,
+    NoModelPublished,
+    UnknownVersion,
+    VersionRefused,
+    shorten,
+)
 from inference import Model
 from instrumentation import Instruments
-from repository import PublishedFile, find_published
+from repository import PublishedFile
 
 log = logging.getLogger(__name__)
 
@@ -24,6 +31,7 @@ PASSING = {"hang", "crash"}
 RETRY_SECONDS = 60  # the first time, then twice as long each time
 LONGEST_RETRY_SECONDS = 3600
 
+Find = Callable[[], list[PublishedFile]]
 Load = Callable[[PublishedFile], Model]
 
 
@@ -39,8 +47,8 @@ class Refused(NamedTuple):
 class LiveModel:
     """One reference, replaced whole: a request sees one model from start to end."""
 
-    def __init__(self, directory: Path, load: Load, instruments: Instruments) -> None:
-        self._directory = directory
+    def __init__(self, find: Find, load: Load, instruments: Instruments) -> None:
+        self._find = find
         self._load = load
         self.instruments = instruments
         self._model: Model | None = None
@@ -87,7 +95,7 @@ class LiveModel:
 
     def refresh(self) -> None:
         """Serve the newest model that is fit to; keep the present one where there is none."""
-        files = find_published(self._directory)
+        files = self._find()
         self._forget(files)
         self._serve_newest(files)
         newer = (it for it in files if self._file is None or it.version > self._file.version)
@@ -153,7 +161,7 @@ class LiveModel:
             self._refused.pop(path, None)
 
     def _find_version(self, version: str) -> Model:
-        files = find_published(self._directory)
+        files = self._find()
         file = next((file for file in files if file.version == version), None)
         if file is None:
             known = ", ".join(file.version for file in files[:20]) or "none"
@@ -170,7 +178,7 @@ class LiveModel:
 
     def _why_not(self) -> str:
         if self.trouble:
-            return f"The models folder cannot be read: {self.trouble}."
+            return self.trouble
         if not self._has_looked:
             return "The models folder is being looked at. Ask again in a moment."
         if not self._refused:
@@ -188,8 +196,10 @@ async def watch(live: LiveModel) -> None:
             await asyncio.to_thread(live.instruments.share)
             live.trouble = None
         except Exception as error:  # whatever it is, newer models have to go live
-            if live.trouble != (trouble := str(error)):  # once, not at every look
-                log.error("models folder unreadable error=%r", error)
+            known = isinstance(error, FolderUnreadable)
+            trouble = str(error) if known else f"The models folder cannot be watched: {error!r}."
+            if live.trouble != trouble:  # once, not at every look
+                log.error("models folder unreadable error=%s", error)
             live.trouble = trouble
         await asyncio.sleep(POLL_SECONDS)
 

@@ -19,6 +19,7 @@ from ledger import Ledger
 from live import LiveModel, watch
 from loading import load
 from logs import RequestLog, set_up_logs
+from manifests import Manifests
 from monitoring import expose_recorder
 from openapi import describe_with_live_model
 from problems import add_problem_handlers
@@ -42,8 +43,11 @@ from tracing import trace
 def create_app(settings: Settings) -> ASGIApp:
     log = set_up_logs(settings)
     instruments = Instruments(join_workers())
-    live = LiveModel(settings.models_dir, partial(load, settings=settings), instruments)
+    manifests = Manifests(settings)
+    open_model = partial(load, manifests=manifests, settings=settings)
+    live = LiveModel(manifests.find, open_model, instruments)
     app = _assemble(settings, live, log)
+    app.state.catalogue = Catalogue(live, manifests)
     guarded: ASGIApp = Guarded(app, settings, instruments)
     if settings.allowed_origins:
         guarded = CORSMiddleware(
@@ -70,7 +74,6 @@ def _assemble(settings: Settings, live: LiveModel, log: RequestLog) -> FastAPI:
     app.state.live = live
     app.state.settings = settings
     app.state.instruments = live.instruments
-    app.state.catalogue = Catalogue(live, settings)
     app.state.journal = journal
     app.state.ledger = Ledger(log, journal.recorder if journal else None)
     app.openapi = describe_with_live_model(app, live)  # type: ignore[method-assign]
@@ -89,10 +92,12 @@ async def _run(app: FastAPI) -> AsyncIterator[None]:
     # What is imported stays, so that collections need not look at it: a tenth of a second each.
     gc.freeze()
     watcher = asyncio.create_task(watch(app.state.live))
+    reader = asyncio.create_task(asyncio.to_thread(app.state.catalogue.read_ahead))
     journal = app.state.journal
     if journal:  # its writer starts while the watcher loads a model
         await asyncio.to_thread(journal.recorder.start)
     yield
+    await reader
     watcher.cancel()
     with suppress(asyncio.CancelledError):
         await watcher

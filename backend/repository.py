@@ -1,19 +1,23 @@
 """Finds and reads the models published in a directory."""
 
-import json
 import os
 import re
 import stat
 from datetime import UTC, datetime
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from errors import ModelRefused
+from pydantic_core import from_json
+
+from errors import FolderUnreadable, ModelRefused
 
 VERSION_FORMAT = "%Y_%m_%d_T%H_%M_%S"
 UNVERSIONED = "model"  # of model.pkl, served only where no other model can be
-MAX_MANIFEST_BYTES = 64 * 1024**2
+MAX_MANIFEST_BYTES = 1024**2
 
+_ABSENT = (0, 0, 0)
+_TOO_LONG = "a manifest has at most {}. `metrics.py --republish` writes a shorter one."
 _NAME = re.compile(r"model_(\d{4}_\d\d_\d\d_T\d\d_\d\d_\d\d)\.pkl", re.ASCII)
 
 
@@ -22,11 +26,15 @@ class PublishedFile(NamedTuple):
 
     version: str
     path: Path
-    identity: tuple[int, ...]  # another one as soon as either file changes
+    identity: tuple[int, ...]  # another one as soon as either file changes, or the public key
 
     @property
     def manifest_path(self) -> Path:
         return self.path.with_suffix(".json")
+
+    @property
+    def manifest_size(self) -> int:
+        return self.identity[3]
 
     @property
     def created_at(self) -> datetime:
@@ -36,39 +44,66 @@ class PublishedFile(NamedTuple):
         return datetime.strptime(self.version, VERSION_FORMAT).replace(tzinfo=UTC)
 
 
-def find_published(directory: Path) -> list[PublishedFile]:
-    """Newest first; order is the order of names, whatever the clock of a file says."""
-    versions = {path: _version(path.name) for path in directory.iterdir()}
-    files = [
-        PublishedFile(version, path, _identify(path) + _identify(path.with_suffix(".json")))
-        for path, version in versions.items()
-        if version
-    ]
-    return sorted(files, key=lambda file: (file.version != UNVERSIONED, file.version), reverse=True)
+def find_published(directory: Path, key: Path | None = None) -> list[PublishedFile]:
+    """Newest first; order is the order of names, whatever the clock of a file says.
+
+    `key` is the public key that their signatures are checked with. Raises FolderUnreadable.
+    """
+    try:
+        with os.scandir(directory) as entries:
+            found = {it.name: _identify(it) for it in entries if it.name.startswith("model")}
+    except OSError as error:
+        raise FolderUnreadable(_explain(directory, error)) from None
+    names = {version: name for name in found if (version := _version(name))}
+    checked_with = _identify(key) if key else ()
+
+    def describe(version: str) -> PublishedFile:
+        pickle = names[version]
+        manifest = pickle.replace(".pkl", ".json")
+        # A scan may miss a manifest that was written meanwhile.
+        described = found.get(manifest) or _identify(directory / manifest)
+        identity = found[pickle] + described + checked_with
+        return PublishedFile(version, directory / pickle, identity)
+
+    newest_first = sorted(names, key=lambda it: (it != UNVERSIONED, it), reverse=True)
+    return list(map(describe, newest_first))
 
 
 def read_pickle(file: PublishedFile, max_bytes: int) -> bytes:
     """Raises ModelRefused where it is no regular file of the folder, or too large."""
-    return _read(file.path, max_bytes, "MAX_MODEL_BYTES allows")
+    return _read(file.path, max_bytes, "MAX_MODEL_BYTES allows {}.")
 
 
 def read_manifest(file: PublishedFile) -> dict[str, Any] | None:
-    """None where the pickle has no manifest; raises ModelRefused where that is no JSON object."""
+    """None where the pickle has no manifest; raises ModelRefused where that is no JSON object.
+
+    The parser limits depth and size, and makes plain values: nothing is known of them yet.
+    """
     if not os.path.lexists(file.manifest_path):
         return None
-    content = _read(file.manifest_path, MAX_MANIFEST_BYTES, "a manifest has at most")
+    content = _read(file.manifest_path, MAX_MANIFEST_BYTES, _TOO_LONG)
+    name = file.manifest_path.name
     try:
-        manifest = json.loads(content, parse_constant=_refuse_constant)
-        # Half of a character, which JSON can escape and no answer can contain, is refused too.
-        json.dumps(manifest, ensure_ascii=False).encode()
-    except (ValueError, RecursionError) as error:
-        message = f"Its manifest {file.manifest_path.name} is no JSON: {error}."
-        raise ModelRefused("manifest", message) from None
+        manifest = from_json(content, allow_inf_nan=False)
+    except ValueError as error:
+        raise ModelRefused("manifest", f"Its manifest {name} is not JSON: {error}.") from None
     if not isinstance(manifest, dict):
-        raise ModelRefused("manifest", f"Its manifest {file.manifest_path.name} is no JSON object.")
+        raise ModelRefused("manifest", f"Its manifest {name} is not a JSON object.")
     return manifest
 
 
+def _explain(directory: Path, error: OSError) -> str:
+    reasons = {
+        FileNotFoundError: f"There is no models folder {directory}",
+        NotADirectoryError: f"The models folder {directory} is a file",
+        PermissionError: f"The backend may not read the models folder {directory}",
+    }
+    cannot = f"The models folder {directory} cannot be read: {error.strerror}"
+    said = reasons.get(type(error), cannot)
+    return f"{said}. Put a readable folder there, or set MODELS_DIR and start the backend again."
+
+
+@lru_cache(maxsize=100_000)
 def _version(name: str) -> str | None:
     if name == "model.pkl":
         return UNVERSIONED
@@ -84,11 +119,11 @@ def _is_date(version: str) -> bool:
     return True
 
 
-def _identify(path: Path) -> tuple[int, ...]:
+def _identify(path: Path | os.DirEntry[str]) -> tuple[int, ...]:
     try:
         status = path.stat()
     except OSError:  # a link to nowhere, or to where nobody may look
-        return (0, 0, 0)
+        return _ABSENT
     return (status.st_size, status.st_mtime_ns, status.st_ino)
 
 
@@ -111,19 +146,17 @@ def _read(path: Path, max_bytes: int, limit: str) -> bytes:
 
 def _require_regular(path: Path, status: os.stat_result, max_bytes: int, limit: str) -> None:
     if not stat.S_ISREG(status.st_mode):
-        raise ModelRefused("file", f"{path.name} is no regular file.")
+        raise ModelRefused("file", f"{path.name} is not a regular file.")
     if status.st_size > max_bytes:
-        message = f"{path.name} has {status.st_size} bytes; {limit} {max_bytes}."
+        message = f"{path.name} has {status.st_size} bytes; {limit.format(max_bytes)}"
         raise ModelRefused("size", message)
 
 
 def _resolve(path: Path) -> Path:
     """A link may stay within the folder, as those of Kubernetes do, and not lead out of it."""
+    if not path.is_symlink():
+        return path
     target = Path(os.path.realpath(path))  # Path.resolve raises on a link to itself
     if not target.is_relative_to(os.path.realpath(path.parent)):
         raise ModelRefused("file", f"{path.name} is a link that leads out of the folder.")
     return target
-
-
-def _refuse_constant(name: str) -> None:
-    raise ValueError(f"{name} is no JSON number")

@@ -14,6 +14,7 @@ import tempfile
 import time
 from collections.abc import Awaitable, Callable, Iterable
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 from load import draw_instances
@@ -27,6 +28,7 @@ from ledger import Ledger
 from live import LiveModel
 from loading import load
 from logs import RequestLog
+from manifests import Manifests
 from settings import Settings
 
 ROUNDS = 7
@@ -95,7 +97,9 @@ def measure(name: str) -> dict[str, float]:
     with tempfile.TemporaryDirectory() as folder:
         settings = Settings(models_dir=Path(folder))
         publish(dump(fit(name)), Path(folder), datetime.now(UTC))
-        live = LiveModel(Path(folder), lambda file: load(file, settings), instruments)
+        manifests = Manifests(settings)
+        open_model = partial(load, manifests=manifests, settings=settings)
+        live = LiveModel(manifests.find, open_model, instruments)
         live.refresh()
     model = live.model()
     values = [model.read_instance(body) for body in bodies]

@@ -42,7 +42,7 @@ from processes import find_free_port, running, wait_until  # noqa: E402
 from batch.tables import CHUNK_ROWS  # noqa: E402
 from inference import Model  # noqa: E402
 from loading import load as load_model  # noqa: E402
-from repository import find_published  # noqa: E402
+from manifests import Manifests  # noqa: E402
 from settings import Settings  # noqa: E402
 
 ROWS = 100_000
@@ -255,7 +255,8 @@ def main() -> None:
             publish(dump(estimator), folder, datetime.now(UTC))
             pickled = next(folder.glob("*.pkl"))
             settings = Settings(models_dir=folder)
-            model = load_model(find_published(folder)[0], settings=settings)
+            manifests = Manifests(settings)
+            model = load_model(manifests.find()[0], manifests, settings)
             with (
                 serving("main:app", "backend", MODELS_DIR=folder) as ours,
                 serving(

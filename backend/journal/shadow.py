@@ -6,10 +6,11 @@ from contextlib import suppress
 from threading import Thread
 from time import monotonic
 
-from errors import ModelRefused
+from errors import FolderUnreadable, ModelRefused
 from inference import Model
-from loading import inspect, load
-from repository import PublishedFile, find_published
+from loading import load
+from manifests import Manifests
+from repository import PublishedFile
 from schemas import Description, Value
 from settings import Settings
 
@@ -25,6 +26,7 @@ class Shadow:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
+        self._manifests = Manifests(settings)
         self._model: Model | None = None
         self._seen: tuple[str, list[PublishedFile]] | None = None  # the live version, the folder
         self._next = 0.0
@@ -54,11 +56,11 @@ class Shadow:
 
     def _find(self, live: Description) -> None:
         try:
-            seen = (live.version, find_published(self._settings.models_dir))
+            seen = (live.version, self._manifests.find())
             if seen != self._seen:
-                self._model = self._load(list_challengers(live, seen[1], self._settings))
+                self._model = self._load(list_challengers(live, seen[1], self._manifests))
                 self._seen = seen
-        except OSError as error:
+        except FolderUnreadable as error:
             log.warning("shadow not found error=%s", error)
 
     def _load(self, files: list[PublishedFile]) -> Model | None:
@@ -67,14 +69,14 @@ class Shadow:
             if self._model and self._model.version == file.version:
                 return self._model
             with suppress(ModelRefused):  # as the live model's watcher says, where it looks
-                model = load(file, self._settings)
+                model = load(file, self._manifests, self._settings)
                 log.info("shadow loaded version=%s", file.version)
                 return model
         return None
 
 
 def list_challengers(
-    live: Description, files: Sequence[PublishedFile], settings: Settings
+    live: Description, files: Sequence[PublishedFile], manifests: Manifests
 ) -> list[PublishedFile]:
     """The versions that come next to the live one by their cross-validated log loss, best first.
 
@@ -83,7 +85,7 @@ def list_challengers(
     found = []
     for file in files:
         with suppress(ModelRefused):
-            manifest, _ = inspect(file, settings)
+            manifest, _ = manifests.read(file)
             if manifest and METRIC in manifest.metrics and _is_comparable(manifest, live):
                 found.append((manifest.metrics[METRIC].mean, file))
     return [file for _, file in sorted(found, key=lambda it: it[0])]

@@ -1,11 +1,11 @@
 """Answers the inference requests of the Open Inference Protocol."""
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any, NamedTuple
 
 from pydantic_core import to_json
 
+from catalogue import Line
 from errors import InvalidInstance, InvalidTensors, TableTooLarge
 from inference import Array, Model
 from journal.counting import TableCounter
@@ -21,7 +21,7 @@ from open_inference.protocol import (
 )
 from open_inference.tallies import Tally
 from open_inference.tensors import TEXT, read_tensor
-from schemas import Boolean, Category, Feature, PublishedModel, Value
+from schemas import Boolean, Category, Feature, Value
 
 
 class Use(NamedTuple):
@@ -84,22 +84,21 @@ def _count(X: Array, values: dict[str, Array], counter: TableCounter) -> None:
     counter.close()
 
 
-def list_versions(published: Sequence[PublishedModel]) -> list[IndexEntry]:
+def list_versions(lines: Sequence[Line]) -> list[IndexEntry]:
     """As Triton's index of a repository; any version that is not refused answers when asked."""
     return [
         IndexEntry(
-            # A model without a manifest is named as its file.
-            name=entry.manifest.name if entry.manifest else Path(entry.file).stem,
-            version=entry.version,
-            state="UNAVAILABLE" if entry.state == "refused" else "READY",
-            reason=entry.reason or "",
+            name=line.name,
+            version=line.version,
+            state="UNAVAILABLE" if line.reason else "READY",
+            reason=line.reason or "",
         )
-        for entry in published
+        for line in lines
     ]
 
 
-def describe(model: Model, index: list[IndexEntry]) -> ModelMetadata:
-    """With the versions of the index that can be asked under the model's name."""
+def describe(model: Model, lines: Sequence[Line]) -> ModelMetadata:
+    """With the versions that can be asked under the model's name."""
     name = model.description.name
     inputs = [
         TensorMetadata(name=feature.name, datatype=_datatype(feature), shape=[-1, 1])
@@ -114,7 +113,7 @@ def describe(model: Model, index: list[IndexEntry]) -> ModelMetadata:
         outputs.append(TensorMetadata(name="predict_proba", datatype="FP64", shape=shape))
     return ModelMetadata(
         name=name,
-        versions=[it.version for it in index if it.name == name],
+        versions=[it.version for it in lines if it.name == name],
         platform="sklearn_pickle",
         inputs=inputs,
         outputs=outputs,

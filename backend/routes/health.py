@@ -6,7 +6,8 @@ from live import Live
 from problems import problem_responses
 from schemas import Readiness, Status
 
-GONE = "Its file is no longer in the models folder; the model in memory keeps serving."
+KEPT = "The model in memory keeps serving."
+GONE = f"Its file is no longer in the models folder. {KEPT}"
 
 router = APIRouter(tags=["health"])
 
@@ -32,5 +33,5 @@ async def answer_liveness() -> Status:
 )
 async def answer_readiness(live: Live) -> Readiness:
     model = live.model()
-    detail = GONE if live.gone else None
+    detail = f"{live.trouble} {KEPT}" if live.trouble else GONE if live.gone else None
     return Readiness(status="ready", model_version=model.version, detail=detail)

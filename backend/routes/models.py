@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Request
+from fastapi import APIRouter, Depends, Request, Response
 
 from catalogue import Catalogue
 from problems import problem_responses
@@ -19,10 +19,16 @@ def _of(request: Request) -> Catalogue:
 Folder = Annotated[Catalogue, Depends(_of)]
 
 
-@router.get("/models", summary="List every version")
-def list_models(folder: Folder) -> PublishedModels:
+@router.get(
+    "/models",
+    summary="List every version",
+    response_model=PublishedModels,
+    responses=problem_responses(503),
+)
+def list_models(folder: Folder) -> Response:
     """Every version, newest first: live, available, or refused with the reason."""
-    return PublishedModels(models=folder.list_all())
+    entries = b",".join(line.entry for line in folder.list_all())
+    return Response(b'{"models":[%b]}' % entries, media_type="application/json")
 
 
 @router.get("/models/live", summary="Show the live version", responses=problem_responses(503))
@@ -31,7 +37,7 @@ def show_live(folder: Folder) -> PublishedModel:
     return folder.show_live()
 
 
-@router.get("/models/{version}", summary="Show one version", responses=problem_responses(404))
+@router.get("/models/{version}", summary="Show one version", responses=problem_responses(404, 503))
 def show_version(version: str, folder: Folder) -> PublishedModel:
     """One version, with its manifest."""
     return folder.show(version)

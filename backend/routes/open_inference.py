@@ -76,15 +76,13 @@ async def answer_readiness(live: Live) -> ServerReadiness:
     "/v2/repository/index",
     summary="List every version, or those that are ready",
     openapi_extra=describe_body(IndexRequest, required=False),
-    responses=failure_responses(400, 413, 415, 422),
+    responses=failure_responses(400, 413, 415, 422, 503),
 )
 async def list_index(request: Request, folder: Folder) -> list[IndexEntry]:
     body = await read_whole(request)
     wanted = read_json(IndexRequest, body) if body else IndexRequest()
-    published = await asyncio.to_thread(folder.list_in_full)
-    return [
-        entry for entry in list_versions(published) if entry.state == "READY" or not wanted.ready
-    ]
+    lines = await asyncio.to_thread(folder.list_all)
+    return list_versions([it for it in lines if not (wanted.ready and it.reason)])
 
 
 @router.get("/v2/models/stats", summary="Count the inferences of every version")
@@ -96,7 +94,7 @@ async def count_all(live: Live, tallies: Counts) -> Statistics:
 
 @router.get("/v2/models/{name}", summary="Describe the live model", responses=_FOUND)
 def describe_live(model: LiveByName, folder: Folder) -> ModelMetadata:
-    return describe(model, list_versions(folder.list_in_full()))
+    return describe(model, folder.list_all())
 
 
 @router.get("/v2/models/{name}/ready", summary="Whether the model is live", responses=_FOUND)
@@ -120,7 +118,7 @@ async def count_live(model: LiveByName, tallies: Counts) -> Statistics:
 
 @router.get("/v2/models/{name}/versions/{version}", summary="Describe a version", responses=_FOUND)
 def describe_version(model: Versioned, folder: Folder) -> ModelMetadata:
-    return describe(model, list_versions(folder.list_in_full()))
+    return describe(model, folder.list_all())
 
 
 @router.get(

@@ -2,7 +2,12 @@ import json
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from conftest import MIXED, SETOSA, VERSION, fit
+from conftest import MIXED, SETOSA, VERSION, fit, reason
+from processes import wait_until
+
+import manifests
+from manifests import Manifests
+from settings import Settings
 
 OLDER = "2026_11_20_T00_00_00"
 OLDEST = "2026_11_19_T00_00_00"
@@ -37,6 +42,94 @@ def test_a_manifest_of_every_type_is_shown_as_it_was_written(publish, start_live
     manifest = publish(**MIXED).with_suffix(".json").read_text()
 
     assert start_live().get("/models/live").json()["manifest"] == json.loads(manifest)
+
+
+def count_reads(monkeypatch):
+    """The versions whose manifests are opened from now on."""
+    read, opened = manifests.read_manifest, []
+    monkeypatch.setattr(
+        manifests, "read_manifest", lambda file: opened.append(file.version) or read(file)
+    )
+    return opened
+
+
+def test_a_manifest_is_read_once_whoever_asks_until_it_changes(publish, start_live, monkeypatch):
+    opened = count_reads(monkeypatch)
+    refused = publish("2026_11_18_T00_00_00", format=2)
+    publish(OLDER)
+    publish(VERSION)
+    three = start_live()
+
+    for _ in range(3):
+        assert len(three.get("/models").json()["models"]) == 3
+        assert three.get(f"/models/{OLDER}").json()["manifest"]
+        assert ask(three, OLDER).status_code == 200
+        assert three.post("/v2/repository/index").json()[2]["state"] == "UNAVAILABLE"
+    assert sorted(opened) == ["2026_11_18_T00_00_00", OLDER, VERSION]
+
+    publish("2026_11_18_T00_00_00")
+    assert three.get("/models").json()["models"][2]["state"] == "available"
+    refused.unlink()
+    assert len(three.get("/models").json()["models"]) == 2
+
+
+def test_manifests_are_kept_whole_while_there_is_room(publish, tmp_path, monkeypatch):
+    for day in range(10, 20):
+        size = publish(f"2026_11_{day}_T00_00_00").with_suffix(".json").stat().st_size
+    monkeypatch.setattr(manifests, "KEPT_BYTES", 5 * size)
+    opened, kept = count_reads(monkeypatch), Manifests(Settings(models_dir=tmp_path))
+    newest, *_, oldest = kept.find()
+
+    for file in (newest, newest, *kept.find(), oldest, newest):
+        assert kept.read(file)[0].version == file.version
+
+    assert len(opened) == 11
+    assert opened[-1] == newest.version
+
+
+def make_unreadable(folder, how):
+    for path in folder.iterdir():
+        path.unlink()
+    folder.rmdir()
+    if how == "a file":
+        folder.touch()
+    if how == "a link to nowhere":
+        folder.symlink_to("nowhere")
+
+
+UNREADABLE = pytest.mark.parametrize("how", ["gone", "a file", "a link to nowhere"])
+
+
+@UNREADABLE
+def test_a_folder_that_cannot_be_read_leaves_the_model_in_memory(three, tmp_path, how):
+    make_unreadable(tmp_path, how)
+    wait_until(lambda: "MODELS_DIR" in reason(three))
+
+    [listed] = three.get("/models").json()["models"]
+    [indexed] = three.post("/v2/repository/index").json()
+    assert "keeps serving" in reason(three)
+    assert (listed["version"], listed["state"]) == (VERSION, "live")
+    assert (indexed["version"], indexed["state"]) == (VERSION, "READY")
+    for path in (f"/models/{VERSION}", "/models/live"):
+        assert "MODELS_DIR" in three.get(path).json()["remarks"][-1]
+    assert three.get("/v2/models/iris").json()["versions"] == [VERSION]
+    assert ask(three, VERSION).status_code == 200
+    for refused in (three.get(f"/models/{OLDER}"), ask(three, OLDEST)):
+        assert refused.status_code == 503
+        assert "MODELS_DIR" in refused.json()["detail"]
+
+
+@UNREADABLE
+def test_a_folder_that_cannot_be_read_at_the_start_is_said_to_be_so(start, tmp_path, how):
+    make_unreadable(tmp_path, how)
+    client = start()
+    wait_until(lambda: "MODELS_DIR" in reason(client))
+
+    paths = ["/health/ready", "/models", "/models/live", f"/models/{VERSION}"]
+    answers = [client.get(path) for path in paths]
+    answers += [client.post("/v2/repository/index"), ask(client, VERSION)]
+    assert [it.status_code for it in answers] == [503] * 6
+    assert all("MODELS_DIR" in it.text for it in answers)
 
 
 def test_a_prediction_of_an_older_version_is_its_own(three):

@@ -5,7 +5,7 @@ import pytest
 from conftest import VERSION
 
 import sandbox
-from errors import ModelRefused
+from errors import FolderUnreadable, ModelRefused
 from repository import find_published, read_manifest, read_pickle
 
 NAME = f"model_{VERSION}.pkl"
@@ -57,7 +57,7 @@ def test_a_file_is_another_one_when_it_or_its_manifest_changes(folder):
 def test_what_is_no_file_is_refused_without_waiting_for_a_writer(folder, make):
     make(folder / NAME)
 
-    assert refusal(folder) == f"{NAME} is no regular file."
+    assert refusal(folder) == f"{NAME} is not a regular file."
 
 
 def read_as_nobody(file):
@@ -97,11 +97,37 @@ def test_a_file_above_the_limit_is_not_read(folder):
     assert refusal(folder) == f"{NAME} has 2147483648 bytes; MAX_MODEL_BYTES allows 1000."
 
 
-def test_a_manifest_that_is_no_json_is_refused(folder):
-    (folder / NAME).touch()
-    for content in ("", "{", "[]", '{"a": NaN}', "[" * 100_000, "\udcff", r'{"a": "\ud800"}'):
-        path = (folder / NAME).with_suffix(".json")
-        path.write_bytes(content.encode(errors="surrogateescape"))
+NO_JSON = ("", "{", "[]", '{"a": NaN}', "\udcff", r'{"a": "\ud800"}', "\ufeff{}")
+DEEP = ("[" * 1024**2, '{"a":' * 100_000, "[" * 300 + "]" * 300)
 
-        with pytest.raises(ModelRefused, match="is no JSON"):
-            read_manifest(only(folder))
+
+@pytest.mark.parametrize("content", NO_JSON + DEEP)
+def test_a_manifest_that_is_not_json_is_refused(folder, content):
+    (folder / NAME).touch()
+    (folder / NAME).with_suffix(".json").write_bytes(content.encode(errors="surrogateescape"))
+
+    with pytest.raises(ModelRefused, match=r"is not (a )?JSON"):
+        read_manifest(only(folder))
+
+
+def test_a_manifest_above_a_megabyte_is_not_read_and_the_reason_says_what_to_do(folder):
+    (folder / NAME).touch()
+    path = (folder / NAME).with_suffix(".json")
+    whole = '{"a": ""}'
+    path.write_text(whole.replace('""', '"' + "x" * (1024**2 - len(whole)) + '"'))
+    assert read_manifest(only(folder))
+    path.write_text(path.read_text() + " ")
+
+    with pytest.raises(ModelRefused, match=r"1048577 bytes.*at most 1048576.*--republish"):
+        read_manifest(only(folder))
+
+
+def test_a_folder_that_cannot_be_listed_says_why_and_what_to_do(folder):
+    (folder / NAME).touch()
+    (folder.parent / "link").symlink_to("nowhere")
+    said = {folder / "gone": "no models folder", folder / NAME: "is a file"}
+    said |= {folder.parent / "link": "no models folder"}
+
+    for path, why in said.items():
+        with pytest.raises(FolderUnreadable, match=f"{why}.*MODELS_DIR"):
+            find_published(path)

@@ -17,7 +17,7 @@ from sklearn.tree import DecisionTreeClassifier
 
 from journal.shadow import list_challengers
 from journal.writer import _start_shadow
-from repository import find_published
+from manifests import Manifests
 from schemas import Manifest
 from settings import Settings
 
@@ -86,9 +86,9 @@ def test_neither_a_copy_nor_a_version_of_other_classes_is_a_challenger(publish, 
     classifier = DummyClassifier().fit(load_iris().data, ["a", "b"] * 75)
     publish(OLDER, classifier, **loss(0.1), target=two)
     publish(OLDEST, fit_iris(DummyClassifier()))
-    settings = Settings(models_dir=tmp_path)
+    manifests = Manifests(Settings(models_dir=tmp_path))
 
-    found = list_challengers(live, find_published(tmp_path), settings)
+    found = list_challengers(live, manifests.find(), manifests)
 
     assert [it.version for it in found] == [OLDEST]
 

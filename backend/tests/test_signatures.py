@@ -1,5 +1,6 @@
 import base64
 import json
+import shutil
 
 import pytest
 from conftest import VERSION, fit, pickled, reason, wait_until_live
@@ -18,7 +19,10 @@ def key():
 
 @pytest.fixture
 def public_key(key, tmp_path_factory):
-    path = tmp_path_factory.mktemp("keys") / "public.pem"
+    return write_public(key, tmp_path_factory.mktemp("keys") / "public.pem")
+
+
+def write_public(key, path):
     path.write_bytes(key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo))
     return path
 
@@ -98,6 +102,32 @@ def test_without_a_key_every_model_is_served_and_marked(publish, live_client, ke
     wait_until_live(live_client, "2026_11_22_T00_00_00")
 
     assert live_client.get("/models/live").json()["signature"] == "unchecked"
+
+
+def test_a_key_that_comes_later_or_is_another_one_counts_at_once(
+    publish, start_live, key, public_key
+):
+    later = public_key.with_name("later.pem")
+    sign(publish(), key)
+    sign(publish("2026_11_20_T00_00_00"), key)
+    client = start_live(model_public_key=later)
+
+    def states():
+        return [it["signature"] for it in client.get("/models").json()["models"]]
+
+    assert states() == ["unchecked", "unchecked"]
+    shutil.copy(public_key, later)
+    wait_until(lambda: states() == ["valid", "valid"])
+    write_public(Ed25519PrivateKey.generate(), later)
+    wait_until(lambda: states() == [None, None])
+
+
+def test_a_signature_is_checked_before_what_it_signs_is_looked_at(publish, start_signed, key):
+    sign(publish(), key, format=2, features=None)
+
+    client = start_signed()
+
+    wait_until(lambda: "Its signature is not that" in reason(client))
 
 
 @pytest.mark.parametrize("content", [b"", b"no key", b"-----BEGIN PUBLIC KEY-----\n"])

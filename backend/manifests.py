@@ -1,0 +1,107 @@
+"""Reads each manifest once: its signature before its content."""
+
+from threading import Lock
+from typing import Any
+
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+from pydantic import ValidationError
+
+from errors import ModelRefused, shorten
+from repository import PublishedFile, find_published, read_manifest
+from schemas import Manifest, SignatureState
+from settings import Settings
+from signatures import check_signature, read_public_key
+
+KEPT_BYTES = 1024**2  # of manifests as they are in the folder; in memory a few times as much
+ENTRY_BYTES = 1024  # of one that is missing or refused
+
+Inspected = tuple[Manifest | None, SignatureState]
+
+
+class Manifests:
+    """What the folder's manifests say; the ones read last are kept until their files change."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._kept: dict[PublishedFile, Inspected | ModelRefused] = {}
+        self._room = KEPT_BYTES
+        self._lock = Lock()
+
+    def find(self) -> list[PublishedFile]:
+        """Newest first; each is another one if the public key changes. Raises FolderUnreadable."""
+        return find_published(self._settings.models_dir, self._settings.model_public_key)
+
+    def read(self, file: PublishedFile) -> Inspected:
+        """None if there is no manifest; raises ModelRefused if it or its signature is wrong."""
+        with self._lock:  # asked for twice at once, it is read once
+            if file not in self._kept:
+                self._keep(file)
+            found = self._kept[file]
+        if isinstance(found, ModelRefused):
+            raise ModelRefused(found.reason, found.message)
+        return found
+
+    def _keep(self, file: PublishedFile) -> None:
+        try:
+            self._kept[file] = inspect(file, self._settings)
+        except ModelRefused as refusal:
+            self._kept[file] = refusal.with_traceback(None)
+        self._room -= _weigh(file)
+        while self._room < 0 and len(self._kept) > 1:
+            oldest = next(iter(self._kept))
+            del self._kept[oldest]
+            self._room += _weigh(oldest)
+
+
+def _weigh(file: PublishedFile) -> int:
+    return ENTRY_BYTES + file.manifest_size
+
+
+def inspect(file: PublishedFile, settings: Settings) -> Inspected:
+    """Parse, check the signature, and only then look at what it says; raises ModelRefused."""
+    raw = read_manifest(file)
+    signature = _check_trust(raw, settings)
+    return (_validate(file, raw) if raw is not None else None), signature
+
+
+def _check_trust(raw: dict[str, Any] | None, settings: Settings) -> SignatureState:
+    """Raises ModelRefused if the signature is wrong, or missing though it is required."""
+    signed = bool(raw and raw.get("signature"))
+    try:
+        key = read_public_key(settings.model_public_key)
+    except (ValueError, OSError, UnsupportedAlgorithm) as error:
+        said = f"The public key {settings.model_public_key} cannot be used: {error}"
+        raise ModelRefused("signature", f"{said}. Put the right one there.") from None
+    if settings.model_trust == "signed" or (signed and key):
+        _require_signature(raw, key)
+        return "signed"
+    return "unchecked" if signed else "unsigned"
+
+
+def _require_signature(raw: dict[str, Any] | None, key: Ed25519PublicKey | None) -> None:
+    if key is None:
+        advice = "The first start of the trainer writes it"
+        raise ModelRefused("signature", f"There is no public key to check it with. {advice}.")
+    check_signature(raw or {}, key)
+
+
+def _validate(file: PublishedFile, raw: dict[str, Any]) -> Manifest:
+    name = file.manifest_path.name
+    try:
+        manifest = Manifest.model_validate(raw)
+    except ValidationError as invalid:
+        fault = invalid.errors()[0]
+        place = shorten(_name_place(fault["loc"]))
+        message = f"Its manifest {name} is wrong at {place}: {fault['msg']}."
+        raise ModelRefused("manifest", message) from None
+    if manifest.version != file.version:
+        message = f"Its manifest {name} is that of version {shorten(manifest.version)}."
+        raise ModelRefused("manifest", message)
+    return manifest
+
+
+def _name_place(place: tuple[int | str, ...]) -> str:
+    """The keys that lead to it; after a feature's index, pydantic gives its type too."""
+    keys = place[:2] + place[3:] if place[:1] == ("features",) else place
+    return ".".join(map(str, keys))
