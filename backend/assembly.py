@@ -88,7 +88,7 @@ def _describe(estimator: Any, file: PublishedFile, pickled: bytes) -> Descriptio
         created_at=file.created_at,
         sha256=hashlib.sha256(pickled).hexdigest(),
         size=len(pickled),
-        features=[Number(name=name) for name in names],
+        features=tuple(Number(name=name) for name in names),
         target=Target(name="class", classes=classes),
         estimator=type(_last_step(estimator)).__name__,
     )

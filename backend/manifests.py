@@ -14,6 +14,7 @@ from settings import Settings
 from signatures import check_signature, read_public_key
 
 KEPT_BYTES = 1024**2  # of manifests as they are in the folder; in memory a few times as much
+MANY_FAULTS = 100  # to name each of half a million would take seconds and gigabytes
 ENTRY_BYTES = 1024  # of one that is missing or refused
 
 Inspected = tuple[Manifest | None, SignatureState]
@@ -91,14 +92,18 @@ def _validate(file: PublishedFile, raw: dict[str, Any]) -> Manifest:
     try:
         manifest = Manifest.model_validate(raw)
     except ValidationError as invalid:
-        fault = invalid.errors()[0]
-        place = shorten(_name_place(fault["loc"]))
-        message = f"Its manifest {name} is wrong at {place}: {fault['msg']}."
-        raise ModelRefused("manifest", message) from None
+        raise ModelRefused("manifest", f"Its manifest {name} {_say(invalid)}.") from None
     if manifest.version != file.version:
         message = f"Its manifest {name} is that of version {shorten(manifest.version)}."
         raise ModelRefused("manifest", message)
     return manifest
+
+
+def _say(invalid: ValidationError) -> str:
+    if (count := invalid.error_count()) > MANY_FAULTS:
+        return f"is wrong in {count:,} places"
+    fault = invalid.errors()[0]
+    return f"is wrong at {shorten(_name_place(fault['loc']))}: {fault['msg']}"
 
 
 def _name_place(place: tuple[int | str, ...]) -> str:

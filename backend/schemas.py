@@ -1,12 +1,14 @@
 """The shapes that come in and go out: manifests, requests and responses."""
 
-from collections.abc import Sequence
 from datetime import datetime
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Base64Bytes, BaseModel, ConfigDict, Field, model_validator
+from pydantic import Base64Bytes, BaseModel, ConfigDict, FailFast, Field, model_validator
 from pydantic_core import PydanticCustomError
 from typing_extensions import TypedDict  # typing's, which pydantic takes from Python 3.12 on
+
+# A list is wrong at its first fault: half a million faults take 200 MB.
+FIRST = FailFast()
 
 MAX_LABEL_KEYS = 100  # to say of each but two that it is none would take seconds
 
@@ -20,14 +22,14 @@ class Finite(BaseModel):
 class Histogram(Finite):
     """Rows of the training table per class: `counts` by value, `missing` those without one."""
 
-    counts: dict[str, list[int]]
+    counts: dict[str, Annotated[list[int], FIRST]]
     missing: dict[str, int] = {}
 
 
 class NumberHistogram(Histogram):
     """n + 1 `edges` bound n bins, the last bin closed on both sides."""
 
-    edges: list[float]
+    edges: Annotated[list[float], FIRST]
 
 
 class Input(Finite):
@@ -73,7 +75,7 @@ class Category(Input):
     """Text; `values` are the most frequent ones, and all others are alike to the model."""
 
     type: Literal["category"]
-    values: Annotated[list[str], Field(min_length=1, max_length=100)]
+    values: Annotated[list[str], FIRST, Field(min_length=1, max_length=100)]
     mode: str
     histogram: Histogram
 
@@ -95,7 +97,7 @@ Value = bool | float | str | None
 
 class Target(BaseModel):
     name: str
-    classes: Annotated[list[str], Field(min_length=2)]
+    classes: Annotated[list[str], FIRST, Field(min_length=2)]
 
 
 def _is_none(value: object) -> bool:
@@ -130,7 +132,7 @@ class Example(Finite):
     """`probabilities` are in the order of the target's classes."""
 
     inputs: dict[str, Value]
-    probabilities: list[float]
+    probabilities: Annotated[list[float], FIRST]
 
 
 class Signature(BaseModel):
@@ -148,7 +150,7 @@ class Description(BaseModel):
     sha256: str
     size: int
     signature: Signature | None = None
-    features: Annotated[Sequence[Feature], Field(min_length=1)]
+    features: Annotated[tuple[Feature, ...], FIRST, Field(min_length=1)]
     target: Target
     estimator: str
     params: dict[str, Any] = {}
@@ -156,7 +158,7 @@ class Description(BaseModel):
     dataset: Dataset | None = None
     libraries: dict[str, str] = {}
     mlflow: TrackedRun | None = None
-    examples: list[Example] = []
+    examples: Annotated[list[Example], FIRST] = []
     republished_from: str | None = None
 
     @model_validator(mode="after")
@@ -173,13 +175,13 @@ class Manifest(Description):
 
     format: Literal[1]
     signature: Signature | None
-    features: Annotated[Sequence[TrainedFeature], Field(min_length=1)]
+    features: Annotated[tuple[TrainedFeature, ...], FIRST, Field(min_length=1)]
     params: dict[str, Any]
     metrics: dict[str, Metric]
     dataset: Dataset
     libraries: dict[str, str]
     mlflow: TrackedRun | None
-    examples: list[Example]
+    examples: Annotated[list[Example], FIRST]
     republished_from: str | None
 
 

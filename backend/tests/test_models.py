@@ -6,6 +6,7 @@ from conftest import MIXED, SETOSA, VERSION, fit, reason
 from processes import wait_until
 
 import manifests
+from errors import ModelRefused
 from manifests import Manifests
 from settings import Settings
 
@@ -85,6 +86,31 @@ def test_manifests_are_kept_whole_while_there_is_room(publish, tmp_path, monkeyp
 
     assert len(opened) == 11
     assert opened[-1] == newest.version
+
+
+MANY = {f"{it:x}": 0 for it in range(90_000)}
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"features": [0] * 500_000}, "is wrong at features.0"),
+        ({"examples": [0] * 500_000}, "is wrong at examples.0"),
+        ({"target": {"name": "y", "classes": [0] * 500_000}}, "is wrong at target.classes.0"),
+        ({"metrics": MANY}, "is wrong in 90,000 places"),
+        ({"libraries": {"x" * 900_000: 0}}, "is wrong at libraries.xxxx"),
+        ({"version": "x" * 900_000}, "is that of version xxxx"),
+    ],
+)
+def test_a_megabyte_of_faults_is_told_in_a_line(publish, tmp_path, changes, said):
+    path = publish(**changes).with_suffix(".json")
+    path.write_text(json.dumps(json.loads(path.read_text()), separators=(",", ":")))
+    read = Manifests(Settings(models_dir=tmp_path))
+
+    with pytest.raises(ModelRefused, match=said) as refused:
+        read.read(*read.find())
+
+    assert len(str(refused.value)) < 250
 
 
 def make_unreadable(folder, how):
