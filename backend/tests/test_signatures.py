@@ -117,7 +117,7 @@ def test_a_key_that_comes_later_or_is_another_one_counts_at_once(
 
     assert states() == ["unchecked", "unchecked"]
     shutil.copy(public_key, later)
-    wait_until(lambda: states() == ["valid", "valid"])
+    wait_until(lambda: states() == ["signed", "signed"])
     write_public(Ed25519PrivateKey.generate(), later)
     wait_until(lambda: states() == [None, None])
 
