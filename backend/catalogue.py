@@ -77,6 +77,7 @@ class Catalogue:
             signature=model.signature,
             remarks=[*model.remarks, trouble] if trouble else model.remarks,
             engine=model.serving,
+            confined=model.worker.held,
         )
         return entry.model_copy(update=_summarise(model.description))
 

@@ -14,6 +14,21 @@ Array = npt.NDArray[Any]
 PROBABILITIES = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
 
 
+def count_answers(
+    indices: Array, probabilities: Array | None, classes: int
+) -> tuple[Array, Array, float]:
+    """Rows by class, shape (k,); by probability of their class; and the sum of these.
+
+    Indices have shape (n,), probabilities (n, k). A row with the index -1 has no answer.
+    """
+    answered = indices >= 0
+    found = np.bincount(indices[answered], minlength=classes)
+    highest = np.empty(0) if probabilities is None else probabilities[answered].max(axis=1)
+    places = np.searchsorted(PROBABILITIES, highest)
+    bins = np.bincount(places, minlength=len(PROBABILITIES) + 1)
+    return found, bins, float(highest.sum())
+
+
 class ClassCounts:
     """Of one model, from when it was loaded."""
 
@@ -36,20 +51,12 @@ class ClassCounts:
             self._single_probabilities[bisect_left(PROBABILITIES, probability)] += 1
             self._single_sum += probability
 
-    def add_table(self, indices: Array, probabilities: Array | None) -> None:
-        """Class indices, shape (n,), and probabilities, shape (n, k), from any thread.
-
-        An index of -1 stands for no answer, and is left out.
-        """
-        answered = indices >= 0
-        found = np.bincount(indices[answered], minlength=len(self._classes))
-        highest = np.empty(0) if probabilities is None else probabilities[answered].max(axis=1)
-        places = np.searchsorted(PROBABILITIES, highest)
-        bins = np.bincount(places, minlength=len(PROBABILITIES) + 1)
+    def add_table(self, classes: Array, probabilities: Array, total: float) -> None:
+        """What `count_answers` has counted, from any thread."""
         with self._lock:
-            self._tables += found
-            self._table_probabilities += bins
-            self._table_sum += float(highest.sum())
+            self._tables += classes
+            self._table_probabilities += probabilities
+            self._table_sum += total
 
     def by_class(self) -> dict[str, int]:
         with self._lock:

@@ -220,6 +220,7 @@ class InvalidTable(ModelServerError):
         said = [f"Row {it.row}: {it.detail}" if it.row else it.detail for it in faults]
         super().__init__(" ".join(said + [f"And {more} more."] * bool(more)))
         self.faults = faults
+        self.more = more
 
 
 class TableTooLarge(ModelServerError):
@@ -227,6 +228,21 @@ class TableTooLarge(ModelServerError):
 
     status = HTTPStatus.REQUEST_ENTITY_TOO_LARGE
     title = "Table too large"
+
+
+class ModelWorkerEnded(ModelServerError):
+    """The model's process has ended, or took too long; another one takes its place."""
+
+    status = HTTPStatus.SERVICE_UNAVAILABLE
+    title = "Model worker ended"
+    headers: ClassVar[dict[str, str]] = {"Retry-After": "1"}
+
+
+class ModelFailed(ModelServerError):
+    """The estimator itself raised an error; the server has none."""
+
+    status = HTTPStatus.INTERNAL_SERVER_ERROR
+    title = "Model failed"
 
 
 class NotAcceptable(ModelServerError):
@@ -270,7 +286,7 @@ class InvalidTensors(ModelServerError):
 # What a refusal is counted under; few, as each is a time series.
 Reason = Literal[
     "file", "size", "manifest", "checksum", "signature", "pickle", "allow_list", "estimator",
-    "self_test", "crash", "hang",
+    "self_test", "crash", "hang", "isolation",
 ]  # fmt: skip
 
 

@@ -1,19 +1,18 @@
 """Turns instances into class probabilities."""
 
+import asyncio
 from collections.abc import Callable, Sequence
-from contextlib import suppress
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from math import nan
 from operator import le
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
 from binning import ModelBins
-from counts import ClassCounts
+from counts import PROBABILITIES, ClassCounts
 from engines.engine import Engine, Probabilities
-from engines.sharing import SharedCall
 from errors import Fault, InvalidInstance, shorten
 from identifiers import make_identifier
 from instances import MAX_FAULTS, InstanceReader, describe_range, point_to
@@ -29,45 +28,59 @@ from schemas import (
     SignatureState,
     Value,
 )
+from sharing import SharedCall
+from table_counts import TableCounts
+from worker.model_worker import ModelWorker
+from worker.rows import has_text, to_array
 
 Array = npt.NDArray[Any]
+Result = TypeVar("Result")
+Ask = Callable[[Array], tuple[Array, Array | None]]
+EMPTY = np.zeros(len(PROBABILITIES) + 1, np.int64)
 
 Answer = tuple[int, list[float] | None]  # class index, -1 where there is none, and probabilities
 Unusual = tuple[str, str]  # what a value is, and what the model makes of it
 MISSING = ("is missing", "; the model fills it in as it learned to")
 
 
-class Model:
-    """An estimator with what is known of it; only its counts change once it serves."""
+class LeftToWorker(Exception):
+    """The compiled form has no answer of its own to a row."""
 
-    def __init__(self, estimator: Any, description: Description) -> None:
+
+class Model:
+    """What is known of a published version, and who answers for it; only its counts change."""
+
+    def __init__(self, description: Description, worker: ModelWorker) -> None:
         self.description = description
         self.version = description.version
         self.classes = description.target.classes
         self.counts = ClassCounts(self.classes)
         self.bins = ModelBins(description.features)
+        features = np.concatenate(self.bins.zeros())
+        classes = np.zeros(len(self.classes), np.int64)
+        self.empty_counts = TableCounts(0, features, classes, EMPTY, 0.0)
         self.names = [feature.name for feature in description.features]
         self.signature: SignatureState = "unsigned"
         self.remarks: list[str] = []
-        self.estimator = estimator
-        self._reader = InstanceReader(description.features)
-        self.instance_type = self._reader.type
-        self.max_body_bytes = self._reader.max_bytes
-        self.read_instance = self._reader.read
-        self._has_text = any(isinstance(feature, Category) for feature in description.features)
+        self.worker = worker
+        reader = InstanceReader(description.features)
+        self.instance_type = reader.type
+        self.max_body_bytes = reader.max_bytes
+        self.read_instance = reader.read
+        self._has_text = has_text(description.features)
         self._bounds = _find_bounds(description.features)
         self._checks = [(feature.name, _check(feature)) for feature in description.features]
-        self._labels = list(estimator.classes_)
-        self.has_probabilities = hasattr(estimator, "predict_proba")
+        self.has_probabilities = worker.has_probabilities
         if not self.has_probabilities:
             self.remarks.append("It has no predict_proba: probabilities are null.")
         self.serving = Serving(name="scikit-learn", detail="It has not been compiled.")
         self._predict_one: Callable[[list[Value]], Probabilities] | None = None
         self._predict_many: Callable[[list[list[Value]]], list[Probabilities]] | None = None
-        self._shared = SharedCall(self.answer_many)
+        self._shared = SharedCall(self._answer_soon)
+        self._thread = ThreadPoolExecutor(1, "model")
 
     def serve_by(self, engine: Engine) -> None:
-        """From now on; the estimator answers arrays, and what the engine leaves to it."""
+        """From now on; the worker answers arrays, and what the engine leaves to it."""
         self.serving = Serving(name=engine.name, detail=engine.detail)
         self._predict_one = getattr(engine, "predict_one", None)
         self._predict_many = getattr(engine, "predict_many", None)
@@ -75,12 +88,10 @@ class Model:
     async def predict(self, values: list[Value]) -> Prediction:
         """The answer to one instance, its values in the order of the features, counted.
 
-        Raises InvalidInstance where the model has none.
+        Raises InvalidInstance if the model has none, and what the worker does.
         """
-        if self._predict_one is None:
+        if self._predict_one is None or (probabilities := self._predict_one(values)) is None:
             answer = await self._shared.ask(values)
-        elif (probabilities := self._predict_one(values)) is None:
-            [answer] = self.answer_many([values])
         else:
             answer = (probabilities.index(max(probabilities)), probabilities)
         prediction = self.describe(values, answer)
@@ -88,12 +99,43 @@ class Model:
         self.counts.add(index, probabilities[index] if probabilities else None)
         return prediction
 
+    async def run(self, function: Callable[[], Result]) -> Result:
+        """In the thread in which this model's worker is asked, so that nobody else waits for it."""
+        return await asyncio.get_running_loop().run_in_executor(self._thread, function)
+
     def answer_many(self, instances: list[list[Value]]) -> list[Answer]:
         """The answers to a handful of instances, by as few calls as can be."""
-        found = self._ask_engine(instances)
+        found = self.ask_engine(instances)
         left = [values for values, it in zip(instances, found, strict=True) if it is None]
-        rest = iter(self._ask_estimator(left) if left else ())
-        return [next(rest) if it is None else (it.index(max(it)), it) for it in found]
+        return _fill(found, self.answer(self.to_array(left)) if left else None)
+
+    async def _answer_soon(self, instances: list[list[Value]]) -> list[Answer]:
+        found = self.ask_engine(instances)
+        left = [values for values, it in zip(instances, found, strict=True) if it is None]
+        return _fill(found, await self.worker.answer_soon(self.to_array(left)) if left else None)
+
+    def ask_engine(self, instances: list[list[Value]]) -> list[Probabilities]:
+        """None for those that it leaves to the worker."""
+        if self._predict_many:
+            return self._predict_many(instances)
+        return [self._predict_one(it) if self._predict_one else None for it in instances]
+
+    def to_array(self, instances: Sequence[Sequence[Value]]) -> Array:
+        """Shape (n, f)."""
+        return to_array(instances, self._has_text)
+
+    def answer(self, X: Array) -> tuple[Array, Array | None]:
+        """Class indices, shape (n,), -1 for a row without an answer; and probabilities, (n, k)."""
+        return self.worker.answer(X)
+
+    def answer_at_once(self, X: Array) -> tuple[Array, Array | None]:
+        """The same without asking anybody else; raises LeftToWorker if that is not possible."""
+        instances = [[None if it != it else it for it in row] for row in X.tolist()]  # noqa: PLR0124
+        found = [it for it in self.ask_engine(instances) if it is not None]
+        if len(found) < len(instances):
+            raise LeftToWorker
+        probabilities = np.array(found)
+        return probabilities.argmax(axis=1), probabilities
 
     def describe(self, values: list[Value], answer: Answer) -> Prediction:
         """The answer as it is sent; raises InvalidInstance where there is none."""
@@ -109,46 +151,6 @@ class Model:
             "prediction_id": make_identifier(),
             "warnings": self._warn_of(values),
         }
-
-    def _ask_engine(self, instances: list[list[Value]]) -> list[Probabilities]:
-        if self._predict_many:
-            return self._predict_many(instances)
-        return [self._predict_one(it) if self._predict_one else None for it in instances]
-
-    def _ask_estimator(self, instances: list[list[Value]]) -> list[Answer]:
-        indices, probabilities = self.answer(self.to_array(instances))
-        rows = [None] * len(instances) if probabilities is None else probabilities.tolist()
-        return list(zip(indices.tolist(), rows, strict=True))
-
-    def to_array(self, instances: Sequence[Sequence[Value]]) -> Array:
-        """Shape (n, f), as pipelines are fitted: booleans are 0 and 1, and what is missing nan."""
-        if self._has_text:
-            return np.array([list(map(_fit, values)) for values in instances], dtype=object)
-        return np.array(instances, dtype=np.float64)  # which makes None nan
-
-    def answer(self, X: Array) -> tuple[Array, Array | None]:
-        """Class indices, shape (n,), and probabilities, shape (n, k), for X of shape (n, f).
-
-        Probabilities are None where the estimator has none. A row without an answer, because its
-        finite values overflow inside the model or because it takes no missing or unknown ones, has
-        the index -1 and nan for probabilities.
-        """
-        with suppress(ValueError):  # scikit-learn's, of one row, for all of them
-            return self._ask(X)
-        if len(X) == 1:
-            return np.array([-1]), np.full((1, len(self.classes)), nan)
-        indices, probabilities = zip(*map(self.answer, np.array_split(X, 2)), strict=True)
-        has_none = any(matrix is None for matrix in probabilities)
-        return np.concatenate(indices), None if has_none else np.concatenate(probabilities)
-
-    def _ask(self, X: Array) -> tuple[Array, Array | None]:
-        with np.errstate(all="ignore"):
-            if not self.has_probabilities:
-                labels = self.estimator.predict(X)
-                return np.array([self._labels.index(label) for label in labels]), None
-            probabilities: Array = self.estimator.predict_proba(X)
-        answered = np.isfinite(probabilities).all(axis=1)
-        return np.where(answered, probabilities.argmax(axis=1), -1), probabilities
 
     def _warn_of(self, values: list[Any]) -> list[FeatureWarning]:
         if self._bounds:
@@ -176,6 +178,14 @@ class Model:
         ]
 
 
+def _fill(found: list[Probabilities], answered: tuple[Array, Array | None] | None) -> list[Answer]:
+    """The engine's answers, and in place of None, in their order, the worker's."""
+    indices, probabilities = answered or (np.empty(0), None)
+    rows = [None] * len(indices) if probabilities is None else probabilities.tolist()
+    rest = iter(zip(indices.tolist(), rows, strict=True))
+    return [next(rest) if it is None else (it.index(max(it)), it) for it in found]
+
+
 def _find_bounds(features: Sequence[Feature]) -> tuple[list[float], list[float]] | None:
     """The training ranges, where all features are numbers that have one and are never missing."""
     bounds = [
@@ -186,13 +196,6 @@ def _find_bounds(features: Sequence[Feature]) -> tuple[list[float], list[float]]
     if len(bounds) < len(features):
         return None
     return [low for low, _ in bounds], [high for _, high in bounds]
-
-
-def _fit(value: Value) -> float | str:
-    """As a column of objects holds it, where NumPy converts nothing."""
-    if value is None:
-        return nan
-    return value if isinstance(value, str) else float(value)
 
 
 def _check(feature: Feature) -> Callable[[Any], Unusual | None]:

@@ -25,11 +25,13 @@ from repository import PublishedFile
 log = logging.getLogger(__name__)
 
 POLL_SECONDS = 0.5  # half a second to be seen, one to be tried out: live within two
+DIED = "Its process has ended three times within a minute."
 KEPT_VERSIONS = 4  # asked for by name, beside the live one
 # Of a machine that was too busy, or short of memory, a model may be innocent.
 PASSING = {"hang", "crash"}
 RETRY_SECONDS = 60  # the first time, then twice as long each time
 LONGEST_RETRY_SECONDS = 3600
+MOST_TRIES = 20
 
 Find = Callable[[], list[PublishedFile]]
 Load = Callable[[PublishedFile], Model]
@@ -40,7 +42,6 @@ class Refused(NamedTuple):
 
     file: PublishedFile
     refusal: ModelRefused
-    tries: int
     retry_at: float
 
 
@@ -58,6 +59,7 @@ class LiveModel:
         self._kept: dict[PublishedFile, Model] = {}
         self._loading = asyncio.Lock()
         self._refused: dict[Path, Refused] = {}
+        self._tries: dict[PublishedFile, int] = {}  # that failed, also of one that serves again
         self.trouble: str | None = None  # with the folder itself
 
     @property
@@ -103,14 +105,17 @@ class LiveModel:
         self.instruments.note_refused(sum(self.refusal_of(it) is not None for it in newer))
 
     def _serve_newest(self, files: list[PublishedFile]) -> None:
+        is_unfit = self._model and self._file and self._is_unfit(self._file, self._model)
         for file in files:
-            if self._file and file.path == self._file.path:
+            if self._file and file.path == self._file.path and not is_unfit:
                 self._gone = False
                 if file != self._file:  # overwritten, which nobody should
                     self._replace(file)
                 return
             if self._replace(file):
                 return
+        if is_unfit:
+            self._model = self._file = None
         self._gone = self._model is not None
 
     def _replace(self, file: PublishedFile) -> bool:
@@ -143,12 +148,12 @@ class LiveModel:
 
     def _refuse(self, file: PublishedFile, refusal: ModelRefused) -> None:
         before = self._refused.get(file.path)
-        tries = before.tries + 1 if before and before.file == file else 1
+        tries = self._tries[file] = min(self._tries.get(file, 0) + 1, MOST_TRIES)
         pause = min(RETRY_SECONDS * 2 ** (tries - 1), LONGEST_RETRY_SECONDS)
         retry_at = monotonic() + pause if refusal.reason in PASSING else inf
         # The frames it came from hold the pickle, and files of the process it was tried out in.
         refusal.__traceback__ = refusal.__context__ = None
-        self._refused[file.path] = Refused(file, refusal, tries, retry_at)
+        self._refused[file.path] = Refused(file, refusal, retry_at)
         # A file that is still being written is refused twice a second, and worth one line.
         if before is None or before.refusal.reason != refusal.reason:
             log.error("model refused file=%s reason=%s", file.path.name, refusal)
@@ -159,6 +164,14 @@ class LiveModel:
         paths = {file.path for file in files}
         for path in set(self._refused) - paths:
             self._refused.pop(path, None)
+        for file in set(self._tries) - set(files):
+            self._tries.pop(file, None)
+
+    def _is_unfit(self, file: PublishedFile, model: Model) -> bool:
+        """Whether its process has died too often; then it is refused."""
+        if model.worker.is_unfit:
+            self._refuse(file, ModelRefused("crash", DIED))
+        return model.worker.is_unfit
 
     def _find_version(self, version: str) -> Model:
         files = self._find()
@@ -168,7 +181,9 @@ class LiveModel:
             raise UnknownVersion(
                 f"There is no version {shorten(version)}. The newest are: {known}."
             )
-        model = self._kept.pop(file, None) or self._try(file)
+        model = self._kept.pop(file, None)
+        if model is None or self._is_unfit(file, model):
+            model = self._try(file)
         if model is None:
             raise VersionRefused(f"{file.path.name} is refused: {self.refusal_of(file)}")
         self._kept[file] = model

@@ -1,37 +1,88 @@
 """Loads a published model, verified and tried out before it may serve."""
 
 import hashlib
+from functools import partial
+from typing import Any
 
-from sklearn import __version__ as sklearn_version
+import numpy as np
+from pydantic import ValidationError
 
-import sandbox
-from assembly import assemble, find_other_version, is_other
 from engines.engine import NotCompiled
 from engines.reading import read_engine
-from errors import ModelRefused
+from errors import ModelRefused, ModelWorkerEnded
 from inference import Model
 from manifests import Manifests
 from repository import PublishedFile, read_pickle
-from schemas import Description, Manifest
+from schemas import Description, Manifest, SignatureState
 from settings import Settings
-from unpickling import unpickle
-from worker.exchange import unpack
+from worker.faults import LONGEST_TEXT
+from worker.model_worker import ModelWorker, Opening
+from worker.nursery import Nursery
 
-COMPILE_SECONDS = 10  # rarely more than one
+WALLS = {"calls", "files"}  # one of them keeps a model from changing a file or being heard outside
+MOST_REMARKS = 10
 
 
-def load(file: PublishedFile, manifests: Manifests, settings: Settings) -> Model:
-    """Raises ModelRefused with a reason for people where the model is not fit to serve."""
+def load(file: PublishedFile, manifests: Manifests, settings: Settings, nursery: Nursery) -> Model:
+    """Raises ModelRefused with a reason for people if the model is not fit to serve."""
     manifest, signature = manifests.read(file)
+    worker = ModelWorker(nursery, partial(_read, file, manifest, settings), settings)
+    told = worker.open()
+    _require_walls(worker, signature, settings)
+    description = manifest or _read_description(told["description"], file)
+    worker.classes = len(description.target.classes)
+    model = Model(description, worker)
+    model.signature = signature
+    model.remarks += [str(it)[:LONGEST_TEXT] for it in told["remarks"][:MOST_REMARKS]]
+    _compile(model, worker)
+    return model
+
+
+def _read(file: PublishedFile, manifest: Manifest | None, settings: Settings) -> Opening:
+    """The message that opens the model; raises ModelRefused."""
     pickled = read_pickle(file, settings.max_model_bytes)
     if manifest:
         _check_content(pickled, manifest)
-    remarks = _try_out(pickled, file, manifest, settings.model_load_seconds)
-    model = assemble(pickled, file, manifest)
-    model.signature = signature
-    model.remarks += remarks
-    _compile(model, pickled)
-    return model
+    head = {
+        "version": file.version,
+        "file": file.path.name,
+        "created_at": file.created_at.timestamp(),
+        "manifest": manifest.model_dump(mode="json") if manifest else None,
+    }
+    return head, {"pickle": np.frombuffer(pickled, np.uint8)}
+
+
+def _require_walls(worker: ModelWorker, signature: SignatureState, settings: Settings) -> None:
+    """Raises ModelRefused for anybody's file on a system that cannot confine its process."""
+    if signature == "signed" or settings.model_trust == "auto" or WALLS & set(worker.held):
+        return
+    message = (
+        "It is not signed, and this system cannot confine the process that opens it. Sign it, or "
+        "set MODEL_TRUST=auto if you trust all who can write to the models folder."
+    )
+    raise ModelRefused("isolation", message)
+
+
+def _read_description(told: Any, file: PublishedFile) -> Description:
+    try:
+        description = Description.model_validate(told)
+    except ValidationError:
+        message = "Its process tells nothing of it that makes sense."
+        raise ModelRefused("estimator", message) from None
+    return description.model_copy(update={"version": file.version, "name": file.path.stem})
+
+
+def _compile(model: Model, worker: ModelWorker) -> None:
+    """Serve by what the model can be compiled to, or say why there is no such thing."""
+    try:
+        message = worker.compile()
+        if "not_compiled" in message.head:
+            raise NotCompiled(str(message.head["not_compiled"]))
+        model.serve_by(read_engine(message, model.description))
+    except NotCompiled as reason:
+        model.serving.detail = str(reason)
+    except ModelWorkerEnded as ended:
+        model.serving.detail = f"It was not compiled: {ended}"
 
 
 def _check_content(pickled: bytes, manifest: Manifest) -> None:
@@ -40,54 +91,3 @@ def _check_content(pickled: bytes, manifest: Manifest) -> None:
         raise ModelRefused("size", message)
     if hashlib.sha256(pickled).hexdigest() != manifest.sha256:
         raise ModelRefused("checksum", "Its SHA-256 is not the one in its manifest.")
-
-
-def _try_out(
-    pickled: bytes, file: PublishedFile, manifest: Manifest | None, seconds: float
-) -> list[str]:
-    """Load and ask the model where it can do no harm; returns what there is to remark on it."""
-    said = manifest.libraries.get("scikit-learn", sklearn_version) if manifest else sklearn_version
-    try:
-        found = sandbox.call(find_other_version, pickled, file, manifest, seconds=seconds)
-    except ModelRefused as refusal:
-        raise ModelRefused(refusal.reason, " ".join([str(refusal), *_versions(said)])) from None
-    except sandbox.TimedOut:
-        message = f"It did not load and answer within {seconds:g} seconds."
-        raise ModelRefused("hang", message) from None
-    except sandbox.Crashed:
-        raise ModelRefused("crash", "It crashed, or ran out of memory, when tried out.") from None
-    return _versions(found or said)
-
-
-def _compile(model: Model, pickled: bytes) -> None:
-    """Serve by what the model can be compiled to, or say why there is no such thing."""
-    try:
-        packed = sandbox.call(compile_pickle, pickled, model.description, seconds=COMPILE_SECONDS)
-        engine = read_engine(unpack(packed), model.description)
-    except NotCompiled as reason:
-        model.serving.detail = str(reason)
-    except sandbox.TimedOut:
-        model.serving.detail = f"It was not compiled within {COMPILE_SECONDS} seconds."
-    except sandbox.Crashed:
-        model.serving.detail = "Compiling it crashed, or ran out of memory."
-    except Exception as error:  # an estimator can raise anything, and the pickle is fit to serve
-        model.serving.detail = f"It could not be compiled: {error!r}."
-    else:
-        model.serve_by(engine)
-
-
-def compile_pickle(pickled: bytes, description: Description) -> bytes:
-    """For a sandbox, as it takes time and memory."""
-    # All kinds of estimators that are compiled: megabytes that no worker needs to keep.
-    from worker.compiling.compilation import compile_model  # noqa: PLC0415
-
-    model = Model(unpickle(pickled), description)
-    return compile_model(
-        model.estimator, description, lambda rows: model.answer(model.to_array(rows))[1]
-    )
-
-
-def _versions(made_with: str) -> list[str]:
-    if not is_other(made_with):
-        return []
-    return [f"It was made with scikit-learn {made_with}; this is {sklearn_version}."]

@@ -38,13 +38,16 @@ from security import Guarded
 from settings import Settings, read_settings
 from shortcut import Shortcut
 from tracing import trace
+from worker.nursery import find_nursery
 
 
 def create_app(settings: Settings) -> ASGIApp:
     log = set_up_logs(settings)
     instruments = Instruments(join_workers())
+    nursery = find_nursery()
+    nursery.start()
     manifests = Manifests(settings)
-    open_model = partial(load, manifests=manifests, settings=settings)
+    open_model = partial(load, manifests=manifests, settings=settings, nursery=nursery)
     live = LiveModel(manifests.find, open_model, instruments)
     app = _assemble(settings, live, log)
     app.state.catalogue = Catalogue(live, manifests)

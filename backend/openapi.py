@@ -143,9 +143,11 @@ def _wrap(name: str, schema: dict[str, Any], example: Any) -> dict[str, Any]:
 
 
 def _answer(model: Model) -> dict[str, Any]:
-    """What the model says of its manifest's first example."""
-    if not model.description.examples:
+    """What the model says of its manifest's first example, as it has been seen to."""
+    example = next((it for it in model.description.examples if it.probabilities), None)
+    if example is None:
         return {}
-    inputs = model.description.examples[0].inputs
-    values = model.read_instance(json.dumps(inputs).encode())
-    return {"example": model.describe(values, *model.answer_many([values]))}
+    probabilities = example.probabilities
+    values = model.read_instance(json.dumps(example.inputs).encode())
+    answer = probabilities.index(max(probabilities)), probabilities
+    return {"example": model.describe(values, answer)}

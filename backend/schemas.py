@@ -199,6 +199,11 @@ class Serving(BaseModel):
     detail: str
 
 
+# What holds for the process that has opened the model: it can read no file but what Python is made
+# of and write none; can start nothing, connect to nothing and signal nobody; has an end of memory.
+Confinement = Literal["files", "calls", "memory"]
+
+
 class Published(BaseModel):
     """A version in the models folder; `reason` says why it is refused."""
 
@@ -209,6 +214,7 @@ class Published(BaseModel):
     signature: SignatureState | None = None
     remarks: list[str] = []
     engine: Serving | None = None
+    confined: list[Confinement] | None = None
     created_at: datetime | None = None
     estimator: str | None = None
     metrics: dict[str, Metric] = {}

@@ -19,6 +19,9 @@ class Settings(BaseSettings):
     model_public_key: Path = Path("/keys/model_public_key.pem")
     max_model_bytes: int = Field(default=1024**3, gt=0)
     model_load_seconds: float = Field(default=20, gt=0)
+    predict_seconds: float = Field(default=10, gt=0)
+    batch_seconds: float = Field(default=600, gt=0)
+    worker_memory_bytes: int = Field(default=2 * 1024**3, gt=0)
     api_key: str = Field(default="", repr=False)
     cors_origins: str = ""
     max_body_bytes: int = Field(default=16 * 1024**2, gt=0)

@@ -163,5 +163,5 @@ def list_faults(phase: Phase) -> list[str]:
     if count_lost(phase):
         faults.append(f"{count_lost(phase)} predictions are lost")
     if phase.after.descriptors > phase.before.descriptors:
-        faults.append(f"open files: {phase.before.files} before, {phase.after.files} after")
+        faults.append(f"open files: {phase.before} before, {phase.after} after")
     return [f"{phase.name}: {it}" for it in faults]

@@ -39,11 +39,11 @@ ROOT = Path(__file__).parent.parent
 sys.path[:0] = [str(ROOT / "tests"), str(ROOT / "backend")]
 from processes import find_free_port, running, wait_until  # noqa: E402
 
-from batch.tables import CHUNK_ROWS  # noqa: E402
 from inference import Model  # noqa: E402
 from loading import load as load_model  # noqa: E402
 from manifests import Manifests  # noqa: E402
 from settings import Settings  # noqa: E402
+from worker.tables.tables import CHUNK_ROWS  # noqa: E402
 
 ROWS = 100_000
 ROUNDS = 5

@@ -181,7 +181,7 @@ def list_faults(backend: Backend, fuzz: Fuzz, first: Held, last: Held) -> list[s
     if not backend.is_ready():
         faults.append("the backend is not ready")
     if last.descriptors > first.descriptors:
-        faults.append(f"open files: {first.files} before, {last.files} after")
+        faults.append(f"open files: {first} before, {last} after")
     if last.memory > first.memory + GROWTH:
         faults.append(f"{last.memory - first.memory:.0f} MB are not given back")
     return faults

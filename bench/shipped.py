@@ -27,15 +27,17 @@ WRITER = "journal.writer"
 
 
 class Held(NamedTuple):
-    """What a process holds: megabytes, threads, and open files beside those of the journal."""
+    """What a process holds: megabytes, threads, open files beside the journal's, model workers."""
 
     memory: float
     threads: int
     files: list[str]
+    workers: int
 
     @property
     def descriptors(self) -> int:
-        return len(self.files)
+        """Those of files and callers: each model worker has one more."""
+        return len(self.files) - self.workers
 
 
 class Backend:
@@ -92,7 +94,13 @@ class Backend:
         status = Path(f"/proc/{self.pid}/status").read_text()
         threads = int(re.search(r"Threads:\s+(\d+)", status)[1])
         files = [it for it in self._list_files() if not self._is_of_journal(it)]
-        return Held(read_memory(self.pid), threads, files)
+        return Held(read_memory(self.pid), threads, files, self._count_workers())
+
+    def _count_workers(self) -> int:
+        """With the process that forks them; one that has ended has no command line any more."""
+        own = {pid for pid, command in list_processes(self.pid) if command}
+        writer = self.find_writer()
+        return len(own - {writer} - {pid for pid, _ in list_processes(writer)} if writer else own)
 
     def _list_files(self) -> list[str]:
         """Paths, kinds, and of connections their state and both ports."""

@@ -17,7 +17,7 @@ from estimators import fit_all
 from joblib.numpy_pickle import NumpyUnpickler
 from made_tables import TARGET, make_mixed
 
-FILE = ROOT / "backend/allow_list.txt"
+FILE = ROOT / "backend/worker/allow_list.txt"
 COPY = ROOT / "mlflow/allow_list.txt"  # of scoring.py, as no file is shared between services
 
 # In the trainer's own folder, as no import crosses into a service.

@@ -10,10 +10,10 @@ from documentation import ROOT
 
 UNPICKLE = """
 import sys
+from importlib import import_module
 from pathlib import Path
-from unpickling import unpickle
-for path in map(Path, sys.argv[1:]):
-    unpickle(path.read_bytes())
+for path in map(Path, sys.argv[2:]):
+    import_module(sys.argv[1]).unpickle(path.read_bytes())
 """
 
 COMPARE = """
@@ -25,9 +25,10 @@ from engines.engine import NotCompiled
 from engines.reading import read_engine
 from inference import Model
 from schemas import Description
-from unpickling import unpickle
+from worker.unpickling import unpickle
 from worker.compiling import parity
 from worker.compiling.compilation import compile_model
+from worker.estimator import Estimator
 from worker.exchange import unpack
 folder, rows, usual = Path(sys.argv[1]), int(sys.argv[2]), parity.ROWS
 for path in sorted(folder.glob("*.*.pkl")):
@@ -38,7 +39,7 @@ for path in sorted(folder.glob("*.*.pkl")):
         "features": json.loads((folder / f"{kind}.json").read_text()), "estimator": name,
         "target": {"name": "y", "classes": estimator.classes_.tolist()},
     })
-    model, engine = Model(estimator, description), None
+    model, engine = Model(description, Estimator(estimator, description)), None
     try:
         answer = lambda rows: model.answer(model.to_array(rows))[1]
         engine = read_engine(unpack(compile_model(estimator, description, answer)), description)
@@ -107,12 +108,14 @@ def test_every_candidate_is_served_by_the_fastest_form_that_is_exact(rows, candi
         assert it["farthest"] <= 1e-6, it
 
 
-@pytest.mark.parametrize("service", ["backend", "mlflow"])
-def test_a_service_loads_what_candidates_and_usual_estimators_need(service, candidates, usual):
+@pytest.mark.parametrize(
+    ("service", "module"), [("backend", "worker.unpickling"), ("mlflow", "unpickling")]
+)
+def test_a_service_loads_what_it_needs(service, module, candidates, usual):
     pickles = [*candidates.glob("*.pkl"), *usual.glob("*.pkl")]
 
     assert len(pickles) > 150
-    command = [sys.executable, "-W", "ignore", "-c", UNPICKLE, *pickles]
+    command = [sys.executable, "-W", "ignore", "-c", UNPICKLE, module, *pickles]
     subprocess.run(command, cwd=ROOT / service, check=True)
 
 

@@ -45,7 +45,9 @@ LIBRARIES = {
     "backend": [
         *("fastapi", "fastapi_offline", "prometheus_client", "pyarrow.csv"),
         *("pyarrow.parquet", "pydantic_settings", "sqlalchemy", "uvloop", SIGNING),
-        *("sklearn.ensemble", "sklearn.pipeline", "uvicorn.main"),
+        *("joblib", "sklearn.calibration", "sklearn.compose", "sklearn.discriminant_analysis"),
+        *("sklearn.ensemble", "sklearn.impute", "sklearn.naive_bayes", "sklearn.neighbors"),
+        *("sklearn.neural_network", "sklearn.pipeline", "sklearn.svm", "uvicorn.main"),
         "uvicorn.protocols.http.httptools_impl",
     ],
     "page": ["altair", "pandas", "pyarrow", "requests", "streamlit.web.bootstrap"],
@@ -57,6 +59,7 @@ PROGRAMS = {
     "dask": "trainer",
     "uvicorn": "backend",
     "journal.writer": "backend",
+    "worker": "backend",
     "streamlit": "page",
 }
 
@@ -80,6 +83,32 @@ class Popen(subprocess.Popen[Any]):
         }
         sent = [own if theirs == -1 else theirs for own, theirs in enumerate(streams)]
         self.pid = _start_nursery(kind).start(request, [*sent, *given["pass_fds"]])
+        self._child_created = True
+        ends = ("p2cread", "p2cwrite", "c2pread", "c2pwrite", "errread", "errwrite")
+        return self._close_pipe_fds(*(given[end] for end in ends))  # type: ignore[attr-defined]
+
+
+class ForkedWorker(subprocess.Popen[Any]):
+    """In a backend that was started warm, forks what starts its model workers from itself."""
+
+    def _execute_child(self, *values: Any) -> None:
+        start = super()._execute_child  # type: ignore[misc]
+        given = inspect.signature(start).bind(*values).arguments
+        if _drop_interpreter(given["args"])[:2] != ["-m", "worker"]:
+            return start(*values)
+        [kept] = given["pass_fds"]
+        self.pid = os.fork()
+        if self.pid == 0:
+            os.dup2(given["p2cread"], 0)
+            os.closerange(3, kept)
+            os.closerange(kept + 1, MAX_DESCRIPTORS)
+            os.chdir(given["cwd"])
+            os.environ.clear()
+            os.environ.update(given["env"])
+            try:
+                _run(_drop_interpreter(given["args"]))
+            finally:
+                os._exit(0)
         self._child_created = True
         ends = ("p2cread", "p2cwrite", "c2pread", "c2pwrite", "errread", "errwrite")
         return self._close_pipe_fds(*(given[end] for end in ends))  # type: ignore[attr-defined]
@@ -204,6 +233,8 @@ def _become(request: dict[str, Any]) -> None:
 def _run(arguments: list[str]) -> None:
     sys.path[:0] = filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))
     if arguments[0] == "-m":
+        if arguments[1] in ("uvicorn", "journal.writer"):
+            subprocess.Popen = ForkedWorker  # type: ignore[misc]
         sys.argv = arguments[1:]
         sys.path.insert(0, str(Path.cwd()))
         runpy.run_module(arguments[1], run_name="__main__", alter_sys=True)

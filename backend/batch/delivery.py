@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from functools import partial
 from typing import Any, TypeVar
 
@@ -12,15 +12,12 @@ from starlette.requests import ClientDisconnect
 from starlette.types import Message, Receive, Scope, Send
 
 from batch.line import Place
-from batch.scoring import take
-from batch.writers import Pieces
 
 log = logging.getLogger(__name__)
 
 Result = TypeVar("Result")
 
 STALLED_SECONDS = 30  # in which nothing of the answer is taken
-PIECE_BYTES = 65_536
 
 
 async def unless_gone(request: Request, work: Coroutine[Any, Any, Result]) -> Result:
@@ -43,6 +40,9 @@ async def _watch(request: Request) -> None:
         pass
 
 
+Pieces = Iterator[bytes | memoryview]
+
+
 async def start(place: Place, score: Callable[[], Pieces]) -> AsyncIterator[bytes | memoryview]:
     """The pieces of an answer, the first of them made in our turn; raises TooManyBatches."""
     await place.wait_for_turn()
@@ -52,7 +52,7 @@ async def start(place: Place, score: Callable[[], Pieces]) -> AsyncIterator[byte
 
 def _begin(score: Callable[[], Pieces]) -> tuple[Pieces, bytes | memoryview | None]:
     pieces = score()
-    return pieces, take(pieces, PIECE_BYTES)
+    return pieces, next(pieces, None)
 
 
 async def _go_on(
@@ -60,7 +60,7 @@ async def _go_on(
 ) -> AsyncIterator[bytes | memoryview]:
     while piece is not None:
         yield piece
-        piece = await place.run(partial(take, pieces, PIECE_BYTES))
+        piece = await place.run(partial(next, pieces, None))
 
 
 class Download(StreamingResponse):

@@ -4,14 +4,13 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
-from threading import Event
 from typing import Annotated, TypeVar
 
-import pyarrow as pa
 from fastapi import Depends, FastAPI, Request
 
 from bodies import Uploads
 from errors import TooManyBatches
+from worker.nursery import WorkerProcess
 
 MAX_WAITING = 8  # each with a body in memory
 
@@ -19,10 +18,11 @@ Result = TypeVar("Result")
 
 
 class Place:
-    """One batch's place in the line; `left` tells its thread to stop."""
+    """One batch's place in the line."""
 
     def __init__(self, taken: set["Place"], turn: asyncio.Lock, thread: ThreadPoolExecutor) -> None:
-        self.left = Event()
+        self.process: WorkerProcess | None = None  # that scores it
+        self._has_left = False
         self._taken = taken
         self._turn = turn
         self._thread = thread
@@ -39,13 +39,20 @@ class Place:
     async def run(self, work: Callable[[], Result]) -> Result:
         return await asyncio.get_running_loop().run_in_executor(self._thread, work)
 
+    def employ(self, process: WorkerProcess) -> None:
+        """Have it end as soon as the caller has left, from the thread."""
+        self.process = process
+        if self._has_left:
+            process.hang_up()
+
     def leave(self) -> None:
-        """The thread has one more chunk at most to finish, and takes the next batch after it."""
-        self.left.set()
+        """The thread is free at once: it waits for nothing but the process."""
+        self._has_left = True
+        if self.process:
+            self.process.hang_up()
         self._taken.discard(self)
         if self._has_turn:
             self._turn.release()
-            self._thread.submit(pa.default_memory_pool().release_unused)
 
 
 class Line:

@@ -1,48 +1,23 @@
-"""Scores a table: first all of it is looked at, then it is answered a chunk at a time."""
+"""Has a table answered by a process of its own, piece by piece."""
 
-from collections.abc import Callable, Iterator
-from threading import Event
-from typing import Any, NamedTuple
+from collections.abc import Iterator
+from time import monotonic
+from typing import NamedTuple
 
-import pyarrow as pa
-import pyarrow.parquet as pq
+import numpy as np
 
-from batch.answers import Answers, Scored
-from batch.columnar import open_arrow, open_parquet
-from batch.columns import SHOWN_FAULTS, Columns, Faults
-from batch.csv_tables import open_csv
-from batch.json_tables import open_json
+from batch.line import Place
 from batch.media import Format
-from batch.tables import Batches, Limits, Table
-from batch.writers import (
-    Pieces,
-    Writer,
-    write_arrow,
-    write_columns,
-    write_csv,
-    write_parquet,
-    write_predictions,
-)
-from errors import InvalidTable, MalformedTable, TableFault, shorten
+from errors import ModelWorkerEnded
 from inference import Model
 from journal.counting import TableCounter
-from journal.recorder import Recorder
+from settings import Settings
+from table_counts import TableCounts
+from worker.exchange import ExchangeError, Message
+from worker.faults import read_fault
+from worker.nursery import WorkerProcess
 
-OPENERS: dict[Format, Callable[[bytes, int, Limits], Table]] = {
-    Format.ARROW: open_arrow,
-    Format.CSV: open_csv,
-    Format.PARQUET: open_parquet,
-}
-WRITERS: dict[Format, Writer] = {
-    Format.ARROW: write_arrow,
-    Format.CSV: write_csv,
-    Format.JSON: write_predictions,
-    Format.PARQUET: write_parquet,
-}
-
-
-class Left(Exception):
-    """Nobody waits for the answer any more."""
+ROUNDED_UP = 1 + 1e-6  # a probability
 
 
 class Job(NamedTuple):
@@ -51,123 +26,63 @@ class Job(NamedTuple):
     model: Model
     sent: Format
     wanted: Format
-    limits: Limits
-    recorder: Recorder | None
+    counter: TableCounter
+    settings: Settings
 
 
-def score(body: bytes, job: Job, left: Event) -> Pieces:
-    """The answer, once every row has been found right; not made before it is asked for."""
-    if not body:
-        raise MalformedTable("The body is empty. Send a table.")
-    table, write = _open(body, job)
-    answers = Answers(job.model, TableCounter(job.model, job.recorder))
-    columns = Columns(job.model.description.features, table.schema, table.is_text)
-    schema = table.schema
-    if job.wanted not in (Format.CSV, Format.JSON):
-        schema = columns.convert(_make_empty(schema)).schema
-    _require_writable(schema, answers, job.wanted)
-
-    def read() -> Batches:
-        for chunk in table.chunks(job.limits, len(answers.names)):
-            if left.is_set():
-                raise Left
-            yield chunk
-
-    _check(read(), columns)
-
-    def answer() -> Iterator[Scored]:
-        try:
-            for chunk in read():
-                yield Scored(_fit(chunk, schema, columns), answers.ask(columns.to_array(chunk)))
-        finally:
-            answers.counter.close()
-
-    return write(answer(), answers, schema)
-
-
-def _open(body: bytes, job: Job) -> tuple[Table, Writer]:
-    write = WRITERS[job.wanted]
-    if job.sent is not Format.JSON:
-        features = len(job.model.names)
-        return OPENERS[job.sent](body, features, job.limits), write
-    table, in_columns = open_json(body, job.model, job.limits)
-    is_same = in_columns and job.wanted is Format.JSON
-    return table, write_columns if is_same else write
-
-
-def _check(chunks: Batches, columns: Columns) -> None:
-    """Raises InvalidTable for the first faults of all rows, or where there is none."""
-    faults = Faults()
-    rows = 0
-    for chunk in chunks:
-        columns.find_faults(chunk, faults, rows)
-        faults.raise_many()
-        rows += chunk.num_rows
-    faults.raise_any()
-    if not rows:
-        raise InvalidTable([TableFault("The table has no rows. Send at least one.")])
-
-
-def _fit(chunk: Any, schema: Any, columns: Columns) -> Any:
-    return chunk if chunk.schema.types == schema.types else columns.convert(chunk)
-
-
-def _make_empty(schema: Any) -> Any:
-    return pa.RecordBatch.from_arrays([pa.nulls(0, kind) for kind in schema.types], schema=schema)
-
-
-def _require_writable(schema: Any, answers: Answers, wanted: Format) -> None:
-    """Raises InvalidTable for columns that the answer has no place for."""
-    if wanted is Format.JSON:
-        return
-    faults = [
-        TableFault(f"{shorten(name)} is a column of the answer. Rename or drop it.", None, name)
-        for name in answers.names
-        if name in schema.names
-    ]
-    faults += [
-        TableFault(
-            f"{shorten(field.name)} is of type {shorten(str(field.type))}, "
-            f"which {wanted} does not hold. Drop it, or accept another type.",
-            None,
-            shorten(field.name),
-        )
-        for field in schema
-        if not _is_writable(field, wanted)
-    ]
-    if faults:
-        raise InvalidTable(faults[:SHOWN_FAULTS], more=len(faults[SHOWN_FAULTS:]))
-
-
-def _is_writable(field: Any, wanted: Format) -> bool:
-    empty = _make_empty(pa.schema([field]))
+def score(body: bytes, job: Job, place: Place) -> Iterator[memoryview]:
+    """The answer, which is not made before it is asked for; ends early once the caller has left."""
+    head = {
+        "ask": "table",
+        "sent": job.sent,
+        "wanted": job.wanted,
+        "rows": job.settings.max_batch_rows,
+        "bytes": job.settings.max_body_bytes,
+    }
+    process = job.model.worker.start_apart()
+    place.employ(process)
     try:
-        if wanted is Format.CSV:
-            _sample(field.type).cast(pa.string())
-            return "binary" not in str(field.type)  # which need not be text
-        if wanted is Format.PARQUET:
-            with pq.ParquetWriter(pa.BufferOutputStream(), empty.schema) as file:
-                file.write_batch(empty)
-    except (pa.ArrowException, OSError):
-        return False
-    return True
+        process.tell(head, {"body": np.frombuffer(body, np.uint8)}, job.settings.batch_seconds)
+        for message in _listen(process, job.settings.batch_seconds):
+            if counts := _read_counts(message, job.model):
+                job.counter.add(counts)
+            if "fault" in message.head:
+                raise read_fault(message.head["fault"])
+            if "is_last" in message.head:
+                return
+            yield message.arrays["piece"].astype(np.uint8, casting="no").data
+    except TimeoutError:
+        said = f"The table took longer than {job.settings.batch_seconds:g} seconds. Send less."
+        raise ModelWorkerEnded(said) from None
+    except (ArithmeticError, ExchangeError, LookupError, TypeError, ValueError) as error:
+        said = f"The table's process has ended: {error} Send less, or look at the table."
+        raise ModelWorkerEnded(said) from None
+    finally:
+        process.end()
+        job.counter.close()
 
 
-def _sample(kind: Any) -> Any:
-    """With a value where it can be had, as a time zone is looked up for one alone."""
-    plain = kind.value_type if pa.types.is_dictionary(kind) else kind
-    return pa.array([0], plain) if pa.types.is_timestamp(plain) else pa.nulls(1, kind)
+def _listen(process: WorkerProcess, seconds: float) -> Iterator[Message]:
+    """Messages as long as the process itself has not taken so many seconds for them."""
+    while True:
+        began = monotonic()
+        message = process.receive(seconds)
+        seconds -= monotonic() - began
+        yield message
 
 
-def take(pieces: Pieces, enough: int) -> bytes | memoryview | None:
-    """The next pieces together, None where there are no more."""
-    parts = []
-    size = 0
-    for piece in pieces:
-        parts.append(piece)
-        size += len(piece)
-        if size >= enough:
-            break
-    if not parts:
+def _read_counts(message: Message, model: Model) -> TableCounts | None:
+    """Raises what Python does if they are not those of such a model."""
+    head, arrays = message
+    if "rows" not in head:
         return None
-    return parts[0] if len(parts) == 1 else b"".join(parts)
+    features, classes, bins = (arrays[it] for it in ("features", "classes", "probabilities"))
+    counts = TableCounts(int(head["rows"]), features, classes, bins, float(head["total"]))
+    expected = model.empty_counts
+    for found, empty in zip(counts[1:4], expected[1:4], strict=True):
+        if found.shape != empty.shape or found.dtype != empty.dtype or (found < 0).any():
+            raise ValueError("its counts are wrong.")
+    # A total that is not a number would stay in all sums to come.
+    if not 0 <= counts.total <= counts.classes.sum() * ROUNDED_UP or counts.rows < 0:
+        raise ValueError("its sums are wrong.")
+    return counts

@@ -1,10 +1,12 @@
 """Counts the rows of a table as they are answered."""
 
-from binning import Array
+import numpy as np
+
 from identifiers import make_identifier
 from inference import Model
 from journal.recorder import Recorder
-from journal.tally import Counted, Tally, count_classes
+from journal.tally import Counted
+from table_counts import TableCounts
 
 
 class TableCounter:
@@ -14,20 +16,17 @@ class TableCounter:
         """Without a recorder only the model's own counts are kept."""
         self._model = model
         self._recorder = recorder
-        self._tally = Tally(model.description)
-        self._rows = 0
+        self._sum: TableCounts | None = None
 
-    def add(self, X: Array, indices: Array, probabilities: Array | None) -> None:
-        """X of shape (n, f) with its answers, of shapes (n,) and (n, k)."""
-        self._model.counts.add_table(indices, probabilities)
-        self._rows += len(X)
-        if self._recorder:
-            classes = count_classes(self._model.description, indices)
-            self._tally = self._tally.plus(Counted(self._model.bins.count(X), classes, {}))
+    def add(self, counts: TableCounts) -> None:
+        self._model.counts.add_table(counts.classes, counts.probabilities, counts.total)
+        self._sum = self._sum.plus(counts) if self._sum else counts
 
     def close(self) -> None:
-        """Also where not all rows were asked for."""
-        if self._recorder and self._rows:
-            counted = Counted(self._tally.features, self._tally.classes, {})
-            self._recorder.add_table(self._model, make_identifier(), self._rows, counted)
-        self._rows = 0
+        """Also if not all rows were asked for."""
+        if self._recorder and self._sum:
+            lengths = [len(it) for it in self._model.bins.zeros()]
+            features = np.split(self._sum.features, np.cumsum(lengths)[:-1])
+            counted = Counted(features, self._sum.classes, {})
+            self._recorder.add_table(self._model, make_identifier(), self._sum.rows, counted)
+        self._sum = None

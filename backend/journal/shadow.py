@@ -6,13 +6,14 @@ from contextlib import suppress
 from threading import Thread
 from time import monotonic
 
-from errors import FolderUnreadable, ModelRefused
+from errors import FolderUnreadable, ModelRefused, ModelServerError
 from inference import Model
 from loading import load
 from manifests import Manifests
 from repository import PublishedFile
 from schemas import Description, Value
 from settings import Settings
+from worker.nursery import find_nursery
 
 log = logging.getLogger(__name__)
 
@@ -42,7 +43,11 @@ class Shadow:
             return None, None
         if is_behind or len(instances) > MOST_ROWS:
             return model.version, None
-        indices, _ = model.answer(model.to_array(instances))
+        try:
+            indices, _ = model.answer(model.to_array(instances))
+        except ModelServerError as error:  # what the journal writes must not wait for it
+            log.warning("shadow has no answer version=%s error=%s", model.version, error)
+            return model.version, None
         return model.version, [model.classes[it] if it >= 0 else None for it in indices.tolist()]
 
     def _look(self, live: Description) -> None:
@@ -69,7 +74,7 @@ class Shadow:
             if self._model and self._model.version == file.version:
                 return self._model
             with suppress(ModelRefused):  # as the live model's watcher says, where it looks
-                model = load(file, self._manifests, self._settings)
+                model = load(file, self._manifests, self._settings, find_nursery())
                 log.info("shadow loaded version=%s", file.version)
                 return model
         return None

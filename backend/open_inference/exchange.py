@@ -7,11 +7,11 @@ from pydantic_core import to_json
 
 from catalogue import Line
 from errors import InvalidInstance, InvalidTensors, TableTooLarge
-from inference import Array, Model
+from inference import Array, Ask, Model
 from journal.counting import TableCounter
 from open_inference.inputs import list_some, to_array
 from open_inference.messages import HEADER, Message, read_json, read_request, write_response
-from open_inference.outputs import answer, write_outputs
+from open_inference.outputs import name_outputs, write_outputs
 from open_inference.protocol import (
     IndexEntry,
     ModelMetadata,
@@ -22,6 +22,7 @@ from open_inference.protocol import (
 from open_inference.tallies import Tally
 from open_inference.tensors import TEXT, read_tensor
 from schemas import Boolean, Category, Feature, Value
+from table_counts import count_table
 
 
 class Use(NamedTuple):
@@ -32,7 +33,7 @@ class Use(NamedTuple):
     max_rows: int
 
 
-def infer(model: Model, use: Use, headers: Mapping[str, str], body: bytes) -> Message:
+def infer(model: Model, use: Use, headers: Mapping[str, str], ask: Ask, body: bytes) -> Message:
     """V2, from bytes to bytes; raises MalformedBody, TableTooLarge or InvalidTensors."""
     with use.tally.watch() as watch:
         request, inputs = read_request(body, headers.get(HEADER))
@@ -40,7 +41,7 @@ def infer(model: Model, use: Use, headers: Mapping[str, str], body: bytes) -> Me
         X = to_array(model, [(tensor, read_tensor(tensor, binary)) for tensor, binary in inputs])
         watch.rows = len(X)
         watch.lap()
-        values = answer(model, X)
+        values = name_outputs(model.classes, *ask(X))
         watch.lap()
         document: dict[str, Any] = {
             "model_name": model.description.name,
@@ -53,11 +54,11 @@ def infer(model: Model, use: Use, headers: Mapping[str, str], body: bytes) -> Me
         binaries = [output.binary for output in outputs if output.binary is not None]
         message = write_response(document, binaries, headers.get("Accept-Encoding", ""))
         watch.lap()
-    _count(X, values, use.counter)
+    _count(model, X, values, use.counter)
     return message
 
 
-def predict(model: Model, use: Use, body: bytes) -> PredictResponse:
+def predict(model: Model, use: Use, ask: Ask, body: bytes) -> PredictResponse:
     """V1; raises MalformedBody, TableTooLarge or InvalidTensors."""
     with use.tally.watch() as watch:
         instances = read_json(PredictRequest, body).instances
@@ -65,11 +66,11 @@ def predict(model: Model, use: Use, body: bytes) -> PredictResponse:
         X = model.to_array([_read(model, *numbered) for numbered in enumerate(instances)])
         watch.rows = len(X)
         watch.lap()
-        values = answer(model, X)
+        values = name_outputs(model.classes, *ask(X))
         watch.lap()
         response = PredictResponse(predictions=values["label"].tolist())
         watch.lap()
-    _count(X, values, use.counter)
+    _count(model, X, values, use.counter)
     return response
 
 
@@ -79,8 +80,9 @@ def _require_few(rows: int, use: Use) -> None:
         raise TableTooLarge(message)
 
 
-def _count(X: Array, values: dict[str, Array], counter: TableCounter) -> None:
-    counter.add(X, values["predict"], values.get("predict_proba"))
+def _count(model: Model, X: Array, values: dict[str, Array], counter: TableCounter) -> None:
+    answers = values["predict"], values.get("predict_proba")
+    counter.add(count_table(model.bins, X, *answers, len(model.classes)))
     counter.close()
 
 

@@ -5,7 +5,6 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from errors import InvalidTensors, shorten
-from inference import Model
 from open_inference.inputs import list_some
 from open_inference.protocol import InferenceRequest, RequestOutput
 from open_inference.tensors import TEXT, Array, write_text
@@ -21,16 +20,17 @@ class Output(NamedTuple):
     binary: bytes | None
 
 
-def answer(model: Model, X: Array) -> dict[str, Array]:
+def name_outputs(
+    classes: list[str], indices: Array, probabilities: Array | None
+) -> dict[str, Array]:
     """Every output by its name; raises InvalidTensors naming the rows without an answer."""
-    indices, probabilities = model.answer(X)
     if (indices < 0).any():
         rows = list_some(np.flatnonzero(indices < 0).tolist())
         message = "The model has no answer to values this large or this unusual"
         raise InvalidTensors(f"{message}: see row {rows}, counted from 0.")
     outputs = {
         "predict": indices.astype(np.int64),
-        "label": np.array(model.classes, dtype=object)[indices],
+        "label": np.array(classes, dtype=object)[indices],
     }
     return outputs if probabilities is None else outputs | {"predict_proba": probabilities}
 

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from itertools import pairwise
 from threading import Lock
 
-from inference import Model
+from inference import LeftToWorker, Model
 from open_inference.protocol import BatchDurations, Duration, InferenceDurations, ModelStatistics
 
 MOST_BATCH_SIZES = 100  # as clients may send any; the first ones stay
@@ -54,6 +54,8 @@ class Tally:
         watch = Stopwatch()
         try:
             yield watch
+        except LeftToWorker:  # and counted there
+            raise
         except Exception:
             with self._lock:
                 _add(self._statistics.inference_stats.fail, watch.elapsed())

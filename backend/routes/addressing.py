@@ -1,8 +1,7 @@
 """Finds what a request of the open protocol is about: the model, its tally, the whole body."""
 
-import asyncio
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from functools import partial
 from typing import Annotated, TypeVar
 
@@ -11,7 +10,7 @@ from fastapi import Depends, FastAPI, Request
 from batch.line import Line
 from bodies import read_body
 from errors import UnknownModel, shorten
-from inference import Model
+from inference import Ask, LeftToWorker, Model
 from journal.counting import TableCounter
 from live import Live
 from open_inference.exchange import Use
@@ -40,12 +39,17 @@ async def read_whole(request: Request) -> bytes:
     return await read_body(request, request.app.state.settings.max_body_bytes)
 
 
-async def answer_body(request: Request, answer: Callable[[bytes], Answer]) -> Answer:
-    """In a thread where the body is large, so that others are not kept waiting."""
+async def answer_body(
+    request: Request, model: Model, answer: Callable[[Ask, bytes], Answer]
+) -> Answer:
+    """In the model's thread, so that others are not kept waiting; a large body waits in line."""
     body = await read_whole(request)
-    work = partial(answer, body)
+    if len(body) <= LARGE_BODY:
+        with suppress(LeftToWorker):
+            return answer(model.answer_at_once, body)
+    work = partial(answer, model.answer, body)
     if len(body) < TABLE_BODY:
-        return await asyncio.to_thread(work) if len(body) > LARGE_BODY else work()
+        return await model.run(work)
     line: Line = request.state.line
     async with line.place() as place:
         await place.wait_for_turn()

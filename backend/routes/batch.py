@@ -9,8 +9,8 @@ from batch.delivery import Download, start, unless_gone
 from batch.line import Placed, keep_line
 from batch.media import Format, choose_format, find_format
 from batch.scoring import Job, score
-from batch.tables import Limits
 from bodies import read_body
+from journal.counting import TableCounter
 from live import Live
 from problems import problem_responses
 from routes.predict import Version
@@ -54,10 +54,10 @@ async def predict_batch(
     wanted = choose_format(",".join(request.headers.getlist("accept")), sent)
     model = await live.version(version) if version else live.model()
     settings = request.app.state.settings
-    limits = Limits(settings.max_batch_rows, settings.max_body_bytes)
-    body = await read_body(request, limits.body_bytes)
+    body = await read_body(request, settings.max_body_bytes)
     journal = request.app.state.journal
-    job = Job(model, sent, wanted, limits, journal.recorder if journal else None)
-    pieces = await unless_gone(request, start(place, partial(score, body, job, place.left)))
+    counter = TableCounter(model, journal.recorder if journal else None)
+    job = Job(model, sent, wanted, counter, settings)
+    pieces = await unless_gone(request, start(place, partial(score, body, job, place)))
     headers = {"X-Model-Version": model.version}
     return Download(pieces, headers=headers, media_type=wanted)

@@ -1,29 +1,16 @@
 """Answers one instance with what each of its features does to the prediction."""
 
-import asyncio
-from collections.abc import AsyncIterator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager
+from functools import partial
 from typing import Annotated
 
-from fastapi import APIRouter, FastAPI, Query, Request
+from fastapi import APIRouter, Query, Request
 
 from explanation import explain
 from problems import problem_responses
 from routes.predict import Asked, read_values
 from schemas import Explanation
 
-
-@asynccontextmanager
-async def _keep_thread(_: FastAPI) -> AsyncIterator[dict[str, ThreadPoolExecutor]]:
-    """A router's lifespan. One thread, as each explanation asks for as many rows as features."""
-    thread = ThreadPoolExecutor(1, "explanation")
-    yield {"explaining": thread}
-    thread.shutdown(wait=False, cancel_futures=True)
-
-
-router = APIRouter(tags=["predict"], lifespan=_keep_thread)
-
+router = APIRouter(tags=["predict"])
 
 Varied = Annotated[
     str | None, Query(description="A feature, along whose values the probabilities are given too.")
@@ -46,5 +33,4 @@ async def explain_prediction(request: Request, model: Asked, vary: Varied = None
     number, through its training range.
     """
     values = await read_values(request, model)
-    loop = asyncio.get_running_loop()
-    return await loop.run_in_executor(request.state.explaining, explain, model, values, vary)
+    return await model.run(partial(explain, model, values, vary))

@@ -23,7 +23,7 @@ async def predict_instances(
     request: Request, model: LiveByName, tallies: Counts
 ) -> PredictResponse:
     use = note_use(request, model, tallies)
-    return await answer_body(request, partial(predict, model, use))
+    return await answer_body(request, model, partial(predict, model, use))
 
 
 @router.get(

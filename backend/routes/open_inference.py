@@ -149,5 +149,5 @@ async def count_version(model: Versioned, tallies: Counts) -> Statistics:
 
 async def _infer(request: Request, model: Model, tallies: Tallies) -> Response:
     use = note_use(request, model, tallies)
-    message = await answer_body(request, partial(infer, model, use, request.headers))
+    message = await answer_body(request, model, partial(infer, model, use, request.headers))
     return Response(message.body, headers=message.headers)

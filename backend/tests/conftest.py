@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from functools import cache, partial
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import joblib
 import numpy as np
@@ -30,6 +30,8 @@ from journal import reading, recorder
 from main import create_app
 from schemas import Description
 from settings import Settings
+from worker.estimator import Estimator
+from worker.model_worker import ModelWorker
 
 NAMES = ["sepal_length", "sepal_width", "petal_length", "petal_width"]
 SETOSA = {"sepal_length": 5.1, "sepal_width": 3.5, "petal_length": 1.4, "petal_width": 0.2}
@@ -138,7 +140,8 @@ def make_model(estimator: Any, **changes: Any) -> Model:
     """A model that was not published; keywords change its manifest."""
     target = {"name": "y", "classes": estimator.classes_.astype(str).tolist()}
     manifest = describe(fit(), b"", VERSION) | {"target": target, "examples": []} | changes
-    return Model(estimator, Description.model_validate(manifest))
+    description = Description.model_validate(manifest)
+    return Model(description, cast(ModelWorker, Estimator(estimator, description)))
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -8,12 +8,12 @@ import pyarrow as pa
 import pytest
 from formats import ARROW, write, write_batches
 
-from batch.arrow_messages import DICTIONARY_ID, _field, _read_messages, size_arrow
-from batch.columnar import open_arrow
-from batch.tables import Limits
-from batch.unpacking import size_column
-from batch.writers import _to_cells
 from errors import InvalidTable, MalformedTable, TableTooLarge
+from worker.tables.arrow_messages import DICTIONARY_ID, _field, _read_messages, size_arrow
+from worker.tables.columnar import open_arrow
+from worker.tables.tables import Limits
+from worker.tables.unpacking import size_column
+from worker.tables.writers import _to_cells
 
 LIMITS = Limits(1_000_000, 2**20)
 DOUBLE, TEXT, TIMESTAMP, UNION = 3, 5, 10, 14

@@ -10,8 +10,8 @@ from formats import ARROW, CSV, JSON, PARQUET, read, write
 from mixed import INSTANCE, ask, fit_mixed
 from sklearn.svm import LinearSVC
 
-from batch.columns import Columns
 from schemas import Category
+from worker.tables.columns import Columns
 
 CLASSES = ["setosa", "versicolor", "virginica"]
 ANSWER = ["prediction_class", *(f"probability_{name}" for name in CLASSES)]

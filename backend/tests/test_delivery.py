@@ -1,46 +1,50 @@
 import asyncio
-import gc
 import socket
 import time
 from contextlib import ExitStack, contextmanager
 from http.client import HTTPResponse
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import numpy as np
 import pyarrow as pa
 import pytest
 import requests
-from conftest import NAMES, publish_in, running_server
+from conftest import NAMES, fit_iris, publish_in, running_server
 from formats import ARROW, write
 from processes import wait_until
+from sklearn.neighbors import KNeighborsClassifier
 
 import bodies
 from batch import delivery
-from batch.line import MAX_WAITING
-from batch.scoring import Columns
-from batch.tables import CHUNK_ROWS
-from inference import Model
+from batch.line import MAX_WAITING, Place
+from worker.nursery import find_nursery
 
 ROWS = 480_000
-CHUNKS = ROWS / CHUNK_ROWS
 
 
 @pytest.fixture
-def chunks(monkeypatch):
-    """Which chunks have been looked at, and which answered, each in some milliseconds."""
-    done = []
+def scorers(monkeypatch):
+    """The processes that have been asked for tables."""
+    asked = []
 
-    def slow(name, original):
-        def work(*arguments):
-            done.append(name)
-            time.sleep(0.02)  # this is the work, long enough to leave during it
-            return original(*arguments)
+    def employ(place, process, original=Place.employ):
+        asked.append(process.pid)
+        original(place, process)
 
-        return work
+    monkeypatch.setattr(Place, "employ", employ)
+    return asked
 
-    monkeypatch.setattr(Columns, "find_faults", slow("look", Columns.find_faults))
-    monkeypatch.setattr(Model, "answer", slow("answer", Model.answer))
-    return done
+
+def is_any_left(pids):
+    forks = Path(f"/proc/{find_nursery().pid}/task/{find_nursery().pid}/children")
+    return not set(forks.read_text().split()).isdisjoint(map(str, pids))
+
+
+@pytest.fixture(scope="module")
+def slow_client(share_app):
+    """A model that takes half a minute for a table."""
+    return share_app({"estimator": fit_iris(KNeighborsClassifier(150, algorithm="brute"))})
 
 
 def table(rows=ROWS):
@@ -89,32 +93,23 @@ def has_room(client):
     return response.status_code == 200
 
 
-def test_who_leaves_while_rows_are_looked_at_stops_that(client, chunks):
-    talk(client, leave_when(lambda: chunks))
-    assert has_room(client)
-
-    assert 0 < chunks.index("answer") - 1 < CHUNKS - 1  # the last look is that of has_room
-
-
-def test_who_leaves_while_the_answer_comes_stops_the_scoring(client, chunks):
+@pytest.mark.parametrize("has_begun", [False, True])
+def test_who_leaves_stops_the_scoring(slow_client, scorers, has_begun):
     sent = []
 
-    talk(client, leave_when(lambda: sent), sent)
-    assert has_room(client)
+    talk(slow_client, leave_when(lambda: sent if has_begun else scorers), sent)
 
-    assert sent[0]["status"] == 200
-    assert 0 < chunks.count("answer") < CHUNKS
+    wait_until(lambda: not is_any_left(scorers))
+    assert has_room(slow_client)
 
 
 @pytest.mark.parametrize(("body", "more_body"), [(None, False), (b"ARROW1", True)])
-def test_who_leaves_gives_up_the_place_and_the_memory(client, body, more_body):
-    allocated = pa.total_allocated_bytes()
+def test_who_leaves_gives_up_the_place_and_the_process(client, scorers, body, more_body):
     for _ in range(MAX_WAITING + 2):
         talk(client, leave_after(0, body, more_body))
 
     assert has_room(client)
-    gc.collect()
-    assert pa.total_allocated_bytes() - allocated < 1_000_000
+    wait_until(lambda: not is_any_left(scorers))
 
 
 async def stall(message):

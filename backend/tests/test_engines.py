@@ -20,7 +20,7 @@ from sklearn.svm import SVC
 
 from engines.engine import NotCompiled
 from engines.reading import read_engine
-from engines.sharing import SharedCall
+from sharing import SharedCall
 from worker.compiling import compilation, leaf_bits, parity
 from worker.compiling.compilation import compile_estimator
 from worker.compiling.parity import ask, require_parity
@@ -45,7 +45,9 @@ def few_rows(monkeypatch):
 
 def compile_model(model):
     packed = compilation.compile_model(
-        model.estimator, model.description, lambda rows: model.answer(model.to_array(rows))[1]
+        model.worker.estimator,
+        model.description,
+        lambda rows: model.answer(model.to_array(rows))[1],
     )
     return read_engine(unpack(packed), model.description)
 
@@ -68,7 +70,7 @@ def compile_trees(classifier, *steps):
 
 
 def compile_untried(model):
-    message = compile_estimator(model.estimator, model.description.features)
+    message = compile_estimator(model.worker.estimator, model.description.features)
     return read_engine(message, model.description)
 
 
@@ -218,7 +220,7 @@ def test_parity_looks_at_labels_as_well_as_probabilities():
 def test_waiting_instances_share_one_call_and_its_failure():
     calls = []
 
-    def double(instances):
+    async def double(instances):
         calls.append(instances)
         if 9 in instances:
             raise ArithmeticError
@@ -238,8 +240,11 @@ def test_waiting_instances_share_one_call_and_its_failure():
 
 
 def test_one_who_has_gone_does_not_keep_the_answer_from_the_others():
+    async def echo(instances):
+        return instances
+
     async def ask_two():
-        shared = SharedCall(lambda instances: instances)
+        shared = SharedCall(echo)
         gone, stays = (asyncio.ensure_future(shared.ask(it)) for it in (1, 2))
         await asyncio.sleep(0)
         gone.cancel()

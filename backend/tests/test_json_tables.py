@@ -6,10 +6,10 @@ import pytest
 from conftest import NAMES, SETOSA, fit, make_model
 from mixed import FEATURES, INSTANCE, fit_mixed
 
-from batch import json_pieces
-from batch.json_tables import open_json
-from batch.tables import Limits
 from errors import InvalidTable, MalformedBody, TableTooLarge
+from worker.tables import json_pieces
+from worker.tables.json_tables import open_json
+from worker.tables.tables import Limits
 
 LIMITS = Limits(1_000_000, 2**24)
 

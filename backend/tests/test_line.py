@@ -5,6 +5,10 @@ import pytest
 
 from batch.line import MAX_WAITING, Line
 from errors import TooManyBatches
+from worker.exchange import ExchangeError
+from worker.nursery import find_nursery
+
+GIBIBYTE = 2**30
 
 
 @pytest.fixture
@@ -55,15 +59,19 @@ def test_one_too_many_is_sent_away_until_a_place_is_free(line):
 def test_who_leaves_stops_the_thread_and_lets_the_next_one_in(line):
     started, stopped = threading.Event(), threading.Event()
 
-    def work(left):
+    def work(place):
+        process = find_nursery().fork(GIBIBYTE)
+        place.employ(process)
+        process.receive(20)
         started.set()
-        left.wait(20)
+        with pytest.raises(ExchangeError):
+            process.receive(20)  # nothing more, as it has been asked for nothing
         stopped.set()
 
     async def ask_and_leave():
         async with line.place() as place:
             await place.wait_for_turn()
-            await place.run(lambda: work(place.left))
+            await place.run(lambda: work(place))
 
     async def ask_after():
         task = asyncio.create_task(ask_and_leave())

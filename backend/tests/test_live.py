@@ -18,7 +18,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.tree import DecisionTreeClassifier
 
 import live
-import sandbox
+from worker.nursery import Nursery
 
 OLDER = "2026_11_20_T00_00_00"
 NEWER = "2026_11_21_T20_44_21"
@@ -230,8 +230,14 @@ def test_a_model_that_hangs_is_refused_in_time(start_live, tmp_path):
 
 def test_what_crashed_for_want_of_memory_is_tried_again(publish, start, monkeypatch):
     monkeypatch.setattr(live, "RETRY_SECONDS", 0.1)
-    # As the kernel does where there is no memory left.
-    monkeypatch.setattr(sandbox, "_limit_memory", lambda _: os.kill(os.getpid(), signal.SIGKILL))
+    fork = Nursery.fork
+
+    def fork_briefly(nursery, memory):
+        process = fork(nursery, memory)
+        os.kill(process.pid, signal.SIGKILL)  # as the kernel does if there is no memory left
+        return process
+
+    monkeypatch.setattr(Nursery, "fork", fork_briefly)
     publish()
     client = start()
     wait_until(lambda: "ran out of memory" in reason(client))

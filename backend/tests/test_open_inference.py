@@ -262,14 +262,17 @@ def test_a_version_answers_by_its_path_and_has_statistics_of_its_own(live_client
 def test_large_requests_leave_the_event_loop_and_large_bodies_wait(client, monkeypatch):
     threads = []
 
-    def note_thread(place):
-        def noted(*args, answer=place.answer):
+    def note_thread(place, name):
+        answer = getattr(place, name)
+
+        def noted(*args):
             threads.append(threading.current_thread())
             return answer(*args)
 
-        monkeypatch.setattr(place, "answer", noted)
+        monkeypatch.setattr(place, name, noted)
 
-    note_thread(client.app.live.model())
+    note_thread(client.app.live.model(), "answer_at_once")
+    note_thread(client.app.live.model(), "answer")
     for rows in (1, 1000):
         infer(client, describe_tensor("x", ROWS * rows))
     loop = client.portal.call(threading.current_thread)
@@ -277,7 +280,7 @@ def test_large_requests_leave_the_event_loop_and_large_bodies_wait(client, monke
 
     monkeypatch.undo()
     threads.clear()
-    note_thread(exchange)
+    note_thread(exchange, "name_outputs")
     monkeypatch.setattr(addressing, "TABLE_BODY", 1000)
     for rows in (1, 1000):
         infer(client, describe_tensor("x", ROWS * rows))

@@ -19,7 +19,7 @@ def test_an_unknown_path_says_where_the_routes_are_and_a_wrong_method_which_is_r
 def test_a_fault_of_ours_is_told_without_its_details(live_client, monkeypatch):
     model = live_client.app.live.model()
     monkeypatch.setattr(model, "describe", None)
-    monkeypatch.setattr(model, "answer", None)
+    monkeypatch.setattr(model, "answer_at_once", None)
 
     failed = live_client.post("/predict", json=SETOSA)
     open_protocol = live_client.post("/v1/models/iris:predict", json={"instances": [[1, 2, 3, 4]]})

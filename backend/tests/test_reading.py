@@ -68,7 +68,9 @@ def compile_kind(kind):
     with pytest.MonkeyPatch.context() as patched:
         if kind.endswith("walk"):
             patched.setattr(leaf_bits, "MAX_MASK_BYTES", 0)
-        return compile_estimator(model.estimator, model.description.features), model.description
+        return compile_estimator(
+            model.worker.estimator, model.description.features
+        ), model.description
 
 
 def read_changed(kind, name, change):

@@ -9,7 +9,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from processes import wait_until
 
 from signatures import signed_bytes
-from unpickling import AllowListUnpickler
+from worker.unpickling import AllowListUnpickler
 
 
 @pytest.fixture

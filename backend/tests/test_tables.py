@@ -11,12 +11,12 @@ import pyarrow.parquet as pq
 import pytest
 from formats import ARROW, CSV, PARQUET, read, write, write_batches
 
-from batch.arrow_messages import size_arrow
-from batch.columnar import open_arrow, open_parquet
-from batch.csv_tables import open_csv
-from batch.parquet_pages import size_parquet
-from batch.tables import CHUNK_BYTES, Limits, Table
 from errors import InvalidTable, MalformedTable, TableTooLarge
+from worker.tables.arrow_messages import size_arrow
+from worker.tables.columnar import open_arrow, open_parquet
+from worker.tables.csv_tables import open_csv
+from worker.tables.parquet_pages import size_parquet
+from worker.tables.tables import CHUNK_BYTES, Limits, Table
 
 LIMITS = Limits(1_000_000, 2**20)
 OPEN = {ARROW: open_arrow, CSV: open_csv, PARQUET: open_parquet}

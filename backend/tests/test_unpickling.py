@@ -15,7 +15,7 @@ from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
 from errors import ModelRefused
-from unpickling import read_allow_list, unpickle
+from worker.unpickling import read_allow_list, unpickle
 
 SENTINEL = "sentinel"
 COMMAND = f"touch {SENTINEL}"

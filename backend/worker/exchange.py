@@ -1,9 +1,11 @@
 """Plain data between the server and its workers: JSON, arrays of numbers, and never a pickle."""
 
+import asyncio
 import socket
 import struct
 from collections.abc import Mapping
 from math import prod
+from time import monotonic
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -15,6 +17,9 @@ Array = npt.NDArray[Any]
 # Little-endian doubles, integers, bytes and booleans.
 DTYPES = frozenset({"<f8", "<i8", "<i4", "|u1", "|b1"})
 MOST_BYTES = 2 * 1024**3  # in a message
+# The server takes less of a process that it does not trust.
+MOST_ANSWER = 256 * 1024**2
+MOST_TEXT = 2 * 1024**2  # JSON takes 20 times its size once it is read
 
 _SIZE = struct.Struct("<Q")
 
@@ -38,10 +43,12 @@ def pack(head: Mapping[str, Any], arrays: Mapping[str, Array] | None = None) -> 
     return b"".join([_SIZE.pack(len(text)), text, *(it.tobytes() for it in arrays.values())])
 
 
-def unpack(packed: bytes) -> Message:
+def unpack(packed: bytes | bytearray, most_text: int = MOST_BYTES) -> Message:
     """Raises ExchangeError unless it is exactly what `pack` writes."""
     try:
         [size] = _SIZE.unpack_from(packed)
+        if size > most_text:
+            raise ValueError(f"its text has {size} bytes")
         start = _SIZE.size + size
         message = from_json(packed[_SIZE.size : start])
         arrays = {}
@@ -49,12 +56,21 @@ def unpack(packed: bytes) -> Message:
             arrays[name], start = _read_array(packed, start, dtype, shape)
         if start != len(packed) or type(message["head"]) is not dict:
             raise ValueError("its sizes do not fit")
-    except (ValueError, TypeError, KeyError, AttributeError, struct.error) as error:
+    except (
+        ArithmeticError,
+        AttributeError,
+        KeyError,
+        TypeError,
+        ValueError,
+        struct.error,
+    ) as error:
         raise ExchangeError(f"It is not a message: {error}.") from None
     return Message(message["head"], arrays)
 
 
-def _read_array(packed: bytes, start: int, dtype: str, shape: list[int]) -> tuple[Array, int]:
+def _read_array(
+    packed: bytes | bytearray, start: int, dtype: str, shape: list[int]
+) -> tuple[Array, int]:
     if dtype not in DTYPES or any(type(it) is not int or it < 0 for it in shape):
         raise ValueError(f"{dtype} of shape {shape} is not taken")
     count = prod(shape)
@@ -73,18 +89,25 @@ def send(channel: socket.socket, packed: bytes | memoryview) -> None:
         raise ExchangeError(f"Nobody reads it: {error}.") from None
 
 
-def receive(channel: socket.socket, most: int = MOST_BYTES) -> bytearray:
-    """The next message; raises ExchangeError if there is none, TimeoutError if it is late."""
-    [size] = _SIZE.unpack(_receive_exactly(channel, _SIZE.size))
-    if size > most:
-        raise ExchangeError(f"A message of {size} bytes is not taken.")
-    return _receive_exactly(channel, size)
+def receive(
+    channel: socket.socket, deadline: float | None = None, most: int = MOST_BYTES
+) -> bytearray:
+    """The next message; raises ExchangeError if there is none, TimeoutError at the deadline.
+
+    That is a moment of `time.monotonic`.
+    """
+    size = _read_size(_receive_exactly(channel, _SIZE.size, deadline), most)
+    return _receive_exactly(channel, size, deadline)
 
 
-def _receive_exactly(channel: socket.socket, size: int) -> bytearray:
+def _receive_exactly(channel: socket.socket, size: int, deadline: float | None) -> bytearray:
     # Grown as it comes: a length alone must not cost memory.
     taken = bytearray()
     while len(taken) < size:
+        if deadline is not None:
+            if (left := deadline - monotonic()) <= 0:  # also if a byte comes now and then
+                raise TimeoutError
+            channel.settimeout(left)
         try:
             piece = channel.recv(min(size - len(taken), 1024**2))
         except TimeoutError:
@@ -95,3 +118,27 @@ def _receive_exactly(channel: socket.socket, size: int) -> bytearray:
             raise ExchangeError("The other side has gone.")
         taken += piece
     return taken
+
+
+async def exchange(channel: socket.socket, packed: bytes, most: int) -> bytearray:
+    """Send one message on an event loop, and return the next; raises ExchangeError."""
+    loop = asyncio.get_running_loop()
+    channel.setblocking(False)
+    try:
+        await loop.sock_sendall(channel, _SIZE.pack(len(packed)) + packed)
+        taken = bytearray()
+        while len(taken) < _SIZE.size or len(taken) < _SIZE.size + _read_size(taken, most):
+            piece = await loop.sock_recv(channel, 65_536)
+            if not piece:
+                raise ExchangeError("The other side has gone.")
+            taken += piece
+    except OSError as error:
+        raise ExchangeError(f"The other side has gone: {error}.") from None
+    return taken[_SIZE.size :]
+
+
+def _read_size(taken: bytearray, most: int) -> int:
+    [size] = _SIZE.unpack_from(taken)
+    if size > most:
+        raise ExchangeError(f"A message of {size} bytes is not taken.")
+    return int(size)

@@ -8,12 +8,20 @@ import pyarrow as pa
 import pyarrow.ipc
 import pyarrow.parquet as pq
 
-from batch.arrow_messages import size_arrow
-from batch.columns import SHOWN_FAULTS
-from batch.parquet_pages import size_parquet
-from batch.tables import CHUNK_BYTES, Batches, Limits, Table, count_rows, readable, require_columns
-from batch.unpacking import is_view, size_buffers, size_column
 from errors import InvalidTable, TableFault, shorten
+from worker.tables.arrow_messages import size_arrow
+from worker.tables.columns import SHOWN_FAULTS
+from worker.tables.parquet_pages import size_parquet
+from worker.tables.tables import (
+    CHUNK_BYTES,
+    Batches,
+    Limits,
+    Table,
+    count_rows,
+    readable,
+    require_columns,
+)
+from worker.tables.unpacking import is_view, size_buffers, size_column
 
 
 def open_arrow(body: bytes, features: int, limits: Limits) -> Table:

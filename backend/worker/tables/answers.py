@@ -7,8 +7,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from inference import Model
-from journal.counting import TableCounter
+from worker.estimator import Estimator
 
 CLASS = "prediction_class"
 VERSION = b"model_version"
@@ -26,10 +25,9 @@ class Scored(NamedTuple):
 class Answers:
     """The columns that a model adds to a table: null where it has no answer to a row."""
 
-    def __init__(self, model: Model, counter: TableCounter) -> None:
-        has_probabilities = hasattr(model.estimator, "predict_proba")
-        self.version = model.version
-        self.classes = model.classes if has_probabilities else []
+    def __init__(self, model: Estimator, counter: Any) -> None:
+        self.version = model.description.version
+        self.classes = model.classes if model.has_probabilities else []
         self.names = [CLASS, *(f"probability_{name}" for name in self.classes)]
         self.counter = counter
         self._model = model

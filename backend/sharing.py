@@ -1,7 +1,7 @@
 """Answers requests that wait at the same time by one call, and lets none wait for more."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Generic, TypeVar
 
 Instance = TypeVar("Instance")
@@ -11,24 +11,29 @@ Answer = TypeVar("Answer")
 class SharedCall(Generic[Instance, Answer]):
     """A function of many instances, to be asked one at a time on an event loop."""
 
-    def __init__(self, function: Callable[[list[Instance]], list[Answer]]) -> None:
+    def __init__(self, function: Callable[[list[Instance]], Awaitable[list[Answer]]]) -> None:
         self._function = function
         self._waiting: list[tuple[Instance, asyncio.Future[Answer]]] = []
+        self._running: asyncio.Task[None] | None = None
 
     async def ask(self, instance: Instance) -> Answer:
         loop = asyncio.get_running_loop()
         future: asyncio.Future[Answer] = loop.create_future()
         self._waiting.append((instance, future))
-        if len(self._waiting) == 1:
+        if self._running is None or self._running.done():
             # After the requests that have come by now, and before the loop looks for new ones.
-            loop.call_soon(self._answer)
+            self._running = loop.create_task(self._run())
         return await future
 
-    def _answer(self) -> None:
-        waiting, self._waiting = self._waiting, []
+    async def _run(self) -> None:
+        while self._waiting:
+            waiting, self._waiting = self._waiting, []
+            await self._answer(waiting)
+
+    async def _answer(self, waiting: list[tuple[Instance, asyncio.Future[Answer]]]) -> None:
         try:
-            answers = self._function([instance for instance, _ in waiting])
-        except Exception as error:  # an estimator can raise anything, and nobody may wait for ever
+            answers = await self._function([instance for instance, _ in waiting])
+        except Exception as error:  # whatever it is, nobody may wait for ever
             for _, future in waiting:
                 if not future.cancelled():
                     future.set_exception(error)

@@ -9,9 +9,9 @@ from typing import Any
 import pyarrow as pa
 from pyarrow import csv
 
-from batch.columns import Faults
-from batch.tables import Batches, Limits, Table, readable, require_columns
 from errors import MalformedTable, TableFault
+from worker.tables.columns import Faults
+from worker.tables.tables import Batches, Limits, Table, readable, require_columns
 
 HEADER_BYTES = 65_536
 BLOCK_BYTES = 1024**2  # of text read at a time, so that no row can be longer

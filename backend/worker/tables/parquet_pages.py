@@ -8,8 +8,8 @@ that of parquet.thrift, in Thrift's compact protocol.
 from collections.abc import Iterator
 from typing import Any
 
-from batch.unpacking import Unpacked
 from errors import MalformedTable, TableTooLarge
+from worker.tables.unpacking import Unpacked
 
 MAX_FOOTER_BYTES = 2 * 1024**2
 MAX_DEPTH = 8

@@ -11,10 +11,12 @@ from sklearn.base import is_classifier
 from sklearn.exceptions import InconsistentVersionWarning
 
 from errors import ModelRefused
-from inference import Array, Model
+from instances import InstanceReader
 from repository import PublishedFile
 from schemas import Description, Example, Number, Target, Value
-from unpickling import unpickle
+from worker.estimator import Estimator
+from worker.exchange import Array
+from worker.unpickling import unpickle
 
 TOLERANCE = 1e-6  # other processors round differently in the last digits
 
@@ -23,41 +25,63 @@ IRIS_CLASSES = ["setosa", "versicolor", "virginica"]
 
 # A model is fitted on named columns and asked with arrays, whose order the manifest gives.
 warnings.filterwarnings("ignore", message="X does not have valid feature names")
-# The sandbox has looked for these, and a remark says it.
-warnings.filterwarnings("ignore", category=InconsistentVersionWarning)
 
 
-def find_other_version(
+def open_model(
     pickled: bytes, file: PublishedFile, known: Description | None
-) -> str | None:
-    """The scikit-learn that made the pickle, where that is another minor version.
+) -> tuple[Estimator, list[str]]:
+    """An estimator that has answered its examples, and remarks on it.
 
-    Assembles the model to find out, so it is for a sandbox; raises ModelRefused as that does.
+    Raises ModelRefused with a reason for people if it is not fit to serve.
     """
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always", InconsistentVersionWarning)
-        assemble(pickled, file, known)
+    said = (
+        known.libraries.get("scikit-learn", sklearn.__version__) if known else sklearn.__version__
+    )
+    try:
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always", InconsistentVersionWarning)
+            model = _assemble(pickled, file, known)
+            _try_out(model)
+    except ModelRefused as refusal:
+        raise ModelRefused(refusal.reason, " ".join([str(refusal), *_remark(said)])) from None
     found = (it.message for it in caught if isinstance(it.message, InconsistentVersionWarning))
     made_with = (str(warning.original_sklearn_version) for warning in found)
-    return next((version for version in made_with if is_other(version)), None)
+    return model, _remark(next(filter(_is_other, made_with), said))
 
 
-def assemble(pickled: bytes, file: PublishedFile, known: Description | None) -> Model:
-    """Raises ModelRefused with a reason for people where the model is not fit to serve."""
+def reopen_model(
+    pickled: bytes, file: PublishedFile, known: Description | None
+) -> tuple[Estimator, list[str]]:
+    """As `open_model`, of one that has answered its examples before."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", InconsistentVersionWarning)
+        return _assemble(pickled, file, known), []
+
+
+def _assemble(pickled: bytes, file: PublishedFile, known: Description | None) -> Estimator:
     estimator = unpickle(pickled)
     _require_classifier(estimator)
     if known:
         _match(estimator, known)
-    description = known or _describe(estimator, file, pickled)
-    model = Model(estimator, description)
-    for example in description.examples or [_invent(model)]:
-        _test(model, example)
-    return model
+    return Estimator(estimator, known or _describe(estimator, file, pickled))
 
 
-def is_other(version: str) -> bool:
+def _try_out(model: Estimator) -> None:
+    description = model.description
+    reader = InstanceReader(description.features)
+    for example in description.examples or [_invent(description)]:
+        _test(model, reader, example)
+
+
+def _is_other(version: str) -> bool:
     """Whether a model made with this scikit-learn may answer otherwise with ours."""
     return bool(version.split(".")[:2] != sklearn.__version__.split(".")[:2])
+
+
+def _remark(made_with: str) -> list[str]:
+    if not _is_other(made_with):
+        return []
+    return [f"It was made with scikit-learn {made_with}; this is {sklearn.__version__}."]
 
 
 def _require_classifier(estimator: Any) -> None:
@@ -113,19 +137,19 @@ def _match(estimator: Any, description: Description) -> None:
         raise ModelRefused("manifest", message)
 
 
-def _invent(model: Model) -> Example:
-    """An instance to ask where no manifest gives one; any answer will do."""
+def _invent(description: Description) -> Example:
+    """An instance to ask if no manifest gives one; any answer will do."""
     inputs: dict[str, Value] = {
         feature.name: 1.0 if isinstance(feature, Number) else feature.mode
-        for feature in model.description.features
+        for feature in description.features
     }
     return Example(inputs=inputs, probabilities=[])
 
 
-def _test(model: Model, example: Example) -> None:
+def _test(model: Estimator, reader: InstanceReader, example: Example) -> None:
     """Ask the model an example; this warms it too."""
     try:
-        values = model.read_instance(json.dumps(example.inputs).encode())
+        values = reader.read(json.dumps(example.inputs).encode())
         [index], probabilities = model.answer(model.to_array([values]))
     except MemoryError:
         raise

@@ -9,8 +9,8 @@ from typing import Any, NamedTuple
 
 import pyarrow as pa
 
-from batch.unpacking import Unpacked, is_view, size_buffers, size_column
 from errors import InvalidTable, MalformedTable, TableFault, TableTooLarge, shorten
+from worker.tables.unpacking import Unpacked, is_view, size_buffers, size_column
 
 # A chunk is what is in memory at a time, and what one-row requests may have to wait for.
 CHUNK_ROWS = 16_384

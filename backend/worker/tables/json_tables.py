@@ -11,13 +11,13 @@ import pyarrow.compute as pc
 from pydantic import TypeAdapter, ValidationError
 from pydantic_core import ErrorDetails, from_json, to_json
 
-from batch.columns import KINDS, SHOWN_FAULTS, Faults
-from batch.json_pieces import PIECE_BYTES, ArrayText, guess_object, guess_value
-from batch.tables import MAX_EXTRA_COLUMNS, Limits, Table
 from errors import InvalidTable, MalformedBody, MalformedTable, TableFault, shorten
-from inference import Model
-from instances import explain, type_of
+from instances import InstanceReader, explain, type_of
 from schemas import Feature
+from worker.estimator import Estimator
+from worker.tables.columns import KINDS, SHOWN_FAULTS, Faults
+from worker.tables.json_pieces import PIECE_BYTES, ArrayText, guess_object, guess_value
+from worker.tables.tables import MAX_EXTRA_COLUMNS, Limits, Table
 
 CHECKED_AT_ONCE = 256  # elements
 MAX_EXTRA_KEYS = 100  # of an instance, which says of each that it is unknown
@@ -32,7 +32,7 @@ _EMPTY = re.compile(_SPACE + rb"\}")
 _END = re.compile(_SPACE + rb"\}" + _SPACE + rb"\Z")
 
 
-def open_json(body: bytes, model: Model, limits: Limits) -> tuple[Table, bool]:
+def open_json(body: bytes, model: Estimator, limits: Limits) -> tuple[Table, bool]:
     """The features, kept whole, and whether they came as columns.
 
     Raises MalformedBody, InvalidTable or TableTooLarge.
@@ -62,12 +62,12 @@ def _no_table(body: bytes) -> MalformedBody | InvalidTable:
 class _Reader:
     """Takes a body apart, and keeps account of what is wrong with it."""
 
-    def __init__(self, body: bytes, model: Model, limits: Limits) -> None:
+    def __init__(self, body: bytes, model: Estimator, limits: Limits) -> None:
         self.faults = Faults()
         self._body = body
         self._limits = limits
         self._features = {feature.name: feature for feature in model.description.features}
-        self._instance_type = model.instance_type
+        self._instance_type = InstanceReader(model.description.features).type
         kinds = [KINDS[feature.type] for feature in self._features.values()]
         self.schema = pa.schema(list(zip(self._features, kinds, strict=True)))
 

@@ -9,9 +9,9 @@ import pyarrow.compute as pc
 import pyarrow.ipc
 import pyarrow.parquet as pq
 
-from batch.answers import Answers, Scored
-from batch.unpacking import size_column
 from errors import TableTooLarge
+from worker.tables.answers import Answers, Scored
+from worker.tables.unpacking import size_column
 
 # Of Parquet; smaller ones make files that are slow to read.
 GROUP_ROWS = 65_536

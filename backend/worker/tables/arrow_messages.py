@@ -9,8 +9,8 @@ import struct
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from batch.unpacking import Unpacked
 from errors import MalformedTable
+from worker.tables.unpacking import Unpacked
 
 CONTINUES = 0xFFFFFFFF  # before the size of a message; older writers leave it out
 

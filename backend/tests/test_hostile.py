@@ -1,0 +1,550 @@
+"""Attacks by code that runs in a model's process, as one who can write a pickle may have it run.
+
+The allow-list is a first filter and no wall, so most tests take it away: their pickles are
+a string of Python.
+"""
+
+import gc
+import json
+import os
+import signal
+import subprocess
+import sys
+from functools import partial
+from pathlib import Path
+
+import handed_pickle
+import numpy as np
+import pytest
+import requests
+from conftest import (
+    HISTOGRAMS,
+    SETOSA,
+    VERSION,
+    describe,
+    drop,
+    fit,
+    fit_iris,
+    journal_in,
+    pickled,
+    publish_in,
+    reason,
+    running_app,
+    running_server,
+    wait_until_live,
+)
+from processes import ROOT, environment, list_processes, wait_until
+from sklearn.ensemble import (
+    GradientBoostingClassifier,
+    HistGradientBoostingClassifier,
+    RandomForestClassifier,
+)
+from sklearn.neighbors import KNeighborsClassifier
+from sklearn.tree import DecisionTreeClassifier
+
+import live
+import main
+from worker import model_worker
+from worker.nursery import ENVIRONMENT, Nursery
+
+WORSE, WORST = "2027_01_01_T00_00_00", "2027_01_01_T00_00_01"
+MEMORY = 256 * 1024**2
+
+# The process that forks, with a name on the allow-list that runs anything.
+NURSERY = """
+import sys, socket
+from worker import unpickling, __main__ as main
+allowed = unpickling.read_allow_list() | {("builtins", "exec")}
+unpickling.read_allow_list = lambda: allowed
+main.run(socket.socket(fileno=int(sys.argv[1])))
+"""
+
+# Runs in the worker: finds its channel, tries each thing, and sends what happened.
+TRIES = """
+import ctypes, os, socket, sys
+from worker.exchange import pack, send
+frame = sys._getframe()
+while "channel" not in frame.f_locals:
+    frame = frame.f_back
+channel, said = frame.f_locals["channel"], {}
+libc = ctypes.CDLL(None, use_errno=True)
+def call(name, *arguments):
+    numbers = [ctypes.c_long(it) if isinstance(it, int) else it for it in arguments]
+    if getattr(libc, name)(*numbers) == -1:
+        raise OSError(ctypes.get_errno(), name)
+for name, attack in ATTACKS.items():
+    try:
+        said[name] = repr(eval(attack))
+    except Exception as error:
+        said[name] = type(error).__name__
+"""
+
+ATTACKS = {
+    "write a file": "open('{folder}/new', 'w')",
+    "change a file": "os.open('{folder}/model.pkl', os.O_WRONLY)",
+    "delete a file": "os.remove('{folder}/model.pkl')",
+    "rename a file": "os.rename('{folder}/model.pkl', '{folder}/other')",
+    "make a folder": "os.mkdir('{folder}/new')",
+    "make a link": "os.symlink('/etc', '{folder}/new')",
+    "change rights": "os.chmod('{folder}/model.pkl', 0o777)",
+    "read a model": "open('{folder}/model.pkl')",
+    "list models": "os.listdir('{folder}')",
+    "read a secret in the clone": "open('{clone}/docker-compose.yaml')",
+    "read users": "open('/etc/passwd')",
+    "read the server's environment": "open('/proc/{server}/environ')",
+    "read its own environment": "open('/proc/self/environ')",
+    "read the server's memory": "open('/proc/{server}/mem', 'rb')",
+    "list the server's descriptors": "os.listdir('/proc/{server}/fd')",
+    "see where the server is": "os.readlink('/proc/{server}/cwd')",
+    "connect": "socket.create_connection(('127.0.0.1', 80))",
+    "send a datagram": "socket.socket(type=socket.SOCK_DGRAM)",
+    "a socket of its own machine": "socket.socketpair()",
+    "send out of band": "channel.send(b'x', socket.MSG_OOB)",
+    "send a descriptor": "socket.send_fds(channel, [b'x'], [0])",
+    "duplicate its pipe": "os.dup(channel.fileno())",
+    "be told of its pipe by a signal": "call('fcntl', channel.fileno(), 8, {server})",
+    "start a program": "os.execv('{python}', ['python'])",
+    "start one beside it": "os.posix_spawn('{python}', ['python'], {{}})",
+    "fork": "os.fork()",
+    "fork by another name": "call('syscall', 435, bytes(88), 88)",
+    "leave its group": "os.setsid()",
+    "end the server": "os.kill({server}, 9)",
+    "end the one that forked it": "os.kill(os.getppid(), 9)",
+    "end all": "os.kill(-1, 9)",
+    "open the server as a descriptor": "call('syscall', 434, {server}, 0)",
+    "trace the server": "call('ptrace', 16, {server}, 0, 0)",
+    "read the server's memory directly": "call('process_vm_readv', {server}, 0, 0, 0, 0, 0)",
+    "limit the server": "call('prlimit', {server}, 7, bytes(16), 0)",
+    "raise its own limit": "__import__('resource').setrlimit(4, (-1, -1))",
+    "slow the server down": "os.setpriority(0, {server}, 19)",
+    "outlive its parent": "call('prctl', 1, 0, 0, 0, 0)",
+    "have a space of its own": "call('unshare', 0x10000000)",
+    "memory as a file": "os.memfd_create('x')",
+    "many calls as one": "call('syscall', 425, 8, bytes(120))",
+    "mount": "call('mount', b'x', b'/', b'tmpfs', 0, 0)",
+    "become root": "os.setuid(0)",
+}
+
+
+# Raising a limit is a ValueError in Python; glibc is told that there is no such call as clone3.
+DENIED = dict.fromkeys(ATTACKS, "PermissionError") | {
+    "raise its own limit": "ValueError",
+    "fork by another name": "OSError",
+}
+
+LOOKS = """
+said["environment"] = list(os.environ)
+said["others"] = []
+for number in range(4096):
+    try:
+        found = os.fstat(number)
+    except OSError:
+        continue
+    if number != channel.fileno() and found.st_rdev != os.stat("/dev/null").st_rdev:
+        said["others"].append(number)
+"""
+
+
+@pytest.fixture(scope="module")
+def nursery():
+    """Forks processes whose pickles may run any Python."""
+    start = subprocess.Popen
+
+    def start_open(command, **options):
+        return start([sys.executable, "-c", NURSERY, command[-1]], **options)
+
+    started = Nursery()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(subprocess, "Popen", start_open)
+        started.start()
+    yield started
+    started.close()
+
+
+class Code:
+    """Runs when it is unpickled."""
+
+    def __init__(self, text):
+        self._text = text
+
+    def __reduce__(self):
+        return exec, (self._text, {})
+
+
+def make_attacks(folder, server):
+    known = {"folder": folder, "server": server, "python": sys.executable, "clone": ROOT}
+    return {name: it.format(**known) for name, it in ATTACKS.items()}
+
+
+def run_in(nursery, code):
+    """What a process sends once it has opened the pickle."""
+    head = {"version": VERSION, "file": "model.pkl", "created_at": 0, "manifest": None}
+    packed = np.frombuffer(pickled(Code(code)), np.uint8)
+    process = nursery.fork(MEMORY)
+    process.receive(10)
+    said = process.ask(head | {"is_tried": False}, {"pickle": packed}, 10).head
+    process.end()
+    return said
+
+
+def test_no_attack_leaves_the_process(nursery, tmp_path):
+    (tmp_path / "model.pkl").write_bytes(b"x")
+    attacks = make_attacks(tmp_path, os.getpid())
+
+    said = run_in(nursery, f"ATTACKS = {attacks}\n{TRIES}\nsend(channel, pack(said))")
+
+    assert said == DENIED
+    assert [it.name for it in tmp_path.iterdir()] == ["model.pkl"]
+
+
+def test_a_process_has_no_secret_and_no_descriptor_but_its_pipe(nursery, monkeypatch):
+    monkeypatch.setenv("API_KEY", "secret")
+    code = f"ATTACKS = {{}}\n{TRIES}\n{LOOKS}\nsend(channel, pack(said))"
+
+    said = run_in(nursery, code)
+
+    names = {it for it in said["environment"] if not it.startswith("KMP_")}
+    assert names <= {*ENVIRONMENT, "LC_CTYPE"}
+    assert said["others"] == []
+
+
+@pytest.fixture(scope="module")
+def app(nursery, tmp_path_factory):
+    """An app with a compiled model, small limits, and older versions to be asked by name."""
+    folder = tmp_path_factory.mktemp("models")
+    publish_in(folder)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(main, "find_nursery", lambda: nursery)
+        patch.setattr(model_worker, "COMPILE_SECONDS", 1)
+        with running_app(folder, **LIMITS) as client:
+            client.folder = folder
+            yield client
+
+
+LIMITS = {
+    "predict_seconds": 1,
+    "batch_seconds": 1,
+    "model_load_seconds": 2,
+    "worker_memory_bytes": MEMORY,
+}
+NAMES = (f"2020_01_01_T00_00_{second:02}" for second in range(60))
+
+# What a row is answered by, once the model has been tried out.
+ARMED = """
+import json, os, struct, threading, time
+from worker import service
+from worker.exchange import pack
+class Channel:
+    def __init__(self):
+        import gc, socket
+        [self.socket] = [it for it in gc.get_objects() if isinstance(it, socket.socket)]
+def answer(model, message):
+    channel = Channel().socket
+    {code}
+service._ANSWERS["answer"] = answer
+def answer_table(channel, model, message):
+    {table}
+service.answer_table = answer_table
+"""
+
+
+def arm(code="pass", table="pass"):
+    """A model that is good until it is asked."""
+    estimator = fit_iris(KNeighborsClassifier(3))
+    estimator.code = Code(ARMED.format(code=code, table=table))
+    return estimator
+
+
+def ask(app, estimator):
+    """The answer of such a model; that which is live goes on meanwhile."""
+    version = next(NAMES)
+    publish_in(app.folder, version, estimator)
+    response = app.post(f"/predict?version={version}", json=SETOSA)
+    assert app.post("/predict", json=SETOSA).json()["prediction_class"] == "setosa"
+    return response
+
+
+ROW = "import numpy as np; return pack({}, "
+
+TOO_LONG, ENDED = "took too long", "has ended"
+
+
+@pytest.mark.parametrize(
+    ("code", "status", "expected"),
+    [
+        ("time.sleep(60)", 503, TOO_LONG),
+        ("while True: pass", 503, TOO_LONG),
+        (
+            "model.answer = lambda X: bytes(2**40); return service._answer(model, message)",
+            413,
+            "Send fewer rows",
+        ),
+        ("while True: threading.Thread(target=time.sleep, args=(60,)).start()", 503, ENDED),
+        ("while True: os.fork()", 503, ENDED),
+        ("os.abort()", 503, ENDED),
+        ("channel.close()", 503, ENDED),
+        ("channel.sendall(struct.pack('<Q', 2**62)); time.sleep(60)", 503, ENDED),
+        ("channel.sendall(struct.pack('<Q', 9)); time.sleep(60)", 503, TOO_LONG),
+        ("while True: channel.sendall(b'\\1' + bytes(7)); time.sleep(0.01)", 503, ENDED),
+        ("return bytes(100)", 503, ENDED),
+        ("return struct.pack('<Q', 2**21 + 1) + b'[' * (2**21 + 1)", 503, ENDED),
+        ("return pack({'fault': [[]]})", 503, ENDED),
+        ("return pack({'fault': {'kind': 'InvalidTable', 'faults': [9], 'more': {}}})", 503, ENDED),
+        ("return pack({'fault': {'kind': 'ModelFailed', 'said': 'x' * 10**6}})", 500, "x"),
+        (ROW + "{'indices': np.zeros(2, int), 'probabilities': np.ones((2, 3))})", 503, ENDED),
+        (ROW + "{'indices': np.full(1, 3), 'probabilities': np.ones((1, 3))})", 503, ENDED),
+        (ROW + "{'indices': np.zeros(1, int), 'probabilities': np.full((1, 3), np.nan)})", 503, ""),
+        (ROW + "{'indices': np.zeros(1, int), 'probabilities': np.full((1, 3), 1e9)})", 503, ""),
+        (ROW + "{'indices': np.zeros(1, int), 'probabilities': np.ones((1, 3), bool)})", 503, ""),
+        (ROW + "{'indices': np.zeros(1)})", 503, ENDED),
+    ],
+)
+def test_a_row_that_is_not_answered_well_is_answered_with_the_reason(app, code, status, expected):
+    response = ask(app, arm(code))
+
+    assert response.status_code == status
+    assert expected in response.json()["detail"]
+    assert len(response.content) < 5000
+
+
+@pytest.mark.parametrize(
+    ("code", "expected"),
+    [
+        ("time.sleep(60)", "took longer than 1 seconds"),
+        ("os.abort()", "has ended"),
+        ("channel.sendall(pack({}))", "has ended"),
+        ("channel.sendall(struct.pack('<Q', 8) + pack({'rows': float('nan')}))", "has ended"),
+        (
+            "import numpy as np; service.send(channel, pack({}, {'piece': np.zeros(2)}))",
+            "has ended",
+        ),
+        ("service.send(channel, pack({'rows': -1, 'total': 0}))", "has ended"),
+    ],
+)
+def test_a_table_that_is_not_answered_well_is_answered_with_the_reason(app, code, expected):
+    version = next(NAMES)
+    publish_in(app.folder, version, arm(table=code))
+
+    response = app.post(f"/predict/batch?version={version}", json={"instances": [SETOSA]})
+
+    assert response.status_code == 503
+    assert expected in response.json()["detail"]
+
+
+def spoil(tree, far):
+    state = tree.__getstate__()
+    inner = np.flatnonzero(state["nodes"]["left_child"] > 0)[-1]
+    for side in ("left_child", "right_child"):
+        state["nodes"][side][inner] = 2**40 if far else inner
+    tree.__setstate__(state)
+
+
+def spoiled_tree(far):
+    estimator = fit_iris(DecisionTreeClassifier(random_state=0))
+    spoil(estimator.tree_, far)
+    return estimator
+
+
+def spoiled_forest(far):
+    estimator = fit_iris(RandomForestClassifier(3, random_state=0))
+    for tree in estimator.estimators_:
+        spoil(tree.tree_, far)
+    return estimator
+
+
+def spoiled_boosting(far):
+    estimator = fit_iris(GradientBoostingClassifier(n_estimators=3, random_state=0))
+    for tree in estimator.estimators_.ravel():
+        spoil(tree.tree_, far)
+    return estimator
+
+
+def spoiled_histograms(far):
+    estimator = fit_iris(HistGradientBoostingClassifier(max_iter=3))
+    for predictor in (it for step in estimator._predictors for it in step):
+        inner = np.flatnonzero(predictor.nodes["is_leaf"] == 0)[-1]
+        for side in ("left", "right"):
+            predictor.nodes[side][inner] = 2**31 if far else inner
+    return estimator
+
+
+def spoiled_neighbours(far):
+    estimator = fit_iris(KNeighborsClassifier(3, algorithm="kd_tree"))
+    state = list(estimator._tree.__getstate__())
+    state[1] = np.full_like(state[1], 2**40 if far else -(2**40))
+    estimator._tree.__setstate__(tuple(state))
+    return estimator
+
+
+@pytest.mark.parametrize("far", [False, True], ids=["circle", "outside"])
+@pytest.mark.parametrize(
+    "make",
+    [spoiled_tree, spoiled_forest, spoiled_boosting, spoiled_histograms, spoiled_neighbours],
+)
+def test_a_model_that_leads_astray_costs_its_own_process_at_the_most(app, make, far):
+    """Refused, or no answer to some rows; and by no means an answer of the live one's."""
+    version = next(NAMES)
+    drop(app.folder, make(far), version)
+
+    statuses = {
+        app.post(
+            f"/predict?version={version}", json=dict(zip(SETOSA, row, strict=True))
+        ).status_code
+        for row in ([5.1, 3.5, 1.4, 0.2], [6.0, 2.7, 5.1, 1.6], [6.7, 3.0, 5.2, 2.3])
+    }
+
+    assert statuses <= {200, 409, 422, 503}
+    assert app.post("/predict", json=SETOSA).json()["prediction_class"] == "setosa"
+
+
+def test_three_deaths_in_a_minute_refuse_a_version_and_the_next_serves(app):
+    worse = publish_in(app.folder, "2026_12_01_T00_00_00", arm("os.abort()"))
+    wait_until_live(app, "2026_12_01_T00_00_00")
+
+    statuses = [app.post("/predict", json=SETOSA).status_code for _ in range(3)]
+
+    assert statuses == [503, 503, 503]
+    wait_until_live(app, VERSION)
+    refused = app.get(f"/models/{worse.stem.removeprefix('model_')}").json()
+    assert (refused["state"], refused["reason"]) == ("refused", live.DIED)
+
+
+def test_a_version_that_dies_alone_leaves_nothing_live_and_says_why(nursery, tmp_path, monkeypatch):
+    monkeypatch.setattr(main, "find_nursery", lambda: nursery)
+    publish_in(tmp_path, VERSION, arm("os.abort()"))
+    with running_app(tmp_path, **LIMITS) as client:
+        for _ in range(3):
+            client.post("/predict", json=SETOSA)
+
+        wait_until(lambda: "three times within a minute" in reason(client))
+
+
+def test_the_end_of_the_process_that_forks_is_noticed_by_one_row_at_the_most(app, nursery):
+    publish_in(app.folder, version := next(NAMES), fit_iris(KNeighborsClassifier(3)))
+    url = f"/predict?version={version}"
+    assert app.post(url, json=SETOSA).is_success
+
+    os.kill(nursery.pid, signal.SIGKILL)
+
+    assert app.post(url, json=SETOSA).status_code in (200, 503)
+    wait_until(lambda: app.post(url, json=SETOSA).is_success)
+
+
+def test_loading_leaves_no_process_and_no_descriptor_behind(app, nursery):
+    def load(times):
+        for _ in range(times):
+            publish_in(app.folder, version := next(NAMES), fit_iris(DecisionTreeClassifier()))
+            assert app.post(f"/predict?version={version}", json=SETOSA).is_success
+        gc.collect()
+        wait_until(lambda: len(list_processes(nursery.pid)) <= live.KEPT_VERSIONS + 1)
+        return len([*Path("/proc/self/fd").iterdir()])
+
+    before = load(live.KEPT_VERSIONS)
+
+    assert load(2 * live.KEPT_VERSIONS) <= before
+
+
+# Takes the process over: speaks for the model, tries all attacks at each question, and answers
+# setosa if each was denied.
+TAKES_OVER = """
+from worker.exchange import receive, unpack
+import numpy as np
+def look():
+    exec(TRIES, room)
+    return [name for name, it in room["said"].items() if it != DENIED[name]]
+room = {"ATTACKS": ATTACKS}
+at_once = look()
+channel, send, pack = (room[it] for it in ("channel", "send", "pack"))
+send(channel, pack({"has_probabilities": True, "description": None, "remarks": at_once}))
+while True:
+    message = unpack(receive(channel))
+    broken = look()
+    if message.head["ask"] != "answer":
+        fault = {"kind": "MalformedTable", "said": f"Broken: {broken}"}
+        send(channel, pack({"fault": fault, "not_compiled": "never"}))
+        continue
+    rows = len(message.arrays["X"])
+    index = np.full(rows, 1 if broken else 0)
+    send(channel, pack({}, {"indices": index, "probabilities": np.eye(3)[index]}))
+"""
+
+
+def publish_handed(folder, version, attacks, log_loss):
+    """Write the handed pickle with a manifest; whether this Python runs what is in it."""
+    given = {"VERSION": version, "ATTACKS": attacks, "TRIES": TRIES, "DENIED": DENIED}
+    content = handed_pickle.write(f"exec({TAKES_OVER!r}, {given!r})")
+    metrics = {"log_loss": {"mean": log_loss}}
+    changes = {"examples": [], "metrics": metrics, "features": HISTOGRAMS}
+    manifest = describe(fit(), content, version) | changes
+    (folder / f"model_{version}.json").write_text(json.dumps(manifest))
+    (folder / f"model_{version}.pkl").write_bytes(content)
+
+
+def find_shadow(show):
+    """What the shadow answered, once it has."""
+    shadow = show("/monitoring")["shadow"]
+    return shadow if shadow and shadow["answered"] else None
+
+
+def test_the_handed_pickle_breaks_nothing_in_trial_live_a_table_or_the_shadow(tmp_path):
+    models = tmp_path / "models"
+    models.mkdir()
+    publish_in(models)
+    (tmp_path / "model.pkl").write_bytes(b"x")
+    variables = {"API_KEY": "k", "SHADOW": "challenger"} | {
+        name.upper(): it for name, it in journal_in(tmp_path).items()
+    }
+    with running_server(models, **variables) as (url, server):
+        attacks = make_attacks(tmp_path, server.pid)
+        publish_handed(models, WORSE, attacks, 0.01)
+        publish_handed(models, WORST, attacks, 0.1)
+        asking = partial(requests.request, headers={"X-API-Key": "k"}, timeout=20)
+
+        def show(path):
+            return asking("GET", url + path).json()
+
+        wait_until(lambda: show(f"/models/{WORST}")["state"] in ("live", "refused"))
+        if sys.version_info[:2] == handed_pickle.PYTHON:
+            live_model = show("/models/live")
+            assert (live_model["version"], live_model["remarks"]) == (WORST, [])
+            answer = asking("POST", f"{url}/predict", json=SETOSA).json()
+            assert answer["prediction_class"] == "setosa"
+            table = asking("POST", f"{url}/predict/batch", json={"instances": [SETOSA]})
+            assert table.json()["detail"] == "Broken: []"
+            wait_until(lambda: asking("POST", f"{url}/predict", json=SETOSA) and find_shadow(show))
+            shadow = find_shadow(show)
+            assert (shadow["model_version"], shadow["agreed"]) == (WORSE, shadow["answered"])
+        processes = [pid for pid, _ in list_processes(server.pid)]
+        server.kill()
+        wait_until(lambda: not any(Path(f"/proc/{pid}").exists() for pid in processes))
+    assert not (tmp_path / "new").exists()
+
+
+# A server that has answered a row, a table and a question why, and what it has imported by then.
+SERVER = """
+import json, sys
+from fastapi.testclient import TestClient
+import main
+instance = json.loads(sys.argv[1])
+with TestClient(main.app) as client:
+    while not client.get("/health/ready").is_success:
+        pass
+    client.post("/predict", json=instance).raise_for_status()
+    client.post("/explain", json=instance).raise_for_status()
+    for kind in ("json", "csv", "vnd.apache.parquet", "vnd.apache.arrow.stream"):
+        headers = {"Accept": f"text/{kind}" if kind == "csv" else f"application/{kind}"}
+        sent = client.post("/predict/batch", json={"instances": [instance]}, headers=headers)
+        sent.raise_for_status()
+    print(*sys.modules)
+"""
+OPENERS = {"sklearn", "scipy", "joblib", "pandas", "pyarrow", "onnxruntime", "worker.unpickling"}
+
+
+def test_the_server_imports_nothing_that_opens_a_model_or_a_table(tmp_path):
+    publish_in(tmp_path)
+    command = [sys.executable, "-c", SERVER, json.dumps(SETOSA)]
+    variables = environment(MODELS_DIR=tmp_path, JOURNAL="off")
+
+    modules = subprocess.check_output(command, cwd=ROOT / "backend", env=variables, text=True)
+
+    assert OPENERS & set(modules.split()) == set()

@@ -1,0 +1,218 @@
+"""The server's side of a model's process: what it is asked, and what happens if it ends."""
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Callable
+from contextlib import suppress
+from threading import Lock, Thread
+from time import monotonic
+from typing import Any, get_args
+
+from errors import ModelRefused, ModelServerError, ModelWorkerEnded, Reason
+from schemas import Confinement
+from settings import Settings
+from worker.exchange import Array, ExchangeError, Message
+from worker.faults import LONGEST_TEXT, read_fault
+from worker.nursery import Nursery, WorkerProcess
+from worker.rows import write_rows
+
+log = logging.getLogger(__name__)
+
+COMPILE_SECONDS = 10  # rarely more than one
+DEATHS = 3  # within so many seconds show that it is the model's fault
+DEATHS_SECONDS = 60.0
+ROUNDED = 1e-6  # by which a probability may be beyond 0 and 1
+APART_ROWS = 1000  # a larger array has a process of its own, so that single rows need not wait
+
+# Head and arrays of the message that opens the model; whether it is tried out is in the head.
+Opening = tuple[dict[str, Any], dict[str, Array]]
+
+
+class ModelWorker:
+    """One version's process, which is replaced when it ends; any thread may ask it."""
+
+    def __init__(self, nursery: Nursery, read: Callable[[], Opening], settings: Settings) -> None:
+        self._nursery = nursery
+        self._read = read
+        self._settings = settings
+        self._lock = Lock()
+        self._process: WorkerProcess | None = None
+        self._is_tried = False
+        self._sparing = Lock()
+        self._spare: WorkerProcess | None = None
+        self._deaths: deque[float] = deque(maxlen=DEATHS)
+        self.classes = 0
+        self.has_probabilities = True
+        self.held: list[Confinement] = []
+
+    @property
+    def is_unfit(self) -> bool:
+        """Whether it has died too often to be replaced once more."""
+        return len(self._deaths) == DEATHS and monotonic() - self._deaths[0] < DEATHS_SECONDS
+
+    def open(self) -> dict[str, Any]:
+        """What the process tells of the model; raises ModelRefused."""
+        with self._lock:
+            self._process, told = self._start()
+        return told
+
+    def answer(self, X: Array) -> tuple[Array, Array | None]:
+        """Class indices, shape (n,), and probabilities, shape (n, k), or None.
+
+        Raises ModelWorkerEnded, or what the estimator is said to have raised.
+        """
+        head, arrays = write_rows(X)
+        head["ask"] = "answer"
+        if len(X) > APART_ROWS:
+            return self._answer_apart(Message(head, arrays), len(X))
+        with self._lock:
+            try:
+                return self._read_answer(self._ask(head, arrays), len(X))
+            except (ExchangeError, ModelRefused, TimeoutError) as error:
+                self._note_death(error)
+                raise _ended(error) from None
+
+    async def answer_soon(self, X: Array) -> tuple[Array, Array | None]:
+        """As `answer`, for a few rows on an event loop, which serves others meanwhile."""
+        head, arrays = write_rows(X)
+        if not self._lock.acquire(blocking=False):  # another thread is asking
+            return await asyncio.to_thread(self.answer, X)
+        if self._process is None:  # and has to be started, which takes a while
+            self._lock.release()
+            return await asyncio.to_thread(self.answer, X)
+        try:
+            seconds = self._settings.predict_seconds
+            message = await self._process.ask_soon(head | {"ask": "answer"}, arrays, seconds)
+            return self._read_answer(message, len(X))
+        except (ExchangeError, TimeoutError) as error:
+            await asyncio.to_thread(self._note_death, error)
+            raise _ended(error) from None
+        except asyncio.CancelledError:  # its answer would be taken for that to the next
+            self._process = None
+            raise
+        finally:
+            self._lock.release()
+
+    def _answer_apart(self, message: Message, rows: int) -> tuple[Array, Array | None]:
+        answer = self.ask_apart(*message, self._settings.batch_seconds)
+        try:
+            return self._read_answer(answer, rows)
+        except ExchangeError as error:
+            raise _ended(error) from None
+
+    def compile(self) -> Message:
+        """A compiled form, or why there is none; raises ModelWorkerEnded."""
+        return self.ask_apart({"ask": "compile"}, {}, COMPILE_SECONDS)
+
+    def ask_apart(self, head: dict[str, Any], arrays: dict[str, Array], seconds: float) -> Message:
+        """The answer of a process that is started for this alone."""
+        process = self._start_another()
+        try:
+            return process.ask(head, arrays, seconds)
+        except (ExchangeError, TimeoutError) as error:
+            raise _ended(error) from None
+        finally:
+            process.end()
+
+    def start_apart(self) -> WorkerProcess:
+        """Another process with the same model, which is nobody else's."""
+        with self._sparing:
+            spare, self._spare = self._spare, None
+        # The next one is started while this one works.
+        Thread(target=self._refill, daemon=True).start()
+        return spare if spare and spare.waits else self._start_another()
+
+    def _refill(self) -> None:
+        with self._sparing, suppress(ModelWorkerEnded):
+            self._spare = self._spare or self._start_another()
+
+    def _start_another(self) -> WorkerProcess:
+        try:
+            return self._start()[0]
+        except ModelRefused as refusal:
+            raise ModelWorkerEnded(str(refusal)) from None
+
+    def _ask(self, head: dict[str, Any], arrays: dict[str, Array]) -> Message:
+        if self._process is None:
+            self._process, _ = self._start()
+        return self._process.ask(head, arrays, self._settings.predict_seconds)
+
+    def _note_death(self, error: Exception) -> None:
+        if self._process is not None:
+            self._process.end()
+            self._process = None
+        self._deaths.append(monotonic())
+        log.error("model worker ended error=%r", error)
+
+    def _start(self) -> tuple[WorkerProcess, dict[str, Any]]:
+        head, arrays = self._read()
+        head["is_tried"] = self._is_tried
+        seconds = self._settings.model_load_seconds
+        try:
+            process = self._nursery.fork(
+                self._settings.worker_memory_bytes + 8 * arrays["pickle"].size
+            )
+        except ExchangeError as error:
+            raise ModelRefused("crash", str(error)) from None
+        try:
+            said = process.receive(seconds).head["held"]
+            self.held = [it for it in get_args(Confinement) if it in said]
+            told = process.ask(head, arrays, seconds).head
+            if "reason" in told:
+                raise _read_refusal(told)
+            self.has_probabilities, self._is_tried = bool(told["has_probabilities"]), True
+        except TimeoutError:
+            process.end()
+            message = f"It did not load and answer within {seconds:g} seconds."
+            raise ModelRefused("hang", message) from None
+        except (ExchangeError, LookupError, TypeError):
+            process.end()
+            message = "It crashed, or ran out of memory, when tried out."
+            raise ModelRefused("crash", message) from None
+        return process, told
+
+    def _read_answer(self, message: Message, rows: int) -> tuple[Array, Array | None]:
+        """Raises ExchangeError unless it is an answer to so many rows, or what is at fault."""
+        head, arrays = message
+        if "fault" in head:
+            raise _read_fault(head["fault"])
+        indices, probabilities = arrays.get("indices"), arrays.get("probabilities")
+        if indices is None or not _fits(indices, (rows,), "<i8", (-1, self.classes - 1)):
+            raise ExchangeError("It answers no classes.")
+        if not self.has_probabilities:
+            return indices, None
+        if probabilities is None or probabilities.shape != (rows, self.classes):
+            raise ExchangeError("It answers no probabilities.")
+        answered = probabilities[indices >= 0]
+        if not _fits(answered, answered.shape, "<f8", (-ROUNDED, 1 + ROUNDED)):
+            raise ExchangeError("It answers with what are not probabilities.")
+        return indices, probabilities
+
+
+def _fits(array: Array, shape: tuple[int, ...], dtype: str, ends: tuple[float, float]) -> bool:
+    if array.shape != shape or array.dtype.str != dtype:
+        return False
+    return bool(((array >= ends[0]) & (array <= ends[1])).all())  # which nan is not
+
+
+def _read_fault(fault: Any) -> ModelServerError:
+    """Raises ExchangeError if there is none."""
+    try:
+        return read_fault(fault)
+    except (LookupError, TypeError, ValueError):
+        raise ExchangeError("It answers neither a row nor a fault.") from None
+
+
+def _read_refusal(told: dict[str, Any]) -> ModelRefused:
+    """In the words of a process that may say anything."""
+    reasons = [it for it in get_args(Reason) if it == told["reason"]]
+    return ModelRefused(reasons[0], str(told["message"])[:LONGEST_TEXT])
+
+
+def _ended(error: Exception) -> ModelWorkerEnded:
+    if isinstance(error, ModelRefused):
+        return ModelWorkerEnded(str(error))
+    if isinstance(error, TimeoutError):
+        return ModelWorkerEnded("The model took too long. Its process is started again.")
+    return ModelWorkerEnded("The model's process has ended. It is started again; ask once more.")

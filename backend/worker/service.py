@@ -1,0 +1,77 @@
+"""What a model's process does: it opens one pickle, and answers what it is asked."""
+
+import socket
+from collections.abc import Callable
+from pathlib import Path
+
+from engines.engine import NotCompiled
+from errors import ModelFailed, ModelRefused, TableTooLarge
+from repository import PublishedFile
+from schemas import Description
+from worker.assembly import open_model, reopen_model
+from worker.compiling.compilation import compile_model
+from worker.estimator import Estimator
+from worker.exchange import Message, pack, receive, send, unpack
+from worker.faults import TOO_LARGE, write_fault
+from worker.rows import read_rows
+from worker.tables.answering import answer_table
+
+
+def serve(channel: socket.socket, held: list[str]) -> None:
+    """Until the server has gone; `held` says which of the limits hold."""
+    send(channel, pack({"held": held}))
+    model = _open(channel)
+    while model is not None:
+        message = unpack(receive(channel))
+        if message.head["ask"] == "table":
+            answer_table(channel, model, message)
+        else:
+            send(channel, _ANSWERS[message.head["ask"]](model, message))
+
+
+def _open(channel: socket.socket) -> Estimator | None:
+    """None if the model is refused, which is the answer then."""
+    head, arrays = unpack(receive(channel))
+    created_at = (0, head["created_at"] * 10**9)
+    file = PublishedFile(head["version"], Path(head["file"]), created_at)
+    known = Description.model_validate(head["manifest"]) if head["manifest"] else None
+    try:
+        open_it = reopen_model if head["is_tried"] else open_model
+        model, remarks = open_it(arrays["pickle"].tobytes(), file, known)
+    except ModelRefused as refusal:
+        send(channel, pack({"reason": refusal.reason, "message": str(refusal)}))
+        return None
+    told = None if known else model.description.model_dump(mode="json")
+    has = {"has_probabilities": model.has_probabilities, "description": told, "remarks": remarks}
+    send(channel, pack(has))
+    return model
+
+
+def _answer(model: Estimator, message: Message) -> bytes:
+    try:
+        indices, probabilities = model.answer(read_rows(message))
+    except MemoryError:
+        return pack({"fault": write_fault(TableTooLarge(TOO_LARGE))})
+    except Exception as error:  # an estimator can raise anything, and is asked again all the same
+        return pack({"fault": write_fault(ModelFailed(f"The model raised {error!r:.200}."))})
+    arrays = {"indices": indices.astype("<i8")}
+    if probabilities is not None:
+        arrays["probabilities"] = probabilities.astype("<f8")
+    return pack({}, arrays)
+
+
+def _compile(model: Estimator, _: Message) -> bytes:
+    try:
+        return compile_model(
+            model.estimator, model.description, lambda rows: model.answer(model.to_array(rows))[1]
+        )
+    except NotCompiled as reason:
+        return pack({"not_compiled": str(reason)})
+    except Exception as error:  # an estimator can raise anything, and is fit to serve all the same
+        return pack({"not_compiled": f"It could not be compiled: {error!r:.200}."})
+
+
+_ANSWERS: dict[str, Callable[[Estimator, Message], bytes]] = {
+    "answer": _answer,
+    "compile": _compile,
+}
