@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import requests
+import warm
 from documentation import ROOT, Block
 from processes import find_free_port, give_database, running, wait_until
 from shell import read, run
@@ -89,7 +90,7 @@ def made_stack(folder: Path, models_dir: Path) -> Iterator[Stack]:
     copy_tree(folder)
     shutil.copytree(models_dir, folder / "models", dirs_exist_ok=True)
     give_database(folder / "mlflow/mlruns")
-    (folder / ".venv").symlink_to(ROOT / ".venv")
+    _link_environment(folder / ".venv")
     os.utime(folder / "requirements-dev.txt", (0, 0))  # or make would install it again
     ports = {name: find_free_port() for name in PORTS}
     settings = {**ports, "COMPOSE_PROJECT_NAME": f"iris-ml-guides-{os.getpid()}"}
@@ -97,6 +98,15 @@ def made_stack(folder: Path, models_dir: Path) -> Iterator[Stack]:
     stack = Stack(folder, {PORTS[name]: port for name, port in ports.items()})
     with stack.processes:
         yield stack
+
+
+def _link_environment(folder: Path) -> None:
+    """The tests' own, with the programs that start warm."""
+    shutil.copytree(warm.make_programs("trainer", "backend", "page"), folder / "bin")
+    for program in (ROOT / ".venv/bin").iterdir():
+        if not (folder / "bin" / program.name).exists():
+            (folder / "bin" / program.name).symlink_to(program)
+    (folder / "installed").touch()
 
 
 def list_files() -> list[str]:

@@ -154,7 +154,7 @@ def running_mlflow(
         "MLFLOW_TRACKING_URI": url,
         "MLFLOW_BACKEND_STORE_URI": f"sqlite:///{runs_dir}/mlflow.db",
         "MLFLOW_ARTIFACTS_DESTINATION": runs_dir / "artifacts",
-        "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+        "PATH": f"{warm.make_programs('trainer')}:{os.environ['PATH']}",
         **settings,
     }
     command = ["sh", "start.sh", "--port", str(port), *options]

@@ -1,8 +1,9 @@
 """Starts Python programs from a process that has imported their libraries.
 
-What starts is a process with its own environment, folder, streams, signals and exit code, and it
-is a child of the one that asked, so `subprocess.Popen` waits for it and signals it as usual. Only
-its imports are done, which cost seconds of a core each time.
+What starts is a process with its own environment, folder, streams, signals and exit code. Only its
+imports are done, which cost seconds of a core each time. `Popen` makes it a child of the caller, so
+it is waited for and signalled as usual. Shell scripts find `make_programs` on their PATH: each
+program there asks for the process, passes signals on to it and ends as it does.
 """
 
 import atexit
@@ -14,10 +15,13 @@ import inspect
 import json
 import os
 import runpy
+import select
+import shutil
 import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Iterator
@@ -29,6 +33,7 @@ from typing import Any
 PR_SET_CHILD_SUBREAPER = 36  # linux/prctl.h
 MAX_REQUEST = 1 << 20  # bytes
 MAX_DESCRIPTORS = 64
+ASKING = threading.Lock()
 
 SIGNING = "cryptography.hazmat.primitives.asymmetric.ed25519"
 LIBRARIES = {
@@ -38,9 +43,11 @@ LIBRARIES = {
         *("sklearn.calibration", "sklearn.compose", "sklearn.datasets", "sklearn.ensemble"),
         *("sklearn.discriminant_analysis", "sklearn.inspection", "sklearn.kernel_approximation"),
         *("sklearn.naive_bayes", "sklearn.neighbors", "sklearn.svm", "charset_normalizer"),
-        "mlflow.db",
-        "mlflow.store.tracking.sqlalchemy_store",
+        *("mlflow.db", "mlflow.store.tracking.sqlalchemy_store"),
         "mlflow.store.model_registry.sqlalchemy_store",
+        # The tracking server; see `_forget_server`.
+        *("mlflow.cli", "mlflow.server.fastapi_app", "sqlalchemy.dialects.sqlite"),
+        *("uvicorn.main", "uvicorn.protocols.http.httptools_impl", "uvloop"),
     ],
     "backend": [
         *("fastapi", "fastapi_offline", "prometheus_client", "pyarrow.csv"),
@@ -57,6 +64,7 @@ PROGRAMS = {
     "scoring.py": "trainer",
     "databases.py": "trainer",
     "dask": "trainer",
+    "mlflow": "trainer",
     "uvicorn": "backend",
     "journal.writer": "backend",
     "worker": "backend",
@@ -82,7 +90,7 @@ class Popen(subprocess.Popen[Any]):
             "kept": given["pass_fds"],
         }
         sent = [own if theirs == -1 else theirs for own, theirs in enumerate(streams)]
-        self.pid = _start_nursery(kind).start(request, [*sent, *given["pass_fds"]])
+        self.pid = _start_child(kind, request, [*sent, *given["pass_fds"]])
         self._child_created = True
         ends = ("p2cread", "p2cwrite", "c2pread", "c2pwrite", "errread", "errwrite")
         return self._close_pipe_fds(*(given[end] for end in ends))  # type: ignore[attr-defined]
@@ -141,35 +149,65 @@ def _drop_interpreter(command: Any) -> list[str]:
     return words[1:] if words[0] == sys.executable else words
 
 
-class Nursery:
-    """A process that has imported libraries and forks what is asked of it."""
-
-    def __init__(self, kind: str) -> None:
-        self._asking = threading.Lock()
-        self._socket, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        command = [sys.executable, __file__, kind, str(theirs.fileno())]
-        variables = os.environ | {"MLFLOW_DISABLE_TELEMETRY": "true"}
-        variables.pop("PYTHONDONTWRITEBYTECODE", None)  # imports would take three times as long
-        with theirs:
-            self._process = subprocess.Popen(command, env=variables, pass_fds=[theirs.fileno()])
-        atexit.register(self._close)
-
-    def start(self, request: dict[str, Any], descriptors: list[int]) -> int:
-        """The process id of a child of this process."""
-        with self._asking, _reaping_descendants():
-            content = json.dumps(request).encode()
-            socket.send_fds(self._socket, [content], descriptors)
-            return int(self._socket.recv(MAX_REQUEST))
-
-    def _close(self) -> None:
-        """Its end of the socket ends the process, too."""
-        self._socket.close()
-        self._process.wait()
+def make_programs(*kinds: str) -> Path:
+    """A folder for PATH, where shell scripts find Python and the programs of these kinds."""
+    for kind in kinds:
+        _start_nursery(kind)
+    folder, binaries = _folder() / "bin", Path(sys.executable).parent
+    folder.mkdir(exist_ok=True)
+    for program in ("python", "python3", "mlflow", "streamlit"):
+        real = sys.executable if program.startswith("python") else binaries / program
+        script = f'#!/bin/sh\nexec {sys.executable} -IS {__file__} ask {_folder()} {real} "$@"\n'
+        (folder / program).write_text(script)
+        (folder / program).chmod(0o755)
+    return folder
 
 
 @cache
-def _start_nursery(kind: str) -> Nursery:
-    return Nursery(kind)
+def _folder() -> Path:
+    """Where nurseries are asked."""
+    folder = tempfile.mkdtemp()
+    atexit.register(shutil.rmtree, folder)
+    return Path(folder)
+
+
+@cache
+def _start_nursery(kind: str) -> Path:
+    """The socket of a process that has imported libraries and forks what is asked of it."""
+    command = [sys.executable, __file__, "serve", kind]
+    variables = os.environ | {"MLFLOW_DISABLE_TELEMETRY": "true"}
+    variables.pop("PYTHONDONTWRITEBYTECODE", None)  # imports would take three times as long
+    with _make_socket() as asked:
+        asked.bind(str(_folder() / kind))
+        asked.listen(64)
+        nursery = subprocess.Popen(
+            [*command, str(asked.fileno())],
+            env=variables,
+            stdin=subprocess.PIPE,
+            pass_fds=[asked.fileno()],
+        )
+    atexit.register(nursery.communicate)  # it ends with its input
+    return _folder() / kind
+
+
+def _make_socket() -> socket.socket:
+    return socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+
+
+def _start_child(kind: str, request: dict[str, Any], descriptors: list[int]) -> int:
+    """The id of a new child of this process."""
+    address = _start_nursery(kind)
+    with ASKING, _reaping_descendants(), _make_socket() as nursery:
+        return _ask(nursery, address, request, descriptors)
+
+
+def _ask(
+    nursery: socket.socket, address: Path, request: dict[str, Any], descriptors: list[int]
+) -> int:
+    """The id of a new process."""
+    nursery.connect(str(address))
+    socket.send_fds(nursery, [json.dumps(request).encode()], descriptors)
+    return int(nursery.recv(MAX_REQUEST))
 
 
 @contextmanager
@@ -183,28 +221,74 @@ def _reaping_descendants() -> Iterator[None]:
         prctl(PR_SET_CHILD_SUBREAPER, 0, 0, 0, 0)
 
 
-def _serve(asked: socket.socket) -> dict[str, Any]:
-    """Return in each new process, with what it is to run; the nursery ends with its socket."""
+def _relay(folder: str, *command: str) -> None:
+    """Stand for a program that starts warm: pass signals on to it, and end as it does."""
+    kind = _find_kind(command)
+    if not kind or not (Path(folder) / kind).exists():
+        os.execv(command[0], command)
+    request = {
+        "arguments": _drop_interpreter(command),
+        "folder": str(Path.cwd()),
+        "environment": dict(os.environ),
+        "new_session": True,  # or Ctrl-C would reach it twice
+        "kept": [],
+        "watched": True,
+    }
+    passed_on = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT}
+    signal.pthread_sigmask(signal.SIG_BLOCK, passed_on)
+    with _make_socket() as nursery:
+        process = _ask(nursery, Path(folder) / kind, request, [0, 1, 2])
+        for it in passed_on:
+            if signal.getsignal(it) != signal.SIG_IGN:  # as it is for what a script has started by &
+                signal.signal(it, lambda number, _: os.kill(process, number))
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, passed_on)
+        code = int(nursery.recv(MAX_REQUEST))
+    if code < 0:
+        signal.signal(-code, signal.SIG_DFL)
+        os.kill(os.getpid(), -code)
+    sys.exit(code)
+
+
+def _serve(listening: socket.socket) -> dict[str, Any]:
+    """Return in each new process, with what it is to run; the nursery ends with its input."""
     while True:
-        content, descriptors, _, _ = socket.recv_fds(asked, MAX_REQUEST, MAX_DESCRIPTORS)
-        if not content:
+        ready, _, _ = select.select([sys.stdin, listening], [], [])
+        if sys.stdin in ready:
             sys.exit()
+        asked, _ = listening.accept()
+        content, descriptors, _, _ = socket.recv_fds(asked, MAX_REQUEST, MAX_DESCRIPTORS)
         request: dict[str, Any] = json.loads(content)
         reading, writing = os.pipe()
         if (between := os.fork()) == 0:
-            # Its end makes the new process a child of the one that asked.
+            listening.close()
             if child := os.fork():
                 os.write(writing, str(child).encode())
+                if request.get("watched"):
+                    _watch(child, asked, descriptors)
+                # Its end makes the new process a child of the one that asked.
                 os._exit(0)
             asked.close()
             for end in (reading, writing):
                 os.close(end)
             _take(descriptors, [0, 1, 2, *request["kept"]])
             return request
-        os.waitpid(between, 0)
+        if not request.get("watched"):
+            os.waitpid(between, 0)
         asked.send(os.read(reading, 32))
+        asked.close()
         for descriptor in (reading, writing, *descriptors):
             os.close(descriptor)
+
+
+def _watch(child: int, asked: socket.socket, descriptors: list[int]) -> None:
+    """Tell how a process ends to the one that stands for it, and let it end with that."""
+    for descriptor in (0, 1, 2, *descriptors):
+        os.close(descriptor)
+    ended = os.pidfd_open(child)
+    if ended not in select.select([ended, asked], [], [])[0]:
+        os.kill(child, signal.SIGKILL)
+    _, status = os.waitpid(child, 0)
+    asked.send(str(os.waitstatus_to_exitcode(status)).encode())
 
 
 def _take(descriptors: list[int], places: list[int]) -> None:
@@ -244,12 +328,34 @@ def _run(arguments: list[str]) -> None:
         runpy.run_path(arguments[0], run_name="__main__")
 
 
-if __name__ == "__main__":
+def _import(kind: str) -> None:
     sys.path.pop(0)  # the tests' modules are not the programs'
-    for library in LIBRARIES[sys.argv[1]]:
+    for library in LIBRARIES[kind]:
         importlib.import_module(library)
     if requirements := sys.modules.get("mlflow.utils.requirements_utils"):
         # MLflow looks for a second at all that is installed, once in each process.
         requirements._init_packages_to_modules_map()
+        _forget_server()
+        sys.modules["mlflow.utils.process"]._exec_cmd = _serve_runs  # type: ignore[attr-defined]
     gc.freeze()
-    _become(_serve(socket.socket(fileno=int(sys.argv[2]))))
+
+
+def _serve_runs(command: list[str], extra_env: dict[str, str], **_: object) -> None:
+    """Become the server that MLflow's command would start, with all imports, as its child."""
+    os.environ.update(extra_env)
+    _forget_server()
+    _run(_drop_interpreter(command))
+
+
+def _forget_server() -> None:
+    """Import its modules again later, as they read the environment then."""
+    for name in [it for it in sys.modules if it.startswith("mlflow.server")]:
+        if name != "mlflow.server.otlp_metrics":  # Prometheus would register its counters twice
+            del sys.modules[name]
+
+
+if __name__ == "__main__":
+    if sys.argv[1] == "ask":
+        _relay(*sys.argv[2:])
+    _import(sys.argv[2])
+    _become(_serve(socket.socket(fileno=int(sys.argv[3]))))

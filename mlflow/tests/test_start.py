@@ -54,7 +54,7 @@ def test_a_server_on_postgresql_waits_for_it_outlives_its_restart_and_keeps_all(
         "MLFLOW_TRACKING_URI": url,
         "MLFLOW_BACKEND_STORE_URI": f"postgresql://iris:geheim@127.0.0.1:{database_port}/postgres",
         "MLFLOW_ARTIFACTS_DESTINATION": tmp_path / "artifacts",
-        "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+        "PATH": f"{warm.make_programs('trainer')}:{os.environ['PATH']}",
     }
     serve = ["sh", "start.sh", "--port", str(port)]
     with log.open("w") as output, running(serve, "mlflow", output, **variables):
