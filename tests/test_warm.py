@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 import requests
@@ -15,6 +16,7 @@ from processes import (
     find_free_port,
     running_backend,
     running_frontend,
+    running_mlflow,
     train,
     wait_until,
 )
@@ -29,6 +31,7 @@ def twice(monkeypatch):
     def call(function):
         warmly = function("warm")
         monkeypatch.setattr(warm, "PROGRAMS", {})
+        monkeypatch.setattr(warm, "make_programs", lambda *_: Path(sys.executable).parent)
         return warmly, function("cold")
 
     return call
@@ -71,12 +74,31 @@ def test_a_backend_and_a_page_answer_the_same(twice, published):
     assert warmly == coldly
 
 
+def test_a_tracking_server_answers_the_same(twice, tmp_path):
+    (tmp_path / "model.pkl").touch()  # or it would train one
+    login = {"MLFLOW_SERVER_ALLOWED_HOSTS": "127.0.0.1:*"}
+
+    def ask(_):
+        with running_mlflow(tmp_path, tmp_path, **login) as url:
+            found = requests.get(f"{url}/api/2.0/mlflow/experiments/search?max_results=9")
+            strange = requests.get(url, headers={"Host": "elsewhere"})
+            return found.json(), strange.status_code, strange.text, requests.get(url).text
+
+    warmly, coldly = twice(ask)
+
+    assert warmly == coldly
+    assert warmly[1] == 403
+
+
 # What follows runs as `dask`, whose program it takes the place of.
-@pytest.fixture
-def program(tmp_path):
+@pytest.fixture(params=["by Popen", "by a program on the PATH"])
+def program(request, tmp_path):
+    is_direct = request.param == "by Popen"
+    python = sys.executable if is_direct else str(warm.make_programs("trainer") / "python")
+
     def write(code):
         (tmp_path / "dask").write_text(code)
-        return [sys.executable, str(tmp_path / "dask"), "one", "two"]
+        return [python, str(tmp_path / "dask"), "one", "two"]
 
     return write
 
@@ -84,12 +106,14 @@ def program(tmp_path):
 def test_a_program_has_its_own_folder_environment_arguments_streams_and_end(program, tmp_path):
     said = "import os, sys; print(os.getcwd(), dict(os.environ), sys.argv[1:], sys.stdin.read())"
     command = program(f"{said}; print(sys.path[0], file=sys.stderr); sys.exit(7)")
-    options = {"cwd": "/", "env": {"PATH": "x"}, "stdin": subprocess.PIPE}
+    # With LC_ALL, or Python would add a variable.
+    environment = {"PATH": "x", "LC_ALL": "C.UTF-8"}
+    options = {"cwd": "/", "env": environment, "stdin": subprocess.PIPE}
 
     with warm.Popen(command, stdout=-1, stderr=-1, text=True, **options) as process:
         out, err = process.communicate("in")
 
-    assert out == "/ {'PATH': 'x'} ['one', 'two'] in\n"
+    assert out == f"/ {environment} ['one', 'two'] in\n"
     assert (err, process.returncode) == (f"{tmp_path}\n", 7)
     failed = warm.run(program("1 / 0"))
     assert failed.returncode == 1
@@ -105,10 +129,21 @@ def test_a_signal_reaches_a_program_alone_and_its_group_with_its_children(progra
         os.killpg(process.pid, signal.SIGTERM)
 
         assert process.wait() == -signal.SIGTERM
-        assert groups == {process.pid}
+        assert len(groups) == 1
         assert process.stdout.read() == b""  # no child of it has its stream any more
         assert other.poll() is None
         other.kill()
+
+
+def test_a_program_ends_with_what_a_script_started_in_its_place(tmp_path):
+    (tmp_path / "dask").write_text("import os; print(os.getpid(), flush=True); input()")
+    command = [str(warm.make_programs("trainer") / "python"), str(tmp_path / "dask")]
+
+    with warm.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert int(process.stdout.readline()) != process.pid
+        process.kill()
+
+        assert process.stdout.read() == b""  # nobody has its stream any more
 
 
 def test_programs_draw_numbers_of_their_own(program):

@@ -25,8 +25,9 @@ import tempfile
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cache
+from multiprocessing import util
 from pathlib import Path
 from typing import Any
 
@@ -156,9 +157,12 @@ def make_programs(*kinds: str) -> Path:
     folder, binaries = _folder() / "bin", Path(sys.executable).parent
     folder.mkdir(exist_ok=True)
     for program in ("python", "python3", "mlflow", "streamlit"):
-        real = sys.executable if program.startswith("python") else binaries / program
-        script = f'#!/bin/sh\nexec {sys.executable} -IS {__file__} ask {_folder()} {real} "$@"\n'
-        (folder / program).write_text(script)
+        real = repr(str(binaries / program))
+        if program.startswith("python"):
+            real = "sys.executable"
+        words = f"{str(_folder())!r}, {real}, *sys.argv[1:]"
+        find = f"import sys; sys.path.append({str(Path(__file__).parent)!r}); import warm"
+        (folder / program).write_text(f"#!{sys.executable} -IS\n{find}; warm.relay({words})\n")
         (folder / program).chmod(0o755)
     return folder
 
@@ -174,7 +178,7 @@ def _folder() -> Path:
 @cache
 def _start_nursery(kind: str) -> Path:
     """The socket of a process that has imported libraries and forks what is asked of it."""
-    command = [sys.executable, __file__, "serve", kind]
+    command = [sys.executable, __file__, kind]
     variables = os.environ | {"MLFLOW_DISABLE_TELEMETRY": "true"}
     variables.pop("PYTHONDONTWRITEBYTECODE", None)  # imports would take three times as long
     with _make_socket() as asked:
@@ -221,7 +225,7 @@ def _reaping_descendants() -> Iterator[None]:
         prctl(PR_SET_CHILD_SUBREAPER, 0, 0, 0, 0)
 
 
-def _relay(folder: str, *command: str) -> None:
+def relay(folder: str, *command: str) -> None:
     """Stand for a program that starts warm: pass signals on to it, and end as it does."""
     kind = _find_kind(command)
     if not kind or not (Path(folder) / kind).exists():
@@ -239,8 +243,9 @@ def _relay(folder: str, *command: str) -> None:
     with _make_socket() as nursery:
         process = _ask(nursery, Path(folder) / kind, request, [0, 1, 2])
         for it in passed_on:
-            if signal.getsignal(it) != signal.SIG_IGN:  # as it is for what a script has started by &
-                signal.signal(it, lambda number, _: os.kill(process, number))
+            # A program that a script starts by & ignores Ctrl-C.
+            if signal.getsignal(it) != signal.SIG_IGN:
+                signal.signal(it, lambda number, _: _kill_group(process, number))
         signal.pthread_sigmask(signal.SIG_UNBLOCK, passed_on)
         code = int(nursery.recv(MAX_REQUEST))
     if code < 0:
@@ -286,9 +291,18 @@ def _watch(child: int, asked: socket.socket, descriptors: list[int]) -> None:
         os.close(descriptor)
     ended = os.pidfd_open(child)
     if ended not in select.select([ended, asked], [], [])[0]:
-        os.kill(child, signal.SIGKILL)
+        _kill_group(child, signal.SIGKILL)
     _, status = os.waitpid(child, 0)
     asked.send(str(os.waitstatus_to_exitcode(status)).encode())
+
+
+def _kill_group(process: int, number: int) -> None:
+    """Signal a process and its children; the process alone, if it has no group of its own yet."""
+    with suppress(ProcessLookupError):
+        try:
+            os.killpg(process, number)
+        except ProcessLookupError:
+            os.kill(process, number)
 
 
 def _take(descriptors: list[int], places: list[int]) -> None:
@@ -311,7 +325,41 @@ def _become(request: dict[str, Any]) -> None:
     time.tzset()
     signal.signal(signal.SIGINT, signal.default_int_handler)
     sys.modules["numpy"].random.seed()  # or all children would draw the same numbers
+    if Path(request["arguments"][0]).name == "metrics.py":
+        _keep_fork_server()
     _run(request["arguments"])
+
+
+def _keep_fork_server() -> None:
+    """Fork what `multiprocessing` would start as its fork server, which imports all again."""
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    if (server := os.fork()) == 0:
+        ours.close()
+        _serve_forks(theirs)
+    theirs.close()
+    spawn = util.spawnv_passfds
+
+    def start(path: bytes, arguments: list[str], descriptors: list[int]) -> int:
+        if "multiprocessing.forkserver" not in arguments[-1]:
+            return spawn(path, arguments, descriptors)
+        util.spawnv_passfds = spawn  # the next one is cold
+        request = {"code": arguments[-1], "kept": list(descriptors)}
+        with ours:
+            socket.send_fds(ours, [json.dumps(request).encode()], descriptors)
+        return server
+
+    util.spawnv_passfds = start
+
+
+def _serve_forks(asked: socket.socket) -> None:
+    """Run the code of a fork server once it is needed; end if the parent does before that."""
+    with asked:
+        content, descriptors, _, _ = socket.recv_fds(asked, MAX_REQUEST, MAX_DESCRIPTORS)
+    if content:
+        request = json.loads(content)
+        _take(descriptors, request["kept"])
+        exec(request["code"])
+    os._exit(0)
 
 
 def _run(arguments: list[str]) -> None:
@@ -355,7 +403,5 @@ def _forget_server() -> None:
 
 
 if __name__ == "__main__":
-    if sys.argv[1] == "ask":
-        _relay(*sys.argv[2:])
-    _import(sys.argv[2])
-    _become(_serve(socket.socket(fileno=int(sys.argv[3]))))
+    _import(sys.argv[1])
+    _become(_serve(socket.socket(fileno=int(sys.argv[2]))))
