@@ -107,13 +107,13 @@ def test_a_program_has_its_own_folder_environment_arguments_streams_and_end(prog
     said = "import os, sys; print(os.getcwd(), dict(os.environ), sys.argv[1:], sys.stdin.read())"
     command = program(f"{said}; print(sys.path[0], file=sys.stderr); sys.exit(7)")
     # With LC_ALL, or Python would add a variable.
-    environment = {"PATH": "x", "LC_ALL": "C.UTF-8"}
-    options = {"cwd": "/", "env": environment, "stdin": subprocess.PIPE}
+    variables = {"PATH": "x", "LC_ALL": "C.UTF-8"}
+    options = {"cwd": "/", "env": variables, "stdin": subprocess.PIPE}
 
     with warm.Popen(command, stdout=-1, stderr=-1, text=True, **options) as process:
         out, err = process.communicate("in")
 
-    assert out == f"/ {environment} ['one', 'two'] in\n"
+    assert out == f"/ {variables} ['one', 'two'] in\n"
     assert (err, process.returncode) == (f"{tmp_path}\n", 7)
     failed = warm.run(program("1 / 0"))
     assert failed.returncode == 1
@@ -121,7 +121,8 @@ def test_a_program_has_its_own_folder_environment_arguments_streams_and_end(prog
 
 
 def test_a_signal_reaches_a_program_alone_and_its_group_with_its_children(program):
-    command = program("import os; os.fork(); print(os.getpgrp(), flush=True); input()")
+    # Both write to one stream, so each a line at once.
+    command = program("import os; os.fork(); os.write(1, b'%d\\n' % os.getpgrp()); input()")
     options = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "start_new_session": True}
 
     with warm.Popen(command, **options) as process, warm.Popen(command, **options) as other:

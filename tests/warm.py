@@ -141,7 +141,7 @@ def _find_kind(command: Any) -> str | None:
     if sys.platform != "linux" or isinstance(command, (str, bytes, os.PathLike)):
         return None
     words = _drop_interpreter(command)
-    program = words[1] if words[0] == "-m" else Path(words[0]).name
+    program = words[1] if words[:1] == ["-m"] else Path("".join(words[:1])).name
     return PROGRAMS.get(program)
 
 
