@@ -81,7 +81,7 @@ test: $(VENV)/installed ## Test everything but Docker
 
 # The API's and the page's tests with real clients and browsers lie in tests/, as they start both.
 OF_API := $(patsubst %,tests/test_%.py,api_document conformance contract open_inference pickles)
-OF_PAGE := tests/test_page.py
+OF_PAGE := tests/test_page.py tests/test_page_models.py
 test-backend: FOLDER := backend
 test-backend: ALSO := $(OF_API)
 test-backend: ## Test the backend, and its API with real clients

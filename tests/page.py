@@ -3,6 +3,7 @@
 from playwright.sync_api import Locator, Page, expect
 
 SETOSA = {"Sepal length": "5.1", "Sepal width": "3.5", "Petal length": "1.4", "Petal width": "0.2"}
+VIEWS = ("Predict", "Batch", "Models", "Monitoring")
 
 
 def fill(tab: Page, values: dict[str, str]) -> None:
@@ -30,3 +31,7 @@ def expect_answer(tab: Page, label: str) -> None:
     expect(tab.get_by_test_id("stMetricValue")).to_have_text(label)
     expect(find_chart(tab, "Probability of each class")).to_be_visible()
     expect(tab.get_by_text("Answered by model")).to_be_visible()
+
+
+def is_settled(tab: Page) -> None:
+    expect(tab.get_by_test_id("stStatusWidget")).to_have_count(0)
