@@ -199,19 +199,18 @@ def _make_socket() -> socket.socket:
 
 
 def _start_child(kind: str, request: dict[str, Any], descriptors: list[int]) -> int:
-    """The id of a new child of this process."""
+    """Return the id of a new child of this process."""
     address = _start_nursery(kind)
-    with ASKING, _reaping_descendants(), _make_socket() as nursery:
-        return _ask(nursery, address, request, descriptors)
+    with ASKING, _reaping_descendants(), _ask(address, request, descriptors) as nursery:
+        return int(nursery.recv(MAX_REQUEST))
 
 
-def _ask(
-    nursery: socket.socket, address: Path, request: dict[str, Any], descriptors: list[int]
-) -> int:
-    """The id of a new process."""
+def _ask(address: Path, request: dict[str, Any], descriptors: list[int]) -> socket.socket:
+    """Ask for a process; its id comes first, and its exit code if it is watched."""
+    nursery = _make_socket()
     nursery.connect(str(address))
     socket.send_fds(nursery, [json.dumps(request).encode()], descriptors)
-    return int(nursery.recv(MAX_REQUEST))
+    return nursery
 
 
 @contextmanager
@@ -240,8 +239,8 @@ def relay(folder: str, *command: str) -> None:
     }
     passed_on = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT}
     signal.pthread_sigmask(signal.SIG_BLOCK, passed_on)
-    with _make_socket() as nursery:
-        process = _ask(nursery, Path(folder) / kind, request, [0, 1, 2])
+    with _ask(Path(folder) / kind, request, [0, 1, 2]) as nursery:
+        process = int(nursery.recv(MAX_REQUEST))
         for it in passed_on:
             # A program that a script starts by & ignores Ctrl-C.
             if signal.getsignal(it) != signal.SIG_IGN:
@@ -262,38 +261,48 @@ def _serve(listening: socket.socket) -> dict[str, Any]:
             sys.exit()
         asked, _ = listening.accept()
         content, descriptors, _, _ = socket.recv_fds(asked, MAX_REQUEST, MAX_DESCRIPTORS)
-        request: dict[str, Any] = json.loads(content)
-        reading, writing = os.pipe()
-        if (between := os.fork()) == 0:
+        request: dict[str, Any] = json.loads(content or "null")
+        if request and _fork(request, asked, descriptors):
             listening.close()
-            if child := os.fork():
-                os.write(writing, str(child).encode())
-                if request.get("watched"):
-                    _watch(child, asked, descriptors)
-                # Its end makes the new process a child of the one that asked.
-                os._exit(0)
-            asked.close()
-            for end in (reading, writing):
-                os.close(end)
-            _take(descriptors, [0, 1, 2, *request["kept"]])
             return request
-        if not request.get("watched"):
-            os.waitpid(between, 0)
-        asked.send(os.read(reading, 32))
         asked.close()
-        for descriptor in (reading, writing, *descriptors):
+        for descriptor in descriptors:
             os.close(descriptor)
 
 
-def _watch(child: int, asked: socket.socket, descriptors: list[int]) -> None:
-    """Tell how a process ends to the one that stands for it, and let it end with that."""
-    for descriptor in (0, 1, 2, *descriptors):
-        os.close(descriptor)
+def _fork(request: dict[str, Any], asked: socket.socket, descriptors: list[int]) -> bool:
+    """Whether this is the new process. The nursery tells the one that asked its id."""
+    reading, writing = os.pipe()
+    if between := os.fork():
+        if "watched" not in request:
+            os.waitpid(between, 0)
+        with suppress(ConnectionError):  # the one that asked may be gone
+            asked.send(os.read(reading, 32))
+    elif child := os.fork():
+        os.write(writing, str(child).encode())
+        if "watched" in request:
+            _watch(child, asked)
+        # Its end makes the new process a child of the one that asked.
+        os._exit(0)
+    for end in (reading, writing):
+        os.close(end)
+    if between:
+        return False
+    asked.close()
+    _take(descriptors, [0, 1, 2, *request["kept"]])
+    return True
+
+
+def _watch(child: int, asked: socket.socket) -> None:
+    """Tell how a process ends to the one that stands for it, and end the process with that."""
+    os.closerange(0, asked.fileno())
+    os.closerange(asked.fileno() + 1, 256)
     ended = os.pidfd_open(child)
     if ended not in select.select([ended, asked], [], [])[0]:
         _kill_group(child, signal.SIGKILL)
     _, status = os.waitpid(child, 0)
-    asked.send(str(os.waitstatus_to_exitcode(status)).encode())
+    with suppress(ConnectionError):
+        asked.send(str(os.waitstatus_to_exitcode(status)).encode())
 
 
 def _kill_group(process: int, number: int) -> None:
