@@ -367,7 +367,8 @@ def _serve_forks(asked: socket.socket) -> None:
     if content:
         request = json.loads(content)
         _take(descriptors, request["kept"])
-        exec(request["code"])
+        with suppress(SystemExit):  # once no process needs it any more
+            exec(request["code"])
     os._exit(0)
 
 
