@@ -29,6 +29,7 @@ from conftest import (
     pickled,
     publish_in,
     reason,
+    run_app,
     running_app,
     running_server,
     wait_until_live,
@@ -43,6 +44,7 @@ from sklearn.neighbors import KNeighborsClassifier
 from sklearn.tree import DecisionTreeClassifier
 
 import live
+import loading
 import main
 from worker import model_worker
 from worker.nursery import ENVIRONMENT, Nursery
@@ -208,13 +210,18 @@ def test_a_process_has_no_secret_and_no_descriptor_but_its_pipe(nursery, monkeyp
     assert said["others"] == []
 
 
+def use(nursery, patch):
+    for module in (main, loading):
+        patch.setattr(module, "find_nursery", lambda: nursery)
+
+
 @pytest.fixture(scope="module")
 def app(nursery, tmp_path_factory):
     """An app with a compiled model, small limits, and older versions to be asked by name."""
     folder = tmp_path_factory.mktemp("models")
     publish_in(folder)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(main, "find_nursery", lambda: nursery)
+        use(nursery, patch)
         patch.setattr(model_worker, "COMPILE_SECONDS", 1)
         with running_app(folder, **LIMITS) as client:
             client.folder = folder
@@ -410,7 +417,7 @@ def test_three_deaths_in_a_minute_refuse_a_version_and_the_next_serves(app):
 
 
 def test_a_version_that_dies_alone_leaves_nothing_live_and_says_why(nursery, tmp_path, monkeypatch):
-    monkeypatch.setattr(main, "find_nursery", lambda: nursery)
+    use(nursery, monkeypatch)
     publish_in(tmp_path, VERSION, arm("os.abort()"))
     with running_app(tmp_path, **LIMITS) as client:
         for _ in range(3):
@@ -548,3 +555,13 @@ def test_the_server_imports_nothing_that_opens_a_model_or_a_table(tmp_path):
     modules = subprocess.check_output(command, cwd=ROOT / "backend", env=variables, text=True)
 
     assert OPENERS & set(modules.split()) == set()
+
+
+def test_a_system_without_walls_serves_unsigned_models_only_if_told_to(tmp_path, monkeypatch):
+    monkeypatch.setattr(loading, "WALLS", {"none of this system's"})
+    publish_in(tmp_path)
+    with run_app(tmp_path) as client:
+        wait_until(lambda: "set MODEL_TRUST=auto" in reason(client))
+
+    with running_app(tmp_path, model_trust="auto") as client:
+        assert client.get("/models/live").json()["confined"] == ["files", "calls", "memory"]
