@@ -38,7 +38,7 @@ def stack(tmp_path_factory):
     }
     backend = f"http://localhost:{ports['BACKEND_PORT']}"
     with running(["make", "local"], ".", **variables) as process:
-        wait_until(lambda: requests.get(f"{backend}/health/ready").ok, seconds=120)
+        wait_until(lambda: requests.get(f"{backend}/health/ready").ok, seconds=300)
         yield SimpleNamespace(
             process=process,
             variables=variables,
