@@ -210,18 +210,13 @@ def test_a_process_has_no_secret_and_no_descriptor_but_its_pipe(nursery, monkeyp
     assert said["others"] == []
 
 
-def use(nursery, patch):
-    for module in (main, loading):
-        patch.setattr(module, "find_nursery", lambda: nursery)
-
-
 @pytest.fixture(scope="module")
 def app(nursery, tmp_path_factory):
     """An app with a compiled model, small limits, and older versions to be asked by name."""
     folder = tmp_path_factory.mktemp("models")
     publish_in(folder)
     with pytest.MonkeyPatch.context() as patch:
-        use(nursery, patch)
+        patch.setattr(main, "find_nursery", lambda: nursery)
         patch.setattr(model_worker, "COMPILE_SECONDS", 1)
         with running_app(folder, **LIMITS) as client:
             client.folder = folder
@@ -417,7 +412,7 @@ def test_three_deaths_in_a_minute_refuse_a_version_and_the_next_serves(app):
 
 
 def test_a_version_that_dies_alone_leaves_nothing_live_and_says_why(nursery, tmp_path, monkeypatch):
-    use(nursery, monkeypatch)
+    monkeypatch.setattr(main, "find_nursery", lambda: nursery)
     publish_in(tmp_path, VERSION, arm("os.abort()"))
     with running_app(tmp_path, **LIMITS) as client:
         for _ in range(3):
