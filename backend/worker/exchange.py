@@ -13,6 +13,7 @@ import numpy.typing as npt
 from pydantic_core import from_json, to_json
 
 Array = npt.NDArray[Any]
+Part = bytes | memoryview
 
 # Little-endian doubles, integers, bytes and booleans.
 DTYPES = frozenset({"<f8", "<i8", "<i4", "|u1", "|b1"})
@@ -20,6 +21,7 @@ MOST_BYTES = 2 * 1024**3  # in a message
 # The server takes less of a process that it does not trust.
 MOST_ANSWER = 256 * 1024**2
 MOST_TEXT = 2 * 1024**2  # JSON takes 20 times its size once it is read
+JOINED_BYTES = 65_536  # of a message that is sent in one go, as each call has a cost of its own
 
 _SIZE = struct.Struct("<Q")
 
@@ -37,20 +39,26 @@ class Message(NamedTuple):
 
 def pack(head: Mapping[str, Any], arrays: Mapping[str, Array] | None = None) -> bytes:
     """The bytes of a message, which are the same wherever they are made."""
+    return b"".join(lay_out(head, arrays))
+
+
+def lay_out(head: Mapping[str, Any], arrays: Mapping[str, Array] | None = None) -> list[Part]:
+    """What `pack` joins; the arrays are not copied."""
     arrays = {name: np.ascontiguousarray(it) for name, it in (arrays or {}).items()}
     described = {name: (it.dtype.str, it.shape) for name, it in arrays.items()}
     text = to_json({"head": head, "arrays": described}, inf_nan_mode="constants")
-    return b"".join([_SIZE.pack(len(text)), text, *(it.tobytes() for it in arrays.values())])
+    parts = (it.reshape(-1).view(np.uint8).data for it in arrays.values())
+    return [_SIZE.pack(len(text)), text, *parts]
 
 
-def unpack(packed: bytes | bytearray, most_text: int = MOST_BYTES) -> Message:
+def unpack(packed: Part | bytearray, most_text: int = MOST_BYTES) -> Message:
     """Raises ExchangeError unless it is exactly what `pack` writes."""
     try:
         [size] = _SIZE.unpack_from(packed)
         if size > most_text:
             raise ValueError(f"its text has {size} bytes")
         start = _SIZE.size + size
-        message = from_json(packed[_SIZE.size : start])
+        message = from_json(bytes(packed[_SIZE.size : start]))
         arrays = {}
         for name, (dtype, shape) in message["arrays"].items():
             arrays[name], start = _read_array(packed, start, dtype, shape)
@@ -69,7 +77,7 @@ def unpack(packed: bytes | bytearray, most_text: int = MOST_BYTES) -> Message:
 
 
 def _read_array(
-    packed: bytes | bytearray, start: int, dtype: str, shape: list[int]
+    packed: Part | bytearray, start: int, dtype: str, shape: list[int]
 ) -> tuple[Array, int]:
     if dtype not in DTYPES or any(type(it) is not int or it < 0 for it in shape):
         raise ValueError(f"{dtype} of shape {shape} is not taken")
@@ -78,11 +86,13 @@ def _read_array(
     return array.reshape(shape), start + array.nbytes
 
 
-def send(channel: socket.socket, packed: bytes | memoryview) -> None:
+def send(channel: socket.socket, *parts: Part) -> None:
     """One message; raises ExchangeError if the other side has gone, TimeoutError if it hangs."""
+    size = sum(map(len, parts))
+    whole = (_SIZE.pack(size), *parts)
     try:
-        channel.sendall(_SIZE.pack(len(packed)))
-        channel.sendall(packed)
+        for part in whole if size > JOINED_BYTES else (b"".join(whole),):
+            channel.sendall(part)
     except TimeoutError:
         raise
     except OSError as error:
@@ -91,7 +101,7 @@ def send(channel: socket.socket, packed: bytes | memoryview) -> None:
 
 def receive(
     channel: socket.socket, deadline: float | None = None, most: int = MOST_BYTES
-) -> bytearray:
+) -> memoryview:
     """The next message; raises ExchangeError if there is none, TimeoutError at the deadline.
 
     That is a moment of `time.monotonic`.
@@ -100,24 +110,27 @@ def receive(
     return _receive_exactly(channel, size, deadline)
 
 
-def _receive_exactly(channel: socket.socket, size: int, deadline: float | None) -> bytearray:
-    # Grown as it comes: a length alone must not cost memory.
-    taken = bytearray()
-    while len(taken) < size:
-        if deadline is not None:
-            if (left := deadline - monotonic()) <= 0:  # also if a byte comes now and then
-                raise TimeoutError
-            channel.settimeout(left)
-        try:
-            piece = channel.recv(min(size - len(taken), 1024**2))
-        except TimeoutError:
-            raise
-        except OSError as error:
-            raise ExchangeError(f"The other side has gone: {error}.") from None
-        if not piece:
-            raise ExchangeError("The other side has gone.")
-        taken += piece
+def _receive_exactly(channel: socket.socket, size: int, deadline: float | None) -> memoryview:
+    taken = np.empty(size, np.uint8).data  # which takes memory as it is filled
+    done = 0
+    while done < size:
+        done += _receive_into(channel, taken[done:], deadline)
     return taken
+
+
+def _receive_into(channel: socket.socket, room: memoryview, deadline: float | None) -> int:
+    if deadline is not None:
+        if (left := deadline - monotonic()) <= 0:  # also if a byte comes now and then
+            raise TimeoutError
+        channel.settimeout(left)
+    try:
+        if count := channel.recv_into(room):
+            return count
+    except TimeoutError:
+        raise
+    except OSError as error:
+        raise ExchangeError(f"The other side has gone: {error}.") from None
+    raise ExchangeError("The other side has gone.")
 
 
 async def exchange(channel: socket.socket, packed: bytes, most: int) -> bytearray:
@@ -137,7 +150,7 @@ async def exchange(channel: socket.socket, packed: bytes, most: int) -> bytearra
     return taken[_SIZE.size :]
 
 
-def _read_size(taken: bytearray, most: int) -> int:
+def _read_size(taken: bytearray | memoryview, most: int) -> int:
     [size] = _SIZE.unpack_from(taken)
     if size > most:
         raise ExchangeError(f"A message of {size} bytes is not taken.")

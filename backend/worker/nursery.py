@@ -22,6 +22,7 @@ from worker.exchange import (
     ExchangeError,
     Message,
     exchange,
+    lay_out,
     pack,
     receive,
     send,
@@ -39,6 +40,8 @@ PID = struct.Struct("<q")
 
 # One thread each: pools do not survive a fork, and the other cores have other requests.
 ENVIRONMENT = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "PYTHONNOUSERSITE": "1"}
+# Memory for a chunk of rows is taken for the next one again, and not given back in between.
+ENVIRONMENT |= {"MALLOC_MMAP_THRESHOLD_": str(2**25), "MALLOC_TRIM_THRESHOLD_": str(2**27)}
 
 
 class WorkerProcess:
@@ -54,7 +57,7 @@ class WorkerProcess:
     def tell(self, head: dict[str, Any], arrays: dict[str, Array], seconds: float) -> None:
         """Raises as `ask` does."""
         self._channel.settimeout(seconds)
-        send(self._channel, pack(head, arrays))
+        send(self._channel, *lay_out(head, arrays))
 
     def ask(self, head: dict[str, Any], arrays: dict[str, Array], seconds: float) -> Message:
         """Its answer; raises ExchangeError if it has gone, TimeoutError if it takes too long."""
