@@ -23,7 +23,7 @@ def count_answers(
     """
     answered = indices >= 0
     found = np.bincount(indices[answered], minlength=classes)
-    highest = np.empty(0) if probabilities is None else probabilities[answered].max(axis=1)
+    highest = np.empty(0) if probabilities is None else probabilities[answered, indices[answered]]
     places = np.searchsorted(PROBABILITIES, highest)
     bins = np.bincount(places, minlength=len(PROBABILITIES) + 1)
     return found, bins, float(highest.sum())

@@ -47,5 +47,8 @@ class Estimator:
                 labels = self.estimator.predict(X)
                 return np.array([self._labels.index(label) for label in labels]), None
             probabilities: Array = self.estimator.predict_proba(X)
-        answered = np.isfinite(probabilities).all(axis=1)
-        return np.where(answered, probabilities.argmax(axis=1), -1), probabilities
+        indices = probabilities.argmax(axis=1)
+        is_finite = np.isfinite(probabilities)
+        if not is_finite.all():  # asked row by row this takes longer than all the rest
+            indices = np.where(is_finite.all(axis=1), indices, -1)
+        return indices, probabilities
