@@ -5,19 +5,21 @@ from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 
 from batch.media import Format
 from binning import ModelBins
 from errors import ModelServerError, TableTooLarge
 from table_counts import TableCounts, count_table
 from worker.estimator import Estimator
-from worker.exchange import Array, Message, pack, send
+from worker.exchange import Array, Message, lay_out, send
 from worker.faults import TOO_LARGE, write_fault
 from worker.tables.scoring import Job, score
 from worker.tables.tables import Limits
 from worker.tables.writers import Pieces
 
-PIECE_BYTES = 65_536
+PIECE_BYTES = 131_072
+UNPACKED = 64  # times MAX_BODY_BYTES
 
 
 class Counter:
@@ -40,12 +42,14 @@ class Counter:
 
 def answer_table(channel: socket.socket, model: Estimator, message: Message) -> None:
     """Send its pieces, each with what it adds to the counts; then why there are no more."""
+    # Unlike the others it takes no more address space than it needs, which is what is limited.
+    pa.set_memory_pool(pa.system_memory_pool())
     head, arrays = message
     counter = Counter(model)
-    limits = Limits(head["rows"], head["bytes"])
+    limits = Limits(head["rows"], UNPACKED * head["bytes"])
     job = Job(model, Format(head["sent"]), Format(head["wanted"]), limits, counter)
     try:
-        for piece in gather(score(arrays["body"].tobytes(), job)):
+        for piece in gather(score(arrays["body"].data, job)):
             _send(channel, {}, {"piece": np.frombuffer(piece, np.uint8)}, counter)
     except ModelServerError as error:
         _send(channel, {"fault": write_fault(error)}, {}, counter)
@@ -75,4 +79,4 @@ def _send(
     if counts := counter.take():
         head |= {"rows": counts.rows, "total": counts.total}
         arrays |= {it: getattr(counts, it) for it in ("features", "classes", "probabilities")}
-    send(channel, pack(head, arrays))
+    send(channel, *lay_out(head, arrays))

@@ -1,6 +1,6 @@
 """Finds a model's features in a table: what is wrong with them, and what the model is asked."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from math import nan
 from typing import Any, NamedTuple
@@ -45,6 +45,10 @@ class Faults:
         self._first += faults[:room]
         self._more += len(faults[room:]) + more
 
+    def add_columns(self, said: Iterable[tuple[str, str]]) -> None:
+        """Names of columns, each with what is wrong with it."""
+        self.add([TableFault(fault, None, shorten(name)) for name, fault in said])
+
     def raise_many(self) -> None:
         """Raises InvalidTable where there are so many that it is idle to count them all."""
         if self._more >= COUNTED_FAULTS:
@@ -70,27 +74,30 @@ class Columns:
         self._has_text = any(isinstance(feature, Category) for feature in features)
         self._missing = {feature.name: _find_missing(feature) for feature in features}
         faults = Faults()
-        faults.add([it for feature in features for it in self._check(feature, schema)])
+        faults.add_columns(it for feature in features for it in self._check(feature, schema))
         faults.raise_any()
         self._places = [schema.get_field_index(feature.name) for feature in features]
+        self._last: tuple[Any, list[Any]] = (None, [])  # a chunk, and its cells
 
-    def _check(self, feature: Feature, schema: Any) -> Iterator[TableFault]:
-        name = shorten(feature.name)
+    def _check(self, feature: Feature, schema: Any) -> Iterator[tuple[str, str]]:
         if feature.name not in schema.names:
             # Nullable or not: a name misspelt would be taken for a column of the caller's own.
             sent = shorten(", ".join(schema.names))
-            yield TableFault(f"There is no column {name}. The columns are {sent}.", None, name)
+            said = f"There is no column {shorten(feature.name)}. The columns are {sent}."
+            yield feature.name, said
         elif not self._is_text and not _takes(feature, schema.field(feature.name).type):
             reason = explain(WRONG[feature.type], feature.name, feature)
             found = schema.field(feature.name).type
-            yield TableFault(f"{reason} Its column is of type {found}.", None, name)
+            yield feature.name, f"{reason} Its column is of type {found}."
 
     def find_faults(self, chunk: Any, faults: Faults, rows_before: int) -> None:
         """Adds what is wrong with the rows of a chunk."""
         wrong = [
             it
-            for feature, place in zip(self._features, self._places, strict=True)
-            for it in self._find_wrong(feature, chunk.column(place))
+            for feature, place, cells in zip(
+                self._features, self._places, self._read(chunk), strict=True
+            )
+            for it in self._find_wrong(feature, chunk.column(place), cells)
         ]
         # The first few of each suffice for the first few of all.
         first = [(row, it) for it in wrong for row in it.rows[:SHOWN_FAULTS].tolist()]
@@ -101,8 +108,9 @@ class Columns:
     def to_array(self, chunk: Any) -> Array:
         """As the model is asked, shape (n, f): numbers, or objects where there is text."""
         X = np.empty((chunk.num_rows, len(self._features)), object if self._has_text else float)
-        for index, (feature, place) in enumerate(zip(self._features, self._places, strict=True)):
-            cells = self._convert(feature, chunk.column(place))
+        for index, (feature, cells) in enumerate(
+            zip(self._features, self._read(chunk), strict=True)
+        ):
             X[:, index] = _to_objects(cells) if isinstance(feature, Category) else _to_floats(cells)
         return X
 
@@ -110,13 +118,20 @@ class Columns:
         """Text as what it stands for, where it stands for a feature."""
         if not self._is_text:
             return chunk
-        for feature, place in zip(self._features, self._places, strict=True):
+        cells = self._read(chunk)
+        for feature, place, converted in zip(self._features, self._places, cells, strict=True):
             field = pa.field(feature.name, KINDS[feature.type])
-            chunk = chunk.set_column(place, field, self._convert(feature, chunk.column(place)))
+            chunk = chunk.set_column(place, field, converted)
         return chunk
 
-    def _find_wrong(self, feature: Feature, column: Any) -> Iterator[_Wrong]:
-        cells = self._convert(feature, column)
+    def _read(self, chunk: Any) -> list[Any]:
+        """The cells of each feature, converted once if a chunk is asked for again at once."""
+        if self._last[0] is not chunk:
+            columns = map(chunk.column, self._places)
+            self._last = (chunk, list(map(self._convert, self._features, columns)))
+        return self._last[1]
+
+    def _find_wrong(self, feature: Feature, column: Any, cells: Any) -> Iterator[_Wrong]:
         if self._is_text and cells.null_count > column.null_count:
             column = self._clear(feature, column)
         if not feature.nullable and column.null_count:

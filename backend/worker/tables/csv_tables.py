@@ -1,8 +1,8 @@
 """Opens CSV: every cell is text, and `columns` knows which are missing."""
 
 import codecs
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from functools import partial
 from typing import Any
 
@@ -11,37 +11,43 @@ from pyarrow import csv
 
 from errors import MalformedTable, TableFault
 from worker.tables.columns import Faults
-from worker.tables.tables import Batches, Limits, Table, readable, require_columns
+from worker.tables.tables import Batches, Limits, Source, Table, readable, require_columns
 
 HEADER_BYTES = 65_536
 BLOCK_BYTES = 1024**2  # of text read at a time, so that no row can be longer
-UTF_8_BYTES = 65_536  # looked at in one go
 
 OnRow = Callable[[Any], str]
 
 
-def open_csv(body: bytes, features: int, limits: Limits) -> Table:
-    """Raises MalformedTable, InvalidTable or TableTooLarge."""
-    _require_utf_8(body)
-    if b"\n" not in body and b"\r" not in body:
-        body += b"\n"  # or a header alone is taken for nothing at all
-    with readable("CSV"):
-        schema = _read_header(body)
-    require_columns(schema, features)
-    return Table(schema, partial(_read, body, schema, limits), is_text=True)
+def open_csv(source: Source, features: int, limits: Limits) -> Table:
+    """Raises MalformedTable or InvalidTable."""
+    with _readable(source):
+        source = _end_line(source)
+        schema = _read_header(source)
+        require_columns(schema, features)
+    return Table(schema, partial(_read, source, schema, limits), is_text=True)
 
 
-def _read(body: bytes, schema: Any, limits: Limits) -> Batches:
+def _read(source: Source, schema: Any, limits: Limits) -> Batches:
     ragged = _RaggedRows(limits.rows)
     try:
-        with readable("CSV"):
-            for batch in _open(body, ragged.note, has_blank_rows=len(schema) == 1):
+        with _readable(source):
+            for batch in _open(source, ragged.note, has_blank_rows=len(schema) == 1):
                 if not ragged.last:  # which leaves out rows, so that the next have other numbers
                     yield batch
     except MalformedTable:
-        limits.check_rows(ragged.last)
+        limits.check(ragged.last)
         raise
     ragged.faults.raise_any()
+
+
+def _end_line(source: Source) -> Source:
+    """With an end to a header alone, which is taken for nothing at all without one."""
+    with source() as file:
+        head = file.read(BLOCK_BYTES)
+    if len(head) < BLOCK_BYTES and b"\n" not in head and b"\r" not in head:
+        return partial(pa.BufferReader, head + b"\n")
+    return source
 
 
 class _RaggedRows:
@@ -60,11 +66,11 @@ class _RaggedRows:
         return "error" if self.last > self._most else "skip"
 
 
-def _read_header(body: bytes) -> Any:
+def _read_header(source: Source) -> Any:
     """In a small block, as what is in it is read; in a large one where that has no end."""
     with suppress(pa.ArrowInvalid):
-        return _open(body, _skip, block_bytes=HEADER_BYTES).schema
-    return _open(body, _skip).schema
+        return _open(source, _skip, block_bytes=HEADER_BYTES).schema
+    return _open(source, _skip).schema
 
 
 def _skip(_: Any) -> str:
@@ -72,11 +78,11 @@ def _skip(_: Any) -> str:
 
 
 def _open(
-    body: bytes, on_row: OnRow, has_blank_rows: bool = False, block_bytes: int = BLOCK_BYTES
+    source: Source, on_row: OnRow, has_blank_rows: bool = False, block_bytes: int = BLOCK_BYTES
 ) -> Any:
     """With one column a blank line is a row; with more it is none."""
     return csv.open_csv(
-        pa.BufferReader(body),
+        source(),
         csv.ReadOptions(block_size=block_bytes, use_threads=False),
         csv.ParseOptions(
             newlines_in_values=True,
@@ -89,14 +95,27 @@ def _open(
     )
 
 
-def _require_utf_8(body: bytes) -> None:
+@contextmanager
+def _readable(source: Source) -> Iterator[None]:
+    try:
+        with readable("CSV"):
+            yield
+    except MalformedTable:
+        _require_utf_8(source)
+        raise
+
+
+def _require_utf_8(source: Source) -> None:
+    """Raises MalformedTable with the line that is not."""
     decoder = codecs.getincrementaldecoder("utf-8")()
-    text = memoryview(body)
-    for start in range(0, len(body) + 1, UTF_8_BYTES):
-        begun = len(decoder.getstate()[0])  # of a character that the last piece cut
-        end = start + UTF_8_BYTES
-        try:
-            decoder.decode(text[start:end], final=end > len(body))
-        except UnicodeDecodeError as error:
-            line = body.count(b"\n", 0, start - begun + error.start) + 1
-            raise MalformedTable(f"Line {line} of the CSV is not in UTF-8. Save it so.") from None
+    line, piece = 1, b"."
+    with source() as file:
+        while piece:
+            piece = file.read(BLOCK_BYTES)
+            try:
+                decoder.decode(piece, final=not piece)
+            except UnicodeDecodeError as error:
+                line += error.object.count(b"\n", 0, error.start)
+                said = f"Line {line} of the CSV is not in UTF-8. Save it so."
+                raise MalformedTable(said) from None
+            line += piece.count(b"\n")

@@ -1,6 +1,7 @@
 """Scores a table: first all of it is looked at, then it is answered a chunk at a time."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable
+from functools import partial
 from typing import Any, NamedTuple
 
 import pyarrow as pa
@@ -9,12 +10,13 @@ import pyarrow.parquet as pq
 from batch.media import Format
 from errors import InvalidTable, MalformedTable, TableFault, shorten
 from worker.estimator import Estimator
+from worker.exchange import Array
 from worker.tables.answers import Answers, Scored
 from worker.tables.columnar import open_arrow, open_parquet
-from worker.tables.columns import SHOWN_FAULTS, Columns, Faults
+from worker.tables.columns import Columns, Faults
 from worker.tables.csv_tables import open_csv
 from worker.tables.json_tables import open_json
-from worker.tables.tables import Batches, Limits, Table
+from worker.tables.tables import Limits, Source, Table
 from worker.tables.writers import (
     Pieces,
     Writer,
@@ -25,7 +27,9 @@ from worker.tables.writers import (
     write_predictions,
 )
 
-OPENERS: dict[Format, Callable[[bytes, int, Limits], Table]] = {
+KEPT_BYTES = 64 * 1024**2  # of a table, and as much of it in numbers: it need not be read again
+
+OPENERS: dict[Format, Callable[[Source, int, Limits], Table]] = {
     Format.ARROW: open_arrow,
     Format.CSV: open_csv,
     Format.PARQUET: open_parquet,
@@ -36,6 +40,9 @@ WRITERS: dict[Format, Writer] = {
     Format.JSON: write_predictions,
     Format.PARQUET: write_parquet,
 }
+
+# A chunk of rows, and what the model is asked, of shape (n, f).
+Read = tuple[Any, Array]
 
 
 class Job(NamedTuple):
@@ -48,51 +55,59 @@ class Job(NamedTuple):
     counter: Any  # with `add`, for the rows of a chunk and their answers
 
 
-def score(body: bytes, job: Job) -> Pieces:
+def score(body: memoryview, job: Job) -> Pieces:
     """The answer, once every row has been found right; not made before it is asked for."""
     if not body:
         raise MalformedTable("The body is empty. Send a table.")
     table, write = _open(body, job)
     answers = Answers(job.model, job.counter)
     columns = Columns(job.model.description.features, table.schema, table.is_text)
-    schema = table.schema
-    if job.wanted not in (Format.CSV, Format.JSON):
-        schema = columns.convert(_make_empty(schema)).schema
-    _require_writable(schema, answers, job.wanted)
-
-    def read() -> Batches:
-        return table.chunks(job.limits, len(answers.names))
-
-    _check(read(), columns)
-
-    def answer() -> Iterator[Scored]:
-        for chunk in read():
-            yield Scored(_fit(chunk, schema, columns), answers.ask(columns.to_array(chunk)))
-
-    return write(answer(), answers, schema)
+    schema = plan(table.schema, columns, answers, job.wanted)
+    chunks = _read_twice(table, columns, job.limits, len(answers.names))
+    rows = (Scored(_fit(chunk, schema, columns), answers.ask(X)) for chunk, X in chunks)
+    return write(rows, answers, schema)
 
 
-def _open(body: bytes, job: Job) -> tuple[Table, Writer]:
+def plan(sent: Any, columns: Columns, answers: Answers, wanted: Format) -> Any:
+    """The schema of the rows as they are written; raises InvalidTable if there is none."""
+    if wanted not in (Format.CSV, Format.JSON):
+        sent = columns.convert(_make_empty(sent)).schema
+    _require_writable(sent, answers, wanted)
+    return sent
+
+
+def _open(body: memoryview, job: Job) -> tuple[Table, Writer]:
     write = WRITERS[job.wanted]
     if job.sent is not Format.JSON:
         features = len(job.model.description.features)
-        return OPENERS[job.sent](body, features, job.limits), write
-    table, in_columns = open_json(body, job.model, job.limits)
+        source = partial(pa.BufferReader, pa.py_buffer(body))
+        return OPENERS[job.sent](source, features, job.limits), write
+    table, in_columns = open_json(bytes(body), job.model, job.limits)
     is_same = in_columns and job.wanted is Format.JSON
     return table, write_columns if is_same else write
 
 
-def _check(chunks: Batches, columns: Columns) -> None:
-    """Raises InvalidTable for the first faults of all rows, or where there is none."""
+def _read_twice(table: Table, columns: Columns, limits: Limits, more: int) -> Iterable[Read]:
+    """Look at all chunks, then give them, from memory if the table is small.
+
+    Raises InvalidTable for the first faults of all rows, or if there is none.
+    """
     faults = Faults()
-    rows = 0
-    for chunk in chunks:
+    rows = size = 0
+    kept: list[Read] = []
+    for chunk in table.chunks(limits, more):
         columns.find_faults(chunk, faults, rows)
         faults.raise_many()
         rows += chunk.num_rows
+        size += chunk.nbytes
+        if size <= KEPT_BYTES:
+            kept.append((chunk, columns.to_array(chunk)))
     faults.raise_any()
     if not rows:
         raise InvalidTable([TableFault("The table has no rows. Send at least one.")])
+    if size <= KEPT_BYTES:
+        return kept
+    return ((chunk, columns.to_array(chunk)) for chunk in table.chunks(limits, more))
 
 
 def _fit(chunk: Any, schema: Any, columns: Columns) -> Any:
@@ -107,23 +122,19 @@ def _require_writable(schema: Any, answers: Answers, wanted: Format) -> None:
     """Raises InvalidTable for columns that the answer has no place for."""
     if wanted is Format.JSON:
         return
-    faults = [
-        TableFault(f"{shorten(name)} is a column of the answer. Rename or drop it.", None, name)
-        for name in answers.names
-        if name in schema.names
-    ]
-    faults += [
-        TableFault(
-            f"{shorten(field.name)} is of type {shorten(str(field.type))}, "
-            f"which {wanted} does not hold. Drop it, or accept another type.",
-            None,
-            shorten(field.name),
-        )
-        for field in schema
-        if not _is_writable(field, wanted)
-    ]
-    if faults:
-        raise InvalidTable(faults[:SHOWN_FAULTS], more=len(faults[SHOWN_FAULTS:]))
+    faults = Faults()
+    faults.add_columns(
+        (it, f"{shorten(it)} is a column of the answer. Rename or drop it.")
+        for it in answers.names
+        if it in schema.names
+    )
+    said = f"which {wanted} does not hold. Drop it, or accept another type."
+    faults.add_columns(
+        (it.name, f"{shorten(it.name)} is of type {shorten(str(it.type))}, {said}")
+        for it in schema
+        if not _is_writable(it, wanted)
+    )
+    faults.raise_any()
 
 
 def _is_writable(field: Any, wanted: Format) -> bool:

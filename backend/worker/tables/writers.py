@@ -11,7 +11,6 @@ import pyarrow.parquet as pq
 
 from errors import TableTooLarge
 from worker.tables.answers import Answers, Scored
-from worker.tables.unpacking import size_column
 
 # Of Parquet; smaller ones make files that are slow to read.
 GROUP_ROWS = 65_536
@@ -104,10 +103,8 @@ def write_csv(rows: Rows, answers: Answers, sent: Any) -> Pieces:
 def _to_cells(column: Any) -> Any:
     """Text; empty where a cell is missing."""
     kind = column.type
-    if pa.types.is_dictionary(kind):
-        values = column.dictionary
-        if max(len(values), values.nbytes) <= size_column(column):
-            return _to_cells(values).take(column.indices).fill_null("")
+    if pa.types.is_dictionary(kind) and len(column.dictionary) <= len(column):
+        return _to_cells(column.dictionary).take(column.indices).fill_null("")
     is_bare = pa.types.is_floating(kind) or pa.types.is_integer(kind)
     text = column.cast(pa.string())
     return (text if is_bare else _quote(text)).fill_null("")
