@@ -30,6 +30,7 @@ from loading import load
 from logs import RequestLog
 from manifests import Manifests
 from settings import Settings
+from worker.nursery import find_nursery
 
 ROUNDS = 7
 SCOPE = {
@@ -98,7 +99,7 @@ def measure(name: str) -> dict[str, float]:
         settings = Settings(models_dir=Path(folder))
         publish(dump(fit(name)), Path(folder), datetime.now(UTC))
         manifests = Manifests(settings)
-        open_model = partial(load, manifests=manifests, settings=settings)
+        open_model = partial(load, manifests=manifests, settings=settings, nursery=find_nursery())
         live = LiveModel(manifests.find, open_model, instruments)
         live.refresh()
     model = live.model()

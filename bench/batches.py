@@ -39,10 +39,9 @@ ROOT = Path(__file__).parent.parent
 sys.path[:0] = [str(ROOT / "tests"), str(ROOT / "backend")]
 from processes import find_free_port, running, wait_until  # noqa: E402
 
-from inference import Model  # noqa: E402
-from loading import load as load_model  # noqa: E402
-from manifests import Manifests  # noqa: E402
-from settings import Settings  # noqa: E402
+from repository import find_published  # noqa: E402
+from worker.assembly import open_model  # noqa: E402
+from worker.estimator import Estimator  # noqa: E402
 from worker.tables.tables import CHUNK_ROWS  # noqa: E402
 
 ROWS = 100_000
@@ -145,7 +144,7 @@ def time_of(call: Callable[[], object], pid: int) -> tuple[float, float]:
     return passed, read_cpu_exactly(pid) - before
 
 
-def measure_speed(model: Model, ours: Server, theirs: Server) -> dict[str, list[Times]]:
+def measure_speed(model: Estimator, ours: Server, theirs: Server) -> dict[str, list[Times]]:
     """What each way takes, round by round."""
     X = draw(ROWS)
     batch, usual = f"{ours.url}/predict/batch", f"{theirs.url}/invocations"
@@ -168,7 +167,7 @@ def measure_speed(model: Model, ours: Server, theirs: Server) -> dict[str, list[
     return times
 
 
-def answer_in_chunks(model: Model, X: np.ndarray) -> None:
+def answer_in_chunks(model: Estimator, X: np.ndarray) -> None:
     for start in range(0, len(X), CHUNK_ROWS):
         model.answer(X[start : start + CHUNK_ROWS])
 
@@ -254,9 +253,8 @@ def main() -> None:
             folder = Path(directory)
             publish(dump(estimator), folder, datetime.now(UTC))
             pickled = next(folder.glob("*.pkl"))
-            settings = Settings(models_dir=folder)
-            manifests = Manifests(settings)
-            model = load_model(manifests.find()[0], manifests, settings)
+            [file] = find_published(folder)
+            model, _ = open_model(pickled.read_bytes(), file, None)
             with (
                 serving("main:app", "backend", MODELS_DIR=folder) as ours,
                 serving(

@@ -20,6 +20,7 @@ from worker.exchange import Message
 MAX_PLAIN_PRODUCTS = 5_000  # one takes 25 ns in plain Python
 MAX_PRODUCTS = 1_000_000  # of a layer: a millisecond in NumPy
 MAX_LAYERS = 10
+MAX_MASK_BYTES = 64 * 1024**2  # what is compiled has half of it at the most
 MAX_STEPS = 1_000_000  # in trees that are walked: 0.1 s
 STEP = 100  # trees that would take as long as the rest of a step
 LARGEST = 1e100  # value of a leaf, so that no sum of them overflows
@@ -127,6 +128,7 @@ def _read_leaf_bits(parts: _Parts) -> Engine:
 
     def read_masks(name: str, count: int | None) -> list[int]:
         packed = parts.take(name, count, (len(values) + 7) // 8, dtype="|u1")
+        _require(packed.size <= MAX_MASK_BYTES, f"Its {name} are too large")
         masks = [to_mask(it) for it in packed]
         is_wide = any(it.bit_length() > len(values) for it in masks)
         _require(not is_wide, f"Its {name} are wider than its leaves")

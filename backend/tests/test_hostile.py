@@ -405,7 +405,7 @@ def test_three_deaths_in_a_minute_refuse_a_version_and_the_next_serves(app):
 
     statuses = [app.post("/predict", json=SETOSA).status_code for _ in range(3)]
 
-    assert statuses == [503, 503, 503]
+    assert statuses[:2] == [503, 503]  # the next version may answer the third
     wait_until_live(app, VERSION)
     refused = app.get(f"/models/{worse.stem.removeprefix('model_')}").json()
     assert (refused["state"], refused["reason"]) == ("refused", live.DIED)
