@@ -25,6 +25,15 @@ MOST_REMARKS = 10
 
 def load(file: PublishedFile, manifests: Manifests, settings: Settings, nursery: Nursery) -> Model:
     """Raises ModelRefused with a reason for people if the model is not fit to serve."""
+    model = open_model(file, manifests, settings, nursery)
+    _compile(model)
+    return model
+
+
+def open_model(
+    file: PublishedFile, manifests: Manifests, settings: Settings, nursery: Nursery
+) -> Model:
+    """As `load`, of one that is asked in processes alone."""
     manifest, signature = manifests.read(file)
     worker = ModelWorker(nursery, partial(_read, file, manifest, settings), settings)
     told = worker.open()
@@ -34,7 +43,6 @@ def load(file: PublishedFile, manifests: Manifests, settings: Settings, nursery:
     model = Model(description, worker)
     model.signature = signature
     model.remarks += [str(it)[:LONGEST_TEXT] for it in told["remarks"][:MOST_REMARKS]]
-    _compile(model, worker)
     return model
 
 
@@ -72,10 +80,10 @@ def _read_description(told: Any, file: PublishedFile) -> Description:
     return description.model_copy(update={"version": file.version, "name": file.path.stem})
 
 
-def _compile(model: Model, worker: ModelWorker) -> None:
+def _compile(model: Model) -> None:
     """Serve by what the model can be compiled to, or say why there is no such thing."""
     try:
-        message = worker.compile()
+        message = model.worker.compile()
         if "not_compiled" in message.head:
             raise NotCompiled(str(message.head["not_compiled"]))
         model.serve_by(read_engine(message, model.description))

@@ -107,7 +107,7 @@ class ModelWorker:
 
     def ask_apart(self, head: dict[str, Any], arrays: dict[str, Array], seconds: float) -> Message:
         """The answer of a process that is started for this alone."""
-        process = self._start_another()
+        process = self.start_another()
         try:
             return process.ask(head, arrays, seconds)
         except (ExchangeError, TimeoutError) as error:
@@ -121,13 +121,14 @@ class ModelWorker:
             spare, self._spare = self._spare, None
         # The next one is started while this one works.
         Thread(target=self._refill, daemon=True).start()
-        return spare if spare and spare.waits else self._start_another()
+        return spare if spare and spare.waits else self.start_another()
 
     def _refill(self) -> None:
         with self._sparing, suppress(ModelWorkerEnded):
-            self._spare = self._spare or self._start_another()
+            self._spare = self._spare or self.start_another()
 
-    def _start_another(self) -> WorkerProcess:
+    def start_another(self) -> WorkerProcess:
+        """As `start_apart`, without one to spare; raises ModelWorkerEnded."""
         try:
             return self._start()[0]
         except ModelRefused as refusal:

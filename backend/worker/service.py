@@ -15,6 +15,7 @@ from worker.exchange import Message, pack, receive, send, unpack
 from worker.faults import TOO_LARGE, write_fault
 from worker.rows import read_rows
 from worker.tables.answering import answer_table
+from worker.tables.files import answer_part, join, look
 
 
 def serve(channel: socket.socket, held: list[str]) -> None:
@@ -23,8 +24,8 @@ def serve(channel: socket.socket, held: list[str]) -> None:
     model = _open(channel)
     while model is not None:
         message = unpack(receive(channel))
-        if message.head["ask"] == "table":
-            answer_table(channel, model, message)
+        if talk := _TALKS.get(message.head["ask"]):
+            talk(channel, model, message)
         else:
             send(channel, _ANSWERS[message.head["ask"]](model, message))
 
@@ -70,6 +71,14 @@ def _compile(model: Estimator, _: Message) -> bytes:
     except Exception as error:  # an estimator can raise anything, and is fit to serve all the same
         return pack({"not_compiled": f"It could not be compiled: {error!r:.200}."})
 
+
+# These send more than one message.
+_TALKS: dict[str, Callable[[socket.socket, Estimator, Message], None]] = {
+    "table": answer_table,
+    "look": look,
+    "part": answer_part,
+    "join": join,
+}
 
 _ANSWERS: dict[str, Callable[[Estimator, Message], bytes]] = {
     "answer": _answer,

@@ -10,6 +10,8 @@ import pyarrow as pa
 from worker.estimator import Estimator
 
 CLASS = "prediction_class"
+PROBABILITY = "probability_"  # and the class
+TEXT = pa.dictionary(pa.int32(), pa.string())
 VERSION = b"model_version"
 
 Array = npt.NDArray[Any]
@@ -28,7 +30,8 @@ class Answers:
     def __init__(self, model: Estimator, counter: Any) -> None:
         self.version = model.description.version
         self.classes = model.classes if model.has_probabilities else []
-        self.names = [CLASS, *(f"probability_{name}" for name in self.classes)]
+        self.names = [CLASS, *(f"{PROBABILITY}{name}" for name in self.classes)]
+        self.kinds = [TEXT, *[pa.float64()] * len(self.classes)]
         self.counter = counter
         self._model = model
         self._labels = pa.array(model.classes)
@@ -36,16 +39,19 @@ class Answers:
 
     def schema(self, sent: Any) -> Any:
         """Of the rows that were sent with their answers."""
-        kinds = [pa.dictionary(pa.int32(), pa.string())] + [pa.float64()] * len(self.classes)
         # Whatever is declared to have no nulls may have some all the same.
         returned = [field.with_nullable(True) for field in sent]
-        fields = [*returned, *map(pa.field, self.names, kinds)]
+        fields = [*returned, *map(pa.field, self.names, self.kinds)]
         return pa.schema(fields, {**(sent.metadata or {}), VERSION: self.version})
 
     def ask(self, X: Array) -> list[Any]:
         """Arrays of n answers for X of shape (n, f), counted."""
         indices, probabilities = self._model.answer(X)
         self.counter.add(X, indices, probabilities)
+        return self.make_columns(indices, probabilities)
+
+    def make_columns(self, indices: Array, probabilities: Array | None) -> list[Any]:
+        """Arrays of n answers; null for an index that is -1."""
         unanswered = indices < 0
         mask = unanswered if unanswered.any() else None
         encoded = pa.array(indices.astype(np.int32), mask=mask)

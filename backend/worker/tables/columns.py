@@ -92,18 +92,27 @@ class Columns:
 
     def find_faults(self, chunk: Any, faults: Faults, rows_before: int) -> None:
         """Adds what is wrong with the rows of a chunk."""
-        wrong = [
-            it
-            for feature, place, cells in zip(
-                self._features, self._places, self._read(chunk), strict=True
-            )
-            for it in self._find_wrong(feature, chunk.column(place), cells)
-        ]
+        wrong = self._list_wrong(chunk)
         # The first few of each suffice for the first few of all.
         first = [(row, it) for it in wrong for row in it.rows[:SHOWN_FAULTS].tolist()]
         first.sort(key=lambda it: it[0])
         more = sum(len(it.rows) for it in wrong) - len(first)
         faults.add([_describe(it, rows_before + row + 1) for row, it in first], more)
+
+    def find_bad(self, chunk: Any) -> list[tuple[Array, str, str]]:
+        """Places of bad rows in a chunk, with the column and the reason."""
+        return [
+            (it.rows, it.feature.name, explain(it.kind, it.feature.name, it.feature))
+            for it in self._list_wrong(chunk)
+        ]
+
+    def _list_wrong(self, chunk: Any) -> list[_Wrong]:
+        read = zip(self._features, self._places, self._read(chunk), strict=True)
+        return [
+            it
+            for feature, place, cells in read
+            for it in self._find_wrong(feature, chunk.column(place), cells)
+        ]
 
     def to_array(self, chunk: Any) -> Array:
         """As the model is asked, shape (n, f): numbers, or objects where there is text."""

@@ -10,7 +10,7 @@ import pyarrow.ipc
 import pyarrow.parquet as pq
 
 from errors import TableTooLarge
-from worker.tables.answers import Answers, Scored
+from worker.tables.answers import PROBABILITY, Answers, Scored
 
 # Of Parquet; smaller ones make files that are slow to read.
 GROUP_ROWS = 65_536
@@ -58,7 +58,7 @@ def write_arrow(rows: Rows, answers: Answers, sent: Any) -> Pieces:
 
 def write_parquet(rows: Rows, answers: Answers, sent: Any) -> Pieces:
     sink, schema = _Sink(), answers.schema(sent)
-    with pq.ParquetWriter(pa.PythonFile(sink, "w"), schema) as file:
+    with pq.ParquetWriter(pa.PythonFile(sink, "w"), schema, **_find_encoding(schema)) as file:
         waiting: list[Any] = []
         for chunk in rows:
             waiting.append(_put_together(chunk, schema))
@@ -69,6 +69,24 @@ def write_parquet(rows: Rows, answers: Answers, sent: Any) -> Pieces:
         if waiting:
             file.write_table(pa.Table.from_batches(waiting, schema))
     yield sink.take()
+
+
+def join_parquet(files: Iterator[Any], schema: Any) -> Pieces:
+    """One Parquet file of several with the same columns, row group by row group."""
+    sink = _Sink()
+    with pq.ParquetWriter(pa.PythonFile(sink, "w"), schema, **_find_encoding(schema)) as joined:
+        for file in files:
+            for group in range(file.num_row_groups):
+                joined.write_table(file.read_row_group(group).cast(schema))
+                yield sink.take()
+    yield sink.take()
+
+
+def _find_encoding(schema: Any) -> dict[str, Any]:
+    """Options of Parquet: probabilities hardly repeat, so packing them takes time for nothing."""
+    repeating = [it for it in schema.names if not it.startswith(PROBABILITY)]
+    codecs = {it: "snappy" if it in repeating else "none" for it in schema.names}
+    return {"use_dictionary": repeating, "compression": codecs}
 
 
 def _put_together(chunk: Scored, schema: Any) -> Any:

@@ -1,0 +1,298 @@
+"""Keeps what is done of a scoring, so that the same command resumes it."""
+
+import csv
+import fcntl
+import json
+import os
+import shutil
+import uuid
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any, BinaryIO, NamedTuple, TextIO
+
+from batch.media import Format
+from files.failure import CommandFailed
+from files.text import read_first_row
+
+LAYOUT = 2  # another one as soon as a source is split otherwise
+ENDINGS = {".csv": Format.CSV, ".parquet": Format.PARQUET}
+NAMES = {kind: ending for ending, kind in ENDINGS.items()}
+HIDDEN = (".part-", ".ready", ".lock", ".join")  # of us, in a folder that may hold others' too
+COPIED_BYTES = 8 * 1024**2
+
+Join = Callable[[list[Path], BinaryIO], None]
+
+
+class Record(NamedTuple):
+    """A part that is done; `rows` are all of it, `bad` those without an answer."""
+
+    path: str
+    rows: int
+    bad: int
+
+
+class Outcome(NamedTuple):
+    """`rows` are all of them, `bad` those without an answer."""
+
+    rows: int
+    bad: int
+
+
+class Output:
+    """A file where the path ends like one, else a folder of parts; a file begins in one too.
+
+    Other programs that read the folder pass over what begins with a point or an underscore.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.ending = ENDINGS.get(path.suffix.lower())
+        self.folder = path.with_name(f".{path.name}.parts") if self.ending else path
+        # Within a folder, as that may be a disk of its own.
+        self.bad = path.with_name(f"{path.name}.bad.csv") if self.ending else path / "_bad.csv"
+        self._state = self.folder / "_job.json"
+        # What is put together, whole before it gets its name, and that name.
+        self._results = {self.folder / ".ready-bad": self.bad}
+        if self.ending:
+            self._results[self.folder / ".ready"] = self.path
+
+    def read_state(self) -> dict[str, Any]:
+        """What has been begun; empty where nothing has."""
+        try:
+            state = json.loads(self._state.read_bytes())
+        except (OSError, ValueError):
+            return {}
+        return state if isinstance(state, dict) else {}
+
+    def require_usable(self) -> None:
+        """Raise the CommandFailed that `begin` would, if it can be told without writing."""
+        self._require_free()
+        with self._failing():
+            if self.folder.exists():
+                self._require_ours()
+            else:
+                os.stat(f"{self.folder.parent}/.")  # noqa: PTH116  # pathlib drops the dot
+
+    @contextmanager
+    def begin(self, identity: Mapping[str, Any], *, shared: bool) -> Iterator[None]:
+        """The folder, for this process or for those that share it; raises CommandFailed.
+
+        `identity` says what is scored with what: with another one, nothing goes on.
+        """
+        with self._open_lock() as lock:
+            try:
+                fcntl.flock(lock, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
+            except BlockingIOError:
+                said = f"Another scoring writes {self.path} at this moment"
+                raise CommandFailed(f"{said}. Wait for it, or name another OUT.") from None
+            with self.alone():
+                self._require_free()  # again, as the other may just have ended
+                self._match({"layout": LAYOUT, **identity})
+            if not shared:
+                for leftover in self.folder.glob(".part-*.tmp"):
+                    leftover.unlink(missing_ok=True)
+            yield
+        if self.ending:
+            with suppress(OSError):  # over NFS, what was open is there until now
+                self.folder.rmdir()
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """Keeps those that share the folder waiting."""
+        with (self.folder / ".join").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
+
+    def find_record(self, name: str, kind: Format) -> Record | None:
+        """Of a part that is done."""
+        try:
+            record = Record(**json.loads((self.folder / f".{name}.json").read_bytes()))
+        except (OSError, ValueError, TypeError):
+            return None
+        return record if self.locate(name, kind).exists() else None
+
+    def locate(self, name: str, kind: Format) -> Path:
+        return self.folder / f"{name}{NAMES[kind]}"
+
+    @contextmanager
+    def write_part(
+        self, name: str, kind: Format
+    ) -> Iterator[tuple[BinaryIO, TextIO, list[Record]]]:
+        """Files for its rows and its bad rows, whole when they get their names, and its record."""
+        record: list[Record] = []
+        with (
+            _renamed(self.folder / f".{name}.bad.csv") as faulty,
+            _renamed(self.locate(name, kind)) as part,
+            faulty.open("w", newline="") as bad,
+            part.open("wb") as rows,
+        ):
+            yield rows, bad, record
+        with _renamed(self.folder / f".{name}.json") as path:
+            path.write_text(json.dumps(record[0]._asdict()))
+
+    def resume(self) -> Outcome | None:
+        """The outcome of a scoring that is done; moves results stranded by a kill into place.
+
+        Raises CommandFailed where files of others are in those places.
+        """
+        state = self.read_state()
+        done = state.pop("done", None)
+        if not done:
+            return None
+        self._publish()
+        if not self.path.exists():  # it was there, and has been taken away
+            self._write_state(state)
+            return None
+        self.clear()
+        return Outcome(**done)
+
+    def finish(self, records: Mapping[str, Record], kind: Format, join: Join) -> Outcome:
+        """Records are by name, in order. What only a rerun would need is removed.
+
+        Raises CommandFailed where files of others are in the places of the results.
+        """
+        for leftover in self._results:
+            leftover.unlink(missing_ok=True)
+        bad = sum(it.bad for it in records.values())
+        outcome = Outcome(sum(it.rows for it in records.values()), bad)
+        if bad:
+            with _renamed(self.folder / ".ready-bad") as path:
+                self._join_bad(records, path)
+        if self.ending:
+            parts = [self.locate(name, kind) for name in records]
+            with _renamed(self.folder / ".ready") as path, path.open("wb") as file:
+                (_join_csv if kind is Format.CSV else join)(parts, file)
+        self._write_state({**self.read_state(), "done": outcome._asdict()})
+        self._publish()
+        self.clear()
+        return outcome
+
+    def clear(self) -> None:
+        """All but the parts in a folder, and all where they are joined; the state goes last.
+
+        What cannot be removed stays, as the scoring is done all the same.
+        """
+        for path in self.folder.iterdir():
+            if path != self._state and (self.ending or path.name.startswith(HIDDEN)):
+                with suppress(OSError):
+                    path.unlink()
+        if self.ending:
+            with suppress(OSError):
+                self._state.unlink()
+            shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _publish(self) -> None:
+        for ready, path in self._results.items():
+            if ready.exists():
+                _put(ready, path)
+
+    def _require_free(self) -> None:
+        """Raises CommandFailed where a file is there that this scoring has not put there."""
+        is_done = "done" in self.read_state()
+        for ready, path in self._results.items():
+            is_ours = is_done and (not ready.exists() or _is_same(ready, path))
+            if os.path.lexists(path) and not is_ours:
+                raise _refuse(path)
+
+    def _open_lock(self) -> TextIO:
+        self._require_free()
+        with self._failing():
+            self.folder.mkdir(exist_ok=True)
+            self._require_ours()
+            return (self.folder / ".lock").open("w")
+
+    def _require_ours(self) -> None:
+        """Raises CommandFailed if the folder holds files, and no scoring has begun there."""
+        # The state first: another scoring that ends meanwhile takes it away before its folder.
+        state = self.read_state()
+        if not state and any(not it.name.startswith(".") for it in self.folder.iterdir()):
+            said = f"The folder {self.folder} holds other files"
+            raise CommandFailed(f"{said}. Name a new one, or a file: OUT.csv, OUT.parquet.")
+
+    @contextmanager
+    def _failing(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            said = f"{self.path} cannot be written: {error.strerror}"
+            raise CommandFailed(
+                f"{said}. In Docker, write to scored/; on Kubernetes to the volume of the Job."
+            ) from None
+
+    def _match(self, identity: dict[str, Any]) -> None:
+        """Raises CommandFailed where something else has been begun here."""
+        begun = self.read_state()
+        if not begun:
+            self._write_state(identity)
+            return
+        for key, value in identity.items():
+            if begun.get(key) != value:
+                now, before = f"{key} {value}", f"{key} {begun.get(key)}"
+                said = "with another input" if key == "files" else f"as {before}, and this is {now}"
+                advice = f"Name another OUT, or remove {self.folder} to begin again"
+                raise CommandFailed(f"{self.path} was begun {said}. {advice}.")
+
+    def _write_state(self, state: dict[str, Any]) -> None:
+        """In one move, once it is on disk."""
+        with _renamed(self._state) as path:
+            path.write_text(json.dumps(state, indent=1))
+
+    def _join_bad(self, records: Mapping[str, Record], path: Path) -> None:
+        """With rows numbered by file, as each part has counted its own."""
+        with path.open("w", newline="") as file:
+            written = csv.writer(file)
+            written.writerow(["file", "row", "column", "reason"])
+            before: dict[str, int] = {}
+            for name, record in records.items():
+                start = before.get(record.path, 0)
+                before[record.path] = start + record.rows
+                with (self.folder / f".{name}.bad.csv").open(newline="") as part:
+                    for row, column, reason in csv.reader(part):
+                        written.writerow([record.path, start + int(row), column, reason])
+
+
+@contextmanager
+def _renamed(path: Path) -> Iterator[Path]:
+    """A hidden name of this process's own, on disk and renamed at the end, or gone."""
+    temporary = path.with_name(f".{path.name.lstrip('.')}.{uuid.uuid4().hex}.tmp")
+    try:
+        yield temporary
+        with temporary.open("rb") as file:
+            os.fsync(file.fileno())
+        temporary.rename(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _put(ready: Path, path: Path) -> None:
+    """Where nothing else is; raises CommandFailed."""
+    try:
+        os.link(ready, path)
+    except FileExistsError:
+        if not _is_same(ready, path):
+            raise _refuse(path) from None
+    except OSError:  # a file system without hard links
+        if os.path.lexists(path):
+            raise _refuse(path) from None
+        ready.rename(path)
+
+
+def _is_same(ready: Path, path: Path) -> bool:
+    try:
+        return ready.samefile(path)
+    except FileNotFoundError:
+        return False
+
+
+def _refuse(path: Path) -> CommandFailed:
+    return CommandFailed(f"{path} is there already. Remove it, or name another OUT.")
+
+
+def _join_csv(parts: list[Path], joined: BinaryIO) -> None:
+    """The header of the first part, and the rows of all."""
+    for index, part in enumerate(parts):
+        with part.open("rb") as file:
+            if index:
+                file.seek(len(read_first_row(file, ",")))
+            shutil.copyfileobj(file, joined, COPIED_BYTES)

@@ -1,0 +1,210 @@
+"""Finds the files of a table, and splits them into parts."""
+
+import gzip
+import os
+import zlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from stat import S_ISREG
+from typing import Any, BinaryIO, NamedTuple, cast
+
+from batch.media import Format
+from files.failure import CommandFailed
+from files.text import cut, read_first_row, read_header
+
+PART_ROWS = 262_144  # of row groups that are put together
+
+Look = Callable[["File", dict[str, Any]], dict[str, Any]]
+
+
+class File(NamedTuple):
+    """A file as it was when the scoring began."""
+
+    path: Path
+    size: int
+    mtime_ns: int
+
+    def require_same(self) -> None:
+        """Raises CommandFailed or OSError."""
+        with self.path.open("rb") as file:  # over NFS only this asks the server
+            found = os.fstat(file.fileno())
+        if (found.st_size, found.st_mtime_ns) != (self.size, self.mtime_ns):
+            said = f"{self.path} has changed since the scoring began"
+            other = "or this machine has another copy, of another size or time"
+            advice = "Put the original file back, or name another OUT"
+            raise CommandFailed(f"{said}, {other}. {advice}.")
+
+
+class Part(NamedTuple):
+    """Rows of a file: `head` says which, `body` is their text if they are CSV.
+
+    `size` is their share of the bytes on disk.
+    """
+
+    number: int
+    file: File
+    size: int
+    head: dict[str, Any]
+    body: bytes = b""
+
+    @property
+    def name(self) -> str:
+        return f"part-{self.number:06}"
+
+
+class Source(NamedTuple):
+    """Files with the same columns; `head` describes them to the process that reads them."""
+
+    files: list[File]
+    kind: Format
+    head: dict[str, Any]
+    groups: dict[Path, list[int]]  # rows of each row group of Parquet
+
+    @property
+    def size(self) -> int:
+        return sum(file.size for file in self.files)
+
+    @property
+    def identity(self) -> list[list[str | int]]:
+        """Another one as soon as a file is."""
+        return [[str(path), size, mtime] for path, size, mtime in self.files]
+
+    def list_parts(self) -> Iterator[Part]:
+        """In order, the same each time; raises CommandFailed or OSError."""
+        split = self._split_parquet if self.kind is Format.PARQUET else self._split_csv
+        found = (it for file in self.files for it in split(file))
+        yield from (it._replace(number=number) for number, it in enumerate(found))
+
+    def _split_csv(self, file: File) -> Iterator[Part]:
+        """About 8 MB of text each; gzip cannot be read from the middle, nor by several at once."""
+        with _reading(file.path) as (raw, text):
+            text.seek(len(read_first_row(text, self.head["delimiter"])))
+            before = 0
+            for body in cut(text, self.head["delimiter"]):
+                size, before = raw.tell() - before, raw.tell()
+                yield Part(0, file, size, self.head, body)
+
+    def _split_parquet(self, file: File) -> Iterator[Part]:
+        """Whole row groups, as rows within one are found only by reading those before."""
+        groups = self.groups[file.path]
+        share = file.size / max(1, sum(groups))
+        waiting: list[int] = []
+        rows = 0
+        for index, count in enumerate(groups):
+            if rows and rows + count > PART_ROWS:
+                yield Part(0, file, round(rows * share), self.head | {"groups": waiting})
+                waiting, rows = [], 0
+            waiting, rows = [*waiting, index], rows + count
+        if rows:
+            yield Part(0, file, round(rows * share), self.head | {"groups": waiting})
+
+
+def open_source(path: Path, features: list[str], look: Look) -> Source:
+    """Raises CommandFailed or OSError; `look` has a process say what is in a file."""
+    files = [_look_at(it) for it in _list_files(path)]
+    kinds = {_find_kind(file.path) for file in files}
+    if len(kinds) > 1:
+        raise CommandFailed(
+            f"{path} holds both CSV and Parquet. Score each in a folder of its own."
+        )
+    [kind] = kinds
+    heads = [_describe(file, kind, features) for file in files]
+    told = [look(file, head) for file, head in zip(files, heads, strict=True)]
+    for file, head, said in zip(files, heads, told, strict=True):
+        if (head, said["columns"]) != (heads[0], told[0]["columns"]):
+            message = f"{file.path} has other columns than {files[0].path}"
+            raise CommandFailed(f"{message}. Score them apart, or make them alike.")
+    groups = {file.path: list(map(int, it["groups"])) for file, it in zip(files, told, strict=True)}
+    source = Source(files, kind, heads[0], groups)
+    if next(source.list_parts(), None) is None:
+        raise CommandFailed(f"{files[0].path} holds no rows below its header. Give it some.")
+    return source
+
+
+def require_there(path: Path) -> None:
+    """Raises CommandFailed."""
+    if not path.exists():
+        raise CommandFailed(f"There is no file {path}. In the container, data/ is data/…")
+
+
+def _describe(file: File, kind: Format, features: list[str]) -> dict[str, Any]:
+    if kind is Format.PARQUET:
+        return {"sent": kind}
+    with _reading(file.path) as (_, text):
+        delimiter, names = read_header(file.path, text, features)
+    return {"sent": kind, "delimiter": delimiter, "names": names}
+
+
+@contextmanager
+def _reading(path: Path) -> Iterator[tuple[BinaryIO, BinaryIO]]:
+    """A file and its text, which gzip may have packed; raises CommandFailed if it is damaged."""
+    with path.open("rb") as raw:
+        is_gzip = raw.read(2) == b"\x1f\x8b"
+        raw.seek(0)
+        if not is_gzip:
+            yield raw, raw
+            return
+        try:
+            with gzip.open(raw) as text:
+                yield raw, cast("BinaryIO", text)
+        except (gzip.BadGzipFile, EOFError, zlib.error) as error:
+            said = f"The gzip file {path} is damaged: {str(error).rstrip('.')}"
+            raise CommandFailed(f"{said}. Copy it again.") from None
+
+
+def _look_at(path: Path) -> File:
+    found = path.stat()
+    return File(path, found.st_size, found.st_mtime_ns)
+
+
+def _list_files(path: Path) -> list[Path]:
+    if path.is_dir():
+        files = sorted({it.resolve() for it in _walk(path)})  # each once, links or not
+        if not files:
+            raise CommandFailed(f"The folder {path} holds no files. Put CSV or Parquet there.")
+        return files
+    require_there(path)
+    return [_require_file(path).resolve()]
+
+
+def _walk(path: Path) -> Iterator[Path]:
+    """The files in it and its folders, those behind links too; raises CommandFailed."""
+    seen = set()  # a link may lead back
+    for root, folders, names in os.walk(path, onerror=_refuse, followlinks=True):
+        folders[:] = [it for it in folders if not _is_hidden(it)]
+        if (real := os.path.realpath(root)) in seen:
+            folders.clear()
+            continue
+        seen.add(real)
+        yield from (_require_file(Path(root, it)) for it in names if not _is_hidden(it))
+
+
+def _refuse(error: OSError) -> None:
+    said = f"The folder {error.filename} cannot be listed: {error.strerror}"
+    raise CommandFailed(f"{said}. Let this user read it, or move it out of IN.")
+
+
+def _require_file(path: Path) -> Path:
+    try:
+        is_file = S_ISREG(path.stat().st_mode)
+    except OSError as error:
+        said = f"{path} cannot be read: {error.strerror}"
+        raise CommandFailed(f"{said}. Fix it, or move it out of IN.") from None
+    if not is_file:
+        raise CommandFailed(f"{path} is not a file or a folder. Move it out of IN.")
+    return path
+
+
+def _is_hidden(name: str) -> bool:
+    """Whether it is other programs' own: _SUCCESS, _metadata, .part.crc."""
+    return name.startswith((".", "_"))
+
+
+def _find_kind(path: Path) -> Format:
+    """By what the bytes are, as names of files promise anything."""
+    with path.open("rb") as file:
+        head = file.read(4)
+    if not head:
+        raise CommandFailed(f"{path} is empty. Give it a header line and rows below.")
+    return Format.PARQUET if head == b"PAR1" else Format.CSV

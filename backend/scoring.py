@@ -1,0 +1,230 @@
+"""Scores a table of any size with a published model: a file or a folder, in parts, on all cores."""
+
+import argparse
+import signal
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+from batch.media import Format
+from errors import ModelRefused, ModelServerError
+from files.crew import Crew
+from files.failure import CommandFailed
+from files.output import NAMES, Outcome, Output, Record
+from files.pace import Pace
+from files.sources import Part, Source, open_source, require_there
+from inference import Model
+from loading import open_model
+from repository import PublishedFile, find_published
+from settings import Settings, read_settings
+from worker.nursery import Nursery
+
+SOME_ROWS_ARE_BAD = 3  # an exit code
+
+
+class Share(NamedTuple):
+    """Every N-th part, from the I-th."""
+
+    first: int = 1
+    every: int = 1
+
+    def holds(self, part: Part) -> bool:
+        return part.number % self.every == self.first - 1
+
+
+class Scoring(NamedTuple):
+    """What is scored, by whom, and where to."""
+
+    source: Source
+    crew: Crew
+    output: Output
+    wanted: Format
+    share: Share
+
+
+def main() -> None:
+    arguments = _parse_arguments()
+    nursery = Nursery()
+    try:
+        sys.exit(_run(arguments, nursery))
+    except (CommandFailed, ModelServerError) as error:
+        sys.exit(str(error))
+    except KeyboardInterrupt:
+        sys.exit("\nStopped. The same command resumes it.")
+    except OSError as error:
+        sys.exit(f"{error}. Fix it, and the same command resumes.")
+    finally:
+        nursery.close()  # which ends what threads are waiting for
+
+
+def _run(arguments: argparse.Namespace, nursery: Nursery) -> int:
+    """Return the exit code; raises CommandFailed or OSError."""
+    _require_apart(arguments.input, arguments.output)
+    require_there(arguments.input)
+    output = Output(arguments.output)
+    output.require_usable()
+    settings = read_settings()
+    file = _find_model(settings.models_dir, arguments.version or output.read_state().get("version"))
+    _start(nursery)
+    model = _load(file, settings, nursery)
+    crew = Crew(model, settings.batch_seconds)
+    features = [feature.name for feature in model.description.features]
+    source = open_source(
+        arguments.input,
+        features,
+        lambda file, head: crew.look(file, {"wanted": output.ending or head["sent"], **head}),
+    )
+    scoring = Scoring(source, crew, output, output.ending or source.kind, arguments.part)
+    identity = {
+        "version": model.description.version,
+        "sha256": model.description.sha256,
+        "format": NAMES[scoring.wanted],
+        "files": source.identity,
+    }
+    with output.begin(identity, shared=arguments.part.every > 1):
+        print(f"Scoring {arguments.input} with model {file.version}.", flush=True)
+        with output.alone():
+            done = output.resume()
+        if done:
+            return _account(done, output, "Scored already")
+        return _score(scoring)
+
+
+def _score(scoring: Scoring) -> int:
+    crew, output, wanted = scoring.crew, scoring.output, scoring.wanted
+    pace = Pace(scoring.source.size)
+    records: dict[str, Record] = {}
+    try:
+        for part, record in crew.score(_list_todo(scoring, pace, records), output, wanted):
+            records[part.name] = record
+            pace.report(part.size, record.rows, record.bad)
+    finally:
+        pace.clear()
+    for file in scoring.source.files:
+        file.require_same()
+    said = f"Scored, {pace.rows_per_second:,.0f} rows a second"
+    if scoring.share.every == 1:
+        records = dict(sorted(records.items()))
+        return _account(output.finish(records, wanted, crew.join), output, said)
+    return _finish_share(scoring, records, said)
+
+
+def _list_todo(scoring: Scoring, pace: Pace, records: dict[str, Record]) -> Iterator[Part]:
+    """The parts of the share that earlier runs have not done, whose records are added."""
+    for part in scoring.source.list_parts():
+        if not scoring.share.holds(part):
+            pace.skip(part.size)
+        elif record := scoring.output.find_record(part.name, scoring.wanted):
+            records[part.name] = record
+            pace.skip(part.size)
+        else:
+            yield part
+
+
+def _finish_share(scoring: Scoring, own: Mapping[str, Record], said: str) -> int:
+    """Join all parts if this share is the last one to be done."""
+    output, (first, every) = scoring.output, scoring.share
+    rows, bad = sum(it.rows for it in own.values()), sum(it.bad for it in own.values())
+    print(f"{said}: {rows - bad:,} of {rows:,} rows of part {first}/{every}.", flush=True)
+    code = SOME_ROWS_ARE_BAD if bad else 0
+    if not output.folder.exists():  # another one has just joined them
+        return code
+    names = [it.name for it in scoring.source.list_parts()]
+    with output.alone():
+        if not output.read_state() or output.resume():
+            return code
+        records = {it: output.find_record(it, scoring.wanted) for it in names}
+        found = {name: record for name, record in records.items() if record}
+        if len(found) < len(names):
+            return code
+        return _account(output.finish(found, scoring.wanted, scoring.crew.join), output, "Joined")
+
+
+def _account(outcome: Outcome, output: Output, said: str) -> int:
+    good = outcome.rows - outcome.bad
+    print(f"{said}: {good:,} of {outcome.rows:,} rows are in {output.path}.")
+    if not outcome.bad:
+        return 0
+    print(f"{outcome.bad:,} bad rows are not, and {output.bad} says why.")
+    return SOME_ROWS_ARE_BAD
+
+
+def _find_model(folder: Path, wanted: str | None) -> PublishedFile:
+    """The wanted version, by default the newest; raises CommandFailed."""
+    try:
+        files = find_published(folder)
+    except OSError as error:
+        said = f"The models in {folder} cannot be read: {error.strerror}"
+        raise CommandFailed(f"{said}. Set MODELS_DIR to where they are.") from None
+    found = [it for it in files if wanted in (None, it.version)]
+    if found:
+        return found[0]
+    known = ", ".join(it.version for it in files[:5])
+    if not known:
+        raise CommandFailed(f"No model is published in {folder}. Train one first.")
+    raise CommandFailed(f"There is no version {wanted} in {folder}. The newest are {known}.")
+
+
+def _load(file: PublishedFile, settings: Settings, nursery: Nursery) -> Model:
+    """Raises CommandFailed if it does not verify."""
+    advice = "Train or republish it, or name another by --version"
+    try:
+        if not file.manifest_path.exists():
+            name = file.manifest_path.name
+            raise ModelRefused("manifest", f"There is no {name}, and only verified models score.")
+        model = open_model(file, settings, nursery)
+    except ModelRefused as refusal:
+        said = f"The model {file.version} is refused. {refusal}"
+        raise CommandFailed(f"{said} {advice}.") from None
+    for remark in model.remarks:
+        print(remark, file=sys.stderr)
+    return model
+
+
+def _start(nursery: Nursery) -> None:
+    """Import what takes seconds; Ctrl-C is for this process alone."""
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    nursery.start()
+    signal.signal(signal.SIGINT, before)
+
+
+def _require_apart(source: Path, output: Path) -> None:
+    """Raises CommandFailed."""
+    read, written = source.resolve(), output.resolve()
+    if read == written or (written.is_relative_to(read) and read.is_dir()):
+        raise CommandFailed(f"OUT is {source}, or lies in it. Name another OUT.")
+
+
+def _parse_share(text: str) -> Share:
+    first, _, every = text.partition("/")
+    share = Share(int(first), int(every))
+    if not 1 <= share.first <= share.every:
+        raise ValueError(text)
+    return share
+
+
+def _parse_arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("input", metavar="IN", type=Path, help="CSV, gzip of CSV or Parquet")
+    parser.add_argument(
+        "output",
+        metavar="OUT",
+        type=Path,
+        help="a file if it ends in .csv or .parquet, else a folder with a file for each part",
+    )
+    parser.add_argument("--version", help="of the model; by default the newest")
+    parser.add_argument(
+        "--part",
+        metavar="I/N",
+        type=_parse_share,
+        default=Share(),
+        help="score every N-th part, from the I-th; the last of N commands joins them",
+    )
+    arguments = parser.parse_args()
+    arguments.output = arguments.output.absolute()
+    return arguments
+
+
+if __name__ == "__main__":
+    main()
