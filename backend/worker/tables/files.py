@@ -29,6 +29,9 @@ CHUNK_BYTES = 32 * 1024**2
 ROWS_AT_ONCE = 16_384  # the model is asked for: what they take stays in the processor's caches
 BUFFER_BYTES = 1024**2  # of each column of Parquet
 
+# Its handler of Ctrl-C makes a pipe, which a confined process may not.
+pa.enable_signal_handlers(False)
+
 REPLACED = "\ufffd"  # stands for bytes that are no text
 NO_ANSWER = "The model has no answer to values this large or this unusual."
 
