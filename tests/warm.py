@@ -62,7 +62,7 @@ LIBRARIES = {
 }
 PROGRAMS = {
     "metrics.py": "trainer",
-    "scoring.py": "trainer",
+    "scoring.py": "backend",
     "databases.py": "trainer",
     "dask": "trainer",
     "mlflow": "trainer",

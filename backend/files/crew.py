@@ -34,6 +34,7 @@ class Crew:
         self._model = model
         self._seconds = seconds
         self._idle: list[WorkerProcess] = []
+        self._has_ended = False
 
     def look(self, file: File, head: dict[str, Any]) -> dict[str, Any]:
         """What is in a file; raises CommandFailed if it cannot be scored."""
@@ -43,7 +44,7 @@ class Crew:
         except InvalidTable as error:
             raise CommandFailed(" ".join(it.detail for it in error.faults)) from None
         except ModelServerError as error:
-            said = f"{file.path} is damaged: {str(error).rstrip('.')}"
+            said = f"The Parquet file {file.path} is damaged: {str(error).rstrip('.')}"
             raise CommandFailed(f"{said}. Copy it again.") from None
 
     def join(self, parts: list[Path], joined: BinaryIO) -> None:
@@ -67,6 +68,7 @@ class Crew:
                 done, pending = wait(pending, return_when=FIRST_COMPLETED)
                 yield from (it.result() for it in done)
         finally:
+            self._has_ended = True
             pool.shutdown(wait=False, cancel_futures=True)
 
     def _score(self, part: Part, output: Output, wanted: Format) -> tuple[Part, Record]:
@@ -81,7 +83,8 @@ class Crew:
                     record.append(Record(str(part.file.path), *counts))
                 return part, record[0]
             except ModelServerError as error:
-                if attempt == ATTEMPTS or not isinstance(error, ModelWorkerEnded):
+                is_final = attempt == ATTEMPTS or self._has_ended
+                if is_final or not isinstance(error, ModelWorkerEnded):
                     said = f"Part of {part.file.path} cannot be scored: {str(error).rstrip('.')}"
                     message = f"{said}. Fix it, and the same command resumes"
                     raise CommandFailed(f"{message}.") from None

@@ -75,7 +75,7 @@ class Output:
                 os.stat(f"{self.folder.parent}/.")  # noqa: PTH116  # pathlib drops the dot
 
     @contextmanager
-    def begin(self, identity: Mapping[str, Any], *, shared: bool) -> Iterator[None]:
+    def begin(self, identity: Mapping[str, Any], *, shared: bool = False) -> Iterator[None]:
         """The folder, for this process or for those that share it; raises CommandFailed.
 
         `identity` says what is scored with what: with another one, nothing goes on.

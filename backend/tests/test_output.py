@@ -2,12 +2,12 @@
 
 import errno
 
-import pyarrow as pa
 import pytest
 
-from jobs import Outcome, Output, Record, UnusableOutput
+from batch.media import Format
+from files.failure import CommandFailed
+from files.output import Outcome, Output, Record
 
-SCHEMA = pa.schema([pa.field("x", pa.string())])
 BAD = "file,row,column,reason\nin.csv,2,x,x must be a number.\n"
 
 
@@ -19,7 +19,7 @@ def output(request, tmp_path, monkeypatch):
         raise OSError(errno.EPERM, "Operation not permitted")
 
     if request.param == "without":
-        monkeypatch.setattr("jobs.os.link", fail)
+        monkeypatch.setattr("files.output.os.link", fail)
     return Output(tmp_path / "out.csv")
 
 
@@ -40,7 +40,7 @@ def require_results(output, outcome):
 
 def test_both_files_are_there_at_the_end_and_nothing_else(output):
     with output.begin({}):
-        outcome = output.finish(write_part(output), "csv", SCHEMA)
+        outcome = output.finish(write_part(output), Format.CSV, join=None)
 
     require_results(output, outcome)
 
@@ -49,9 +49,12 @@ def test_both_files_are_there_at_the_end_and_nothing_else(output):
 def test_what_others_put_there_is_kept_until_they_take_it_away(output, tmp_path, name):
     with output.begin({}):
         (tmp_path / name).write_text("theirs")
-        with pytest.raises(UnusableOutput, match=f"{name} is there already. Remove it"):
-            output.finish(write_part(output), "csv", SCHEMA)
-    with pytest.raises(UnusableOutput, match=f"{name} is there already"), output.begin({}):
+        with pytest.raises(CommandFailed, match=f"{name} is there already. Remove it"):
+            output.finish(write_part(output), Format.CSV, join=None)
+    with (
+        pytest.raises(CommandFailed, match=f"{name} is there already"),
+        output.begin({}),
+    ):
         pass
     assert (tmp_path / name).read_text() == "theirs"
     (tmp_path / name).unlink()
@@ -65,7 +68,7 @@ def test_what_others_put_there_is_kept_until_they_take_it_away(output, tmp_path,
 def test_without_bad_rows_a_list_of_others_is_kept(output):
     with output.begin({}):
         output.bad.write_text("theirs")
-        output.finish(write_part(output, bad=0), "csv", SCHEMA)
+        output.finish(write_part(output, bad=0), Format.CSV, join=None)
 
     assert output.bad.read_text() == "theirs"
 
@@ -76,14 +79,17 @@ def test_what_is_only_begun_has_written_no_file(output, tmp_path, name):
         pass
     (tmp_path / name).write_text("theirs")
 
-    with pytest.raises(UnusableOutput, match=f"{name} is there already"), output.begin({}):
+    with (
+        pytest.raises(CommandFailed, match=f"{name} is there already"),
+        output.begin({}),
+    ):
         pass
 
 
 def test_a_link_to_nothing_at_out_is_kept(output):
     output.path.symlink_to("nowhere")
 
-    with pytest.raises(UnusableOutput, match="is there already"), output.begin({}):
+    with pytest.raises(CommandFailed, match="is there already"), output.begin({}):
         pass
 
 
@@ -91,9 +97,9 @@ def test_a_result_that_is_gone_is_made_anew(output):
     """The state is the last to be removed, and a kill may come before."""
     with output.begin({}):
         state = output.folder / "_job.json"
-        output.finish(write_part(output), "csv", SCHEMA)
+        output.finish(write_part(output), Format.CSV, join=None)
     output.folder.mkdir()
-    state.write_text('{"layout": 1, "done": {"rows": 2, "bad": 1}}')
+    state.write_text('{"layout": 2, "done": {"rows": 2, "bad": 1}}')
     output.path.unlink()
 
     with output.begin({}):
@@ -105,7 +111,7 @@ def test_what_a_kill_left_half_written_is_written_anew(output):
     with output.begin({}):
         (output.folder / ".ready").write_text("half")
         (output.folder / ".ready-bad").write_text("half")
-        output.finish(write_part(output, bad=0), "csv", SCHEMA)
+        output.finish(write_part(output, bad=0), Format.CSV, join=None)
 
     assert output.path.read_text() == "x\n1\n"
     assert not output.bad.exists()
@@ -115,6 +121,6 @@ def test_whatever_is_left_in_its_folder_does_not_matter_at_the_end(output):
     with output.begin({}):
         records = write_part(output)
         (output.folder / "left/behind").mkdir(parents=True)
-        output.finish(records, "csv", SCHEMA)
+        output.finish(records, Format.CSV, join=None)
 
     assert not output.folder.exists()

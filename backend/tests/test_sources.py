@@ -1,0 +1,229 @@
+import csv
+import gzip
+import io
+import os
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from conftest import number, publish_in
+from sklearn.naive_bayes import GaussianNB
+
+from batch.media import Format
+from files.crew import Crew
+from files.failure import CommandFailed
+from files.sources import open_source
+from files.text import PIECE_BYTES
+from loading import open_model
+from repository import find_published
+from settings import Settings
+from worker.nursery import Nursery
+
+FEATURES = ["x", "y"]
+
+
+@pytest.fixture(scope="module")
+def look(tmp_path_factory):
+    """Of a model that is asked for x and y."""
+    folder = tmp_path_factory.mktemp("models")
+    estimator = GaussianNB().fit(np.array([[0, 0], [1, 1], [0, 1], [1, 0]]), ["a", "b", "a", "b"])
+    features = [number("x"), number("y")]
+    publish_in(folder, estimator=estimator, instance={"x": 1, "y": 1}, features=features)
+    nursery = Nursery()
+    model = open_model(find_published(folder)[0], Settings(models_dir=folder), nursery)
+    crew = Crew(model, seconds=60)
+    yield lambda file, head: crew.look(file, {"wanted": Format.PARQUET, **head})
+    nursery.close()
+
+
+@pytest.fixture
+def open_it(look):
+    return lambda path: open_source(path, FEATURES, look)
+
+
+@pytest.fixture
+def refusal(open_it):
+    def refuse(path):
+        with pytest.raises(CommandFailed) as refused:
+            list(open_it(path).list_parts())
+        return str(refused.value)
+
+    return refuse
+
+
+def write_parquet(path, rows, group=10, **columns):
+    table = pa.table({"x": list(range(rows)), "y": [1.5] * rows, **columns})
+    pq.write_table(table, path, row_group_size=group)
+    return path
+
+
+def write_csv(path, text="x,y\n1,2\n3,4\n"):
+    content = text.encode()
+    path.write_bytes(gzip.compress(content) if path.suffix == ".gz" else content)
+    return path
+
+
+def read_column(source):
+    return [value for part in source.list_parts() for value in read_part(part)]
+
+
+def read_part(part):
+    if part.body:
+        return [x for x, _ in csv.reader(io.StringIO(part.body.decode(), newline=""))]
+    return pq.ParquetFile(part.file.path).read_row_groups(part.head["groups"])["x"].to_pylist()
+
+
+def test_row_groups_are_put_together_up_to_a_partition(open_it, tmp_path, monkeypatch):
+    monkeypatch.setattr("files.sources.PART_ROWS", 25)
+    source = open_it(write_parquet(tmp_path / "t.parquet", rows=95))
+
+    found = list(source.list_parts())
+
+    assert [it.head["groups"] for it in found] == [[0, 1], [2, 3], [4, 5], [6, 7], [8, 9]]
+    assert [it.number for it in found] == [0, 1, 2, 3, 4]
+    assert sum(it.size for it in found) == pytest.approx(source.size, abs=5)
+    assert read_column(source) == list(range(95))
+
+
+@pytest.mark.parametrize("name", ["t.csv", "t.csv.gz", "without an ending"])
+def test_csv_is_parted_between_rows(open_it, tmp_path, monkeypatch, name):
+    monkeypatch.setattr("files.text.PIECE_BYTES", 50)
+    text = "x,y\n" + "".join(f'{it},"a\n{it}"\n' for it in range(100))
+
+    source = open_it(write_csv(tmp_path / name, text))
+
+    found = list(source.list_parts())
+    assert len(found) > 10
+    assert sum(it.size for it in found) <= source.size
+    assert read_column(source) == [str(it) for it in range(100)]
+
+
+def test_a_folder_is_all_its_files_but_hidden_ones(open_it, tmp_path):
+    (tmp_path / "2025").mkdir()
+    write_parquet(tmp_path / "2025/b.parquet", rows=3)
+    write_parquet(tmp_path / "c.parquet", rows=2)
+    (tmp_path / "_SUCCESS").touch()
+    (tmp_path / ".c.parquet.crc").write_text("0")
+
+    source = open_it(tmp_path)
+
+    assert [it.path.name for it in source.files] == ["b.parquet", "c.parquet"]
+    assert read_column(source) == [0, 1, 2, 0, 1]
+
+
+def test_folders_behind_links_are_read_once(open_it, tmp_path):
+    (tmp_path / "in").mkdir()
+    (tmp_path / "elsewhere").mkdir()
+    write_parquet(tmp_path / "elsewhere/a.parquet", rows=3)
+    write_parquet(tmp_path / "in/b.parquet", rows=2)
+    (tmp_path / "in/link").symlink_to(tmp_path / "elsewhere")
+    (tmp_path / "in/again").symlink_to(tmp_path / "elsewhere")
+    (tmp_path / "in/same.parquet").symlink_to("b.parquet")
+    (tmp_path / "elsewhere/round").symlink_to(tmp_path / "in")
+
+    source = open_it(tmp_path / "in")
+
+    assert [it.path.name for it in source.files] == ["a.parquet", "b.parquet"]
+    assert read_column(source) == [0, 1, 2, 0, 1]
+
+
+def link(target):
+    return lambda path: path.symlink_to(target)
+
+
+@pytest.mark.parametrize(
+    ("make", "said"),
+    [
+        (link("nowhere"), "b.csv cannot be read: "),
+        (link("b.csv"), "b.csv cannot be read: "),
+        (os.mkfifo, "b.csv is not a file or a folder"),
+        (lambda path: write_parquet(path, rows=3), "holds both CSV and Parquet"),
+        (lambda path: write_csv(path, "x,y,z\n1,2,3\n"), "b.csv has other columns than"),
+    ],
+)
+def test_what_does_not_fit_into_a_folder_is_named(refusal, tmp_path, make, said):
+    write_csv(tmp_path / "a.csv")
+    make(tmp_path / "b.csv")
+
+    assert said in refusal(tmp_path)
+
+
+@pytest.mark.parametrize("mark", ",;\t|")
+def test_the_delimiter_is_the_one_that_finds_the_features(open_it, tmp_path, mark):
+    text = "note;to,all\tof|it,x,y\nz,1,2\n".replace(",x,y", f"{mark}x{mark}y")
+
+    source = open_it(write_csv(tmp_path / "t.csv", text))
+
+    assert source.head["delimiter"] == mark
+    assert source.head["names"][-2:] == ["x", "y"]
+
+
+def test_a_byte_order_mark_is_no_part_of_a_name(open_it, tmp_path):
+    source = open_it(write_csv(tmp_path / "t.csv", "\ufeffx,y\n1,2\n"))
+
+    assert source.head["names"] == ["x", "y"]
+
+
+def test_what_is_not_there_is_said(refusal, tmp_path):
+    assert f"There is no file {tmp_path}/t.csv" in refusal(tmp_path / "t.csv")
+    assert "holds no files" in refusal(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"", "is empty. Give it a header line"),
+        (b"x,y\n", "holds no rows below its header"),
+        (b"\n\n", "has no header"),
+        (b"x,y,x\n1,2,3\n", "Two columns are named x. Rename one"),
+        (b"x,\0\n1,2\n", "is neither CSV, gzip of CSV nor Parquet"),
+        (bytes(2 * 1024**2), "is neither CSV, gzip of CSV nor Parquet"),
+        (
+            b"[" + b'{"x":1,"y":"a"},' * 800_000,
+            "t.csv cannot be read: The header has not ended 1,048,576 bytes later",
+        ),
+        (b'x,"y\n' + b"1,2\n" * 500_000, "quote in it is never closed"),
+        ("x,y,größe\n1,2,3\n".encode("latin-1"), "is not CSV in UTF-8. Save it as that"),
+    ],
+    ids=range(9),
+)
+def test_what_is_no_table_is_refused(refusal, tmp_path, content, said):
+    (tmp_path / "t.csv").write_bytes(content)
+
+    assert said in refusal(tmp_path / "t.csv")
+
+
+def test_a_quote_that_another_delimiter_would_open_is_no_matter(open_it, tmp_path):
+    path = write_csv(tmp_path / "t.csv", 'note|"it,x,y\n' + "z,1,2\n" * 500_000)
+
+    source = open_it(path)
+
+    assert source.head["names"] == ['note|"it', "x", "y"]
+
+
+def test_a_file_that_changes_is_named(tmp_path, open_it):
+    [part] = open_it(write_csv(tmp_path / "t.csv.gz")).list_parts()
+    part.file.require_same()
+    os.utime(part.file.path, ns=(0, 0))
+
+    with pytest.raises(CommandFailed, match="has changed since the scoring began"):
+        part.file.require_same()
+
+
+def test_a_file_that_was_cut_off_is_named(refusal, tmp_path):
+    parquet = write_parquet(tmp_path / "t.parquet", rows=100)
+    zipped = write_csv(tmp_path / "t.csv.gz", "x,y\n" + "1,2\n" * PIECE_BYTES)
+    for path in (parquet, zipped):
+        path.write_bytes(path.read_bytes()[:-20])
+
+    assert f"The Parquet file {parquet} is damaged" in refusal(parquet)
+    assert f"The gzip file {zipped} is damaged" in refusal(zipped)
+
+
+def test_parquet_without_rows_or_with_other_columns_is_refused(refusal, tmp_path):
+    assert "holds no rows" in refusal(write_parquet(tmp_path / "a.parquet", rows=0))
+    write_parquet(tmp_path / "a.parquet", rows=3)
+    write_parquet(tmp_path / "b.parquet", rows=3, z=[1, 2, 3])
+
+    assert f"b.parquet has other columns than {tmp_path}/a.parquet" in refusal(tmp_path)
