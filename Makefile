@@ -36,31 +36,31 @@ doctor: ## Look whether this machine has what the stack needs, and say what to d
 
 .PHONY: train
 train: ## Train, log and publish a model in the running stack; ARGS="--data data/table.csv --target label"
-	@$(call RUN_TRAINER,metrics.py)
+	@if [ -n "$$(docker compose ps --quiet --status running mlflow 2>/dev/null)" ]; then \
+	  docker compose exec $$(test -t 0 || echo -T) mlflow python3 /app/metrics.py $(ARGS); \
+	else \
+	  $(MAKE) --silent $(VENV)/installed && \
+	  PATH="$(BIN):$$PATH" honcho run sh -c "$$RUN" mlflow/metrics.py; \
+	fi
 
 .PHONY: score
 score: ## Score a file or a folder with a published model; ARGS="data/table.csv scored/table.csv"
-	@$(call RUN_TRAINER,scoring.py)
+	@if [ -n "$$(docker compose ps --quiet --status running backend 2>/dev/null)" ]; then \
+	  docker compose run --rm $$(test -t 0 || echo -T) score $(ARGS); \
+	else \
+	  $(MAKE) --silent $(VENV)/installed && \
+	  PATH="$(BIN):$$PATH" honcho run sh -c "$$RUN" backend/scoring.py; \
+	fi
 
-# In its container, where that runs. Only by a terminal of its own does Ctrl-C reach it there.
-define RUN_TRAINER
-if [ -n "$$(docker compose ps --quiet --status running mlflow 2>/dev/null)" ]; then \
-  docker compose exec $$(test -t 0 || echo -T) mlflow python3 /app/$(1) $(ARGS); \
-else \
-  $(MAKE) --silent $(VENV)/installed && \
-  PATH="$(BIN):$$PATH" honcho run sh -c "$$TRAINER" $(1); \
-fi
-endef
-
-define TRAINER
+define RUN
 export MODELS_DIR="$$(realpath "$${MODELS_DIR:-models}")"
 export MODEL_SIGNING_KEY="$${MODEL_SIGNING_KEY:-keys/private/model_signing_key.pem}"
 export MODEL_PUBLIC_KEY="$${MODEL_PUBLIC_KEY:-keys/public/model_public_key.pem}"
 export MLFLOW_TRACKING_URI="$${MLFLOW_TRACKING_URI:-http://localhost:$${MLFLOW_PORT:-8003}}"
 export BACKEND_URL="$${BACKEND_URL:-http://localhost:$${BACKEND_PORT:-8002}}"
-exec python "mlflow/$$0" $(ARGS)
+exec python "$$0" $(ARGS)
 endef
-export TRAINER
+export RUN
 
 .PHONY: keys
 keys: ## Make the pair of keys that models are signed with, as the first start does
@@ -89,7 +89,7 @@ test-frontend: FOLDER := frontend
 test-frontend: ALSO := $(OF_PAGE)
 test-frontend: ## Test the page, in a browser too
 test-trainer: FOLDER := mlflow
-test-trainer: ## Test trainings and the scoring of files
+test-trainer: ## Test trainings
 test-stack: FOLDER := tests
 test-stack: LEFT_OUT := e2e $(notdir $(OF_API) $(OF_PAGE))
 test-stack: ## Test what spans services, without Docker

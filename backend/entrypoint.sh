@@ -1,7 +1,8 @@
 #!/bin/sh
-# Started as root, goes on as the owner of the models folder: it can read that, whatever its mode.
+# Started as root, goes on as the owner of a folder: it can read or write that, whatever its mode.
 set -eu
+folder="${RUN_AS_OWNER_OF:-/models}"
 if [ "$(id -u)" = 0 ]; then
-  set -- setpriv --reuid="$(stat -c %u /models)" --regid="$(stat -c %g /models)" --clear-groups -- "$@"
+  set -- setpriv --reuid="$(stat -c %u "$folder")" --regid="$(stat -c %g "$folder")" --clear-groups -- "$@"
 fi
 exec "$@"

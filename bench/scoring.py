@@ -97,7 +97,7 @@ def publish_with_example(name: str, folder: Path) -> Path:
 
 
 def score(models: Path, source: Path, out: Path) -> Run:
-    command = [sys.executable, str(ROOT / "mlflow/scoring.py"), str(source), str(out)]
+    command = [sys.executable, str(ROOT / "backend/scoring.py"), str(source), str(out)]
     started = time.perf_counter()
     process = subprocess.Popen(
         command, env=environment(MODELS_DIR=models), stdout=subprocess.PIPE, text=True

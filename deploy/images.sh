@@ -77,7 +77,7 @@ try() {
     case $service in
       backend) modules="main, opentelemetry.sdk" ;;
       frontend) modules="streamlit, client" ;;
-      mlflow) modules="metrics, scoring, mlflow.server" ;;
+      mlflow) modules="metrics, mlflow.server" ;;
     esac
     docker run --rm --entrypoint python3 "$IMAGES/$service:$TAG" -c "import $modules" ||
       fail "The image of $service does not start; see above."

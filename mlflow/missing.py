@@ -1,4 +1,4 @@
-"""What stands in CSV for a value that is not there, in training tables and in files to score."""
+"""What stands in CSV for a value that is not there."""
 
 # pandas' own words and a question mark. The backend knows the same ones.
 MISSING = (

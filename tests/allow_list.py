@@ -18,7 +18,6 @@ from joblib.numpy_pickle import NumpyUnpickler
 from made_tables import TARGET, make_mixed
 
 FILE = ROOT / "backend/worker/allow_list.txt"
-COPY = ROOT / "mlflow/allow_list.txt"  # of scoring.py, as no file is shared between services
 
 # In the trainer's own folder, as no import crosses into a service.
 DUMP_CANDIDATES = """
@@ -80,9 +79,8 @@ def main(folder: Path) -> None:
     pickles = [path.read_bytes() for path in folder.glob("*.pkl")]
     listed = {tuple(line.split()) for line in FILE.read_text().splitlines()}
     names = listed.union(*map(record, pickles))
-    for path in (FILE, COPY):
-        path.write_text("".join(f"{module} {name}\n" for module, name in sorted(names)))
-        print(f"{len(names)} names, from {len(pickles)} pickles, in {path.relative_to(ROOT)}")
+    FILE.write_text("".join(f"{module} {name}\n" for module, name in sorted(names)))
+    print(f"{len(names)} names, from {len(pickles)} pickles, in {FILE.relative_to(ROOT)}")
 
 
 if __name__ == "__main__":

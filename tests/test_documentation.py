@@ -106,12 +106,15 @@ def reasons():
 
 
 def find_help(program, argument):
-    said = read(sys.executable, ROOT / "mlflow" / program, "--help")
+    said = read(sys.executable, ROOT / program, "--help")
     return set(re.findall(rf"^  ({argument})", said, re.MULTILINE))
 
 
 def arguments():
-    return {it.strip() for it in find_help("scoring.py", "(?:[A-Z]+|--version VERSION)  ")}
+    return {
+        it.strip()
+        for it in find_help("backend/scoring.py", "(?:[A-Z]+|--version VERSION|--part I/N)  ")
+    }
 
 
 def metrics():

@@ -145,7 +145,7 @@ def test_the_page_puts_ones_own_images_in_their_place(tmp_path):
 
 def test_memory_is_limited_as_in_compose(cluster):
     compared = {"backend": "backend", "kserve": "backend", "frontend": "frontend"}
-    compared |= dict.fromkeys([*TRAINERS, SCORER], "mlflow")
+    compared |= dict.fromkeys(TRAINERS, "mlflow") | {SCORER: "score"}
 
     for name, service in compared.items():
         limit = cluster.pods[name].spec["containers"][0]["resources"]["limits"]["memory"]
@@ -308,7 +308,7 @@ def test_every_server_is_reached_by_who_needs_it_at_no_other_port(cluster):
         ("backend", 8002): ingress | {"frontend", "prometheus"},
         ("kserve", 8002): {"ingress"},
         ("mlflow", 8003): TRAINERS,
-        ("dask-scheduler", 8786): TRAINERS | {SCORER, "dask-worker"},
+        ("dask-scheduler", 8786): TRAINERS | {"dask-worker"},
         ("dask-worker", 40000): {"dask-scheduler"},
     }
     for name in (*SERVICES, *TRAINERS, SCORER, "kserve", "files"):
@@ -391,22 +391,26 @@ def test_files_are_scored_when_asked_for_and_for_as_long_as_it_takes(cluster):
 
     assert cron["suspend"]
     assert "activeDeadlineSeconds" not in job
-    assert container["command"] == ["python3", "/app/scoring.py"]
+    parts = next(it["value"] for it in container["env"] if it["name"] == "PARTS")
+    assert job["completionMode"] == "Indexed"
+    assert job["completions"] == job["parallelism"] == int(parts)
+    command = container["command"][-1]
+    assert command.endswith('--part "$((JOB_COMPLETION_INDEX + 1))/$PARTS"')
     given = re.search(r"kubectl create configmap scoring (.*)", PAGE)[1]
     keys = re.findall(r"--from-literal=(\w+)=", given)
-    assert container["args"] == [f"$({key})" for key in keys] == ["$(IN)", "$(OUT)"]
+    assert keys == re.findall(r'"\$([A-Z]+)"', command) == ["IN", "OUT"]
     codes = [2, read_constant("SOME_ROWS_ARE_BAD")]
     assert find_end(ended) == ("FailJob", container["name"], codes)
     assert ignored == {"action": "Ignore", "onPodConditions": [{"type": "DisruptionTarget"}]}
 
 
-def test_trainings_and_scorings_use_a_dask_cluster_as_in_compose(cluster):
+def test_trainings_use_a_dask_cluster_as_in_compose(cluster):
     address = cluster.find("ConfigMap")["dask"]["data"]["DASK_SCHEDULER_ADDRESS"]
 
     assert address == "tcp://dask-scheduler:8786"
     assert cluster.find("Service")["dask-scheduler"]["spec"]["ports"][0]["port"] == 8786
     assert address in cluster.pods["dask-worker"].spec["containers"][0]["command"]
-    for name in (*TRAINERS, SCORER):
+    for name in TRAINERS:
         sources = cluster.pods[name].spec["containers"][0]["envFrom"]
         assert {"configMapRef": {"name": "dask", "optional": True}} in sources
     for pod, service in (("dask-scheduler", "scheduler"), ("dask-worker", "worker")):

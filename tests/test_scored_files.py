@@ -53,7 +53,7 @@ def serving(models):
 def score(models, source):
     """The scored table, written in the format that it was read in."""
     out = source.with_stem(f"{source.stem}_scored")
-    command = [sys.executable, ROOT / "mlflow/scoring.py", source, out]
+    command = [sys.executable, ROOT / "backend/scoring.py", source, out]
     done = warm.run(command, env=environment(MODELS_DIR=models))
     assert done.returncode == 0, done.stderr
     return read(out)

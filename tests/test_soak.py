@@ -60,12 +60,12 @@ def test_more_rows_take_no_more_memory(few, many, models_dir, tmp_path):
 
 @SOAK
 def test_kills_change_nothing(models_dir, tmp_path):
-    """mlflow/tests/test_scoring.py has one kill."""
+    """backend/tests/test_scoring.py has one kill."""
     source, out, whole = (tmp_path / it for it in ("rows", "out", "whole"))
     source.mkdir()
     for part in range(PARTS):
         write_parquet(source / f"{part:03}.parquet", 50_000)
-    command = [sys.executable, str(ROOT / "mlflow/scoring.py"), str(source)]
+    command = [sys.executable, str(ROOT / "backend/scoring.py"), str(source)]
     for _ in range(KILLS):
         before = len(list(out.glob("part-*")))
         with running([*command, str(out)], ".", MODELS_DIR=models_dir) as process:

@@ -46,7 +46,7 @@ def test_a_training_publishes_the_same_pickle_which_scores_the_same(twice, tmp_p
         options = ("--data", tmp_path / "t.csv", "--target", "y", "--only", "GaussianNB")
         done = train(folder, folder, *options)
         assert done.returncode == 0, done.stderr
-        command = [sys.executable, ROOT / "mlflow/scoring.py", tmp_path / "t.csv", out]
+        command = [sys.executable, ROOT / "backend/scoring.py", tmp_path / "t.csv", out]
         done = warm.run(command, env=environment(MODELS_DIR=folder))
         assert done.returncode == 0, done.stderr
         [published] = folder.glob("*.pkl")
