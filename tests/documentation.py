@@ -63,8 +63,9 @@ def find_all(tree: Any, key: str) -> list[Any]:
 
 
 def read_constant(name: str) -> int:
-    """A whole number that some module of the trainer has under this name."""
-    sources = "\n".join(path.read_text() for path in ROOT.glob("mlflow/*.py"))
+    """A whole number that some module of the backend or the trainer has under this name."""
+    modules = [*ROOT.glob("mlflow/*.py"), *ROOT.glob("backend/*.py")]
+    sources = "\n".join(path.read_text() for path in modules)
     [value] = re.findall(rf"^{name} = (\d+)", sources, re.MULTILINE)
     return int(value)
 

@@ -156,7 +156,7 @@ def test_every_manifest_key_is_documented_and_no_other(published, train_on):
 def test_every_option_of_a_training_is_documented_and_no_other():
     options = {row.split()[0] for row in documented("docs/training.md", "## Options")}
 
-    assert options == find_help("metrics.py", r"--[\w-]+")
+    assert options == find_help("mlflow/metrics.py", r"--[\w-]+")
 
 
 def test_every_setting_of_azure_is_documented_and_given_to_the_workflow_and_no_other():
