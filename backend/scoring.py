@@ -16,7 +16,8 @@ from files.pace import Pace
 from files.sources import Part, Source, open_source, require_there
 from inference import Model
 from loading import open_model
-from repository import PublishedFile, find_published
+from manifests import Manifests
+from repository import PublishedFile
 from settings import Settings, read_settings
 from worker.nursery import Nursery
 
@@ -65,9 +66,10 @@ def _run(arguments: argparse.Namespace, nursery: Nursery) -> int:
     output = Output(arguments.output)
     output.require_usable()
     settings = read_settings()
-    file = _find_model(settings.models_dir, arguments.version or output.read_state().get("version"))
+    manifests = Manifests(settings)
+    file = _find_model(manifests, settings.models_dir, arguments.version or output.begun_version)
     _start(nursery)
-    model = _load(file, settings, nursery)
+    model = _load(file, manifests, settings, nursery)
     crew = Crew(model, settings.batch_seconds)
     features = [feature.name for feature in model.description.features]
     source = open_source(
@@ -149,13 +151,9 @@ def _account(outcome: Outcome, output: Output, said: str) -> int:
     return SOME_ROWS_ARE_BAD
 
 
-def _find_model(folder: Path, wanted: str | None) -> PublishedFile:
-    """The wanted version, by default the newest; raises CommandFailed."""
-    try:
-        files = find_published(folder)
-    except OSError as error:
-        said = f"The models in {folder} cannot be read: {error.strerror}"
-        raise CommandFailed(f"{said}. Set MODELS_DIR to where they are.") from None
+def _find_model(manifests: Manifests, folder: Path, wanted: str | None) -> PublishedFile:
+    """The wanted version, by default the newest; raises CommandFailed or FolderUnreadable."""
+    files = manifests.find()
     found = [it for it in files if wanted in (None, it.version)]
     if found:
         return found[0]
@@ -165,14 +163,14 @@ def _find_model(folder: Path, wanted: str | None) -> PublishedFile:
     raise CommandFailed(f"There is no version {wanted} in {folder}. The newest are {known}.")
 
 
-def _load(file: PublishedFile, settings: Settings, nursery: Nursery) -> Model:
+def _load(file: PublishedFile, manifests: Manifests, settings: Settings, nursery: Nursery) -> Model:
     """Raises CommandFailed if it does not verify."""
     advice = "Train or republish it, or name another by --version"
     try:
         if not file.manifest_path.exists():
             name = file.manifest_path.name
             raise ModelRefused("manifest", f"There is no {name}, and only verified models score.")
-        model = open_model(file, settings, nursery)
+        model = open_model(file, manifests, settings, nursery)
     except ModelRefused as refusal:
         said = f"The model {file.version} is refused. {refusal}"
         raise CommandFailed(f"{said} {advice}.") from None

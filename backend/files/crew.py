@@ -1,6 +1,5 @@
 """Has a table's parts answered by the model's processes, one for each core."""
 
-import csv
 import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
@@ -134,16 +133,14 @@ class Crew:
                 process.tell({}, arrays, self._seconds)
 
 
-def _write_to(rows: BinaryIO, bad: Any = None, counts: list[int] | None = None) -> Take:
-    faulty = csv.writer(bad) if bad else None
-
+def _write_to(rows: BinaryIO, bad: BinaryIO | None = None, counts: list[int] | None = None) -> Take:
     def take(message: Message) -> None:
         head, arrays = message
         if "piece" in arrays:
             rows.write(arrays["piece"].data)
-        if faulty and counts:
+        if bad and counts:
             counts[0] += int(head["rows"])
             counts[1] += int(head["bad"])
-            faulty.writerows((int(row), str(it), str(why)) for row, it, why in head["faults"])
+            bad.write(arrays["faults"].data)
 
     return take

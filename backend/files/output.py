@@ -57,6 +57,10 @@ class Output:
         if self.ending:
             self._results[self.folder / ".ready"] = self.path
 
+    @property
+    def begun_version(self) -> str | None:
+        return self.read_state().get("version")
+
     def read_state(self) -> dict[str, Any]:
         """What has been begun; empty where nothing has."""
         try:
@@ -118,13 +122,13 @@ class Output:
     @contextmanager
     def write_part(
         self, name: str, kind: Format
-    ) -> Iterator[tuple[BinaryIO, TextIO, list[Record]]]:
+    ) -> Iterator[tuple[BinaryIO, BinaryIO, list[Record]]]:
         """Files for its rows and its bad rows, whole when they get their names, and its record."""
         record: list[Record] = []
         with (
             _renamed(self.folder / f".{name}.bad.csv") as faulty,
             _renamed(self.locate(name, kind)) as part,
-            faulty.open("w", newline="") as bad,
+            faulty.open("wb") as bad,
             part.open("wb") as rows,
         ):
             yield rows, bad, record

@@ -16,7 +16,7 @@ from files.failure import CommandFailed
 from files.sources import open_source
 from files.text import PIECE_BYTES
 from loading import open_model
-from repository import find_published
+from manifests import Manifests
 from settings import Settings
 from worker.nursery import Nursery
 
@@ -31,7 +31,9 @@ def look(tmp_path_factory):
     features = [number("x"), number("y")]
     publish_in(folder, estimator=estimator, instance={"x": 1, "y": 1}, features=features)
     nursery = Nursery()
-    model = open_model(find_published(folder)[0], Settings(models_dir=folder), nursery)
+    settings = Settings(models_dir=folder)
+    manifests = Manifests(settings)
+    model = open_model(manifests.find()[0], manifests, settings, nursery)
     crew = Crew(model, seconds=60)
     yield lambda file, head: crew.look(file, {"wanted": Format.PARQUET, **head})
     nursery.close()

@@ -1,5 +1,7 @@
 """Answers parts of files, which the command reads and writes: a bad row stops no other."""
 
+import csv as csv_lines
+import io
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -120,9 +122,12 @@ class Part:
     def write(self) -> Pieces:
         return WRITERS[self._wanted](self._score(), self._answers, self._written)
 
-    def take(self) -> dict[str, Any]:
-        """What has been done since it was taken last."""
-        taken = {"rows": self._rows, "bad": self._bad, "faults": self._faults}
+    def take(self) -> tuple[dict[str, Any], dict[str, Array]]:
+        """What has been done since it was taken last: counts, and CSV of bad rows."""
+        text = io.StringIO(newline="")
+        csv_lines.writer(text).writerows(self._faults)
+        faults = np.frombuffer(text.getvalue().encode(), np.uint8)
+        taken = {"rows": self._rows, "bad": self._bad}, {"faults": faults}
         self._rows, self._bad, self._faults = 0, 0, []
         return taken
 
@@ -190,8 +195,10 @@ def answer_part(channel: socket.socket, model: Estimator, message: Message) -> N
     with _telling(channel):
         part = Part(channel, model, message)
         for piece in gather(part.write()):
-            send(channel, pack(part.take(), {"piece": np.frombuffer(piece, np.uint8)}))
-        send(channel, pack(part.take() | {"done": True}))
+            counts, faults = part.take()
+            send(channel, pack(counts, faults | {"piece": np.frombuffer(piece, np.uint8)}))
+        counts, faults = part.take()
+        send(channel, pack(counts | {"done": True}, faults))
 
 
 def join(channel: socket.socket, _: Estimator, message: Message) -> None:
