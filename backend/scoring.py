@@ -129,11 +129,9 @@ def _finish_share(scoring: Scoring, own: Mapping[str, Record], said: str) -> int
     output, (first, every) = scoring.output, scoring.share
     rows, bad = sum(it.rows for it in own.values()), sum(it.bad for it in own.values())
     print(f"{said}: {rows - bad:,} of {rows:,} rows of part {first}/{every}.", flush=True)
-    if not output.folder.exists():  # another one has just joined them
-        return 0
     names = [it.name for it in scoring.source.list_parts()]
     with output.alone():
-        if not output.read_state() or output.resume():
+        if output.resume():  # another one has just joined them
             return 0
         records = {it: output.find_record(it, scoring.wanted) for it in names}
         found = {name: record for name, record in records.items() if record}

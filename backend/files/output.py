@@ -52,6 +52,7 @@ class Output:
         # Within a folder, as that may be a disk of its own.
         self.bad = path.with_name(f"{path.name}.bad.csv") if self.ending else path / "_bad.csv"
         self._state = self.folder / "_job.json"
+        self._is_shared = False
         # What is put together, whole before it gets its name, and that name.
         self._results = {self.folder / ".ready-bad": self.bad}
         if self.ending:
@@ -84,6 +85,7 @@ class Output:
 
         `identity` says what is scored with what: with another one, nothing goes on.
         """
+        self._is_shared = shared
         with self._open_lock() as lock:
             try:
                 fcntl.flock(lock, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
@@ -173,15 +175,16 @@ class Output:
         return outcome
 
     def clear(self) -> None:
-        """All but the parts in a folder, and all where they are joined; the state goes last.
+        """All but the parts in a folder, and all if they are joined; the state goes last.
 
-        What cannot be removed stays, as the scoring is done all the same.
+        The state stays if others share the folder: they may not have begun. What cannot be removed
+        stays, as the scoring is done all the same.
         """
         for path in self.folder.iterdir():
             if path != self._state and (self.ending or path.name.startswith(HIDDEN)):
                 with suppress(OSError):
                     path.unlink()
-        if self.ending:
+        if self.ending and not self._is_shared:
             with suppress(OSError):
                 self._state.unlink()
             shutil.rmtree(self.folder, ignore_errors=True)

@@ -328,7 +328,17 @@ def test_commands_at_the_same_time_join_their_parts_once(folder, models, tmp_pat
     assert [it.returncode for it in started] == [0, 0], said
     assert sum("Joined: 240,000" in it for it in said) == 1
     assert pq.read_metadata(out).num_rows == 240_000
-    assert list(tmp_path.iterdir()) == [out]
+    assert [it.name for it in tmp_path.glob(".*/*")] == ["_job.json"]
+
+
+def test_a_command_that_comes_too_late_for_its_part_says_so(score, table, tmp_path):
+    first, second = (score(table, tmp_path / "out.csv", "--part", f"{it}/2") for it in (1, 2))
+
+    assert "Joined: 500 of 500 rows" in first.stdout
+    assert second.returncode == 0
+    assert "Scored already: 500 of 500 rows" in second.stdout
+    assert score(table, tmp_path / "out.csv").returncode == 0
+    assert sorted(it.name for it in tmp_path.iterdir()) == ["in.csv", "out.csv"]
 
 
 @pytest.mark.parametrize("part", ["0/2", "3/2", "1", "a/b"])

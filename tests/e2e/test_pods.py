@@ -149,7 +149,7 @@ def test_the_first_training_publishes_a_model_that_backend_and_page_take(node):
     wait_until(lambda: requests.get(f"{page}/_stcore/health").ok)
 
 
-def test_a_table_is_trained_and_scored_on_the_cluster(node):
+def test_a_table_is_trained_on_the_cluster_and_scored_by_two_pods(node):
     node.configs |= {
         "dask": node.cluster.find("ConfigMap")["dask"]["data"],
         "training": {"DATASET": "data/penguins.csv", "TARGET": "species"},
@@ -161,13 +161,16 @@ def test_a_table_is_trained_and_scored_on_the_cluster(node):
     wait_until(lambda: "Register worker" in run(*logs).stderr)
 
     trained = node.finish("trainer", *BRIEF)
-    scored = node.finish("scorer")
+    scored = []
+    for index in "01":
+        node.configs["scoring"]["JOB_COMPLETION_INDEX"] = index
+        scored.append(node.finish("scorer"))
 
-    for done in (trained, scored):
+    for done in (trained, *scored):
         assert done.returncode == 0, done.stderr
         assert "The cluster" not in done.stderr
     assert "The cluster has 1 worker with 1 core in all." in trained.stdout
     assert "\nPublished " in trained.stdout
-    assert "Workers of the cluster: 1." in scored.stdout
-    assert "200 of 200 rows are in /app/data/scored.csv" in scored.stdout
+    assert "Joined: 200 of 200 rows are in /app/data/scored.csv" in scored[0].stdout
+    assert "Scored already: 200 of 200 rows" in scored[1].stdout
     assert len((node.folder / "data/scored.csv").read_text().splitlines()) == 201

@@ -605,26 +605,20 @@ def write_tables(stack, files, rows):
         (folder / f"{number:02}.csv").write_text(",".join(inputs) + "\n" + f"{line}\n" * rows)
 
 
-def test_files_are_scored_on_the_cluster_and_a_killed_worker_costs_nothing(stack, workers):
+def test_files_are_scored_by_one_container_as_by_several_that_share_them(stack):
     write_tables(stack, files=16, rows=40_000)
-    done = stack.clone / "scored/.cluster.csv.parts"
-    exec_in = "docker exec {} mlflow python3 /app/scoring.py data/many scored/{}"
+    score = "docker compose run --rm -T score data/many scored/{}"
 
-    alone = follow(stack, exec_in.format("", "alone.csv"))
-    cluster = "--env DASK_SCHEDULER_ADDRESS=tcp://scheduler:8786"
-    with start(stack, exec_in.format(cluster, "cluster.csv")) as scoring:
-        wait_until(lambda: list(done.glob(".part-*.json")) or scoring.poll() is not None)
-        run(stack, "docker", "kill", workers[1])
-        said = scoring.stdout.read()
+    alone = follow(stack, score.format("alone.csv"))
+    shared = [start(stack, score.format(f"shared.csv --part {it}/2")) for it in (1, 2)]
+    said = [it.stdout.read() for it in shared]
 
-    assert (alone.returncode, scoring.returncode) == (0, 0), alone.stderr + said
-    assert "Workers of the cluster: 2." in said
-    assert "The cluster" not in said
-    outputs = [stack.clone / f"scored/{name}.csv" for name in ("alone", "cluster")]
+    assert [alone.returncode, *(it.wait() for it in shared)] == [0, 0, 0], [alone.stderr, *said]
+    assert sum("Joined: 640,000 of 640,000 rows" in it for it in said) == 1
+    outputs = [stack.clone / f"scored/{name}.csv" for name in ("alone", "shared")]
     assert outputs[0].read_bytes() == outputs[1].read_bytes()
     assert outputs[1].read_bytes().count(b"\n") == 640_001
     assert {path.stat().st_uid for path in outputs} == {OWNER}
-    assert not done.exists()
 
 
 @pytest.fixture(scope="module")
