@@ -96,7 +96,7 @@ def _run(arguments: argparse.Namespace, nursery: Nursery) -> int:
 def _score(scoring: Scoring) -> int:
     crew, output, wanted = scoring.crew, scoring.output, scoring.wanted
     pace = Pace(scoring.source.size)
-    records: dict[str, Record] = {}
+    records: dict[str, Record | None] = {}
     try:
         for part, record in crew.score(_list_todo(scoring, pace, records), output, wanted):
             records[part.name] = record
@@ -106,38 +106,36 @@ def _score(scoring: Scoring) -> int:
     for file in scoring.source.files:
         file.require_same()
     said = f"Scored, {pace.rows_per_second:,.0f} rows a second"
-    if scoring.share.every == 1:
-        records = dict(sorted(records.items()))
-        return _account(output.finish(records, wanted, crew.join), output, said)
-    return _finish_share(scoring, records, said)
+    first, every = scoring.share
+    if every > 1:
+        own = [it for it in list(records.values())[first - 1 :: every] if it]
+        rows, bad = sum(it.rows for it in own), sum(it.bad for it in own)
+        print(f"{said}: {rows - bad:,} of {rows:,} rows of part {first}/{every}.", flush=True)
+        said = "Joined"
+    return _join(scoring, records, said)
 
 
-def _list_todo(scoring: Scoring, pace: Pace, records: dict[str, Record]) -> Iterator[Part]:
-    """The parts of the share that earlier runs have not done, whose records are added."""
+def _list_todo(scoring: Scoring, pace: Pace, records: dict[str, Record | None]) -> Iterator[Part]:
+    """The parts of the share that are not done yet; adds all parts to the records, in order."""
     for part in scoring.source.list_parts():
-        if not scoring.share.holds(part):
-            pace.skip(part.size)
-        elif record := scoring.output.find_record(part.name, scoring.wanted):
-            records[part.name] = record
+        records[part.name] = scoring.output.find_record(part.name, scoring.wanted)
+        if records[part.name] or not scoring.share.holds(part):
             pace.skip(part.size)
         else:
             yield part
 
 
-def _finish_share(scoring: Scoring, own: Mapping[str, Record], said: str) -> int:
-    """Join all parts if this share is the last one to be done."""
-    output, (first, every) = scoring.output, scoring.share
-    rows, bad = sum(it.rows for it in own.values()), sum(it.bad for it in own.values())
-    print(f"{said}: {rows - bad:,} of {rows:,} rows of part {first}/{every}.", flush=True)
-    names = [it.name for it in scoring.source.list_parts()]
+def _join(scoring: Scoring, records: Mapping[str, Record | None], said: str) -> int:
+    """Join all parts if none is missing; the last share to be done finds them all."""
+    output, wanted = scoring.output, scoring.wanted
     with output.alone():
-        if output.resume():  # another one has just joined them
+        if output.resume():  # another share has just joined them
             return 0
-        records = {it: output.find_record(it, scoring.wanted) for it in names}
-        found = {name: record for name, record in records.items() if record}
-        if len(found) < len(names):
+        found = {name: it or output.find_record(name, wanted) for name, it in records.items()}
+        done = {name: record for name, record in found.items() if record}
+        if len(done) < len(found):
             return 0
-        return _account(output.finish(found, scoring.wanted, scoring.crew.join), output, "Joined")
+        return _account(output.finish(done, wanted, scoring.crew.join), output, said)
 
 
 def _account(outcome: Outcome, output: Output, said: str) -> int:
