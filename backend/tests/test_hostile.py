@@ -246,7 +246,7 @@ def answer(model, message):
 service._ANSWERS["answer"] = answer
 def answer_table(channel, model, message):
     {table}
-service.answer_table = answer_table
+service._TALKS["table"] = answer_table
 """
 
 
