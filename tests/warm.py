@@ -27,6 +27,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from functools import cache
+from multiprocessing import process as multiprocess
 from multiprocessing import util
 from pathlib import Path
 from typing import Any
@@ -335,6 +336,9 @@ def _become(request: dict[str, Any]) -> None:
     signal.signal(signal.SIGINT, signal.default_int_handler)
     sys.modules["numpy"].random.seed()  # or all children would draw the same numbers
     if Path(request["arguments"][0]).name == "metrics.py":
+        multiprocess.ORIGINAL_DIR = str(
+            Path.cwd()
+        )  # where it was imported, for scripts named from there
         _keep_fork_server()
     _run(request["arguments"])
 

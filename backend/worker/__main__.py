@@ -65,7 +65,8 @@ def run(control: socket.socket) -> None:
             _become_worker(descriptors[0], limit, held, parent)
         os.close(descriptors[0])
         forks.add(pid)
-        control.sendall(PID.pack(pid))
+        with suppress(OSError):  # the server has gone, which the next look tells
+            control.sendall(PID.pack(pid))
 
 
 def _look_around() -> None:
