@@ -567,7 +567,7 @@ def test_a_training_on_the_cluster_outlives_a_worker_and_is_that_of_one_machine(
         while "GaussianNB done" not in said:
             said += (line := training.stdout.readline())
             assert line, said
-        run(stack, "docker", "exec", "--user", str(OWNER), workers[0], "sh", "-c", "kill -9 -1")
+        run(stack, "docker", "exec", workers[0], "sh", "-c", "kill -9 -1")
         assert training.poll() is None
         said += training.stdout.read()
 
@@ -610,10 +610,12 @@ def test_files_are_scored_by_one_container_as_by_several_that_share_them(stack):
     score = "docker compose run --rm -T score data/many scored/{}"
 
     alone = follow(stack, score.format("alone.csv"))
-    shared = [start(stack, score.format(f"shared.csv --part {it}/2")) for it in (1, 2)]
-    said = [it.stdout.read() for it in shared]
+    one, other = (score.format(f"shared.csv --part {it}/2") for it in (1, 2))
+    with start(stack, one) as first, start(stack, other) as second:
+        said = [first.stdout.read(), second.stdout.read()]
 
-    assert [alone.returncode, *(it.wait() for it in shared)] == [0, 0, 0], [alone.stderr, *said]
+    codes = [it.returncode for it in (alone, first, second)]
+    assert codes == [0, 0, 0], [alone.stderr, *said]
     assert sum("Joined: 640,000 of 640,000 rows" in it for it in said) == 1
     outputs = [stack.clone / f"scored/{name}.csv" for name in ("alone", "shared")]
     assert outputs[0].read_bytes() == outputs[1].read_bytes()
