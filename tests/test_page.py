@@ -63,6 +63,9 @@ def upload(tab, name, content):
     tab.locator("input[type=file]").set_input_files(
         {"name": name, "mimeType": "text/csv", "buffer": content.encode()}
     )
+    # The file before it may still be shown, and its button be taken away.
+    expect(tab.get_by_text(f"The first rows of {name}").first).to_be_visible()
+    expect(tab.get_by_test_id("stApp")).to_have_attribute("data-test-script-state", "notRunning")
 
 
 def download(tab, name):
