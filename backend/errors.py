@@ -290,6 +290,10 @@ Reason = Literal[
 ]  # fmt: skip
 
 
+class CommandFailed(Exception):
+    """A command cannot be done; the message says what to do."""
+
+
 class ModelRefused(Exception):
     """A published file is not fit to serve; the message says why."""
 

@@ -8,9 +8,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from batch.media import Format
-from errors import ModelRefused, ModelServerError
+from errors import CommandFailed, ModelRefused, ModelServerError
 from files.crew import Crew
-from files.failure import CommandFailed
 from files.output import NAMES, Outcome, Output, Record
 from files.pace import Pace
 from files.sources import Part, Source, open_source, require_there
@@ -35,7 +34,7 @@ class Share(NamedTuple):
 
 
 class Scoring(NamedTuple):
-    """What is scored, by whom, and where to."""
+    """A source, the processes that score it, and where the results go."""
 
     source: Source
     crew: Crew

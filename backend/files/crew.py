@@ -10,8 +10,7 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from batch.media import Format
-from errors import InvalidTable, ModelServerError, ModelWorkerEnded
-from files.failure import CommandFailed
+from errors import CommandFailed, InvalidTable, ModelServerError, ModelWorkerEnded
 from files.output import Output, Record
 from files.sources import File, Part
 from inference import Model
@@ -36,7 +35,7 @@ class Crew:
         self._has_ended = False
 
     def look(self, file: File, head: dict[str, Any]) -> dict[str, Any]:
-        """What is in a file; raises CommandFailed if it cannot be scored."""
+        """Say what is in a file; raises CommandFailed if it cannot be scored."""
         head = {"ask": "look", "wanted": head["sent"], "size": file.size, **head}
         try:
             return self._ask(head, [file.path])

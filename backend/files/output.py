@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple, TextIO
 
 from batch.media import Format
-from files.failure import CommandFailed
+from errors import CommandFailed
 from files.text import read_first_row
 
 LAYOUT = 2  # another one as soon as a source is split otherwise
@@ -273,7 +273,7 @@ def _renamed(path: Path) -> Iterator[Path]:
 
 
 def _put(ready: Path, path: Path) -> None:
-    """Where nothing else is; raises CommandFailed."""
+    """Give the file its name unless that is taken; raises CommandFailed."""
     try:
         os.link(ready, path)
     except FileExistsError:

@@ -10,7 +10,7 @@ from stat import S_ISREG
 from typing import Any, BinaryIO, NamedTuple, cast
 
 from batch.media import Format
-from files.failure import CommandFailed
+from errors import CommandFailed
 from files.text import cut, read_first_row, read_header
 
 PART_ROWS = 262_144  # of row groups that are put together
@@ -71,7 +71,7 @@ class Source(NamedTuple):
         return [[str(path), size, mtime] for path, size, mtime in self.files]
 
     def list_parts(self) -> Iterator[Part]:
-        """In order, the same each time; raises CommandFailed or OSError."""
+        """Yield parts in the same order each time; raises CommandFailed or OSError."""
         split = self._split_parquet if self.kind is Format.PARQUET else self._split_csv
         found = (it for file in self.files for it in split(file))
         yield from (it._replace(number=number) for number, it in enumerate(found))
@@ -202,7 +202,7 @@ def _is_hidden(name: str) -> bool:
 
 
 def _find_kind(path: Path) -> Format:
-    """By what the bytes are, as names of files promise anything."""
+    """Detect the format from the first bytes, whatever the file is named."""
     with path.open("rb") as file:
         head = file.read(4)
     if not head:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
-from files.failure import CommandFailed
+from errors import CommandFailed
 
 PIECE_BYTES = 8 * 1024**2
 HEADER_BYTES = 65_536  # read at first to find its end
@@ -37,7 +37,7 @@ def cut(source: BinaryIO, delimiter: str) -> Iterator[bytes]:
 
 
 def read_first_row(source: BinaryIO, delimiter: str) -> bytes:
-    """With its end, and blank lines before it; raises CommandFailed."""
+    """Read it with its line end, and blank lines before it; raises CommandFailed."""
     content, quoted = b"", _compile(delimiter)
     # Twice as much each time, as all of it is looked through again.
     while block := source.read(max(HEADER_BYTES, len(content))):
@@ -77,7 +77,7 @@ def read_header(path: Path, source: BinaryIO, features: list[str]) -> tuple[str,
 
 
 def find_end(content: bytes, quoted: re.Pattern[bytes]) -> int:
-    """Where the last whole row ends; 0 where there is none."""
+    """Return where the last whole row ends, or 0."""
     until = len(content)
     if b'"' in content:
         for found in reversed(list(quoted.finditer(content))):
@@ -125,6 +125,6 @@ def _find_newline(content: bytes, start: int, end: int) -> int:
     """Behind the last one; a carriage return alone ends rows only where there is nothing else."""
     found = content.rfind(b"\n", start, end) + 1
     if not found and b"\n" not in content:
-        # What follows the last one may be its line feed.
+        # The last one may belong to a line feed that follows.
         found = content.rfind(b"\r", start, min(end, len(content) - 1)) + 1
     return found

@@ -5,7 +5,7 @@ import errno
 import pytest
 
 from batch.media import Format
-from files.failure import CommandFailed
+from errors import CommandFailed
 from files.output import Outcome, Output, Record
 
 BAD = "file,row,column,reason\nin.csv,2,x,x must be a number.\n"

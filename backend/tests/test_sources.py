@@ -11,8 +11,8 @@ from conftest import number, publish_in
 from sklearn.naive_bayes import GaussianNB
 
 from batch.media import Format
+from errors import CommandFailed
 from files.crew import Crew
-from files.failure import CommandFailed
 from files.sources import open_source
 from files.text import PIECE_BYTES
 from loading import open_model
@@ -25,7 +25,7 @@ FEATURES = ["x", "y"]
 
 @pytest.fixture(scope="module")
 def look(tmp_path_factory):
-    """Of a model that is asked for x and y."""
+    """Ask the process of a model with the features x and y."""
     folder = tmp_path_factory.mktemp("models")
     estimator = GaussianNB().fit(np.array([[0, 0], [1, 1], [0, 1], [1, 0]]), ["a", "b", "a", "b"])
     features = [number("x"), number("y")]

@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-from files.failure import CommandFailed
+from errors import CommandFailed
 from files.text import cut, read_first_row
 
 CONTENTS = [

@@ -1,5 +1,0 @@
-"""The failure of a command."""
-
-
-class CommandFailed(Exception):
-    """It cannot be done; the message says what to do."""
