@@ -42,7 +42,7 @@ def _read(source: Source, schema: Any, limits: Limits) -> Batches:
 
 
 def _end_line(source: Source) -> Source:
-    """With an end to a header alone, which is taken for nothing at all without one."""
+    """Add a line end to a header alone: without one it is taken for nothing at all."""
     with source() as file:
         head = file.read(BLOCK_BYTES)
     if len(head) < BLOCK_BYTES and b"\n" not in head and b"\r" not in head:
@@ -51,7 +51,7 @@ def _end_line(source: Source) -> Source:
 
 
 class _RaggedRows:
-    """Those with more cells than the header, or fewer; `last` is the number of the last one."""
+    """Rows with more cells than the header, or fewer; `last` is the number of the last one."""
 
     def __init__(self, most: int) -> None:
         self.faults = Faults()
@@ -59,18 +59,32 @@ class _RaggedRows:
         self._most = most
 
     def note(self, row: Any) -> str:
-        """What to do next, as pyarrow asks it."""
+        """Tell pyarrow what to do next."""
         self.last = row.number - 1  # the header is a line, and no row
-        said = f"It has {row.actual_columns} cells, and the header has {row.expected_columns}."
-        self.faults.add([TableFault(said, self.last)])
+        self.faults.add([TableFault(describe_ragged(row), self.last)])
         return "error" if self.last > self._most else "skip"
 
 
 def _read_header(source: Source) -> Any:
-    """In a small block, as what is in it is read; in a large one where that has no end."""
+    """Try a small block, as all of it is read; then a large one, if the header has not ended."""
     with suppress(pa.ArrowInvalid):
         return _open(source, _skip, block_bytes=HEADER_BYTES).schema
     return _open(source, _skip).schema
+
+
+def make_parse_options(on_row: OnRow, has_blank_rows: bool, delimiter: str = ",") -> Any:
+    """A blank line is a row if there is one column, and nothing if there are more."""
+    return csv.ParseOptions(
+        delimiter=delimiter,
+        newlines_in_values=True,
+        invalid_row_handler=on_row,
+        ignore_empty_lines=not has_blank_rows,
+    )
+
+
+def describe_ragged(row: Any) -> str:
+    """The fault of a row that pyarrow leaves out."""
+    return f"It has {row.actual_columns} cells, and the header has {row.expected_columns}."
 
 
 def _skip(_: Any) -> str:
@@ -80,15 +94,10 @@ def _skip(_: Any) -> str:
 def _open(
     source: Source, on_row: OnRow, has_blank_rows: bool = False, block_bytes: int = BLOCK_BYTES
 ) -> Any:
-    """With one column a blank line is a row; with more it is none."""
     return csv.open_csv(
         source(),
         csv.ReadOptions(block_size=block_bytes, use_threads=False),
-        csv.ParseOptions(
-            newlines_in_values=True,
-            invalid_row_handler=on_row,
-            ignore_empty_lines=not has_blank_rows,
-        ),
+        make_parse_options(on_row, has_blank_rows),
         csv.ConvertOptions(
             default_column_type=pa.string(), strings_can_be_null=True, null_values=[""]
         ),

@@ -22,6 +22,7 @@ from worker.faults import TOO_LARGE, write_fault
 from worker.tables.answering import gather
 from worker.tables.answers import TEXT, Answers, Scored
 from worker.tables.columns import Columns
+from worker.tables.csv_tables import describe_ragged, make_parse_options
 from worker.tables.scoring import WRITERS, plan
 from worker.tables.writers import Pieces, join_parquet
 
@@ -123,7 +124,7 @@ class Part:
         return WRITERS[self._wanted](self._score(), self._answers, self._written)
 
     def take(self) -> tuple[dict[str, Any], dict[str, Array]]:
-        """What has been done since it was taken last: counts, and CSV of bad rows."""
+        """Counts since the last call, and CSV of bad rows."""
         text = io.StringIO(newline="")
         csv_lines.writer(text).writerows(self._faults)
         faults = np.frombuffer(text.getvalue().encode(), np.uint8)
@@ -290,19 +291,13 @@ def _parse(content: bytes, schema: Any, delimiter: str) -> tuple[Any, list[Fault
     ragged: list[Fault] = []
 
     def note(row: Any) -> str:
-        said = f"It has {row.actual_columns} cells, and the header has {row.expected_columns}."
-        ragged.append((row.number, "", said))
+        ragged.append((row.number, "", describe_ragged(row)))
         return "skip"
 
     table = csv.read_csv(
         pa.BufferReader(content),
         csv.ReadOptions(column_names=schema.names, block_size=len(content) + 1, use_threads=False),
-        csv.ParseOptions(
-            delimiter=delimiter,
-            newlines_in_values=True,
-            invalid_row_handler=note,
-            ignore_empty_lines=len(schema) > 1,  # with one column a blank line is a row
-        ),
+        make_parse_options(note, len(schema) == 1, delimiter),
         csv.ConvertOptions(column_types=schema, strings_can_be_null=True, null_values=[""]),
     )
     return table, ragged

@@ -79,9 +79,10 @@ def _slice(batches: Batches, rows: int) -> Batches:
 
 
 def _join(batches: list[Any]) -> list[Any]:
+    """One batch, or all of them if their dictionaries cannot become one."""
     try:
         return [pa.concat_batches(batches)] if len(batches) > 1 else batches
-    except (pa.ArrowInvalid, pa.ArrowNotImplementedError):  # dictionaries that cannot become one
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
         return batches
 
 
