@@ -48,7 +48,7 @@ class LeftToWorker(Exception):
 
 
 class Model:
-    """What is known of a published version, and who answers for it; only its counts change."""
+    """A published version: its description, its engine and its worker; only its counts change."""
 
     def __init__(self, description: Description, worker: ModelWorker) -> None:
         self.description = description
@@ -80,7 +80,7 @@ class Model:
         self._thread = ThreadPoolExecutor(1, "model")
 
     def serve_by(self, engine: Engine) -> None:
-        """From now on; the worker answers arrays, and what the engine leaves to it."""
+        """Answer rows by the engine, and ask the worker for arrays and what the engine leaves."""
         self.serving = Serving(name=engine.name, detail=engine.detail)
         self._predict_one = getattr(engine, "predict_one", None)
         self._predict_many = getattr(engine, "predict_many", None)
@@ -100,7 +100,7 @@ class Model:
         return prediction
 
     async def run(self, function: Callable[[], Result]) -> Result:
-        """In the thread in which this model's worker is asked, so that nobody else waits for it."""
+        """Call it in this model's own thread, so that nobody else waits for its worker."""
         return await asyncio.get_running_loop().run_in_executor(self._thread, function)
 
     def answer_many(self, instances: list[list[Value]]) -> list[Answer]:
@@ -110,7 +110,9 @@ class Model:
         return _fill(found, self.answer(self.to_array(left)) if left else None)
 
     async def _answer_soon(self, instances: list[list[Value]]) -> list[Answer]:
-        found = self.ask_engine(instances)
+        # An engine for single instances has been asked before.
+        many = self._predict_many
+        found: list[Probabilities] = many(instances) if many else [None] * len(instances)
         left = [values for values, it in zip(instances, found, strict=True) if it is None]
         return _fill(found, await self.worker.answer_soon(self.to_array(left)) if left else None)
 
