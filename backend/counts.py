@@ -52,7 +52,7 @@ class ClassCounts:
             self._single_sum += probability
 
     def add_table(self, classes: Array, probabilities: Array, total: float) -> None:
-        """What `count_answers` has counted, from any thread."""
+        """Add what `count_answers` has counted, from any thread."""
         with self._lock:
             self._tables += classes
             self._table_probabilities += probabilities

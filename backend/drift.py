@@ -68,7 +68,7 @@ def judge(expected: Array, observed: Array) -> tuple[float, Verdict]:
 
 @cache
 def _find_chi_squared(freedom: int) -> float:
-    """What it exceeds by chance alone, found by bisection."""
+    """The value that it exceeds by chance alone, found by bisection."""
     low, high = 0.0, 100.0 + 10 * freedom
     for _ in range(60):
         middle = (low + high) / 2

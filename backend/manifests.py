@@ -21,7 +21,7 @@ Inspected = tuple[Manifest | None, SignatureState]
 
 
 class Manifests:
-    """What the folder's manifests say; the ones read last are kept until their files change."""
+    """The folder's manifests; the ones read last are kept until their files change."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings

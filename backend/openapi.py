@@ -143,7 +143,7 @@ def _wrap(name: str, schema: dict[str, Any], example: Any) -> dict[str, Any]:
 
 
 def _answer(model: Model) -> dict[str, Any]:
-    """What the model says of its manifest's first example, as it has been seen to."""
+    """The answer to the manifest's first example, as the model has been seen to give it."""
     example = next((it for it in model.description.examples if it.probabilities), None)
     if example is None:
         return {}

@@ -1,4 +1,4 @@
-"""Counts what the rows of a table add to a model's counts."""
+"""Counts the rows of a table by feature, class and probability."""
 
 from typing import NamedTuple
 
@@ -9,7 +9,7 @@ from counts import count_answers
 
 
 class TableCounts(NamedTuple):
-    """What some rows add: features one after the other, classes, probabilities and their sum."""
+    """Counts of some rows: features one after the other, classes, probabilities and their sum."""
 
     rows: int
     features: Array

@@ -65,7 +65,7 @@ class _Parts:
         return _require_count(self.head[name])
 
     def specials(self, rows: int) -> list[Special | None]:
-        """Of each feature, places among so many rows; none if its values are always numbers."""
+        """Places among so many rows for each feature; None if its values are always numbers."""
         found = [Special(**it) for it in self.head["special"]]
         for it in found:
             places = (*it.texts.values(), it.unknown, it.missing)

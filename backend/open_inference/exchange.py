@@ -100,7 +100,7 @@ def list_versions(lines: Sequence[Line]) -> list[IndexEntry]:
 
 
 def describe(model: Model, lines: Sequence[Line]) -> ModelMetadata:
-    """With the versions that can be asked under the model's name."""
+    """List the versions that can be asked under the model's name, too."""
     name = model.description.name
     inputs = [
         TensorMetadata(name=feature.name, datatype=_datatype(feature), shape=[-1, 1])

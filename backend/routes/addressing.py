@@ -42,7 +42,7 @@ async def read_whole(request: Request) -> bytes:
 async def answer_body(
     request: Request, model: Model, answer: Callable[[Ask, bytes], Answer]
 ) -> Answer:
-    """In the model's thread, so that others are not kept waiting; a large body waits in line."""
+    """Answer in the model's thread, so that nobody else waits; a large body waits in line."""
     body = await read_whole(request)
     if len(body) <= LARGE_BODY:
         with suppress(LeftToWorker):

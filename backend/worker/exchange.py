@@ -43,7 +43,7 @@ def pack(head: Mapping[str, Any], arrays: Mapping[str, Array] | None = None) -> 
 
 
 def lay_out(head: Mapping[str, Any], arrays: Mapping[str, Array] | None = None) -> list[Part]:
-    """What `pack` joins; the arrays are not copied."""
+    """The parts that `pack` joins; the arrays are not copied."""
     arrays = {name: np.ascontiguousarray(it) for name, it in (arrays or {}).items()}
     described = {name: (it.dtype.str, it.shape) for name, it in arrays.items()}
     text = to_json({"head": head, "arrays": described}, inf_nan_mode="constants")

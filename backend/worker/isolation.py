@@ -49,7 +49,7 @@ SYSTEM_CALLS: dict[str, tuple[int, int]] = {
     "getrlimit": (97, 163), "sysinfo": (99, 179), "uname": (63, 160), "exit": (60, 93),
     "exit_group": (231, 94),
 }  # fmt: skip
-# Of files, what other than to read; and rare flags of calls that are common, with rare faults.
+# Flags of files that do more than read, and rare flags of common calls, which had rare faults.
 _WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC
 _CLONE = (56, 220)
 _CLONE3 = 435  # the same everywhere; its flags lie in memory, where no filter can look

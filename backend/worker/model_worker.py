@@ -52,7 +52,7 @@ class ModelWorker:
         return len(self._deaths) == DEATHS and monotonic() - self._deaths[0] < DEATHS_SECONDS
 
     def open(self) -> dict[str, Any]:
-        """What the process tells of the model; raises ModelRefused."""
+        """Start the process, and return what it tells of the model; raises ModelRefused."""
         with self._lock:
             self._process, told = self._start()
         return told
@@ -206,7 +206,7 @@ def _read_fault(fault: Any) -> ModelServerError:
 
 
 def _read_refusal(told: dict[str, Any]) -> ModelRefused:
-    """In the words of a process that may say anything."""
+    """Quote a process that may say anything, as far as that is safe."""
     reasons = [it for it in get_args(Reason) if it == told["reason"]]
     return ModelRefused(reasons[0], str(told["message"])[:LONGEST_TEXT])
 

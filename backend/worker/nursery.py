@@ -89,7 +89,7 @@ class WorkerProcess:
         self._finalizer()
 
     def receive(self, seconds: float) -> Message:
-        """What it says next; raises as `ask` does."""
+        """Return the next message; raises as `ask` does."""
         return unpack(receive(self._channel, monotonic() + seconds, MOST_ANSWER), MOST_TEXT)
 
 

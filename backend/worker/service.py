@@ -1,4 +1,4 @@
-"""What a model's process does: it opens one pickle, and answers what it is asked."""
+"""The program of a model's process: it opens one pickle, and answers what it is asked."""
 
 import socket
 from collections.abc import Callable

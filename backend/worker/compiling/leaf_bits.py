@@ -51,11 +51,11 @@ class _Compiler:
             self.leaves.append(leaf)
             for column, (low, high) in box.items():
                 bounds[column].append((place, low, high))
-        # Of each prepared column the leaves that it bounds, above which value and up to which.
+        # The leaves that each prepared column bounds, above which value and up to which.
         self._boxes = {column: np.array(it).T for column, it in bounds.items()}
 
     def mask_numbers(self) -> list[tuple[Array, list[Array]]]:
-        """For each feature its thresholds, and the masks of the intervals between them."""
+        """Thresholds for each feature, and the masks of the intervals between them."""
         ends = self._find_ends()
         prepared = self._preparation.transform_numbers(ends)
         found = []

@@ -48,7 +48,7 @@ def _take_boosting_apart(classifier: Any) -> Trees:
     if classifier.is_categorical_ is not None:
         raise NotCompiled("It splits by categories of its own, which is not compiled.")
     start = np.ravel(classifier._baseline_prediction)
-    # With two classes there is one score, for the second; that of the first is 0.
+    # Two classes have one score, for the second; that of the first is 0.
     places = [1] if len(start) == 1 else range(len(start))
     size = max(len(start), 2)
     trees = [
