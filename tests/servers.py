@@ -1,5 +1,6 @@
 """Starts the servers that a tracker meets elsewhere, and the faults they have."""
 
+import logging
 import os
 import pwd
 import shutil
@@ -11,15 +12,17 @@ import tempfile
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import requests
 from debian import install
 from processes import find_free_port, running, wait_until
 from shell import read, run
+from werkzeug import Request, Response
+from werkzeug.serving import make_server
 
+logging.getLogger("werkzeug").setLevel(logging.ERROR)  # or it tells of every request
 NOT_ROOT = "nobody"  # PostgreSQL refuses to run as root
 
 
@@ -52,38 +55,36 @@ def running_relay(
     """Before a server, answering some of its paths in its place; the list is of what is asked."""
     asked: list[str] = []
 
-    class Relay(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
+    def pass_on(request: Request) -> Response:
+        path = request.environ["REQUEST_URI"]
+        asked.append(f"{request.method} {path}")
+        if own := instead(path):
+            return Response(own[1], own[0], content_type="application/json")
+        headers = {k: v for k, v in request.headers if k.lower() != "host"}
+        answer = requests.request(
+            request.method, upstream + path, data=request.data, headers=headers
+        )
+        content_type = answer.headers.get("Content-Type", "application/json")
+        return Response(answer.content, answer.status_code, content_type=content_type)
 
-        def pass_on(self):
-            asked.append(f"{self.command} {self.path}")
-            body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
-            if own := instead(self.path):
-                self.answer(*own, "application/json")
-                return
-            headers = {k: v for k, v in self.headers.items() if k.lower() != "host"}
-            url = upstream + self.path
-            answer = requests.request(self.command, url, data=body, headers=headers)
-            content_type = answer.headers.get("Content-Type", "application/json")
-            self.answer(answer.status_code, answer.content, content_type)
+    with running_app(pass_on) as url:
+        yield url, asked
 
-        do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = pass_on  # noqa: N815
 
-        def answer(self, status, content, content_type):
-            self.send_response(status)
-            self.send_header("Content-Type", content_type)
-            self.send_header("Content-Length", str(len(content)))
-            # Or a client would go on with it on the same connection when it is no longer there.
-            self.send_header("Connection", "close")
-            self.end_headers()
-            self.wfile.write(content)
+@contextmanager
+def running_app(answer: Callable[[Request], Response], **options: Any) -> Iterator[str]:
+    """The address of a server that answers every request as a function says."""
 
-        def log_message(self, *_):
-            pass
+    @Request.application
+    def app(request: Request) -> Response:
+        request.get_data()  # or a client that still sends loses the answer
+        return answer(request)
 
-    with ThreadingHTTPServer(("127.0.0.1", 0), Relay) as server:
-        threading.Thread(target=server.serve_forever, args=[0.01], daemon=True).start()
-        yield f"http://127.0.0.1:{server.server_port}", asked
+    server = make_server("127.0.0.1", 0, app, threaded=True, **options)
+    threading.Thread(target=server.serve_forever, args=[0.01], daemon=True).start()
+    try:
+        yield f"http://127.0.0.1:{server.port}"
+    finally:
         server.shutdown()
 
 

@@ -7,8 +7,8 @@ import numpy as np
 import pandas as pd
 import pytest
 from conftest import BRIEF
-from journal_server import JournalServer, entries, serving
-from processes import find_free_port, train
+from journal_server import entries, running_journal
+from processes import train
 
 from comparison import split
 from datasets import make_dataset, read_iris
@@ -214,12 +214,13 @@ def test_a_training_learns_from_feedback_and_is_compared_with_the_live_model(tmp
     live = read_manifest(tmp_path)
 
     said = entries((NEW, "setosa"), (flower(9.75, 3.0, 4.9, 1.7), "virginica"), (FIRST, "setosa"))
-    with serving(JournalServer(said, name="flowers", keys="first")) as server:
+    with running_journal(said, "flowers") as server:
         monkeypatch.setenv("BACKEND_URL", server.url)
         monkeypatch.setenv("API_KEY", "first, second")
         done = train(tmp_path, tmp_path, *command, "--with-feedback")
 
     assert done.returncode == 0, done.stderr
+    assert {it.headers["X-API-Key"] for it in server.asked} == {"first"}
     assert "3 labelled predictions, 2 rows added (left out: 1 there already)." in done.stdout
     assert f"Live {live['version']}" in done.stdout
     manifest = read_manifest(tmp_path)
@@ -230,12 +231,11 @@ def test_a_training_learns_from_feedback_and_is_compared_with_the_live_model(tmp
 
 
 def test_a_backend_that_is_away_ends_the_command_with_a_sentence(tmp_path, monkeypatch):
-    monkeypatch.setenv("BACKEND_URL", f"http://127.0.0.1:{find_free_port()}")
+    monkeypatch.setenv("BACKEND_URL", "http://user:secret@127.0.0.1:9")
 
     command = train(tmp_path, tmp_path, "--with-feedback")
 
+    said = "The backend does not answer at http://127.0.0.1:9. Start it, or set BACKEND_URL."
     assert command.returncode == 1
-    assert command.stderr.splitlines()[-1].startswith(
-        "The backend does not answer at http://127.0.0.1:"
-    )
+    assert command.stderr.splitlines()[-1] == said
     assert not list(tmp_path.glob("*.pkl"))
