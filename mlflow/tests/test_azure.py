@@ -1,15 +1,12 @@
-import ipaddress
 import json
 import os
 import re
-import ssl
 import subprocess
 import sys
 import tempfile
-import threading
-from datetime import UTC, datetime, timedelta
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from datetime import UTC, datetime
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import joblib
 import mlflow
@@ -17,12 +14,11 @@ import numpy as np
 import pytest
 import requests
 from conftest import BRIEF
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from mlflow.tracking import MlflowClient
 from processes import ROOT, environment
+from servers import running_app
+from werkzeug import Response
+from werkzeug.serving import make_ssl_devcert
 
 from datasets import read_iris
 
@@ -31,98 +27,54 @@ SCOPE = "/subscriptions/s/resourceGroups/r/providers/Microsoft.MachineLearningSe
 # What the service is known not to have, or not documented to have.
 MISSING = ("/logged-models", "/registered-models/alias", "/runs/log-inputs", "/mlflow/server-info")
 TOKEN = "of az login"
+JSON = {"Content-Type": "application/json"}
 
 
-class Workspace(ThreadingHTTPServer):
+class Workspace:
     """What azureml-mlflow can tell of Azure Machine Learning, before a real MLflow server."""
 
-    def __init__(self, upstream, folder):
-        super().__init__(("127.0.0.1", 0), Request)
-        self.certificate = make_certificate(folder)
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(self.certificate)
-        # Later, or one client's handshake keeps the others waiting.
-        options = {"server_side": True, "do_handshake_on_connect": False}
-        self.socket = context.wrap_socket(self.socket, **options)
+    def __init__(self, upstream):
         self.upstream = upstream
-        self.address = f"127.0.0.1:{self.server_port}"
-        self.runs = f"azureml://{self.address}/mlflow/v2.0{SCOPE}/experiments/"
         self.missing, self.credentials, self.stores = set(), set(), True
 
-    def ask(self, method, path, body):
-        """The server's answer, in which artifacts are where the service has them."""
-        body = re.sub(
-            rf"{re.escape(self.runs)}(\w+)/runs/", r"mlflow-artifacts:/\1/", body.decode()
-        )
-        headers = {"Content-Type": "application/json"}
-        answer = requests.request(method, self.upstream + path, data=body, headers=headers)
-        text = re.sub(r"mlflow-artifacts:/(\w+)/(\w+)", rf"{self.runs}\1/runs/\2", answer.text)
-        return answer.status_code, text
+    def answer(self, request):
+        path = request.environ["REQUEST_URI"]
+        if path.startswith("/blob/"):
+            return self.store(path.removeprefix("/blob/"), request.data)
+        self.credentials.add(request.headers["Authorization"])
+        if missing := [route for route in MISSING if route in path]:
+            self.missing.update(missing)
+            return Response(status=404)
+        if "mlflow.prompt" in path:  # which MLflow 3 adds to filters on models
+            return Response('{"error_code": "INVALID_PARAMETER_VALUE"}', 400)
+        history = rf"/history/v1.0{SCOPE}/experiments/(\w+)/runs/(\w+)/artifacts/batch/metadata"
+        if uploaded := re.match(history, path):
+            return self.place("/".join(uploaded.groups()), request)
+        return self.ask(path.removeprefix(f"/mlflow/v2.0{SCOPE}"), request)
 
-    def place(self, run, body):
+    def ask(self, path, request):
+        """The server's answer, in which artifacts are where the service has them."""
+        runs = f"azureml://{request.host}/mlflow/v2.0{SCOPE}/experiments/"
+        sent = request.get_data(as_text=True)
+        body = re.sub(rf"{re.escape(runs)}(\w+)/runs/", r"mlflow-artifacts:/\1/", sent)
+        url = self.upstream + path
+        answer = requests.request(request.method, url, data=body, headers=JSON)
+        text = re.sub(r"mlflow-artifacts:/(\w+)/(\w+)", rf"{runs}\1/runs/\2", answer.text)
+        return Response(text, answer.status_code, JSON)
+
+    def place(self, run, request):
         """Where each of a run's files is to be put."""
-        paths = [it["path"] for it in json.loads(body)["paths"]]
-        place = f"https://{self.address}/blob/{run}/artifacts"
+        place = f"https://{request.host}/blob/{run}/artifacts"
+        paths = [it["path"] for it in request.json["paths"]]
         places = {path: {"contentUri": f"{place}/{path}?sig=s"} for path in paths}
-        return 200, json.dumps({"artifactContentInformation": places})
+        return Response(json.dumps({"artifactContentInformation": places}), headers=JSON)
 
     def store(self, path, body):
         if not self.stores:
-            return 403, ""
+            return Response(status=403)
         url = f"{self.upstream}/api/2.0/mlflow-artifacts/artifacts/{path.partition('?')[0]}"
         requests.put(url, data=body).raise_for_status()
-        return 201, ""
-
-
-class Request(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-
-    def answer(self):
-        body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
-        status, text = self.find_answer(body)
-        self.send_response(status)
-        self.send_header("Content-Type", "application/json")
-        self.send_header("Content-Length", str(len(text.encode())))
-        self.end_headers()
-        self.wfile.write(text.encode())
-
-    do_GET = do_POST = do_PUT = do_PATCH = answer  # noqa: N815
-
-    def find_answer(self, body):
-        workspace = self.server
-        if self.path.startswith("/blob/"):
-            return workspace.store(self.path.removeprefix("/blob/"), body)
-        workspace.credentials.add(self.headers["Authorization"])
-        if missing := [route for route in MISSING if route in self.path]:
-            workspace.missing.update(missing)
-            return 404, ""
-        if "mlflow.prompt" in self.path:  # which MLflow 3 adds to filters on models
-            return 400, '{"error_code": "INVALID_PARAMETER_VALUE"}'
-        history = rf"/history/v1.0{SCOPE}/experiments/(\w+)/runs/(\w+)/artifacts/batch/metadata"
-        if uploaded := re.match(history, self.path):
-            return workspace.place("/".join(uploaded.groups()), body)
-        path = self.path.removeprefix(f"/mlflow/v2.0{SCOPE}")
-        return workspace.ask(self.command, path, body)
-
-    def log_message(self, *_):
-        pass
-
-
-def make_certificate(folder):
-    """A file with a certificate for this machine, and its key."""
-    key, now = ec.generate_private_key(ec.SECP256R1()), datetime.now(UTC)
-    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "localhost")])
-    names = x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))])
-    certificate = (
-        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
-        .not_valid_before(now - timedelta(days=1))
-        .not_valid_after(now + timedelta(days=1))
-        .add_extension(names, critical=False)
-        .sign(key, hashes.SHA256())
-    )
-    private = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-    (folder / "certificate.pem").write_bytes(certificate.public_bytes(Encoding.PEM) + private)
-    return folder / "certificate.pem"
+        return Response(status=201)
 
 
 @pytest.fixture(scope="module")
@@ -138,10 +90,12 @@ def python():
 
 @pytest.fixture
 def workspace(server, tmp_path):
-    with Workspace(server, tmp_path) as it:
-        threading.Thread(target=it.serve_forever, daemon=True).start()
-        yield it
-        it.shutdown()
+    workspace = Workspace(server)
+    certificate, key = make_ssl_devcert(tmp_path / "workspace", cn="localhost")
+    with running_app(workspace.answer, ssl_context=(certificate, key)) as url:
+        workspace.address = f"localhost:{urlsplit(url).port}"
+        workspace.certificate = certificate
+        yield workspace
 
 
 @pytest.fixture
