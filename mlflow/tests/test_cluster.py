@@ -28,13 +28,12 @@ DASK = str(Path(sys.executable).with_name("dask"))
 OPTIONS = ["--host", "127.0.0.1", "--no-dashboard"]
 
 
-class Cluster:
+class Cluster(ExitStack):
     """A scheduler and workers with one core each, as processes of this machine."""
 
-    def __init__(self, folder, stack):
-        self.folder = folder
-        self.workers = []
-        self._stack = stack
+    def __init__(self, folder, address=None):
+        super().__init__()
+        self.folder, self.address, self.workers = folder, address, []
 
     def start_scheduler(self):
         file = self.folder / "scheduler.json"
@@ -42,38 +41,30 @@ class Cluster:
         self.scheduler = self._start(command, HERE)
         # The scheduler makes the file first and fills it then.
         wait_until(lambda: file.exists() and file.read_text().endswith("}"))
-        return json.loads(file.read_text())["address"]
+        self.address = json.loads(file.read_text())["address"]
 
     def start_worker(self, path=HERE):
         command = [DASK, "worker", self.address, *OPTIONS, "--nworkers", "1", "--nthreads", "1"]
         self.workers.append(self._start([*command, "--no-nanny"], path))
 
     def _start(self, command, path):
-        output = self._stack.enter_context((self.folder / "log").open("a"))
+        output = self.enter_context((self.folder / "log").open("a"))
         settings = {"PYTHONPATH": path, "DASK_DISTRIBUTED__SCHEDULER__ALLOWED_FAILURES": 1}
         settings["DASK_TEMPORARY_DIRECTORY"] = self.folder
-        return self._stack.enter_context(running(command, "mlflow", output, **settings))
-
-
-@contextmanager
-def running_cluster(folder, address=None):
-    """Without workers; with a scheduler of its own unless the address of one is given."""
-    with ExitStack() as stack:
-        cluster = Cluster(folder, stack)
-        cluster.address = address or cluster.start_scheduler()
-        yield cluster
+        return self.enter_context(running(command, "mlflow", output, **settings))
 
 
 @pytest.fixture(scope="module")
 def scheduler(tmp_path_factory):
     """One that no test harms."""
-    with running_cluster(tmp_path_factory.mktemp("scheduler")) as cluster:
+    with Cluster(tmp_path_factory.mktemp("scheduler")) as cluster:
+        cluster.start_scheduler()
         yield cluster.address
 
 
 @pytest.fixture
 def cluster(scheduler, tmp_path):
-    with running_cluster(tmp_path, scheduler) as cluster:
+    with Cluster(tmp_path, scheduler) as cluster:
         yield cluster
     with Client(scheduler, set_as_default=False) as client:
         wait_until(lambda: not client.nthreads())
@@ -82,8 +73,21 @@ def cluster(scheduler, tmp_path):
 @pytest.fixture
 def own_cluster(tmp_path):
     """Its scheduler may be harmed."""
-    with running_cluster(tmp_path) as cluster:
+    with Cluster(tmp_path) as cluster:
+        cluster.start_scheduler()
         yield cluster
+        cluster.scheduler.send_signal(signal.SIGCONT)
+
+
+@pytest.fixture
+def hurry(monkeypatch):
+    """Leaves little time from now on; Dask takes no less than 12 seconds for a connection."""
+
+    def shorten():
+        for name in ("OF_SILENCE", "TO_ANSWER", "WITHOUT_WORKERS", "BETWEEN_LOOKS"):
+            monkeypatch.setattr(f"cluster.SECONDS_{name}", 1)
+
+    return shorten
 
 
 @pytest.fixture(scope="module")
@@ -115,18 +119,26 @@ def client_of(cluster, workers):
 
 
 def kill(process):
-    os.kill(process.pid, signal.SIGKILL)
+    process.kill()
     process.wait()
 
 
-@contextmanager
-def frozen(process):
+def stop_scheduler(cluster, _):
     """As it is on a machine that swaps; it takes what is sent, and answers nothing."""
-    os.kill(process.pid, signal.SIGSTOP)
-    try:
-        yield
-    finally:
-        os.kill(process.pid, signal.SIGCONT)
+    cluster.scheduler.send_signal(signal.SIGSTOP)
+
+
+def kill_scheduler(cluster, _):
+    kill(cluster.scheduler)
+
+
+def kill_worker(cluster, client):
+    kill(cluster.workers[0])
+    wait_until(lambda: not client.nthreads())
+
+
+def pause_worker(_, client):
+    client.run(run_short_of_memory)
 
 
 def run_short_of_memory(dask_worker):
@@ -146,27 +158,21 @@ def take_seconds_and_the_interpreter(seconds, _):
     return "done"
 
 
-def once(action):
-    """A report that acts at the first task that is done."""
-    seen = []
-
-    def report(*_):
-        if not seen:
-            action()
-        seen.append(1)
-
-    return report, seen
-
-
-def search_through(cluster, search, happens, deadline=float("inf")):
+def search_through(cluster, search, happens, **means):
     """The numbers of a search on one worker, and how many tasks were reported.
 
-    After the first of them something happens, which is given the client.
+    After the first of them something happens, which is given the cluster and its client.
     """
+    done = []
+
+    def report(*task):
+        done.append(task)
+        if len(done) == 1:
+            happens(cluster, client)
+
     cluster.start_worker()
     with client_of(cluster, 1) as client:
-        report, done = once(lambda: happens(client))
-        means = Means(partial(run, client), deadline)
+        means = Means(partial(run, client), **means)
         outcome = compare(search.candidates, search.setting, report, means)
     return read(outcome), len(done)
 
@@ -183,7 +189,7 @@ def test_a_cluster_finds_the_same_numbers_to_the_last_digit(cluster, search):
 
 
 def test_a_search_outlives_the_only_worker_that_had_its_data(cluster, search, capsys):
-    def replace_worker(_):
+    def replace_worker(cluster, _):
         kill(cluster.workers[0])
         cluster.start_worker()
 
@@ -193,59 +199,40 @@ def test_a_search_outlives_the_only_worker_that_had_its_data(cluster, search, ca
     assert capsys.readouterr().err == ""
 
 
-def test_without_the_scheduler_this_machine_finishes_what_is_left(own_cluster, search, capsys):
+GONE = "its scheduler is gone or does not answer."
+EMPTY = "it has no workers any more."
+PAUSED = "its workers are paused, short of memory."
+
+
+@pytest.mark.parametrize(
+    "loss",
+    [(kill_scheduler, GONE), (stop_scheduler, GONE), (kill_worker, EMPTY), (pause_worker, PAUSED)],
+)
+def test_when_the_cluster_is_lost_this_machine_finishes_what_is_left(
+    own_cluster, search, capsys, hurry, loss
+):
+    happens, reason = loss
+
+    def lose(*it):
+        hurry()
+        happens(*it)
+
     deadline = time.monotonic() + 600  # two rounds
-    found = search_through(own_cluster, search, lambda _: kill(own_cluster.scheduler), deadline)
+    found = search_through(own_cluster, search, lose, deadline=deadline)
 
     assert found == (search.numbers, 9)
     said = capsys.readouterr().err
-    assert said.startswith("The cluster is lost: its scheduler is gone or does not answer.")
-    assert said.count("\n") == 1
-
-
-def test_a_scheduler_that_hangs_is_given_up(own_cluster, search, capsys, monkeypatch):
-    own_cluster.start_worker()
-
-    report, done = once(lambda: os.kill(own_cluster.scheduler.pid, signal.SIGSTOP))
-    with client_of(own_cluster, 1) as client:
-        for name in ("SECONDS_OF_SILENCE", "SECONDS_TO_ANSWER"):
-            monkeypatch.setattr(f"cluster.{name}", 1)
-        outcome = compare(search.candidates, search.setting, report, Means(partial(run, client)))
-    os.kill(own_cluster.scheduler.pid, signal.SIGCONT)
-
-    assert read(outcome) == search.numbers
-    assert len(done) == 9
-    assert "does not answer" in capsys.readouterr().err
-
-
-def test_without_workers_this_machine_finishes_what_is_left(cluster, search, capsys, monkeypatch):
-    monkeypatch.setattr("cluster.SECONDS_WITHOUT_WORKERS", 1)
-
-    found = search_through(cluster, search, lambda _: kill(cluster.workers[0]))
-
-    assert found == (search.numbers, 9)
-    assert "no workers any more" in capsys.readouterr().err
-
-
-def test_paused_workers_are_not_waited_for(cluster, search, capsys, monkeypatch):
-    monkeypatch.setattr("cluster.SECONDS_WITHOUT_WORKERS", 1)
-
-    found = search_through(cluster, search, lambda client: client.run(run_short_of_memory))
-
-    assert found == (search.numbers, 9)
-    said = capsys.readouterr().err
-    assert said.startswith("The cluster is lost: its workers are paused, short of memory.")
+    assert said.startswith(f"The cluster is lost: {reason}")
     assert said.count("\n") == 1
 
 
 @pytest.mark.parametrize("work", [take_seconds_while_paused, take_seconds_and_the_interpreter])
-def test_a_worker_that_is_busy_is_waited_for(cluster, capsys, monkeypatch, work):
-    for name in ("SECONDS_WITHOUT_WORKERS", "SECONDS_BETWEEN_LOOKS"):
-        monkeypatch.setattr(f"cluster.{name}", 1)
+def test_a_worker_that_is_busy_is_waited_for(cluster, capsys, hurry, work):
     cluster.start_worker()
     task = candidate(GaussianNB())
 
     with client_of(cluster, 1) as client:
+        hurry()
         outcomes = list(run(client, work, [task], 4))
 
     assert outcomes == [(task, "done")]
@@ -325,37 +312,26 @@ def test_a_scheduler_that_hangs_while_workers_are_awaited_is_not_used(
     connecting.start()
     wait_until(lambda: "Receive client connection" in (own_cluster.folder / "log").read_text())
     Client(own_cluster.address, set_as_default=False).close()  # the other has its answer by then
-    with frozen(own_cluster.scheduler):
-        connecting.join(30)
+    stop_scheduler(own_cluster, None)
+    connecting.join(30)
 
     assert answers == [None]
     assert "it has no workers that answer" in capsys.readouterr().err
 
 
-def test_workers_that_are_lost_before_they_are_hired_leave_the_work_here(cluster, capsys):
-    cluster.start_worker()
-
-    with client_of(cluster, 1) as client:
-        kill(cluster.workers[0])
-        wait_until(lambda: not client.nthreads())
-        crew = enlist(client)
-
-    assert (crew.workers, crew.cores) == (0, joblib.cpu_count())
-    assert capsys.readouterr().err.startswith("The cluster is lost: it has no workers any more.")
-
-
-def test_a_scheduler_that_hangs_before_its_workers_are_hired_leaves_the_work_here(
-    own_cluster, capsys, monkeypatch
+@pytest.mark.parametrize(("happens", "reason"), [(kill_worker, EMPTY), (stop_scheduler, GONE)])
+def test_a_cluster_that_is_lost_before_it_is_hired_leaves_the_work_here(
+    own_cluster, capsys, hurry, happens, reason
 ):
     own_cluster.start_worker()
 
-    with client_of(own_cluster, 1) as client, frozen(own_cluster.scheduler):
-        for name in ("SECONDS_OF_SILENCE", "SECONDS_TO_ANSWER"):
-            monkeypatch.setattr(f"cluster.{name}", 1)
+    with client_of(own_cluster, 1) as client:
+        hurry()
+        happens(own_cluster, client)
         crew = enlist(client)
 
     assert (crew.workers, crew.cores) == (0, joblib.cpu_count())
-    assert "does not answer" in capsys.readouterr().err
+    assert capsys.readouterr().err.startswith(f"The cluster is lost: {reason}")
 
 
 def lack_code(folder):
@@ -394,15 +370,8 @@ def test_workers_that_are_not_the_trainers_are_refused(cluster, tmp_path, capsys
 
 def test_the_command_compares_on_the_cluster_and_says_so(cluster, tmp_path):
     cluster.start_worker()
-    for name in ("models", "runs"):
-        (tmp_path / name).mkdir()
 
-    done = train(
-        tmp_path / "models",
-        tmp_path / "runs",
-        *BRIEF,
-        DASK_SCHEDULER_ADDRESS=cluster.address,
-    )
+    done = train(tmp_path, tmp_path, *BRIEF, DASK_SCHEDULER_ADDRESS=cluster.address)
 
     assert done.returncode == 0, done.stderr
     assert "The cluster has 1 worker with 1 core in all." in done.stdout
