@@ -11,9 +11,13 @@ from processes import make_once, published, running_mlflow  # noqa: F401  # two 
 from candidates import list_candidates
 from comparison import Setting, compare, split
 from datasets import make_dataset, read_iris
+from delivery import Services, deliver
 from evaluation import fit, search
+from publishing import Publisher
 from records import Model, make_record
 from tables import Table
+from tracking import Tracker
+from unsent import RecordFolder
 
 BRIEF = ("--only", "Baseline")  # which any live model beats
 
@@ -68,6 +72,37 @@ def training():
     return SimpleNamespace(
         dataset=dataset, setting=setting, outcome=outcome, winner=winner, record=record
     )
+
+
+@pytest.fixture
+def record(training, tmp_path):
+    """A training under a name of its own, of one candidate and one model for speed."""
+    made = training.record()
+    made.name = tmp_path.name
+    made.models, made.candidates = made.models[:1], made.candidates[:1]
+    return made
+
+
+@pytest.fixture
+def services(tmp_path):
+    """As metrics.py has them, with models and what is unsent in the test's own folder."""
+
+    def at(url):
+        tracker = Tracker(url, url, patience=0)
+        return Services(tracker, RecordFolder(tmp_path / "unsent"), Publisher(tmp_path))
+
+    return at
+
+
+@pytest.fixture
+def deliver_to(record, services, capsys):
+    """Log and publish the record as metrics.py does, and return what is printed."""
+
+    def deliver_there(url):
+        deliver(record, dict(MANIFEST), services(url))
+        return "".join(capsys.readouterr())
+
+    return deliver_there
 
 
 @pytest.fixture(scope="session")

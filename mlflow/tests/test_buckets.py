@@ -3,7 +3,6 @@
 import json
 import os
 import shutil
-import sys
 from contextlib import contextmanager
 from pathlib import Path
 from types import SimpleNamespace
@@ -14,14 +13,11 @@ import mlflow
 import numpy as np
 import pytest
 import requests
-from conftest import MANIFEST
 from mlflow.tracking import MlflowClient
-from processes import find_free_port, running, running_mlflow, wait_until
+from moto.server import ThreadedMotoServer
+from processes import running_mlflow
 
-from delivery import Services, deliver, send_kept
-from publishing import Publisher
-from tracking import Tracker
-from unsent import RecordFolder
+from delivery import send_kept
 
 BUCKET, FOLDER, REGION = "models", "of/iris", "eu-west-3"
 UNREACHABLE = {"MLFLOW_S3_ENDPOINT_URL": "http://127.0.0.1:9", "AWS_MAX_ATTEMPTS": 1}
@@ -45,17 +41,16 @@ def patient_and_without_credentials():
 @pytest.fixture(scope="module")
 def storage():
     """S3 as moto has it: one bucket, and one user with a key, without which nothing is stored."""
-    port = find_free_port()
-    url = f"http://127.0.0.1:{port}"
-    command = [str(Path(sys.executable).parent / "moto_server"), "-H", "127.0.0.1", "-p", str(port)]
-    with running(command, "."):
-        wait_until(lambda: requests.get(f"{url}/moto-api/", timeout=5).ok)
-        key, secret = make_user(url)
-        connect(url, "any", "any").create_bucket(
-            Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": REGION}
-        )
-        requests.post(f"{url}/moto-api/reset-auth", data=b"0").raise_for_status()
-        yield SimpleNamespace(url=url, key=key, secret=secret, client=connect(url, key, secret))
+    server = ThreadedMotoServer("127.0.0.1", port=0)
+    server.start()
+    url = "http://{}:{}".format(*server.get_host_and_port())
+    key, secret = make_user(url)
+    connect(url, "any", "any").create_bucket(
+        Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": REGION}
+    )
+    requests.post(f"{url}/moto-api/reset-auth", data=b"0").raise_for_status()
+    yield SimpleNamespace(url=url, key=key, secret=secret, client=connect(url, key, secret))
+    server.stop()
 
 
 def make_user(url):
@@ -74,13 +69,8 @@ def make_user(url):
 
 
 def connect(url, key, secret, service="s3"):
-    return boto3.client(
-        service,
-        endpoint_url=url,
-        region_name=REGION,
-        aws_access_key_id=key,
-        aws_secret_access_key=secret,
-    )
+    keys = {"aws_access_key_id": key, "aws_secret_access_key": secret}
+    return boto3.client(service, REGION, endpoint_url=url, **keys)
 
 
 @contextmanager
@@ -107,26 +97,13 @@ def in_bucket(storage, tmp_path_factory):
         yield SimpleNamespace(folder=folder, url=url, storage=storage)
 
 
-def services(url, folder):
-    """As metrics.py has them, with models and what is unsent in the folder."""
-    return Services(Tracker(url, url, 60), RecordFolder(folder / "unsent"), Publisher(folder))
-
-
 @pytest.fixture
-def deliver_to(training, tmp_path, capsys):
-    """Logs and publishes a training as metrics.py does, and returns what it said."""
-
-    def deliver_one(url, name="iris"):
-        record = training.record()
-        record.name = name
-        record.files["comparison.png"] = b"\x89PNG"
-        deliver(record, dict(MANIFEST), services(url, tmp_path))
-        return "".join(capsys.readouterr())
-
-    return deliver_one
+def record(record):
+    record.files["comparison.png"] = b"\x89PNG"
+    return record
 
 
-def find_champion(url, name="iris"):
+def find_champion(url, name):
     mlflow.set_tracking_uri(url)
     return MlflowClient().get_model_version_by_alias(name, "champion")
 
@@ -136,11 +113,11 @@ def list_files(run_id):
 
 
 def test_files_and_models_are_kept_in_the_bucket_and_read_through_the_server(
-    in_bucket, training, deliver_to, tmp_path
+    in_bucket, training, record, deliver_to, tmp_path
 ):
     said = deliver_to(in_bucket.url)
 
-    version, storage = find_champion(in_bucket.url), in_bucket.storage
+    version, storage = find_champion(in_bucket.url, record.name), in_bucket.storage
     run, X = MlflowClient().get_run(version.run_id), training.dataset.X
     stored = storage.client.list_objects_v2(Bucket=BUCKET, Prefix=f"{FOLDER}/")["Contents"]
     assert run.info.status == "FINISHED"
@@ -152,7 +129,7 @@ def test_files_and_models_are_kept_in_the_bucket_and_read_through_the_server(
     assert "candidate" in json.loads((downloaded / "comparison.json").read_text())["columns"]
     assert (downloaded / "comparison.png").read_bytes() == b"\x89PNG"
     [published] = tmp_path.glob("model_*.pkl")
-    model = mlflow.sklearn.load_model("models:/iris@champion")
+    model = mlflow.sklearn.load_model(f"models:/{record.name}@champion")
     assert version.tags["model_file"] == published.name
     expected = joblib.load(published).predict_proba(X)
     np.testing.assert_array_equal(model.predict_proba(X), expected)
@@ -163,26 +140,27 @@ def test_files_and_models_are_kept_in_the_bucket_and_read_through_the_server(
     assert not (tmp_path / "unsent").exists()
 
 
-def test_files_of_before_move_by_copying_them(tracking_server, storage, deliver_to, tmp_path):
-    deliver_to(tracking_server.url, name="moved")
-    before = find_champion(tracking_server.url, "moved")
+def test_files_of_before_move_by_copying_them(
+    tracking_server, storage, record, deliver_to, tmp_path
+):
+    deliver_to(tracking_server.url)
+    before = find_champion(tracking_server.url, record.name)
     shutil.copy(tracking_server.folder / "mlflow.db", tmp_path)
     files = tracking_server.folder / "artifacts"
-    experiment = MlflowClient().get_experiment_by_name("moved").experiment_id
-    for path in filter(Path.is_file, (files / experiment).rglob("*")):
+    for path in filter(Path.is_file, (files / record.experiment_id).rglob("*")):
         storage.client.upload_file(str(path), BUCKET, f"moved/{path.relative_to(files)}")
 
     moved = {"MLFLOW_ARTIFACTS_DESTINATION": f"s3://{BUCKET}/moved"}
     with running_server(tmp_path, storage, **moved) as url:
-        assert find_champion(url, "moved").run_id == before.run_id
-        model = mlflow.sklearn.load_model("models:/moved@champion")
+        assert find_champion(url, record.name).run_id == before.run_id
+        model = mlflow.sklearn.load_model(f"models:/{record.name}@champion")
         assert list_files(before.run_id) >= FILES
 
     assert len(model.classes_) == 3
 
 
 @pytest.mark.parametrize(
-    ("wrong", "reason"),
+    "fault",
     [
         ({"AWS_ACCESS_KEY_ID": "AKIANOBODY"}, "InvalidAccessKeyId"),
         ({"AWS_SECRET_ACCESS_KEY": "not the secret"}, "SignatureDoesNotMatch"),
@@ -191,8 +169,9 @@ def test_files_of_before_move_by_copying_them(tracking_server, storage, deliver_
     ],
 )
 def test_what_the_bucket_does_not_take_is_kept_and_sent_later_and_the_server_knows_why(
-    in_bucket, deliver_to, tmp_path, wrong, reason
+    in_bucket, deliver_to, services, tmp_path, fault
 ):
+    wrong, reason = fault
     log, storage = tmp_path / "log", in_bucket.storage
     with log.open("w") as output, running_server(tmp_path, storage, output, **wrong) as url:
         said = deliver_to(url)
@@ -204,9 +183,9 @@ def test_what_the_bucket_does_not_take_is_kept_and_sent_later_and_the_server_kno
     secrets = [storage.secret, wrong.get("AWS_SECRET_ACCESS_KEY", storage.secret)]
     assert not [it for it in secrets if it in log.read_text() + said]
 
-    send_kept(services(in_bucket.url, tmp_path))
+    send_kept(services(in_bucket.url))
 
     assert not list((tmp_path / "unsent").iterdir())
-    version = find_champion(in_bucket.url)
+    version = find_champion(in_bucket.url, tmp_path.name)
     assert version.tags["model_file"] == next(tmp_path.glob("model_*.pkl")).name
     assert list_files(version.run_id) >= FILES

@@ -5,19 +5,10 @@ from conftest import MANIFEST
 from mlflow.tracking import MlflowClient
 from servers import running_proxy
 
-from delivery import Services, deliver, send_kept
+from delivery import deliver, send_kept
 from publishing import Publisher
-from tracking import Tracker, TrackingUnavailable
+from tracking import TrackingUnavailable
 from unsent import RecordFolder
-
-
-@pytest.fixture
-def services(tmp_path):
-    def at(url):
-        tracker = Tracker(url, url, patience=0)
-        return Services(tracker, RecordFolder(tmp_path / "unsent"), Publisher(tmp_path))
-
-    return at
 
 
 def read_manifest(folder):
@@ -25,20 +16,11 @@ def read_manifest(folder):
     return Publisher(folder).read_live_manifest(), path.with_suffix(".pkl")
 
 
-def runs(server, path):
-    """Of this test's experiment, those that name the file."""
+def find_trainings(server, record):
+    """Of this test's experiment, without those that are deleted."""
     client = MlflowClient(server)
-    experiment = client.get_experiment_by_name(path.parent.name)
-    return client.search_runs([experiment.experiment_id], f"tags.model_file = '{path.name}'")
-
-
-@pytest.fixture
-def record(training, tmp_path):
-    """A training under a name of its own, of one model for speed."""
-    made = training.record()
-    made.name = tmp_path.name
-    made.models, made.candidates = made.models[:1], made.candidates[:1]
-    return made
+    experiment = client.get_experiment_by_name(record.name).experiment_id
+    return client.search_runs([experiment], "attributes.run_name = 'training'")
 
 
 def test_run_and_file_lead_to_each_other_and_answer_alike(
@@ -47,7 +29,8 @@ def test_run_and_file_lead_to_each_other_and_answer_alike(
     deliver(record, dict(MANIFEST), services(server))
 
     manifest, path = read_manifest(tmp_path)
-    [run] = runs(server, path)
+    [run] = find_trainings(server, record)
+    assert run.data.tags["model_file"] == path.name
     assert manifest["mlflow"]["run_id"] == run.info.run_id
     assert run.data.tags["sha256"] == manifest["sha256"]
     version = MlflowClient().get_model_version(record.name, manifest["mlflow"]["model_version"])
@@ -65,13 +48,18 @@ def test_without_mlflow_the_model_is_published_and_the_run_is_sent_later(
 
     manifest, path = read_manifest(tmp_path)
     assert manifest["mlflow"] is None
-    assert "--sync sends it" in capsys.readouterr().err
+    [kept] = (tmp_path / "unsent").iterdir()
+    said = capsys.readouterr().err
+    assert "Not logged: MLflow does not answer at http://127.0.0.1:9; is" in said
+    assert f"The run is kept in {kept}; metrics.py --sync sends it." in said
     with pytest.raises(TrackingUnavailable):
         send_kept(services("http://127.0.0.1:9"))
+    assert list((tmp_path / "unsent").iterdir()) == [kept]
 
     send_kept(services(server))
 
-    assert len(runs(server, path)) == 1
+    [run] = find_trainings(server, record)
+    assert run.data.tags["model_file"] == path.name
     assert not list((tmp_path / "unsent").iterdir())
 
 
@@ -85,25 +73,20 @@ def test_a_sync_that_fails_at_the_end_makes_no_second_run(record, server, servic
 
     send_kept(services(server))
 
-    experiment = MlflowClient(server).get_experiment_by_name(record.name)
-    names = [
-        it.info.run_name for it in MlflowClient(server).search_runs([experiment.experiment_id])
-    ]
-    assert names.count("training") == 1
+    assert len(find_trainings(server, record)) == 1
 
 
 @pytest.mark.parametrize("route", ["/runs/log-inputs", "/registered-models", "/model-versions/set"])
 def test_an_mlflow_that_fails_half_way_gets_one_whole_run_in_the_end(
-    record, server, services, tmp_path, route
+    record, server, services, route
 ):
     with running_proxy(server, refusing=route, status=500) as (url, refused):
         deliver(record, dict(MANIFEST), services(url))
 
-    _, path = read_manifest(tmp_path)
     assert refused
     send_kept(services(server))
 
-    [run] = runs(server, path)
+    [run] = find_trainings(server, record)
     assert run.info.status == "FINISHED"
     assert run.inputs.dataset_inputs
 
@@ -117,6 +100,8 @@ def test_what_is_worse_than_the_live_model_is_logged_and_not_published(
     run = MlflowClient(server).get_run(record.run_id)
     assert run.data.tags["not_published"] == "worse than the live model"
     assert run.info.status == "FINISHED"
+    registered = MlflowClient(server).get_registered_model(record.name)
+    assert registered.aliases == {"challenger": record.versions[0]}
 
 
 def test_a_model_that_cannot_be_written_leaves_a_failed_run(record, server, services, tmp_path):

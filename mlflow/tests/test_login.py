@@ -1,19 +1,15 @@
 """MLflow's own login, as deploy/mlflow-auth switches it on."""
 
+import re
 import sqlite3
 from contextlib import closing
 
 import pytest
 import requests
 import yaml
-from conftest import MANIFEST
 from processes import ROOT, running_mlflow
 
 from databases import MARK
-from delivery import Services, deliver
-from publishing import Publisher
-from tracking import Tracker
-from unsent import RecordFolder
 
 FOLDER = ROOT / "deploy/mlflow-auth"
 PASSWORD = "correct horse battery staple"
@@ -58,44 +54,21 @@ def test_without_the_password_nobody_gets_in(server, login):
         assert requests.get(server + path, params={"max_results": 1}, auth=login).status_code == 401
 
 
-def test_with_it_one_gets_in(server):
-    answer = requests.get(server + SEARCH, params={"max_results": 1}, auth=("admin", PASSWORD))
-
-    assert answer.status_code == 200
-
-
-def test_the_health_check_needs_none(server):
-    assert requests.get(f"{server}/health").status_code == 200
-
-
-def deliver_with(password, server, training, folder, monkeypatch):
-    """As metrics.py does, logged in by the environment."""
+@pytest.mark.parametrize(
+    ("password", "said"),
+    [(PASSWORD, "Logged http://"), ("wrong", "refuses. .* set MLFLOW_TRACKING_USERNAME")],
+)
+def test_the_trainer_logs_in_with_it_and_publishes_in_any_case(
+    server, deliver_to, monkeypatch, password, said
+):
     monkeypatch.setenv("MLFLOW_TRACKING_USERNAME", "admin")
     monkeypatch.setenv("MLFLOW_TRACKING_PASSWORD", password)
-    tracker = Tracker(server, server, patience=0)
-    services = Services(tracker, RecordFolder(folder / "unsent"), Publisher(folder))
-    record = training.record()
-    record.models, record.candidates = record.models[:1], []  # each request checks the password
-    deliver(record, dict(MANIFEST), services)
-    assert len(list(folder.glob("model_*.pkl"))) == 1  # it is published in any case
 
+    printed = deliver_to(server)
 
-def test_the_trainer_logs_in_with_it(server, training, tmp_path, monkeypatch, capsys):
-    deliver_with(PASSWORD, server, training, tmp_path, monkeypatch)
-
-    said = "".join(capsys.readouterr())
-    assert f"Logged {server}/#/experiments/" in said
-    assert PASSWORD not in said
-
-
-def test_the_trainer_says_when_its_password_is_wrong(
-    server, training, tmp_path, monkeypatch, capsys
-):
-    deliver_with("wrong", server, training, tmp_path, monkeypatch)
-
-    said = capsys.readouterr().err
-    assert "refuses." in said
-    assert "set MLFLOW_TRACKING_USERNAME" in said
+    assert re.search(said, printed)
+    assert "Published " in printed
+    assert PASSWORD not in printed
 
 
 def test_the_database_of_users_is_whole_before_it_has_its_name(server, folder):  # noqa: ARG001

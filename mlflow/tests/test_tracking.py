@@ -1,11 +1,12 @@
 import time
+from dataclasses import replace
 from types import SimpleNamespace
 
 import mlflow
 import numpy as np
 import pytest
 from mlflow.tracking import MlflowClient
-from servers import running_mute, running_proxy
+from servers import running_mute
 
 from tracking import Tracker, TrackingUnavailable
 
@@ -20,25 +21,13 @@ def log(record, server, tags=TAGS):
     return run
 
 
-def make_small(training, name):
-    """A record of one model and one candidate, which takes less time to send."""
-    record = training.record()
-    record.name = name
-    record.models, record.candidates = record.models[:1], record.candidates[:1]
-    return record
-
-
 @pytest.fixture(scope="module")
-def logged(training, tracking_server):
+def tracked(training, tracking_server):
+    """A training logged to a real server, with its run and its record."""
+    mlflow.set_tracking_uri(tracking_server.url)
     record = training.record()
     record.files["comparison.png"] = b"an image"
     return SimpleNamespace(run=log(record, tracking_server.url), record=record)
-
-
-@pytest.fixture
-def tracked(logged, server):  # noqa: ARG001  # which MLflow's functions ask
-    """A training logged to a real server, with its run and its record."""
-    return logged
 
 
 def children(run):
@@ -93,8 +82,7 @@ def test_each_candidate_is_a_run_with_parameters_metrics_and_a_step_for_each_fol
     assert [it.value for it in history] == pytest.approx(list(bayes.by_fold("log_loss")))
 
 
-def test_a_candidate_that_failed_is_a_failed_run_that_says_why(training, server):
-    record = make_small(training, "failed")
+def test_a_candidate_that_failed_is_a_failed_run_that_says_why(record, server):
     record.candidates.append(record.candidates[0]._replace(name="Broken", failure="no room"))
 
     run = children(log(record, server))["Broken"]
@@ -112,13 +100,6 @@ def test_champion_and_challenger_are_registered_and_answer_alike(tracked, traini
         np.testing.assert_array_equal(loaded.predict_proba(X), model.pipeline.predict_proba(X))
 
 
-def test_the_registered_version_leads_to_run_and_file(tracked):
-    version = MlflowClient().get_model_version("iris", tracked.run.model_version)
-
-    assert version.run_id == tracked.run.run_id
-    assert TAGS.items() <= version.tags.items()
-
-
 def test_the_model_has_a_signature_and_an_example(tracked, training):
     info = mlflow.models.get_model_info(f"models:/iris/{tracked.run.model_version}")
 
@@ -126,81 +107,20 @@ def test_the_model_has_a_signature_and_an_example(tracked, training):
     assert info.saved_input_example_info is not None
 
 
-def test_a_model_that_did_not_go_live_is_a_challenger(training, server):
-    record = make_small(training, "other")
-    tracker = Tracker(server, server, patience=0)
-    run = tracker.log(record)
-    record.tags = {"not_published": "worse than the live model"}
-
-    tracker.close(record)
-
-    aliases = MlflowClient().get_registered_model("other").aliases
-    assert aliases == {"challenger": run.model_version}
-
-
-def test_a_training_sent_late_does_not_take_a_newer_champions_place(training, server):
-    newer, older = make_small(training, "late"), make_small(training, "late")
-    champion = log(newer, server, {**TAGS, "model_file": "model_2026_11_22_T00_00_00.pkl"})
+def test_a_training_sent_late_does_not_take_a_newer_champions_place(record, server):
+    older = replace(record)
+    champion = log(record, server, {**TAGS, "model_file": "model_2026_11_22_T00_00_00.pkl"})
 
     log(older, server)
 
-    aliases = MlflowClient().get_registered_model("late").aliases
+    aliases = MlflowClient().get_registered_model(record.name).aliases
     assert aliases["champion"] == champion.model_version
 
 
-def test_a_training_that_published_nothing_has_failed(training, server):
-    record = make_small(training, "nothing")
-    tracker = Tracker(server, server, patience=0)
-    tracker.log(record)
-
-    tracker.close(record)
-
-    assert MlflowClient().get_run(record.run_id).info.status == "FAILED"
-
-
-def test_what_failed_half_way_is_taken_away_when_it_is_sent_again(training, server):
-    record = make_small(training, "half way")
-    with (
-        running_proxy(server, refusing="/registered-models", status=500) as (url, refused),
-        pytest.raises(TrackingUnavailable, match="failed half-way"),
-    ):
-        Tracker(url, url, patience=0).log(record)
-    begun = record.unfinished_run_id
-
-    Tracker(server, server, patience=0).log(record)
-
-    assert refused
-    assert MlflowClient().get_run(begun).info.lifecycle_stage == "deleted"
-    assert MlflowClient().get_run(record.run_id).info.lifecycle_stage == "active"
-
-
-def test_a_server_that_is_away_is_said(training):
-    tracker = Tracker("http://127.0.0.1:9", "", patience=0)
-
-    with pytest.raises(TrackingUnavailable, match=r"MLflow does not answer at http://127.0.0.1:9"):
-        tracker.log(training.record())
-
-
-def test_a_server_that_hangs_is_given_up(training):
+def test_a_server_that_hangs_is_given_up(record):
     with running_mute() as url:
-        tracker = Tracker(url, "", patience=1)
         started = time.monotonic()
         with pytest.raises(TrackingUnavailable, match="does not answer"):
-            tracker.log(training.record())
+            Tracker(url, "", patience=1).log(record)
 
     assert time.monotonic() - started < 30  # a promise of 5 s, on a machine that is busy
-
-
-def test_a_server_without_logged_models_gets_them_as_artifacts(training, server):
-    """As Azure Machine Learning is."""
-    record = make_small(training, "azure")
-    with running_proxy(server, refusing="/logged-models", status=404) as (url, refused):
-        run = log(record, url)
-        model = mlflow.sklearn.load_model("models:/azure@champion")
-
-    assert refused
-    X = training.dataset.X
-    expected = record.models[0].pipeline.predict_proba(X)
-    np.testing.assert_array_equal(model.predict_proba(X), expected)
-    version = MlflowClient(server).get_model_version("azure", run.model_version)
-    assert version.run_id == run.run_id
