@@ -1,9 +1,9 @@
 import hashlib
 import json
+import multiprocessing
 import random
+import resource
 import signal
-import subprocess
-import sys
 from concurrent.futures import ProcessPoolExecutor
 from datetime import UTC, datetime, timedelta
 
@@ -25,30 +25,9 @@ NOW = datetime(2026, 11, 21, 20, 44, 20, tzinfo=UTC)
 LATER = datetime(2026, 11, 22, tzinfo=UTC)
 MANIFEST = dict.fromkeys(KEYS) | {"name": "iris", "examples": []}
 
-PUBLISH = """
-import sys
-from datetime import UTC, datetime
-from pathlib import Path
-from publishing import KEYS, Publisher
-publisher = Publisher(Path(sys.argv[1]))
-manifest = dict.fromkeys(KEYS) | {"name": "iris", "params": "x" * 100_000}
-"""
 
-OUT_OF_SPACE = """
-import resource
-resource.setrlimit(resource.RLIMIT_FSIZE, (150_000, 150_000))  # the manifest fits, the model not
-publisher.publish(b"x" * 200_000, manifest, datetime.now(UTC))
-"""
-
-WITHOUT_END = """
-print("started", flush=True)
-while True:
-    publisher.publish(b"x" * 1_000_000, manifest, datetime.now(UTC))
-"""
-
-
-def publish_one(directory):
-    return Publisher(directory).publish([1, 2, 3], MANIFEST, NOW)
+def publish_one(directory, model=(1, 2, 3)):
+    return Publisher(directory).publish(model, MANIFEST, NOW)
 
 
 def manifest_of(path):
@@ -64,7 +43,7 @@ def test_a_published_model_has_its_complete_manifest_and_nothing_else(tmp_path):
     assert manifest["created_at"] == "2026-11-21T20:44:20Z"
     assert manifest["sha256"] == hashlib.sha256(path.read_bytes()).hexdigest()
     assert manifest["size"] == path.stat().st_size
-    assert joblib.load(path) == [1, 2, 3]
+    assert joblib.load(path) == (1, 2, 3)
     assert set(tmp_path.iterdir()) == {path, path.with_suffix(".json")}
 
 
@@ -116,21 +95,30 @@ def test_writers_at_once_get_a_name_each(tmp_path):
 
 
 def test_a_full_disk_leaves_nothing(tmp_path):
-    command = [sys.executable, "-c", PUBLISH + OUT_OF_SPACE, str(tmp_path)]
+    limit = (resource.RLIMIT_FSIZE, (150_000, 150_000))  # the manifest fits, the model not
+    with ProcessPoolExecutor(1, initializer=resource.setrlimit, initargs=limit) as pool:
+        failed = pool.submit(publish_one, tmp_path, b"x" * 200_000)
 
-    failed = subprocess.run(command, capture_output=True, text=True)
-
-    assert "OSError" in failed.stderr
+    assert isinstance(failed.exception(), OSError)
     assert list(tmp_path.iterdir()) == []
 
 
+def publish_for_ever(directory, started):
+    started.set()
+    manifest = MANIFEST | {"params": "x" * 100_000}
+    while True:
+        Publisher(directory).publish(b"x" * 1_000_000, manifest, datetime.now(UTC))
+
+
 def kill_a_writer(directory, seconds):
-    command = [sys.executable, "-c", PUBLISH + WITHOUT_END, str(directory)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE) as writer:
-        writer.stdout.readline()
-        with pytest.raises(subprocess.TimeoutExpired):
-            writer.wait(seconds)
-        writer.send_signal(signal.SIGKILL)
+    started = multiprocessing.Event()
+    writer = multiprocessing.Process(target=publish_for_ever, args=(directory, started))
+    writer.start()
+    started.wait()
+    writer.join(seconds)
+    writer.kill()
+    writer.join()
+    assert writer.exitcode == -signal.SIGKILL
 
 
 @pytest.mark.parametrize("kills", [6, pytest.param(60, marks=pytest.mark.soak)])
