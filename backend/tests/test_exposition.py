@@ -2,10 +2,12 @@ import json
 import os
 import signal
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from types import SimpleNamespace
 
 import pytest
 import requests
-from conftest import SETOSA, journal_in, publish_in, running_server
+from conftest import SETOSA, VERSION, journal_in, publish_in, running_server
 from processes import list_processes, wait_until
 from prometheus_client import CollectorRegistry, Counter, Gauge, generate_latest
 from prometheus_client.parser import text_string_to_metric_families
@@ -24,9 +26,10 @@ def workers(tmp_path_factory):
     folder = tmp_path_factory.mktemp("models")
     publish_in(folder)
     variables = {name.upper(): value for name, value in journal_in(folder).items()}
-    with running_server(folder, WEB_CONCURRENCY=WORKERS, **variables) as (url, process):
+    variables |= {"WEB_CONCURRENCY": WORKERS, "TMPDIR": folder}
+    with running_server(folder, **variables) as (url, process):
         wait_until(lambda: read(url)["model_loads_total",] == WORKERS)
-        yield url, process.pid
+        yield SimpleNamespace(url=url, pid=process.pid, folder=folder, asked=0)
 
 
 def find(parent, what):
@@ -47,11 +50,13 @@ def parse(text):
     }
 
 
-def ask(url, count):
+def ask(workers, count):
     """By connections of their own, so that both workers are asked."""
+    url = f"{workers.url}/predict"
     with ThreadPoolExecutor(8) as threads:
-        answers = threads.map(lambda _: requests.post(f"{url}/predict", json=SETOSA), range(count))
+        answers = threads.map(lambda _: requests.post(url, json=SETOSA), range(count))
         assert {it.status_code for it in answers} == {200}
+    workers.asked += count
 
 
 def read_least_lag(url):
@@ -59,53 +64,52 @@ def read_least_lag(url):
     return min(it["lag_seconds"] for it in told)
 
 
-def read_all(url, name):
-    """The values of a series that the workers tell."""
-    return {read(url).get(name, 0) for _ in range(12)}
+def read_shared(workers):
+    """What the workers have told each other by now, which a killed one leaves behind."""
+    [folder] = workers.folder.glob("iris-ml-*")
+    told = Sum([partial(Workers(folder).read_others, VERSION)])
+    return parse(generate_latest(told).decode())
 
 
 def test_several_workers_are_counted_as_one(workers):
-    url, _ = workers
-    before = read(url).get(ASKED, 0)
-    ask(url, 60)
+    ask(workers, 60)
+    wait_until(lambda: read_shared(workers)[ASKED] == workers.asked)
 
-    # Each tells the others twice a second.
-    wait_until(lambda: read_all(url, ASKED) == {before + 60})
-    found = read(url)
-    assert found["model_predictions_total", "setosa"] == before + 60
-    assert found["model_prediction_probability_count",] == before + 60
-    assert found["http_request_duration_seconds_count", "/predict"] == before + 60
+    found = read(workers.url)
+
+    assert found[ASKED] == workers.asked
+    assert found["model_predictions_total", "setosa"] == workers.asked
+    assert found["model_prediction_probability_count",] == workers.asked
+    assert found["http_request_duration_seconds_count", "/predict"] == workers.asked
     assert found["model_loads_total",] == WORKERS
     assert found["http_requests_in_flight",] >= 1  # this one
     assert sum(value for name, value in found.items() if name[0] == "model_info") == 1
-    shown = requests.get(f"{url}/monitoring").json()["predictions"]
-    assert shown["by_class"]["setosa"] == before + 60
+    shown = requests.get(f"{workers.url}/monitoring").json()["predictions"]
+    assert shown["by_class"]["setosa"] == workers.asked
 
 
 def test_each_worker_tells_of_all_journals(workers):
-    url, pid = workers
-    wait_until(lambda: len(find(pid, "journal.writer")) == WORKERS)
-    stopped, _ = find(pid, "journal.writer")
+    wait_until(lambda: len(find(workers.pid, "journal.writer")) == WORKERS)
+    stopped, _ = find(workers.pid, "journal.writer")
     os.kill(stopped, signal.SIGSTOP)
     try:
         # The worker whose writer is stopped has to be asked, too.
-        wait_until(lambda: ask(url, 8) or read_least_lag(url) > 1)
+        wait_until(lambda: ask(workers, 8) or read_least_lag(workers.url) > 1)
     finally:
         os.kill(stopped, signal.SIGCONT)
 
 
 def test_what_a_killed_worker_has_counted_stays_counted(workers):
-    url, parent = workers
-    ask(url, 60)
-    wait_until(lambda: len(read_all(url, ASKED)) == 1)  # each has told the other
-    before = read(url)
+    ask(workers, 60)
+    wait_until(lambda: read_shared(workers)[ASKED] == workers.asked)
+    loads = read_shared(workers)["model_loads_total",]
 
-    killed = find(parent, "spawn_main")[0]
+    killed = find(workers.pid, "spawn_main")[0]
     os.kill(killed, signal.SIGKILL)
-    wait_until(lambda: len(set(find(parent, "spawn_main")) - {killed}) == WORKERS)
+    wait_until(lambda: len(set(find(workers.pid, "spawn_main")) - {killed}) == WORKERS)
 
-    wait_until(lambda: read(url)["model_loads_total",] == before["model_loads_total",] + 1)
-    assert read(url)[ASKED] == before[ASKED]
+    wait_until(lambda: read(workers.url)["model_loads_total",] == loads + 1)
+    assert read(workers.url)[ASKED] == workers.asked
 
 
 @pytest.fixture
