@@ -1,7 +1,7 @@
 """Counts values in the bins of a manifest's histograms."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -19,36 +19,26 @@ class FeatureBins:
     """Counts one feature's values as its manifest's histogram does, and those that fit no bin."""
 
     def __init__(self, feature: Feature) -> None:
-        self._feature = feature
+        values = feature.values if isinstance(feature, Category) else []
+        self._places = {value: place for place, value in enumerate(values)}
         self._edges = _edges(feature)
-        self._places = _places(feature)
-        self.bins = max(len(self._edges) - 1, 0) if self._edges.size else len(self._places)
+        self.bins = len(self._places) or max(len(self._edges) - 1, 0)
 
     def count(self, column: Sequence[Any] | Array) -> Array:
         """Shape (bins + 3,), of n values: then those below and above, and the missing ones."""
-        if isinstance(self._feature, Category):
-            return self._count_values(column)
+        counts = np.zeros(self.bins + EXTRA, dtype=np.int64)
+        if self._places:
+            for value, count in Counter(column).items():
+                is_missing = value is None or value != value  # noqa: PLR0124  # NaN
+                counts[MISSING if is_missing else self._places.get(value, BELOW)] += count
+            return counts
         values = np.asarray(column, dtype=np.float64)
         present = values[~np.isnan(values)]
-        counts = np.zeros(self.bins + EXTRA, dtype=np.int64)
         counts[MISSING] = len(values) - len(present)
-        if isinstance(self._feature, Boolean):
-            counts[:2] = np.bincount(present.astype(np.intp), minlength=2)
-        elif self.bins:
-            self._count_numbers(present, counts)
-        return counts
-
-    def _count_numbers(self, present: Array, counts: Array) -> None:
-        edges = self._edges
-        counts[: self.bins] = np.histogram(present, edges)[0]
-        counts[BELOW] = np.count_nonzero(present < edges[0])
-        counts[ABOVE] = np.count_nonzero(present > edges[-1])
-
-    def _count_values(self, column: Sequence[Any] | Array) -> Array:
-        counts = np.zeros(self.bins + EXTRA, dtype=np.int64)
-        for value, count in Counter(column).items():
-            is_missing = value is None or value != value  # noqa: PLR0124  # NaN
-            counts[MISSING if is_missing else self._places.get(value, BELOW)] += count
+        if self.bins:
+            counts[:-EXTRA] = np.histogram(present, self._edges)[0]
+            counts[BELOW] = np.count_nonzero(present < self._edges[0])
+            counts[ABOVE] = np.count_nonzero(present > self._edges[-1])
         return counts
 
 
@@ -58,28 +48,22 @@ class ModelBins:
     def __init__(self, features: Sequence[Feature]) -> None:
         self._bins = [FeatureBins(feature) for feature in features]
 
-    def count(self, X: Array) -> list[Array]:
-        """For each feature its counts, of X of shape (n, f)."""
-        return [bins.count(column) for bins, column in zip(self._bins, X.T, strict=True)]
+    def count(self, columns: Iterable[Sequence[Any] | Array]) -> Array:
+        """The counts of all features, one after the other, of a column for each."""
+        pairs = zip(self._bins, columns, strict=True)
+        return np.concatenate([bins.count(column) for bins, column in pairs])
 
-    def count_instances(self, instances: Sequence[Sequence[Any]]) -> list[Array]:
-        """The same of instances as they are read, with None for what is missing."""
-        columns = zip(*instances, strict=True)
-        return [bins.count(column) for bins, column in zip(self._bins, columns, strict=True)]
-
-    def zeros(self) -> list[Array]:
-        return [np.zeros(bins.bins + EXTRA, dtype=np.int64) for bins in self._bins]
+    def split(self, counts: Array) -> list[Array]:
+        """The counts of each feature."""
+        return np.split(counts, np.cumsum([it.bins + EXTRA for it in self._bins])[:-1])
 
 
 def _edges(feature: Feature) -> Array:
-    if isinstance(feature, Number) and feature.histogram:
-        edges = np.asarray(feature.histogram.edges, dtype=np.float64)
-        if len(edges) > 1 and (np.diff(edges) > 0).all():
-            return edges
-    return np.empty(0)
-
-
-def _places(feature: Feature) -> dict[str, int]:
-    if isinstance(feature, Category):
-        return {value: place for place, value in enumerate(feature.values)}
-    return {"false": 0, "true": 1} if isinstance(feature, Boolean) else {}
+    """None if they cannot be used."""
+    if isinstance(feature, Boolean):
+        return np.array([0.0, 0.5, 1.0])
+    histogram = feature.histogram if isinstance(feature, Number) else None
+    edges = np.array(histogram.edges if histogram else ())
+    if len(edges) <= 1 or (np.diff(edges) <= 0).any():
+        return np.empty(0)
+    return edges

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from binning import ModelBins
-from counts import PROBABILITIES, ClassCounts
+from counts import ClassCounts, count_table
 from engines.engine import Engine, Probabilities
 from errors import Fault, InvalidInstance, shorten
 from identifiers import make_identifier
@@ -29,14 +29,12 @@ from schemas import (
     Value,
 )
 from sharing import SharedCall
-from table_counts import TableCounts
 from worker.model_worker import ModelWorker
 from worker.rows import has_text, to_array
 
 Array = npt.NDArray[Any]
 Result = TypeVar("Result")
 Ask = Callable[[Array], tuple[Array, Array | None]]
-EMPTY = np.zeros(len(PROBABILITIES) + 1, np.int64)
 
 Answer = tuple[int, list[float] | None]  # class index, -1 where there is none, and probabilities
 Unusual = tuple[str, str]  # what a value is, and what the model makes of it
@@ -54,11 +52,10 @@ class Model:
         self.description = description
         self.version = description.version
         self.classes = description.target.classes
-        self.counts = ClassCounts(self.classes)
         self.bins = ModelBins(description.features)
-        features = np.concatenate(self.bins.zeros())
-        classes = np.zeros(len(self.classes), np.int64)
-        self.empty_counts = TableCounts(0, features, classes, EMPTY, 0.0)
+        none, no_rows = np.empty(0, np.intp), np.empty((0, len(description.features)))
+        self.empty_counts = count_table(self.bins, no_rows, none, None, len(self.classes))
+        self.counts = ClassCounts(self.classes, self.empty_counts)
         self.names = [feature.name for feature in description.features]
         self.signature: SignatureState = "unsigned"
         self.remarks: list[str] = []

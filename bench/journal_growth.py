@@ -33,7 +33,7 @@ from servers import running_postgresql
 
 from identifiers import begin_at, make_identifier, read_milliseconds
 from journal.database import Database, predictions
-from journal.messages import Delivery, Row, pack
+from journal.messages import Delivery, Row, name, pack
 from journal.reading import FRESH_SECONDS
 from journal.retention import MOST_ROWS, Retention
 from journal.tally import FINE
@@ -80,7 +80,8 @@ def write(writer: Writer, description: Description, deliveries: Iterator[list[Ro
     """Rows a second; making them does not count."""
     seconds, count, version = 0.0, 0, description.version
     for rows in deliveries:
-        delivery = Delivery([pack(version, rows)], {version: description}, version, False)
+        record = pack(name(description), rows)
+        delivery = Delivery([record], {record.model: description}, version, False)
         started = time.perf_counter()
         receipt = writer.write(delivery)
         seconds += time.perf_counter() - started

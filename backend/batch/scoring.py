@@ -8,11 +8,11 @@ import numpy as np
 
 from batch.line import Place
 from batch.media import Format
+from counts import TableCounts
 from errors import ModelWorkerEnded
 from inference import Model
 from journal.counting import TableCounter
 from settings import Settings
-from table_counts import TableCounts
 from worker.exchange import ExchangeError, Message
 from worker.faults import read_fault
 from worker.nursery import WorkerProcess

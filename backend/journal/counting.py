@@ -1,12 +1,8 @@
 """Counts the rows of a table as they are answered."""
 
-import numpy as np
-
-from identifiers import make_identifier
+from counts import TableCounts
 from inference import Model
 from journal.recorder import Recorder
-from journal.tally import Counted
-from table_counts import TableCounts
 
 
 class TableCounter:
@@ -19,14 +15,11 @@ class TableCounter:
         self._sum: TableCounts | None = None
 
     def add(self, counts: TableCounts) -> None:
-        self._model.counts.add_table(counts.classes, counts.probabilities, counts.total)
+        self._model.counts.add_table(counts)
         self._sum = self._sum.plus(counts) if self._sum else counts
 
     def close(self) -> None:
         """Also if not all rows were asked for."""
         if self._recorder and self._sum:
-            lengths = [len(it) for it in self._model.bins.zeros()]
-            features = np.split(self._sum.features, np.cumsum(lengths)[:-1])
-            counted = Counted(features, self._sum.classes, {})
-            self._recorder.add_table(self._model, make_identifier(), self._sum.rows, counted)
+            self._recorder.add_table(self._model, self._sum)
         self._sum = None

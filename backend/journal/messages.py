@@ -1,67 +1,41 @@
 """What a worker and the process that writes its journal tell each other."""
 
 import marshal
-from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from identifiers import read_milliseconds
-from journal.tally import Counted
+from counts import TableCounts
+from identifiers import make_identifier, read_milliseconds
 from schemas import Description, Value
 
 # Of one prediction: its id, the index of its class, the probabilities, the values.
 Row = tuple[str, int, list[float] | None, list[Value]]
+# Of a table: its id, its rows, and these counted by feature and bin, and by class.
+Table = tuple[str, int, list[int], list[int]]
+Name = tuple[str, str]  # version and sha256, as a model.pkl may be replaced
 
 
-class Singles(NamedTuple):
-    """Predictions of one version, made at nearly the same time."""
+class Record(NamedTuple):
+    """Predictions of one model, made at nearly the same time; or a table of any number of rows."""
 
-    version: str
+    model: Name
     rows: int
     moment: float  # seconds since 1970
+    is_table: bool
     packed: bytes
 
-    @property
-    def size(self) -> int:
-        return len(self.packed)
-
-    def read(self) -> list[Row]:
-        rows: list[Row] = marshal.loads(self.packed)  # noqa: S302  # of our own process
-        return rows
-
-
-def join(records: Sequence[Singles]) -> list[Row]:
-    """The rows of several, in their order."""
-    return [row for record in records for row in record.read()]
-
-
-class TableEntry(NamedTuple):
-    """A table that was predicted: one entry, whatever its rows."""
-
-    identifier: str
-    version: str
-    rows: int
-    counted: Counted
-
-    @property
-    def moment(self) -> float:
-        return read_milliseconds(self.identifier) / 1000
-
-    @property
-    def size(self) -> int:
-        return 8 * sum(len(counts) for counts in self.counted.features) + 200
-
-
-Record = Singles | TableEntry
+    def read(self) -> Any:
+        """A list of Row, or a Table."""
+        return marshal.loads(self.packed)  # noqa: S302  # of our own process
 
 
 class Delivery(NamedTuple):
-    """Records in the order they came in, with what is not known yet of their versions.
+    """Records in the order they came in, with what is not known yet of their models.
 
     Where the writer is behind, the shadow has no time for them.
     """
 
     records: list[Record]
-    descriptions: dict[str, Description]
+    descriptions: dict[Name, Description]
     live_version: str | None
     is_behind: bool
 
@@ -73,7 +47,18 @@ class Receipt(NamedTuple):
     lost: int = 0
 
 
-def pack(version: str, rows: list[Row]) -> Singles:
+def name(description: Description) -> Name:
+    return description.version, description.sha256
+
+
+def pack(model: Name, rows: list[Row]) -> Record:
     """A third of the time that pickle takes; both ends are of one Python."""
     moment = read_milliseconds(rows[0][0]) / 1000
-    return Singles(version, len(rows), moment, marshal.dumps(rows))
+    return Record(model, len(rows), moment, False, marshal.dumps(rows))
+
+
+def pack_table(model: Name, counts: TableCounts) -> Record:
+    identifier = make_identifier()
+    table = (identifier, counts.rows, counts.features.tolist(), counts.classes.tolist())
+    moment = read_milliseconds(identifier) / 1000
+    return Record(model, counts.rows, moment, True, marshal.dumps(table))

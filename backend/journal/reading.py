@@ -13,7 +13,7 @@ from drift import MIN_ROWS, compare_classes, compare_feature
 from inference import Model
 from journal.database import Database, say, tallies
 from journal.feedback import Feedback
-from journal.tally import COARSE, FINE, Shadowed, Tally
+from journal.tally import COARSE, FINE, NO_SHADOWED, Tally, make_tally
 from reports import Accuracies, Drift, DriftWindow, ShadowReport, WindowName
 
 log = logging.getLogger(__name__)
@@ -87,8 +87,9 @@ class Reader:
         recent = next((it.shadows for it in windows.values() if it.shadows), {})
         if not recent:
             return None
-        version = max(recent, key=lambda it: (sum(recent[it]), it))
-        answered, agreed, skipped = windows["model"].shadows.get(version, Shadowed())
+        version = max(recent, key=lambda it: (recent[it].sum(), it))
+        counts = windows["model"].shadows.get(version, NO_SHADOWED)
+        answered, agreed, skipped = counts.tolist()
         count, right = self._feedback.measure_shadow(model.version, version)
         return ShadowReport(
             model_version=version,
@@ -102,14 +103,15 @@ class Reader:
 
 
 def _sum(model: Model, written: list[str]) -> Tally:
-    tally = Tally(model.description)
+    tally = make_tally(model.description)
     for counts in written:
         tally = tally.plus_written(counts)
     return tally
 
 
 def _compare(model: Model, name: WindowName, tally: Tally) -> DriftWindow:
-    pairs = zip(model.description.features, tally.features, strict=True)
+    counts = model.bins.split(tally.features)
+    pairs = zip(model.description.features, counts, strict=True)
     return DriftWindow(
         window=name,
         rows=tally.rows,

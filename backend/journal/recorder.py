@@ -11,11 +11,10 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from threading import Condition, Event, Thread
 from time import time
-from typing import NamedTuple
 
+from counts import TableCounts
 from inference import Model
-from journal.messages import Delivery, Receipt, Record, Row, TableEntry, pack
-from journal.tally import Counted
+from journal.messages import Delivery, Name, Receipt, Record, Row, name, pack, pack_table
 from live import LiveModel
 from schemas import Description
 from settings import Settings
@@ -33,26 +32,19 @@ BEHIND_SECONDS = 2.0
 FOLDER = Path(__file__).parent.parent
 
 
-class Queued(NamedTuple):
-    """When it was made, and what the model that made it was: a model.pkl may be replaced since."""
-
-    moment: float  # seconds since 1970
-    record: Record
-    description: Description
-
-
 class Recorder:
     """One worker's way to its journal: a bounded queue, a thread, and the process that writes."""
 
     def __init__(self, settings: Settings, live: LiveModel) -> None:
         self._settings = settings
         self._live = live
-        self._queue: deque[Queued] = deque()
+        self._queue: deque[Record] = deque()
         self._bytes = 0
         self._change = Condition()
         self._is_closing = False
         self._has_given_up = False
-        self._told: dict[str, Description] = {}
+        self._descriptions: dict[Name, Description] = {}
+        self._told: dict[Name, Description] = {}
         self._process: subprocess.Popen[bytes] | None = None
         self._pipe: Connection | None = None
         self._has_tried = Event()
@@ -78,11 +70,11 @@ class Recorder:
 
     def add(self, model: Model, rows: list[Row]) -> None:
         """Predictions of one model, made just now."""
-        self._put(model, pack(model.version, rows))
+        self._put(model, pack(name(model.description), rows))
 
-    def add_table(self, model: Model, identifier: str, rows: int, counted: Counted) -> None:
+    def add_table(self, model: Model, counts: TableCounts) -> None:
         """From any thread."""
-        self._put(model, TableEntry(identifier, model.version, rows, counted))
+        self._put(model, pack_table(name(model.description), counts))
 
     def close(self) -> None:
         """Write what there is, as far as that goes in a few seconds."""
@@ -93,20 +85,21 @@ class Recorder:
         with self._change:
             self._has_given_up = True
             self._change.notify()
-        left = sum(it.record.rows for it in self._queue)
+        left = sum(it.rows for it in self._queue)
         if left:
             log.error("journal entries lost at the end count=%d trouble=%s", left, self.trouble)
         self._end_process()
 
     def _put(self, model: Model, record: Record) -> None:
         with self._change:
-            if self._bytes + record.size > MOST_BYTES:
+            if self._bytes + len(record.packed) > MOST_BYTES:
                 if not self.lost:
                     log.error("journal queue full, entries are lost trouble=%s", self.trouble)
                 self.lost += record.rows
                 return
-            self._queue.append(Queued(time(), record, model.description))
-            self._bytes += record.size
+            self._descriptions[record.model] = model.description
+            self._queue.append(record)
+            self._bytes += len(record.packed)
             if len(self._queue) == 1:
                 self._change.notify()
 
@@ -116,10 +109,10 @@ class Recorder:
         except (EOFError, OSError):  # it is started again with what there is to write
             self._end_process()
         self._has_tried.set()
-        while (queued := self._wait()) and not self._has_given_up:
-            self._note(self._deliver(queued), [it.record for it in queued])
+        while (records := self._wait()) and not self._has_given_up:
+            self._note(self._deliver(records), records)
 
-    def _wait(self) -> list[Queued]:
+    def _wait(self) -> list[Record]:
         """What to deliver next, at most every so often; nothing once all is done."""
         with self._change:
             self._change.wait_for(lambda: self._queue or self._is_closing)
@@ -129,31 +122,22 @@ class Recorder:
                 self._change.wait_for(lambda: self._is_closing, DELIVER_SECONDS)
             return list(self._take())
 
-    def _take(self) -> Iterator[Queued]:
-        """As many as are delivered at once, of one description for each version."""
+    def _take(self) -> Iterator[Record]:
+        """At least one, and no more than are delivered at once."""
         size = 0
-        meant: dict[str, Description] = {}
-        for it in self._queue:
-            size += it.record.size
-            is_another = meant.get(it.record.version, it.description) is not it.description
-            if meant and (is_another or size >= DELIVERY_BYTES):
+        for record in self._queue:
+            size += len(record.packed)
+            if size >= DELIVERY_BYTES and record is not self._queue[0]:
                 return
-            meant[it.record.version] = it.description
-            yield it
+            yield record
 
-    def _deliver(self, queued: list[Queued]) -> Receipt:
+    def _deliver(self, records: list[Record]) -> Receipt:
         try:
             pipe = self._pipe or self._start_process()
-            meant = {it.record.version: it.description for it in queued}
-            news = {name: it for name, it in meant.items() if self._told.get(name) is not it}
-            pipe.send(
-                Delivery(
-                    [it.record for it in queued],
-                    news,
-                    self._live.live_version,
-                    self.lag_seconds > BEHIND_SECONDS,
-                )
-            )
+            known = {it.model: self._descriptions[it.model] for it in records}
+            news = {model: it for model, it in known.items() if self._told.get(model) is not it}
+            is_behind = self.lag_seconds > BEHIND_SECONDS
+            pipe.send(Delivery(records, news, self._live.live_version, is_behind))
             receipt = _receive(pipe)
         except (EOFError, OSError) as error:
             self._end_process()
@@ -173,7 +157,7 @@ class Recorder:
         self.trouble = None
         with self._change:
             for _ in records:
-                self._bytes -= self._queue.popleft().record.size
+                self._bytes -= len(self._queue.popleft().packed)
         self.lost += receipt.lost
         self.written += sum(record.rows for record in records) - receipt.lost
 

@@ -35,19 +35,20 @@ class Shadow:
 
     def answer(
         self, live: Description, instances: Sequence[list[Value]], is_behind: bool
-    ) -> tuple[str | None, list[str | None] | None]:
-        """Its version and its classes, None where it has no answer; no classes without the time."""
+    ) -> tuple[str | None, list[str | None]]:
+        """Its version and its classes, None where it has no answer, or not the time for one."""
         self._look(live)
+        nothing: list[str | None] = [None] * len(instances)
         model = self._model
         if model is None or self._seen is None or self._seen[0] != live.version:
-            return None, None
+            return None, nothing
         if is_behind or len(instances) > MOST_ROWS:
-            return model.version, None
+            return model.version, nothing
         try:
             indices, _ = model.answer(model.to_array(instances))
         except ModelServerError as error:  # what the journal writes must not wait for it
             log.warning("shadow has no answer version=%s error=%s", model.version, error)
-            return model.version, None
+            return model.version, nothing
         return model.version, [model.classes[it] if it >= 0 else None for it in indices.tolist()]
 
     def _look(self, live: Description) -> None:

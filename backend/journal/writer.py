@@ -1,26 +1,27 @@
 """Writes the journal, in a process of its own so that a prediction never waits for a database."""
 
+import json
 import logging
 import signal
 import sys
-from collections.abc import Iterator
 from contextlib import suppress
-from itertools import groupby
+from itertools import chain, groupby
 from multiprocessing.connection import Connection
 from time import time
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
+import numpy as np
 from sqlalchemy import Table
 from sqlalchemy.exc import DataError, IntegrityError, SQLAlchemyError
 
-from binning import ModelBins
-from identifiers import read_milliseconds
+from binning import Array, ModelBins
+from identifiers import read_time
 from journal.database import Database, models, predictions, say, tallies
-from journal.messages import Delivery, Receipt, Record, Row, Singles, TableEntry, join
+from journal.messages import Delivery, Name, Receipt, Record, Row
+from journal.messages import Table as Counted
 from journal.retention import Retention
-from journal.rows import compare, describe, describe_model, describe_table
-from journal.tally import COARSE, FINE, Counted, Period, Tally, count_classes
+from journal.tally import COARSE, FINE, Period, Tally, make_tally
 from logs import set_up_logs
 from schemas import Description
 from settings import Settings
@@ -30,16 +31,13 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-Key = tuple[str, Period, int]  # version, period and its start
+Key = tuple[Name, Period, int]  # model, period and its start
+Written = tuple[list[dict[str, Any]], Tally]  # rows of the table, and what they add to the counts
 IDLE_SECONDS = 1.0  # without predictions; what is old is forgotten all the same
 KEPT_SECONDS = 2 * COARSE.seconds  # of counts in memory, in case predictions come late
 
 
-class Batch(NamedTuple):
-    """Predictions of one version."""
-
-    version: str
-    rows: list[Row]
+EMPTY = dict.fromkeys(predictions.columns.keys())
 
 
 class Writer:
@@ -50,10 +48,9 @@ class Writer:
         self._retention = Retention(self._database, settings.journal_retention_days)
         self._shadow = _start_shadow(settings)
         self._name = uuid4().hex
-        self._descriptions: dict[str, Description] = {}
-        self._bins: dict[str, ModelBins] = {}
+        self._descriptions: dict[Name, Description] = {}
         self._tallies: dict[Key, Tally] = {}
-        self._has_told = False
+        self._told: dict[str, str] = {}  # the database, of each version the sha256
 
     def write(self, delivery: Delivery) -> Receipt:
         """All of it, or nothing."""
@@ -63,7 +60,7 @@ class Writer:
         except (DataError, IntegrityError) as error:  # it would be so again
             return _give_up(delivery, error)
         except SQLAlchemyError as error:
-            self._has_told = False  # another database may be in its place
+            self._told = {}  # another database may be in its place
             return Receipt(trouble=say(error))
         except OSError as error:
             return Receipt(trouble=say(error))
@@ -76,49 +73,51 @@ class Writer:
         """Forget what is old enough, where it is time for that."""
         self._retention.tidy(time())
 
-    def _learn(self, descriptions: dict[str, Description]) -> None:
-        for version, description in descriptions.items():
-            if self._descriptions.get(version) == description:
-                continue
-            self._descriptions[version] = description
-            self._bins[version] = ModelBins(description.features)
-            # Of a model.pkl that was replaced what was counted has other features, or classes.
-            self._tallies = {key: it for key, it in self._tallies.items() if key[0] != version}
+    def _learn(self, descriptions: dict[Name, Description]) -> None:
+        """What was counted of a manifest that somebody has changed may have other bins."""
+        for model, description in descriptions.items():
+            if self._descriptions.get(model, description) != description:
+                self._tallies = {key: it for key, it in self._tallies.items() if key[0] != model}
+        self._descriptions |= descriptions
 
     def _write(self, delivery: Delivery) -> None:
         rows: list[dict[str, Any]] = []
-        counts = dict(self._tallies)
-        for batch in _gather(delivery.records):
-            description = self._descriptions[batch.version]
-            if isinstance(batch, TableEntry):
-                written, counted = [describe_table(batch, description)], batch.counted
+        counts: dict[Key, Tally] = {}
+        for (model, is_table, start), records in groupby(delivery.records, key=_sort):
+            contents = [it.read() for it in records]
+            if is_table:
+                written, counted = _describe_tables(contents, self._descriptions[model])
             else:
-                written, counted = self._read(batch, delivery)
+                written, counted = self._describe([*chain(*contents)], model, delivery)
             rows += written
-            for key in _keys(batch.version, written[0]["id"]):
-                counts[key] = (counts.get(key) or Tally(description)).plus(counted)
-        changed = {key: it for key, it in counts.items() if it is not self._tallies.get(key)}
-        known = [] if self._has_told else list(self._descriptions.values())
-        self._insert(rows, changed, known or list(delivery.descriptions.values()))
+            for period in (FINE, COARSE):
+                key = (model, period, period.begin(start))
+                known = counts.get(key) or self._tallies.get(key)
+                counts[key] = known.plus(counted) if known else counted
+        used = dict(it.model for it in delivery.records)
+        self._insert(rows, counts, used.items() - self._told.items())
+        self._told |= used
         # After a day without a database, too, what is counted has to be there to be added to.
         oldest = min(time(), *(it.moment for it in delivery.records)) - KEPT_SECONDS
-        self._tallies = {key: it for key, it in counts.items() if key[2] > oldest}
-        self._has_told = True
+        self._tallies = {key: it for key, it in (self._tallies | counts).items() if key[2] > oldest}
 
-    def _read(self, batch: Batch, delivery: Delivery) -> tuple[list[dict[str, Any]], Counted]:
-        description = self._descriptions[batch.version]
-        values = [row[3] for row in batch.rows]
-        shadow, answers = None, None
-        if self._shadow and batch.version == delivery.live_version:
+    def _describe(self, rows: list[Row], model: Name, delivery: Delivery) -> Written:
+        description = self._descriptions[model]
+        values = [row[3] for row in rows]
+        shadow: str | None = None
+        answers: list[str | None] = [None] * len(rows)
+        if self._shadow and description.version == delivery.live_version:
             shadow, answers = self._shadow.answer(description, values, delivery.is_behind)
-        written = list(describe(batch.rows, description, shadow, answers))
-        shadows = compare(shadow, written, len(values))
-        classes = count_classes(description, [row[1] for row in batch.rows])
-        features = self._bins[batch.version].count_instances(values)
-        return written, Counted(features, classes, shadows)
+        written = [
+            _describe_row(row, description) | {"shadow_version": it and shadow, "shadow_class": it}
+            for row, it in zip(rows, answers, strict=True)
+        ]
+        features = ModelBins(description.features).count(zip(*values, strict=True))
+        classes = np.bincount([row[1] for row in rows], minlength=len(description.target.classes))
+        return written, Tally(features, classes, _compare(shadow, written))
 
     def _insert(
-        self, rows: list[dict[str, Any]], counts: dict[Key, Tally], known: list[Description]
+        self, rows: list[dict[str, Any]], counts: dict[Key, Tally], news: set[Name]
     ) -> None:
         counted = [
             {
@@ -128,15 +127,15 @@ class Writer:
                 "writer": self._name,
                 "counts": tally.write(),
             }
-            for (version, period, start), tally in counts.items()
+            for ((version, _), period, start), tally in counts.items()
         ]
-        described = [describe_model(it) for it in sorted(known, key=lambda it: it.version)]
+        described = [_describe_model(self._descriptions[it]) for it in sorted(news)]
         with self._database.begin() as connection:
             if described:
                 connection.execute(self._replace(models), described)
-            if rows:  # those that came through before the answer was lost are there already
-                again = self._database.insert(predictions).on_conflict_do_nothing()
-                connection.execute(again, rows)
+            # Those that came through before the answer was lost are there already.
+            again = self._database.insert(predictions).on_conflict_do_nothing()
+            connection.execute(again, rows)
             connection.execute(self._replace(tallies), counted)
 
     def _replace(self, table: Table) -> Any:
@@ -156,24 +155,58 @@ def _start_shadow(settings: Settings) -> "Shadow | None":
     return Shadow(settings)
 
 
-def _gather(records: list[Record]) -> Iterator[Batch | TableEntry]:
-    """Those that follow each other, of one version and one stretch of time, are counted at once."""
-    for _, found in groupby(records, key=_sort):
-        first, *others = found
-        if isinstance(first, TableEntry):
-            yield from (first, *(it for it in others if isinstance(it, TableEntry)))
-        else:
-            singles = [first, *(it for it in others if isinstance(it, Singles))]
-            yield Batch(first.version, join(singles))
+def _sort(record: Record) -> tuple[Name, bool, int]:
+    """Those that follow each other, of one model and one stretch of time, are counted at once."""
+    return record.model, record.is_table, FINE.begin(record.moment)
 
 
-def _sort(record: Record) -> tuple[bool, str, int]:
-    return isinstance(record, TableEntry), record.version, FINE.begin(record.moment)
+def _describe_row(row: Row, description: Description) -> dict[str, Any]:
+    identifier, index, probabilities, values = row
+    names = [feature.name for feature in description.features]
+    classes = description.target.classes
+    named = probabilities and dict(zip(classes, probabilities, strict=True))
+    return EMPTY | {
+        "id": identifier,
+        "predicted_at": read_time(identifier),
+        "model_version": description.version,
+        "rows": 1,
+        "inputs": json.dumps(dict(zip(names, values, strict=True))),
+        "prediction_class": classes[index],
+        "probabilities": named and json.dumps(named),
+    }
 
 
-def _keys(version: str, identifier: str) -> list[Key]:
-    moment = read_milliseconds(identifier) / 1000
-    return [(version, period, period.begin(moment)) for period in (FINE, COARSE)]
+def _describe_tables(found: list[Counted], description: Description) -> Written:
+    written, tally = [], make_tally(description)
+    for identifier, rows, features, classes in found:
+        by_class = dict(zip(description.target.classes, classes, strict=True))
+        told = {
+            "id": identifier,
+            "predicted_at": read_time(identifier),
+            "model_version": description.version,
+            "rows": rows,
+            "by_class": json.dumps(by_class),
+        }
+        written.append(EMPTY | told)
+        tally = tally.plus(Tally(np.array(features), np.array(classes), {}))
+    return written, tally
+
+
+def _describe_model(description: Description) -> dict[str, Any]:
+    return {
+        "version": description.version,
+        "name": description.name,
+        "features": json.dumps([feature.name for feature in description.features]),
+        "classes": json.dumps(description.target.classes),
+    }
+
+
+def _compare(shadow: str | None, written: list[dict[str, Any]]) -> dict[str, Array]:
+    if shadow is None:
+        return {}
+    answered = [it for it in written if it["shadow_class"] is not None]
+    agreed = sum(it["shadow_class"] == it["prediction_class"] for it in answered)
+    return {shadow: np.array([len(answered), agreed, len(written) - len(answered)])}
 
 
 def _give_up(delivery: Delivery, error: object) -> Receipt:

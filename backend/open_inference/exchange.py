@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 from pydantic_core import to_json
 
 from catalogue import Line
+from counts import count_table
 from errors import InvalidInstance, InvalidTensors, TableTooLarge
 from inference import Array, Ask, Model
 from journal.counting import TableCounter
@@ -22,7 +23,6 @@ from open_inference.protocol import (
 from open_inference.tallies import Tally
 from open_inference.tensors import TEXT, read_tensor
 from schemas import Boolean, Category, Feature, Value
-from table_counts import count_table
 
 
 class Use(NamedTuple):

@@ -141,10 +141,10 @@ def test_instances_and_arrays_are_counted_alike():
     first = [40.0, 4.5, 1.0, 0.0, "Biscoe", "female"]
     second = [np.nan, 95.0, np.nan, 1.0, "Atlantis", "male"]
 
-    one_by_one = ModelBins(features).count_instances(instances)
-    by_column = ModelBins(features).count(np.array([first, second], dtype=object))
+    one_by_one = ModelBins(features).count(zip(*instances, strict=True))
+    by_column = ModelBins(features).count(np.array([first, second], dtype=object).T)
 
-    assert [it.tolist() for it in one_by_one] == [it.tolist() for it in by_column]
+    assert one_by_one.tolist() == by_column.tolist()
 
 
 def ask_batch(client, rows):

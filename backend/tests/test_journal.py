@@ -42,7 +42,7 @@ from identifiers import begin_at
 from journal import journal, recorder
 from journal.database import Database, models
 from journal.feedback import Feedback
-from journal.messages import Delivery, Receipt, pack
+from journal.messages import Delivery, Receipt, name, pack
 from journal.reading import Reader
 from journal.retention import Retention
 from journal.writer import Writer
@@ -384,8 +384,8 @@ def write(folder, url, ages):
     now = int(1000 * time.time())
     ids = [begin_at(now - 1000 * age) + f"{place:020x}" for place, age in enumerate(ages)]
     for it in ids:
-        record = pack(VERSION, [(it, 0, [1.0, 0.0, 0.0], [*SETOSA.values()])])
-        delivery = Delivery([record], {VERSION: description}, None, False)
+        record = pack(name(description), [(it, 0, [1.0, 0.0, 0.0], [*SETOSA.values()])])
+        delivery = Delivery([record], {name(description): description}, None, False)
         assert writer.write(delivery) == Receipt()
     writer._database.engine.dispose()
     return ids

@@ -9,8 +9,8 @@ import pyarrow as pa
 
 from batch.media import Format
 from binning import ModelBins
+from counts import TableCounts, count_table
 from errors import ModelServerError, TableTooLarge
-from table_counts import TableCounts, count_table
 from worker.estimator import Estimator
 from worker.exchange import Array, Message, lay_out, send
 from worker.faults import TOO_LARGE, write_fault
