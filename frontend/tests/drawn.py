@@ -1,10 +1,16 @@
-"""Finds what a page has drawn."""
+"""Finds what a page has said and drawn."""
 
 import json
 from types import SimpleNamespace
 
 import pyarrow as pa
 from streamlit.testing.v1 import AppTest
+
+
+def said(page: AppTest) -> list[str]:
+    """All sentences, without the backslashes that keep Markdown away."""
+    kinds = (page.markdown, page.caption, page.info, page.warning, page.error, page.header)
+    return [element.value.replace("\\", "") for kind in kinds for element in kind]
 
 
 def find_charts(page: AppTest) -> dict[str, SimpleNamespace]:

@@ -1,6 +1,6 @@
 import pyarrow as pa
 import pytest
-from drawn import find_chart
+from drawn import find_chart, said
 from processes import wait_until
 
 import texts
@@ -29,11 +29,6 @@ def score(page):
     return page.run()
 
 
-def said(page):
-    kinds = (page.markdown, page.caption, page.error, page.warning, page.header)
-    return [element.value.replace("\\", "") for kind in kinds for element in kind]
-
-
 def result(page):
     return page.session_state["scoring"].result
 
@@ -45,18 +40,13 @@ def test_the_page_says_which_columns_it_takes(page):
     assert "up to 16 MB" in page.file_uploader[0].label
 
 
-def test_a_table_is_previewed_before_it_is_sent(page):
-    upload(page, ROWS)
-
-    assert "The first rows of irises.csv" in said(page)
-    assert list(page.dataframe[0].value["colour"]) == ["blue", "red"]
-    assert "scoring" not in page.session_state
-
-
 @pytest.mark.parametrize("name", ["irises.csv", "irises.parquet"])
-def test_every_row_is_predicted_and_keeps_its_columns(page, name):
+def test_a_table_is_previewed_and_every_row_is_predicted_and_keeps_its_columns(page, name):
     rows = pa.csv.read_csv(pa.BufferReader(ROWS))
     upload(page, ROWS if name.endswith("csv") else uploads.write_parquet(rows), name)
+    assert f"The first rows of {name}" in said(page)
+    assert list(page.dataframe[0].value["colour"]) == ["blue", "red"]
+    assert "scoring" not in page.session_state
     score(page)
 
     assert not page.exception

@@ -1,7 +1,7 @@
 import pytest
 import requests
 from conftest import running_ready
-from drawn import find_chart
+from drawn import find_chart, said
 from mixed import boolean, category, number, publish
 from processes import find_free_port, running_backend
 
@@ -28,11 +28,6 @@ def page(url, open_page):
     page = open_page(url, "models")
     assert not page.exception
     return page
-
-
-def said(page):
-    kinds = (page.markdown, page.caption, page.error, page.warning, page.info)
-    return [element.value.replace("\\", "") for kind in kinds for element in kind]
 
 
 def test_every_version_is_listed_newest_first(page):
