@@ -70,24 +70,21 @@ class Model:
         self.has_probabilities = worker.has_probabilities
         if not self.has_probabilities:
             self.remarks.append("It has no predict_proba: probabilities are null.")
-        self.serving = Serving(name="scikit-learn", detail="It has not been compiled.")
-        self._predict_one: Callable[[list[Value]], Probabilities] | None = None
-        self._predict_many: Callable[[list[list[Value]]], list[Probabilities]] | None = None
+        self.serve_by(Engine())
         self._shared = SharedCall(self._answer_soon)
         self._thread = ThreadPoolExecutor(1, "model")
 
     def serve_by(self, engine: Engine) -> None:
         """Answer rows by the engine, and ask the worker for arrays and what the engine leaves."""
         self.serving = Serving(name=engine.name, detail=engine.detail)
-        self._predict_one = getattr(engine, "predict_one", None)
-        self._predict_many = getattr(engine, "predict_many", None)
+        self._predict_one, self._predict_many = engine.predict_one, engine.predict_many
 
     async def predict(self, values: list[Value]) -> Prediction:
         """The answer to one instance, its values in the order of the features, counted.
 
         Raises InvalidInstance if the model has none, and what the worker does.
         """
-        if self._predict_one is None or (probabilities := self._predict_one(values)) is None:
+        if (probabilities := self._predict_one(values)) is None:
             answer = await self._shared.ask(values)
         else:
             answer = (probabilities.index(max(probabilities)), probabilities)
@@ -102,22 +99,14 @@ class Model:
 
     def answer_many(self, instances: list[list[Value]]) -> list[Answer]:
         """The answers to a handful of instances, by as few calls as can be."""
-        found = self.ask_engine(instances)
+        found = self._predict_many(instances)
         left = [values for values, it in zip(instances, found, strict=True) if it is None]
         return _fill(found, self.answer(self.to_array(left)) if left else None)
 
     async def _answer_soon(self, instances: list[list[Value]]) -> list[Answer]:
-        # An engine for single instances has been asked before.
-        many = self._predict_many
-        found: list[Probabilities] = many(instances) if many else [None] * len(instances)
+        found = self._predict_many(instances)
         left = [values for values, it in zip(instances, found, strict=True) if it is None]
         return _fill(found, await self.worker.answer_soon(self.to_array(left)) if left else None)
-
-    def ask_engine(self, instances: list[list[Value]]) -> list[Probabilities]:
-        """None for those that it leaves to the worker."""
-        if self._predict_many:
-            return self._predict_many(instances)
-        return [self._predict_one(it) if self._predict_one else None for it in instances]
 
     def to_array(self, instances: Sequence[Sequence[Value]]) -> Array:
         """Shape (n, f)."""
@@ -130,7 +119,7 @@ class Model:
     def answer_at_once(self, X: Array) -> tuple[Array, Array | None]:
         """The same without asking anybody else; raises LeftToWorker if that is not possible."""
         instances = [[None if it != it else it for it in row] for row in X.tolist()]  # noqa: PLR0124
-        found = [it for it in self.ask_engine(instances) if it is not None]
+        found = [it for it in self._predict_many(instances) if it is not None]
         if len(found) < len(instances):
             raise LeftToWorker
         probabilities = np.array(found)

@@ -1,6 +1,7 @@
-"""What a compiled model can be asked."""
+"""What a model can be asked in this process."""
 
-from typing import Protocol
+from collections.abc import Sequence
+from typing import Any
 
 from schemas import EngineName
 
@@ -12,12 +13,14 @@ class NotCompiled(Exception):
     """There is no compiled form that is known to be exact; the message says why."""
 
 
-class Engine(Protocol):
-    """Answers as the estimator it was compiled from; `detail` says what it was compiled to.
+class Engine:
+    """Answers as the estimator that it was compiled from; this one answers nothing."""
 
-    It has a `predict_one(values)`, or a `predict_many(instances)` if a call for several instances
-    is cheaper than one for each.
-    """
+    name: EngineName = "scikit-learn"
+    detail = "It has not been compiled."
 
-    name: EngineName
-    detail: str
+    def predict_one(self, values: list[Any]) -> Probabilities:
+        """Return nothing where one call of `predict_many` for several instances is cheaper."""
+
+    def predict_many(self, instances: Sequence[list[Any]]) -> list[Probabilities]:
+        return [self.predict_one(values) for values in instances]

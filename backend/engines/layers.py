@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from engines.engine import Probabilities
-from engines.lines import Array, Layer, Lines, look_up
+from engines.engine import Engine, Probabilities
+from engines.lines import Array, Layer, Lines
 from schemas import EngineName
 
 Scores = list[float]
@@ -29,7 +29,7 @@ ACTIVATIONS: dict[str, Callable[[Array], Array]] = {
 }
 
 
-class Linear:
+class Linear(Engine):
     """A score for each class, or one for the second of two, in plain Python floats."""
 
     name: EngineName = "linear"
@@ -37,14 +37,13 @@ class Linear:
     def __init__(self, lines: Lines) -> None:
         self._weights, self._intercept = (it.tolist() for it in lines.layer)
         self._rows: list[Scores] = lines.rows.tolist()
-        self._specials = lines.specials
+        self._lines = lines
         self.detail = f"{lines.layer[0].size} products in double precision"
 
     def predict_one(self, values: list[Any]) -> Probabilities:
-        """Probabilities, or None where the estimator itself should be asked."""
         numbers, starts = values, self._intercept
-        if self._specials:
-            if (found := look_up(self._specials, values)) is None:
+        if self._lines.specials:
+            if (found := self._lines.look_up(values)) is None:
                 return None
             numbers, places = found
             for place in places:
@@ -56,7 +55,7 @@ class Linear:
         return _finish(scores, NEAR)
 
 
-class Layers:
+class Layers(Engine):
     """Scores that go through an activation, and are the numbers of the next layer."""
 
     def __init__(self, lines: Lines, further: Sequence[Layer], activation: str) -> None:
@@ -68,7 +67,6 @@ class Layers:
         self.detail = f"{products} products in {1 + len(further)} layers in double precision"
 
     def predict_one(self, values: list[Any]) -> Probabilities:
-        """Probabilities, or None where the estimator itself should be asked."""
         with np.errstate(all="ignore"):
             if (outputs := self._lines.follow(values)) is None:
                 return None

@@ -10,8 +10,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from engines.engine import Probabilities
-from engines.lines import Array, Special
+from engines.engine import Engine, Probabilities
+from engines.lines import Array, Places, find
 from engines.trees import LeafSum
 from schemas import EngineName
 
@@ -21,10 +21,10 @@ class Masks(NamedTuple):
 
     thresholds: list[float]
     numbers: list[int]  # of the intervals, one more than thresholds
-    special: Special | None  # none if its values are always numbers
+    places: Places | None  # none if its values are always numbers
 
 
-class LeafBits:
+class LeafBits(Engine):
     """Masks of every feature, and what the reached leaves sum up to."""
 
     name: EngineName = "trees"
@@ -32,25 +32,24 @@ class LeafBits:
     def __init__(
         self, features: list[Masks], others: list[int], values: Array, leaf_sum: LeafSum
     ) -> None:
-        """`others` are masks that each value has, and those that `special` has the places of.
+        """`others` are masks that each value has, and those that `places` lead to.
 
         `values` of the leaves have shape (leaves, k).
         """
-        self._features = features
+        self.features = features
         self._everywhere, *self._rows = others
         self._values = values
         self._bytes = len(values) // 8 + 1
         self._sum = leaf_sum
-        self._pure = _find_pure(values) if not leaf_sum.is_score else None
+        self._pure = _find_pure(values) if leaf_sum.start is None else None
         self.detail = f"{leaf_sum.trees} trees as the bits of {len(values)} leaves"
 
     def predict_one(self, values: list[Any]) -> Probabilities:
-        """Probabilities, or None where the estimator itself should be asked."""
         bits = self._everywhere
-        for (thresholds, numbers, special), value in zip(self._features, values, strict=True):
-            if special is None or not (value is None or isinstance(value, str)):
+        for (thresholds, numbers, places), value in zip(self.features, values, strict=True):
+            if places is None or not (value is None or isinstance(value, str)):
                 bits &= numbers[bisect_left(thresholds, value)]
-            elif (place := special.find(value)) is None:
+            elif (place := find(places, value)) is None:
                 return None
             else:
                 bits &= self._rows[place]
@@ -61,11 +60,6 @@ class LeafBits:
         ones = np.frombuffer(bits.to_bytes(self._bytes, "little"), np.uint8)
         reached = np.unpackbits(ones, bitorder="little").nonzero()[0]
         return self._sum.finish(self._values.take(reached, axis=0))
-
-    @property
-    def thresholds(self) -> list[list[float]]:
-        """Of each feature, the last values before its masks change."""
-        return [feature.thresholds for feature in self._features]
 
 
 def _find_pure(values: Array) -> list[int] | None:

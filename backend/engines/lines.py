@@ -9,52 +9,46 @@ import numpy.typing as npt
 Array = npt.NDArray[Any]
 Layer = tuple[Array, Array]  # weights, shape (s, n), and intercepts, shape (s,), of n numbers
 
+UNKNOWN = "\ufffe"  # no character, so no table's category
 
-@dataclass
-class Special:
-    """The places of the rows that stand for a feature's text, and for no value.
-
-    None if the model's steps refuse such a value.
-    """
-
-    texts: dict[str, int]
-    unknown: int | None
-    missing: int | None
-
-    def find(self, value: str | None) -> int | None:
-        return self.missing if value is None else self.texts.get(value, self.unknown)
+# Of the rows that stand for a feature's texts, for any other text, and for no value.
+Places = dict[str | None, int]
 
 
-Specials = Sequence[tuple[int, Special]]  # with the place of each among the features
-
-
-def look_up(specials: Specials, values: list[Any]) -> tuple[list[Any], list[int]] | None:
-    """The values, 0 in place of those that are not numbers, and the rows that stand for these.
-
-    None if one is refused.
-    """
-    numbers, rows = values.copy(), []
-    for index, special in specials:
-        value = values[index]
-        if value is None or isinstance(value, str):
-            if (row := special.find(value)) is None:
-                return None
-            numbers[index] = 0.0
-            rows.append(row)
-    return numbers, rows
+def find(places: Places, value: str | None) -> int | None:
+    """None if the model's steps refuse the value."""
+    return places.get(value, None if value is None else places.get(UNKNOWN))
 
 
 @dataclass
 class Lines:
-    """A layer over the features' numbers, and rows, shape (r, s), that other values add to it."""
+    """A layer over the features' numbers, and rows, shape (r, s), that other values add to it.
+
+    `specials` are the features that can have such values, by their places.
+    """
 
     layer: Layer
     rows: Array
-    specials: Specials
+    specials: Sequence[tuple[int, Places]]
+
+    def look_up(self, values: list[Any]) -> tuple[list[Any], list[int]] | None:
+        """The values, 0 for those that are no numbers, and the rows that stand for these.
+
+        None if one is refused.
+        """
+        numbers, rows = values.copy(), []
+        for index, places in self.specials:
+            value = values[index]
+            if value is None or isinstance(value, str):
+                if (row := find(places, value)) is None:
+                    return None
+                numbers[index] = 0.0
+                rows.append(row)
+        return numbers, rows
 
     def follow(self, values: list[Any]) -> Array | None:
         """Shape (s,); None if a value is refused."""
-        if (found := look_up(self.specials, values)) is None:
+        if (found := self.look_up(values)) is None:
             return None
         numbers, places = found
         weights, intercept = self.layer

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from engines.engine import Probabilities
+from engines.engine import Engine, Probabilities
 from engines.lines import Array, Lines
 from schemas import EngineName
 
@@ -38,22 +38,25 @@ class LeafSum:
     A mean of probabilities, or scores that begin at `start`, shape (k,), and go through softmax.
     """
 
-    start: Array
+    start: Array | None
     trees: int
-    is_score: bool
 
     def finish(self, values: Array) -> list[float]:
         """Probabilities, shape (k,), of values of shape (trees, k), in the trees' order."""
         # Down the rows NumPy adds one by one, as scikit-learn does: equal to the last bit.
         total = np.add.reduce(values, axis=0)
-        if not self.is_score:
+        if self.start is None:
             return list((total / self.trees).tolist())
         total += self.start
         powers = np.exp(total - total.max())
         return list((powers / powers.sum()).tolist())
 
 
-class Walk:
+MAX_STEPS = 1_000_000  # of one walk: 0.1 s
+STEP = 100  # trees that would take as long as the rest of a step
+
+
+class Walk(Engine):
     """For trees of too many leaves to give each a bit in every mask."""
 
     name: EngineName = "trees"
@@ -67,7 +70,6 @@ class Walk:
         self.detail = f"{leaf_sum.trees} trees, a step down each at a time"
 
     def predict_many(self, instances: Sequence[list[Any]]) -> list[Probabilities]:
-        """Probabilities of each, or None where the estimator itself should be asked."""
         with np.errstate(all="ignore"):
             rows = [self._lines.follow(values) for values in instances]
             known = [row for row in rows if row is not None]
@@ -81,13 +83,15 @@ class Walk:
         places = np.tile(nodes.roots, (len(X), 1))
         offsets = np.arange(len(X))[:, np.newaxis] * X.shape[1]
         flat = X.astype(np.float64).ravel()
-        while True:
+        for _ in range(MAX_STEPS // (STEP + self._sum.trees)):
             values = flat.take(offsets + nodes.columns.take(places))
             goes_left = values <= nodes.thresholds.take(places)
             below = np.where(goes_left, nodes.left.take(places), nodes.right.take(places))
             if (below == places).all():
                 break
             places = below
+        else:
+            return [None] * len(X)
         is_finite = np.asarray(np.isfinite(X).all(axis=1))
         return [
             self._sum.finish(nodes.values.take(leaves, axis=0)) if finite else None

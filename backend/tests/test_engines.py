@@ -23,7 +23,7 @@ from engines.reading import read_engine
 from sharing import SharedCall
 from worker.compiling import compilation, leaf_bits, parity
 from worker.compiling.compilation import compile_estimator
-from worker.compiling.parity import ask, require_parity
+from worker.compiling.parity import require_parity
 from worker.exchange import unpack
 
 ACTIVATIONS = ["identity", "logistic", "relu", "tanh"]
@@ -57,7 +57,7 @@ def draw_rows(model):
 
 
 def find_difference(model, engine, rows):
-    answers = ask(engine, rows)
+    answers = engine.predict_many(rows)
     _, expected = model.answer(model.to_array(rows))
     assert None not in answers
     assert (np.argmax(answers, axis=1) == expected.argmax(axis=1)).all()
@@ -87,8 +87,8 @@ def test_a_compiled_forest_goes_the_right_way_one_bit_beside_each_threshold():
     model, engine = compile_trees(RandomForestClassifier(20, random_state=0), StandardScaler())
     edges = [
         [*X[0, :at], edge, *X[0, at + 1 :]]
-        for at, thresholds in enumerate(engine.thresholds)
-        for threshold in thresholds
+        for at, feature in enumerate(engine.features)
+        for threshold in feature.thresholds
         for edge in (threshold, np.nextafter(threshold, np.inf), np.nextafter(threshold, -np.inf))
         if abs(edge) < 1e30
     ]

@@ -30,7 +30,7 @@ from worker.compiling.layers import (
     compile_quadratic,
 )
 from worker.compiling.leaf_bits import compile_leaf_bits, is_small
-from worker.compiling.parity import ask, draw_probes, require_parity
+from worker.compiling.parity import draw_probes, require_parity
 from worker.compiling.preparation import Preparation
 from worker.compiling.trees import compile_walk, take_apart
 from worker.exchange import Message, pack
@@ -47,7 +47,7 @@ def compile_model(estimator: Any, description: Description, answer: Answer) -> b
     probes = draw_probes(description, engine)
     if (expected := answer(probes)) is None:
         raise NotCompiled("It has no predict_proba to compare with.")
-    require_parity(ask(engine, probes), expected)
+    require_parity(engine.predict_many(probes), expected)
     return pack(message.head | {"probes": len(probes)}, message.arrays)
 
 
@@ -60,14 +60,16 @@ def compile_estimator(estimator: Any, features: Sequence[Feature]) -> Message:
     if compile_it is None:
         kind = type(classifier).__name__
         raise NotCompiled(f"A {kind} has no other form that is known to be exact.")
-    return compile_it(classifier, Preparation(steps, features))
+    preparation = Preparation(steps, features)
+    head, arrays = compile_it(classifier, preparation)
+    return Message(head | {"special": [[*it.rows] for it in preparation.features]}, arrays)
 
 
 def _compile_trees(classifier: Any, preparation: Preparation) -> Message:
     trees = take_apart(classifier)
-    if is_small(trees, len(preparation.features)):
-        return compile_leaf_bits(trees, preparation)
-    return compile_walk(trees, preparation)
+    compile_it = compile_leaf_bits if is_small(trees, len(preparation.features)) else compile_walk
+    head, arrays = compile_it(trees, preparation)
+    return Message(head, arrays if trees.start is None else arrays | {"start": trees.start})
 
 
 # Not nearest neighbours, which decide by the last bit between two at the same distance.

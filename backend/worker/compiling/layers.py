@@ -1,7 +1,6 @@
 """Writes out classifiers whose scores are sums of products, or of squares of such sums."""
 
 from collections.abc import Sequence
-from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -57,28 +56,27 @@ def _compile(layers: Sequence[Layer], activation: str, preparation: Preparation)
     (weights, intercept), *further = [
         [np.asarray(it, dtype=np.float64) for it in layer] for layer in layers
     ]
-    head, arrays = fold(weights, intercept, preparation)
+    arrays = fold(weights, intercept, preparation)
     for place, (products, starts) in enumerate(further, 1):
         arrays |= {f"weights{place}": products, f"intercept{place}": starts}
-    return Message(
-        head | {"kind": "layers", "layers": len(layers), "activation": activation}, arrays
-    )
+    return Message({"kind": "layers", "activation": activation}, arrays)
 
 
-def fold(weights: Array, intercept: Array, preparation: Preparation) -> Message:
+def fold(weights: Array, intercept: Array, preparation: Preparation) -> dict[str, Array]:
     """The parts of `engines.lines`: what comes before a layer folded into it."""
     features, start = preparation.features, preparation.start
     _require_few(len(weights) * sum(1 + len(it.rows) for it in features))
     lines = [weights[:, it.columns] @ it.slopes for it in features]
     rows = [
-        weights[:, it.columns] @ (row - start[it.columns]) for it in features for row in it.rows
+        weights[:, it.columns] @ (row - start[it.columns])
+        for it in features
+        for row in it.rows.values()
     ]
-    arrays = {
+    return {
         "weights0": np.stack(lines, axis=1),
         "intercept0": weights @ start + intercept,
         "rows": np.reshape(rows, (len(rows), len(weights))),
     }
-    return Message({"special": [asdict(it.special) for it in features]}, arrays)
 
 
 def _require_few(products: int) -> None:

@@ -1,7 +1,6 @@
 """Writes trees out as masks of leaves; `engines/leaf_bits.py` says how they answer."""
 
 from collections import defaultdict
-from dataclasses import asdict
 
 import numpy as np
 
@@ -24,21 +23,14 @@ def is_small(trees: Trees, features: int) -> bool:
 
 def compile_leaf_bits(trees: Trees, preparation: Preparation) -> Message:
     compiler, features = _Compiler(trees, preparation), preparation.features
-    rows = [compiler.mask(it.columns, row) for it in features for row in it.rows]
-    head = {
-        "kind": "leaf_bits",
-        "trees": len(trees.nodes.roots),
-        "is_score": trees.is_score,
-        "special": [asdict(it.special) for it in features],
-    }
+    rows = [compiler.mask(it.columns, row) for it in features for row in it.rows.values()]
     arrays = {
         "masks": np.stack([compiler.mask_constants(), *rows]),
         "values": trees.nodes.values[compiler.leaves],
-        "start": trees.start,
     }
     for index, (thresholds, numbers) in enumerate(compiler.mask_numbers()):
         arrays |= {f"thresholds{index}": thresholds, f"masks{index}": np.stack(numbers)}
-    return Message(head, arrays)
+    return Message({"kind": "leaf_bits", "trees": len(trees.nodes.roots)}, arrays)
 
 
 class _Compiler:

@@ -1,17 +1,11 @@
 """Compares a compiled model with the estimator it was made from, where they would differ first."""
 
-from collections.abc import Sequence
-from typing import Any
-
 import numpy as np
-import numpy.typing as npt
 
 from engines.engine import Engine, NotCompiled, Probabilities
 from engines.leaf_bits import LeafBits
+from engines.lines import UNKNOWN, Array
 from schemas import Boolean, Description, Feature, Number, Value
-from worker.compiling.preparation import UNKNOWN
-
-Array = npt.NDArray[Any]
 
 ROWS = 1_000
 TOLERANCE = 1e-6
@@ -30,14 +24,6 @@ def draw_probes(description: Description, engine: Engine) -> list[list[Value]]:
     edges = _list_edges(engine, random)
     near = [[*rows[i % ROWS][:at], edge, *rows[i % ROWS][at + 1 :]] for i, (at, edge) in edges]
     return [*examples, *rows, *near]
-
-
-def ask(engine: Any, instances: Sequence[list[Value]]) -> list[Probabilities]:
-    """What an engine of either kind answers to many instances."""
-    if hasattr(engine, "predict_many"):
-        answers: list[Probabilities] = engine.predict_many(instances)
-        return answers
-    return [engine.predict_one(values) for values in instances]
 
 
 def require_parity(answered: list[Probabilities], expected: Array) -> None:
@@ -80,8 +66,8 @@ def _list_edges(engine: Engine, random: np.random.Generator) -> list[tuple[int, 
         return []
     edges = [
         (at, edge)
-        for at, thresholds in enumerate(engine.thresholds)
-        for threshold in thresholds
+        for at, feature in enumerate(engine.features)
+        for threshold in feature.thresholds
         for edge in _surround(threshold)
     ]
     chosen = random.choice(len(edges), min(len(edges), ROWS), replace=False)
@@ -90,8 +76,9 @@ def _list_edges(engine: Engine, random: np.random.Generator) -> list[tuple[int, 
 
 def _surround(threshold: float) -> list[float]:
     """It and the doubles and floats on both sides."""
-    rounded = np.float32(threshold)
-    floats = [np.nextafter(rounded, np.float32(to)) for to in (-np.inf, np.inf)]
-    doubles = [float(np.nextafter(threshold, to)) for to in (-np.inf, np.inf)]
-    around = [threshold, float(rounded), *doubles, *map(float, floats)]
+    around = [
+        float(np.nextafter(kind(threshold), kind(to)))
+        for kind in (np.float64, np.float32)
+        for to in (-np.inf, threshold, np.inf)
+    ]
     return [it for it in around if abs(it) < LARGEST]

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import count
 from math import isnan, nan
 from typing import Any
 
@@ -19,11 +18,10 @@ from sklearn.preprocessing import (
 )
 
 from engines.engine import NotCompiled
-from engines.lines import Array, Special
+from engines.lines import UNKNOWN, Array
 from schemas import Category, Feature, Value
 
 FAR = 2.0**100  # so far that a slope is exact to its last digit
-UNKNOWN = "\ufffe"  # no character, so no table's category
 
 # Each looks at one feature at a time, and what it makes of a number is a line.
 _TAKEN = (
@@ -42,14 +40,13 @@ _TAKEN = (
 class Prepared:
     """One feature's columns of the c prepared ones, and what they hold for which value.
 
-    A number adds `slopes` times itself to what the columns start with. `rows` stand for text, and
-    for what is missing or unknown; `special` has their places among those of all features.
+    A number adds `slopes` times itself to what the columns start with. `rows` stand for texts, for
+    an unknown one, and for None.
     """
 
     columns: Array
     slopes: Array
-    rows: list[Array]
-    special: Special
+    rows: dict[str | None, Array]
 
 
 class Preparation:
@@ -63,7 +60,6 @@ class Preparation:
         for step in steps:
             _require_taken(step)
         self._first: list[Value] = [_first(feature) for feature in features]
-        self._places = count()
         self._categories = list(_find_categories(steps))
         self._has_text = any(isinstance(feature, Category) for feature in features)
         [self.start] = self.transform([self._first])
@@ -92,25 +88,19 @@ class Preparation:
         return [*self._first[:index], value, *self._first[index + 1 :]]
 
     def _prepare(self, index: int, feature: Feature) -> Prepared:
-        rows: list[Array] = []
-
-        def place(value: Value) -> int | None:
-            if (row := self._try(index, value)) is None:
-                return None
-            rows.append(row)
-            return next(self._places)
-
-        missing = place(None) if feature.nullable else None
+        values: list[str | None] = [None] if feature.nullable else []
+        slopes = np.zeros_like(self.start)
         if isinstance(feature, Category):
-            known = dict.fromkeys((*feature.values, *self._categories))
-            placed = {text: it for text in known if (it := place(text)) is not None}
-            special, slopes = Special(placed, place(UNKNOWN), missing), np.zeros_like(self.start)
+            values += dict.fromkeys((*feature.values, *self._categories, UNKNOWN))
         else:
             [far] = self.transform([self._replace(index, FAR)])
-            special, slopes = Special({}, None, missing), (far - self.start) / FAR
-        changed = np.any([slopes != 0, *(row != self.start for row in rows)], axis=0)
+            slopes = (far - self.start) / FAR
+        tried = {value: self._try(index, value) for value in values}
+        rows = {value: row for value, row in tried.items() if row is not None}
+        changed = np.any([slopes != 0, *(row != self.start for row in rows.values())], axis=0)
         columns = np.flatnonzero(changed)
-        return Prepared(columns, slopes[columns], [row[columns] for row in rows], special)
+        held = {value: row[columns] for value, row in rows.items()}
+        return Prepared(columns, slopes[columns], held)
 
     def _try(self, index: int, value: Value) -> Array | None:
         """The prepared row of an instance with this value, None where the steps refuse it."""

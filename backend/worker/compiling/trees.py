@@ -19,11 +19,10 @@ HIGHEST = np.finfo(np.float64).max
 
 @dataclass
 class Trees:
-    """`precision` is that which rows are compared in."""
+    """`start` is that of a sum of scores, None for probabilities; rows have this `precision`."""
 
     nodes: Nodes
-    start: Array  # of their sum
-    is_score: bool
+    start: Array | None
     precision: type
 
     def round(self, prepared: Array) -> Array:
@@ -34,8 +33,7 @@ def take_apart(classifier: Any) -> Trees:
     if isinstance(classifier, HistGradientBoostingClassifier):
         return _take_boosting_apart(classifier)
     trees = [it.tree_ for it in getattr(classifier, "estimators_", [classifier])]
-    nodes = _join([_read_tree(tree) for tree in trees])
-    return Trees(nodes, np.zeros(nodes.values.shape[1]), is_score=False, precision=np.float32)
+    return Trees(_join([_read_tree(tree) for tree in trees]), None, np.float32)
 
 
 def _read_tree(tree: Any) -> tuple[Array, ...]:
@@ -57,7 +55,7 @@ def _take_boosting_apart(classifier: Any) -> Trees:
         for place, predictor in zip(places, round_, strict=True)
     ]
     start = np.array([0.0, *start]) if len(start) == 1 else start
-    return Trees(_join(trees), start, is_score=True, precision=np.float64)
+    return Trees(_join(trees), start, np.float64)
 
 
 def _read_boosted(nodes: Array, place: int, size: int) -> tuple[Array, ...]:
@@ -109,14 +107,13 @@ def compile_walk(trees: Trees, preparation: Preparation) -> Message:
     if not all(_is_exact(it, preparation.start[it.columns]) for it in preparation.features):
         raise NotCompiled("Its trees are large, and what comes before them rounds its numbers.")
     size = len(preparation.start)
-    head, arrays = fold(np.eye(size), np.zeros(size), preparation)
-    is_single = trees.precision is np.float32
-    head |= {"kind": "walk", "is_score": trees.is_score, "is_single": is_single}
-    return Message(head, arrays | {"start": trees.start} | vars(trees.nodes))
+    arrays = fold(np.eye(size), np.zeros(size), preparation)
+    head = {"kind": "walk", "is_single": trees.precision is np.float32}
+    return Message(head, arrays | vars(trees.nodes))
 
 
 def _is_exact(feature: Prepared, start: Array) -> bool:
     """Whether its columns are added up to the last bit."""
     moved = feature.slopes != 0
     is_same = bool((feature.slopes[moved] == 1).all() and not start[moved].any())
-    return is_same and all((start + (row - start) == row).all() for row in feature.rows)
+    return is_same and all((start + (row - start) == row).all() for row in feature.rows.values())
