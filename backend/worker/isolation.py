@@ -195,8 +195,7 @@ def _let_read(ruleset: int, path: Path) -> None:
 def _make_filter(machine: str) -> Filter:
     """A seccomp program; a jump is over as many steps as its third and fourth number say."""
     place = list(_AUDIT_ARCH).index(machine)
-    numbers = sorted(it[place] for it in SYSTEM_CALLS.values() if it[place] != NONE)
-    fail = (_RETURN, 0, 0, _FAIL | errno.EPERM)
+    fail, allow = (_RETURN, 0, 0, _FAIL | errno.EPERM), (_RETURN, 0, 0, _ALLOW)
     program: Filter = [
         (_LOAD, 0, 0, _ARCH),
         (_EQUAL, 1, 0, _AUDIT_ARCH[machine]),
@@ -204,31 +203,25 @@ def _make_filter(machine: str) -> Filter:
         (_LOAD, 0, 0, _NUMBER),
         (_AT_LEAST, 0, 1, _X32_BIT),
         fail,
-        # glibc takes the older call for one that does not exist.
-        (_EQUAL, 0, 1, _CLONE3),
-        (_RETURN, 0, 0, _FAIL | errno.ENOSYS),
-        # A thread, and no process.
-        (_EQUAL, 0, 4, _CLONE[place]),
-        (_LOAD, 0, 0, _FIRST),
-        (_HAS, 0, 1, _CLONE_THREAD),
-        (_RETURN, 0, 0, _ALLOW),
-        fail,
-        # Limits are looked at, and not set: there is no new one.
-        (_EQUAL, 0, 6, _PRLIMIT[place]),
-        (_LOAD, 0, 0, _THIRD),
-        (_EQUAL, 0, 3, 0),
-        (_LOAD, 0, 0, _THIRD + 4),
-        (_EQUAL, 0, 1, 0),
-        (_RETURN, 0, 0, _ALLOW),
-        fail,
     ]
-    for name, (argument, bits) in _FORBIDDEN_BITS.items():
-        if (number := SYSTEM_CALLS[name][place]) != NONE:
-            test = (_HAS, 0, 1, bits)
-            look = (_LOAD, 0, 0, _FIRST + 8 * argument)
-            program += [(_EQUAL, 0, 4, number), look, test, fail, (_RETURN, 0, 0, _ALLOW)]
-    for number in numbers:
-        program += [(_EQUAL, 0, 1, number), (_RETURN, 0, 0, _ALLOW)]
+
+    def add(number: int, *steps: tuple[int, int, int, int]) -> None:
+        """What to do if this is the number of the call."""
+        program.extend([(_EQUAL, 0, len(steps), number), *steps])
+
+    # glibc takes the older call for one that does not exist.
+    add(_CLONE3, (_RETURN, 0, 0, _FAIL | errno.ENOSYS))
+    # A thread, and no process.
+    add(_CLONE[place], (_LOAD, 0, 0, _FIRST), (_HAS, 1, 0, _CLONE_THREAD), fail, allow)
+    # Limits are looked at, and not set: there is no new one, in either half of the pointer.
+    halves = [(_LOAD, 0, 0, _THIRD), (_EQUAL, 1, 0, 0), fail]
+    halves += [(_LOAD, 0, 0, _THIRD + 4), (_EQUAL, 1, 0, 0), fail]
+    add(_PRLIMIT[place], *halves, allow)
+    for name, numbers in SYSTEM_CALLS.items():
+        argument, bits = _FORBIDDEN_BITS.get(name, (0, 0))
+        look = [(_LOAD, 0, 0, _FIRST + 8 * argument), (_HAS, 0, 1, bits), fail] if bits else []
+        if numbers[place] != NONE:
+            add(numbers[place], *look, allow)
     return [*program, fail]
 
 
