@@ -9,6 +9,7 @@ import numpy as np
 import sklearn
 from sklearn.base import is_classifier
 from sklearn.exceptions import InconsistentVersionWarning
+from sklearn.pipeline import Pipeline
 
 from errors import ModelRefused
 from instances import InstanceReader
@@ -28,54 +29,43 @@ warnings.filterwarnings("ignore", message="X does not have valid feature names")
 
 
 def open_model(
-    pickled: bytes, file: PublishedFile, known: Description | None
+    pickled: bytes, file: PublishedFile, known: Description | None, is_tried: bool
 ) -> tuple[Estimator, list[str]]:
-    """An estimator that has answered its examples, and remarks on it.
+    """An estimator that has answered its examples, now or before, and remarks on it.
 
     Raises ModelRefused with a reason for people if it is not fit to serve.
     """
-    said = (
-        known.libraries.get("scikit-learn", sklearn.__version__) if known else sklearn.__version__
-    )
-    try:
-        with warnings.catch_warnings(record=True) as caught:
-            warnings.simplefilter("always", InconsistentVersionWarning)
-            model = _assemble(pickled, file, known)
-            _try_out(model)
-    except ModelRefused as refusal:
-        raise ModelRefused(refusal.reason, " ".join([str(refusal), *_remark(said)])) from None
-    found = (it.message for it in caught if isinstance(it.message, InconsistentVersionWarning))
-    made_with = (str(warning.original_sklearn_version) for warning in found)
-    return model, _remark(next(filter(_is_other, made_with), said))
-
-
-def reopen_model(
-    pickled: bytes, file: PublishedFile, known: Description | None
-) -> tuple[Estimator, list[str]]:
-    """As `open_model`, of one that has answered its examples before."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", InconsistentVersionWarning)
-        return _assemble(pickled, file, known), []
-
-
-def _assemble(pickled: bytes, file: PublishedFile, known: Description | None) -> Estimator:
-    estimator = unpickle(pickled)
-    _require_classifier(estimator)
-    if known:
-        _match(estimator, known)
-    return Estimator(estimator, known or _describe(estimator, file, pickled))
+    said = known.libraries.get("scikit-learn", "") if known else ""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", InconsistentVersionWarning)
+        try:
+            estimator = unpickle(pickled)
+            _require_classifier(estimator)
+            if known:
+                _match(estimator, known)
+            model = Estimator(estimator, known or _describe(estimator, file, pickled))
+            if not is_tried:
+                _try_out(model)
+        except ModelRefused as refusal:
+            raise ModelRefused(refusal.reason, " ".join([str(refusal), *_remark(said)])) from None
+    versions = (str(getattr(it.message, "original_sklearn_version", said)) for it in caught)
+    return model, _remark(next(filter(_is_other, versions), said))
 
 
 def _try_out(model: Estimator) -> None:
-    description = model.description
-    reader = InstanceReader(description.features)
-    for example in description.examples or [_invent(description)]:
+    """Ask the model its examples, or one with any answer; this warms it too."""
+    features = model.description.features
+    reader = InstanceReader(features)
+    anything: dict[str, Value] = {
+        it.name: 1.0 if isinstance(it, Number) else it.mode for it in features
+    }
+    for example in model.description.examples or [Example(inputs=anything, probabilities=[])]:
         _test(model, reader, example)
 
 
 def _is_other(version: str) -> bool:
-    """Whether a model made with this scikit-learn may answer otherwise with ours."""
-    return bool(version.split(".")[:2] != sklearn.__version__.split(".")[:2])
+    """Whether a model made with this scikit-learn may answer otherwise; none is unknown."""
+    return bool(version) and version.split(".")[:2] != sklearn.__version__.split(".")[:2]
 
 
 def _remark(made_with: str) -> list[str]:
@@ -106,6 +96,7 @@ def _describe(estimator: Any, file: PublishedFile, pickled: bytes) -> Descriptio
     classes = [str(label) for label in estimator.classes_]
     if classes == ["0", "1", "2"] and count == len(IRIS_FEATURES):
         classes = IRIS_CLASSES
+    last_step = estimator.steps[-1][1] if isinstance(estimator, Pipeline) else estimator
     return Description(
         name=file.path.stem,
         version=file.version,
@@ -114,13 +105,8 @@ def _describe(estimator: Any, file: PublishedFile, pickled: bytes) -> Descriptio
         size=len(pickled),
         features=tuple(Number(name=name) for name in names),
         target=Target(name="class", classes=classes),
-        estimator=type(_last_step(estimator)).__name__,
+        estimator=type(last_step).__name__,
     )
-
-
-def _last_step(estimator: Any) -> Any:
-    steps = getattr(estimator, "steps", None)
-    return steps[-1][1] if steps else estimator
 
 
 def _match(estimator: Any, description: Description) -> None:
@@ -137,17 +123,7 @@ def _match(estimator: Any, description: Description) -> None:
         raise ModelRefused("manifest", message)
 
 
-def _invent(description: Description) -> Example:
-    """An instance to ask if no manifest gives one; any answer will do."""
-    inputs: dict[str, Value] = {
-        feature.name: 1.0 if isinstance(feature, Number) else feature.mode
-        for feature in description.features
-    }
-    return Example(inputs=inputs, probabilities=[])
-
-
 def _test(model: Estimator, reader: InstanceReader, example: Example) -> None:
-    """Ask the model an example; this warms it too."""
     try:
         values = reader.read(json.dumps(example.inputs).encode())
         [index], probabilities = model.answer(model.to_array([values]))

@@ -8,7 +8,7 @@ from engines.engine import NotCompiled
 from errors import ModelFailed, ModelRefused, TableTooLarge
 from repository import PublishedFile
 from schemas import Description
-from worker.assembly import open_model, reopen_model
+from worker.assembly import open_model
 from worker.compiling.compilation import compile_model
 from worker.estimator import Estimator
 from worker.exchange import Message, pack, receive, send, unpack
@@ -37,8 +37,8 @@ def _open(channel: socket.socket) -> Estimator | None:
     file = PublishedFile(head["version"], Path(head["file"]), created_at)
     known = Description.model_validate(head["manifest"]) if head["manifest"] else None
     try:
-        open_it = reopen_model if head["is_tried"] else open_model
-        model, remarks = open_it(arrays["pickle"].tobytes(), file, known)
+        pickled = arrays["pickle"].tobytes()
+        model, remarks = open_model(pickled, file, known, head["is_tried"])
     except ModelRefused as refusal:
         send(channel, pack({"reason": refusal.reason, "message": str(refusal)}))
         return None
