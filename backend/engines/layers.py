@@ -41,13 +41,12 @@ class Linear(Engine):
         self.detail = f"{lines.layer[0].size} products in double precision"
 
     def predict_one(self, values: list[Any]) -> Probabilities:
-        numbers, starts = values, self._intercept
-        if self._lines.specials:
-            if (found := self._lines.look_up(values)) is None:
-                return None
-            numbers, places = found
-            for place in places:
-                starts = list(map(add, starts, self._rows[place]))
+        if (found := self._lines.look_up(values)) is None:
+            return None
+        numbers, places = found
+        starts = self._intercept
+        for place in places:
+            starts = list(map(add, starts, self._rows[place]))
         scores = [
             start + sum(map(mul, weights, numbers))
             for start, weights in zip(starts, self._weights, strict=True)

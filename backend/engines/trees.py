@@ -70,21 +70,16 @@ class Walk(Engine):
         self.detail = f"{leaf_sum.trees} trees, a step down each at a time"
 
     def predict_many(self, instances: Sequence[list[Any]]) -> list[Probabilities]:
+        nodes, size = self._nodes, len(self._lines.layer[1])
+        refused = np.full(size, np.nan)
         with np.errstate(all="ignore"):
             rows = [self._lines.follow(values) for values in instances]
-            known = [row for row in rows if row is not None]
-            X: Array = np.reshape(known, (len(known), len(self._lines.layer[1])))
-            X = X.astype(self._precision)
-        answers = iter(self._answer(X))
-        return [None if row is None else next(answers) for row in rows]
-
-    def _answer(self, X: Array) -> list[Probabilities]:
-        nodes = self._nodes
+            known = [refused if row is None else row for row in rows]
+            X = np.reshape(known, (len(known), size)).astype(self._precision).astype(np.float64)
         places = np.tile(nodes.roots, (len(X), 1))
-        offsets = np.arange(len(X))[:, np.newaxis] * X.shape[1]
-        flat = X.astype(np.float64).ravel()
+        offsets = np.arange(len(X))[:, np.newaxis] * size
         for _ in range(MAX_STEPS // (STEP + self._sum.trees)):
-            values = flat.take(offsets + nodes.columns.take(places))
+            values = X.take(offsets + nodes.columns.take(places))
             goes_left = values <= nodes.thresholds.take(places)
             below = np.where(goes_left, nodes.left.take(places), nodes.right.take(places))
             if (below == places).all():
@@ -92,8 +87,8 @@ class Walk(Engine):
             places = below
         else:
             return [None] * len(X)
-        is_finite = np.asarray(np.isfinite(X).all(axis=1))
+        is_finite = np.asarray(np.isfinite(X).all(axis=1)).tolist()
         return [
             self._sum.finish(nodes.values.take(leaves, axis=0)) if finite else None
-            for leaves, finite in zip(places, is_finite.tolist(), strict=True)
+            for leaves, finite in zip(places, is_finite, strict=True)
         ]

@@ -64,11 +64,10 @@ MOST_TASKS = 4096  # processes and threads of this user; none for root
 MOST_DESCRIPTORS = 4096  # the process that forks the workers has a handful
 
 _AUDIT_ARCH = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7}
-_X32_BIT = 0x40000000
 
 # linux/seccomp.h, linux/bpf_common.h
 _ALLOW, _FAIL = 0x7FFF0000, 0x00050000
-_LOAD, _EQUAL, _AT_LEAST, _HAS, _RETURN = 0x20, 0x15, 0x35, 0x45, 0x06
+_LOAD, _EQUAL, _HAS, _RETURN = 0x20, 0x15, 0x45, 0x06
 _NUMBER, _ARCH, _FIRST, _THIRD = 0, 4, 16, 32  # in struct seccomp_data
 
 _PR_SET_PDEATHSIG, _PR_SET_DUMPABLE, _PR_SET_SECCOMP, _PR_SET_NO_NEW_PRIVS = 1, 4, 22, 38
@@ -99,9 +98,8 @@ def confine_files() -> bool:
     rights = _FILE_RIGHTS[max(it for it in _FILE_RIGHTS if it <= abi)]
     network = _NETWORK_RIGHTS if abi >= _NETWORK_ABI else 0
     scopes = _SCOPES if abi >= _SCOPE_ABI else 0
-    size = 24 if scopes else 16 if network else 8
-    handled = struct.pack("<QQQ", rights, network, scopes)[:size]
-    ruleset = _call(_CREATE_RULESET, handled, size, 0)
+    handled = struct.pack("<QQQ", rights, network, scopes)  # an older kernel takes zeros at the end
+    ruleset = _call(_CREATE_RULESET, handled, len(handled), 0)
     for path in _list_readable():
         _let_read(ruleset, path)
     is_done: bool = _control(_PR_SET_NO_NEW_PRIVS, 1) and _call(_RESTRICT_SELF, ruleset, 0) == 0
@@ -201,8 +199,6 @@ def _make_filter(machine: str) -> Filter:
         (_EQUAL, 1, 0, _AUDIT_ARCH[machine]),
         fail,
         (_LOAD, 0, 0, _NUMBER),
-        (_AT_LEAST, 0, 1, _X32_BIT),
-        fail,
     ]
 
     def add(number: int, *steps: tuple[int, int, int, int]) -> None:

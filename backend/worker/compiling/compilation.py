@@ -5,20 +5,8 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from sklearn.discriminant_analysis import (
-    LinearDiscriminantAnalysis,
-    QuadraticDiscriminantAnalysis,
-)
-from sklearn.ensemble import (
-    ExtraTreesClassifier,
-    HistGradientBoostingClassifier,
-    RandomForestClassifier,
-)
-from sklearn.linear_model import LogisticRegression
-from sklearn.naive_bayes import GaussianNB
-from sklearn.neural_network import MLPClassifier
+from sklearn import discriminant_analysis, ensemble, linear_model, naive_bayes, neural_network, tree
 from sklearn.pipeline import Pipeline
-from sklearn.tree import DecisionTreeClassifier, ExtraTreeClassifier
 
 from engines.engine import NotCompiled
 from engines.reading import read_engine
@@ -74,14 +62,14 @@ def _compile_trees(classifier: Any, preparation: Preparation) -> Message:
 
 # Not nearest neighbours, which decide by the last bit between two at the same distance.
 _COMPILERS: dict[type, Callable[[Any, Preparation], Message]] = {
-    DecisionTreeClassifier: _compile_trees,
-    ExtraTreeClassifier: _compile_trees,
-    ExtraTreesClassifier: _compile_trees,
-    GaussianNB: compile_naive_bayes,
-    HistGradientBoostingClassifier: _compile_trees,
-    LinearDiscriminantAnalysis: compile_linear,
-    LogisticRegression: compile_linear,
-    MLPClassifier: compile_network,
-    QuadraticDiscriminantAnalysis: compile_quadratic,
-    RandomForestClassifier: _compile_trees,
+    discriminant_analysis.LinearDiscriminantAnalysis: compile_linear,
+    discriminant_analysis.QuadraticDiscriminantAnalysis: compile_quadratic,
+    ensemble.ExtraTreesClassifier: _compile_trees,
+    ensemble.HistGradientBoostingClassifier: _compile_trees,
+    ensemble.RandomForestClassifier: _compile_trees,
+    linear_model.LogisticRegression: compile_linear,
+    naive_bayes.GaussianNB: compile_naive_bayes,
+    neural_network.MLPClassifier: compile_network,
+    tree.DecisionTreeClassifier: _compile_trees,
+    tree.ExtraTreeClassifier: _compile_trees,
 }

@@ -1,6 +1,7 @@
 """Writes trees out as masks of leaves; `engines/leaf_bits.py` says how they answer."""
 
 from collections import defaultdict
+from itertools import zip_longest
 
 import numpy as np
 
@@ -10,6 +11,7 @@ from worker.compiling.trees import HIGHEST, Trees, find_boxes
 from worker.exchange import Message
 
 MAX_MASK_BYTES = 32 * 1024**2
+HIGHEST_END = (0, np.inf)  # a column that is never beyond the threshold
 
 
 def is_small(trees: Trees, features: int) -> bool:
@@ -79,7 +81,10 @@ class _Compiler:
 
         Preparing and rounding a number are monotone, so it is found by bisection, to the bit.
         """
-        columns, thresholds = self._list_splits()
+        features = self._preparation.features
+        splits = zip_longest(*map(self._list_splits, features), fillvalue=HIGHEST_END)
+        table = np.array([*splits, [HIGHEST_END] * len(features)])
+        columns, thresholds = table[..., 0].astype(np.intp), table[..., 1]
         low = np.full(columns.shape, _order(-HIGHEST))
         high = np.full(columns.shape, _order(HIGHEST))
         while (low < high).any():
@@ -89,18 +94,8 @@ class _Compiler:
             low, high = np.where(goes_left, middle, low), np.where(goes_left, high, middle - 1)
         return _number(low)
 
-    def _list_splits(self) -> tuple[Array, Array]:
-        """Prepared columns and thresholds, shape (n, f); infinity fills the shorter lists."""
-        splits = [self._list_splits_of(it) for it in self._preparation.features]
-        shape = (max(map(len, splits)) + 1, len(splits))
-        columns, thresholds = np.zeros(shape, dtype=np.intp), np.full(shape, np.inf)
-        for index, found in enumerate(splits):
-            for row, (column, threshold) in enumerate(found):
-                columns[row, index], thresholds[row, index] = column, threshold
-        return columns, thresholds
-
-    def _list_splits_of(self, feature: Prepared) -> list[tuple[int, float]]:
-        """The trees' own, and the ends of what the estimator takes."""
+    def _list_splits(self, feature: Prepared) -> list[tuple[int, float]]:
+        """Prepared columns and thresholds: the trees', and the ends of what the estimator takes."""
         ends = {-np.inf, float(np.finfo(self._trees.precision).max)}
         return [
             (column, threshold)

@@ -6,33 +6,28 @@ from math import isnan, nan
 from typing import Any
 
 import numpy as np
+from sklearn import preprocessing
 from sklearn.compose import ColumnTransformer
 from sklearn.impute import SimpleImputer
 from sklearn.pipeline import Pipeline
-from sklearn.preprocessing import (
-    MaxAbsScaler,
-    MinMaxScaler,
-    OneHotEncoder,
-    RobustScaler,
-    StandardScaler,
-)
 
 from engines.engine import NotCompiled
 from engines.lines import UNKNOWN, Array
 from schemas import Category, Feature, Value
+from worker.rows import has_text, to_array
 
 FAR = 2.0**100  # so far that a slope is exact to its last digit
 
 # Each looks at one feature at a time, and what it makes of a number is a line.
 _TAKEN = (
     ColumnTransformer,
-    MaxAbsScaler,
-    MinMaxScaler,
-    OneHotEncoder,
     Pipeline,
-    RobustScaler,
     SimpleImputer,
-    StandardScaler,
+    preprocessing.MaxAbsScaler,
+    preprocessing.MinMaxScaler,
+    preprocessing.OneHotEncoder,
+    preprocessing.RobustScaler,
+    preprocessing.StandardScaler,
 )
 
 
@@ -57,22 +52,20 @@ class Preparation:
 
     def __init__(self, steps: Sequence[Any], features: Sequence[Feature]) -> None:
         self._steps = steps
-        for step in steps:
-            _require_taken(step)
+        _require_taken(steps)
         self._first: list[Value] = [_first(feature) for feature in features]
         self._categories = list(_find_categories(steps))
-        self._has_text = any(isinstance(feature, Category) for feature in features)
+        self._has_text = has_text(features)
         [self.start] = self.transform([self._first])
         self.features = [self._prepare(i, feature) for i, feature in enumerate(features)]
 
     def transform(self, instances: Sequence[Sequence[Value]]) -> Array:
         """Shape (n, c), by the steps themselves."""
-        rows = [[nan if it is None else it for it in values] for values in instances]
-        return self._transform(np.array(rows, dtype=object if self._has_text else np.float64))
+        return self._transform(to_array(instances, self._has_text))
 
     def transform_numbers(self, numbers: Array) -> Array:
         """As transform, of numbers of shape (n, f); categories are each feature's first."""
-        X = np.array([self._first] * len(numbers), dtype=object if self._has_text else np.float64)
+        X = to_array([self._first] * len(numbers), self._has_text)
         is_number = [not isinstance(value, str) for value in self._first]
         X[:, is_number] = numbers[:, is_number]
         return self._transform(X)
@@ -125,15 +118,12 @@ def _walk(steps: Sequence[Any]) -> Iterator[Any]:
             yield from _walk([it for _, it, _ in step.transformers_ if it != "drop"])
 
 
-def _require_taken(step: Any) -> None:
-    for it in _walk([step]):
-        odd_missing = isinstance(it, SimpleImputer) and not _is_nan(it.missing_values)
-        if type(it) not in _TAKEN or getattr(it, "clip", False) or odd_missing:
+def _require_taken(steps: Sequence[Any]) -> None:
+    for it in _walk(steps):
+        missing = getattr(it, "missing_values", nan)  # of an imputer
+        is_nan = isinstance(missing, float) and isnan(missing)
+        if type(it) not in _TAKEN or getattr(it, "clip", False) or not is_nan:
             raise NotCompiled(f"It has a {type(it).__name__}, which is not compiled.")
-
-
-def _is_nan(value: object) -> bool:
-    return isinstance(value, float) and isnan(value)
 
 
 def _find_categories(steps: Sequence[Any]) -> Iterator[str]:

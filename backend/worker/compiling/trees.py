@@ -45,16 +45,15 @@ def _read_tree(tree: Any) -> tuple[Array, ...]:
 def _take_boosting_apart(classifier: Any) -> Trees:
     if classifier.is_categorical_ is not None:
         raise NotCompiled("It splits by categories of its own, which is not compiled.")
-    start = np.ravel(classifier._baseline_prediction)
+    size = len(classifier.classes_)
+    start = np.zeros(size)
     # Two classes have one score, for the second; that of the first is 0.
-    places = [1] if len(start) == 1 else range(len(start))
-    size = max(len(start), 2)
+    start[-classifier._baseline_prediction.size :] = classifier._baseline_prediction
     trees = [
         _read_boosted(predictor.nodes, place, size)
         for round_ in classifier._predictors
-        for place, predictor in zip(places, round_, strict=True)
+        for place, predictor in enumerate(round_, size - len(round_))
     ]
-    start = np.array([0.0, *start]) if len(start) == 1 else start
     return Trees(_join(trees), start, np.float64)
 
 
