@@ -21,8 +21,8 @@ def draw_probes(description: Description, engine: Engine) -> list[list[Value]]:
     rows = [list(values) for values in zip(*columns, strict=True)]
     names = [feature.name for feature in description.features]
     examples = [[it.inputs.get(name) for name in names] for it in description.examples]
-    edges = _list_edges(engine, random)
-    near = [[*rows[i % ROWS][:at], edge, *rows[i % ROWS][at + 1 :]] for i, (at, edge) in edges]
+    edges = zip(rows, _draw_edges(engine, random), strict=False)
+    near = [[*row[:at], edge, *row[at + 1 :]] for row, (at, edge) in edges]
     return [*examples, *rows, *near]
 
 
@@ -60,8 +60,8 @@ def _draw(feature: Feature, random: np.random.Generator) -> list[Value]:
     return [None if missing else it for it, missing in zip(values, is_missing, strict=True)]
 
 
-def _list_edges(engine: Engine, random: np.random.Generator) -> list[tuple[int, tuple[int, float]]]:
-    """A place among the features and a number: thresholds and their neighbours, drawn from all."""
+def _draw_edges(engine: Engine, random: np.random.Generator) -> list[tuple[int, float]]:
+    """A place among the features and a number: a threshold or one of its neighbours."""
     if not isinstance(engine, LeafBits):
         return []
     edges = [
@@ -71,7 +71,7 @@ def _list_edges(engine: Engine, random: np.random.Generator) -> list[tuple[int, 
         for edge in _surround(threshold)
     ]
     chosen = random.choice(len(edges), min(len(edges), ROWS), replace=False)
-    return list(enumerate(edges[index] for index in chosen.tolist()))
+    return [edges[index] for index in chosen.tolist()]
 
 
 def _surround(threshold: float) -> list[float]:

@@ -65,7 +65,7 @@ class Preparation:
 
     def transform_numbers(self, numbers: Array) -> Array:
         """As transform, of numbers of shape (n, f); categories are each feature's first."""
-        X = to_array([self._first] * len(numbers), self._has_text)
+        X = np.tile(to_array([self._first], self._has_text), (len(numbers), 1))
         is_number = [not isinstance(value, str) for value in self._first]
         X[:, is_number] = numbers[:, is_number]
         return self._transform(X)
