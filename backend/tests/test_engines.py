@@ -18,7 +18,8 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, PolynomialFeatures, StandardScaler
 from sklearn.svm import SVC
 
-from engines.engine import NotCompiled
+from engines.engine import Engine, NotCompiled
+from engines.leaf_bits import LeafBits
 from engines.reading import read_engine
 from sharing import SharedCall
 from worker.compiling import compilation, leaf_bits, parity
@@ -39,8 +40,13 @@ def model_of(estimator, features=NUMBERS):
 
 
 @pytest.fixture(autouse=True)
-def few_rows(monkeypatch):
+def many_rows(monkeypatch):
     monkeypatch.setattr(parity, "ROWS", 3000)
+
+
+@pytest.fixture
+def no_masks(monkeypatch):
+    monkeypatch.setattr(leaf_bits, "MAX_MASK_BYTES", 0)
 
 
 def compile_model(model):
@@ -52,13 +58,13 @@ def compile_model(model):
     return read_engine(unpack(packed), model.description)
 
 
-def draw_rows(model):
-    return parity.draw_probes(model.description, None)
-
-
-def find_difference(model, engine, rows):
+@np.errstate(all="ignore")
+def find_difference(model, engine):
+    """On rows as people type them, and on neighbours of the thresholds of masks."""
+    rows = parity.draw_probes(model.description, engine)
     answers = engine.predict_many(rows)
     _, expected = model.answer(model.to_array(rows))
+    assert len(rows) > parity.ROWS + 100 or not isinstance(engine, LeafBits)
     assert None not in answers
     assert (np.argmax(answers, axis=1) == expected.argmax(axis=1)).all()
     return np.abs(answers - expected).max()
@@ -80,21 +86,7 @@ def test_a_compiled_forest_answers_to_the_last_bit(steps, leaves):
     model, engine = compile_trees(RandomForestClassifier(50, min_samples_leaf=leaves), *steps)
 
     assert engine.name == "trees"
-    assert find_difference(model, engine, draw_rows(model)) == 0
-
-
-def test_a_compiled_forest_goes_the_right_way_one_bit_beside_each_threshold():
-    model, engine = compile_trees(RandomForestClassifier(20, random_state=0), StandardScaler())
-    edges = [
-        [*X[0, :at], edge, *X[0, at + 1 :]]
-        for at, feature in enumerate(engine.features)
-        for threshold in feature.thresholds
-        for edge in (threshold, np.nextafter(threshold, np.inf), np.nextafter(threshold, -np.inf))
-        if abs(edge) < 1e30
-    ]
-
-    assert len(edges) > 100
-    assert find_difference(model, engine, edges) == 0
+    assert find_difference(model, engine) == 0
 
 
 def test_a_forest_leaves_numbers_beyond_single_precision_to_the_estimator():
@@ -105,24 +97,21 @@ def test_a_forest_leaves_numbers_beyond_single_precision_to_the_estimator():
     assert found == [True, True, False]
 
 
-def test_trees_too_large_for_masks_are_walked_to_the_same_answer(monkeypatch):
-    monkeypatch.setattr(leaf_bits, "MAX_MASK_BYTES", 0)
-    model, engine = compile_trees(RandomForestClassifier(50))
-
-    assert "step" in engine.detail
-    assert find_difference(model, engine, draw_rows(model)) == 0
-    assert engine.predict_many([[3.5e38, 3.5, 1.4, 0.2]]) == [None]
-
-
-def test_a_walk_leaves_a_value_that_the_steps_refuse_to_the_estimator(monkeypatch):
-    monkeypatch.setattr(leaf_bits, "MAX_MASK_BYTES", 0)
-    model = model_of(fit_unscaled(RandomForestClassifier(5, random_state=0)), FEATURES)
+@pytest.mark.usefixtures("no_masks")
+@pytest.mark.parametrize(
+    ("fit_it", "features", "left"),
+    [
+        (lambda it: it.fit(X, y), NUMBERS, [3.5e38, 3.5, 1.4, 0.2]),
+        (fit_unscaled, FEATURES, [*(INSTANCE | {"sex": None}).values()]),
+    ],
+)
+def test_trees_too_large_for_masks_are_walked_to_the_same_answer(fit_it, features, left):
+    model = model_of(fit_it(RandomForestClassifier(20, random_state=0)), features)
     engine = compile_untried(model)
-    refused = [*(INSTANCE | {"sex": None}).values()]
 
     assert "step" in engine.detail
-    assert find_difference(model, engine, draw_rows(model)) == 0
-    assert engine.predict_many([refused]) == [None]
+    assert find_difference(model, engine) == 0
+    assert engine.predict_many([left]) == [None]
 
 
 def test_boosting_is_compiled_for_two_classes_and_for_more():
@@ -130,8 +119,8 @@ def test_boosting_is_compiled_for_two_classes_and_for_more():
     cancer, labels = load_breast_cancer(return_X_y=True)
     two = model_of(HistGradientBoostingClassifier(max_iter=20).fit(cancer[:, :4], labels))
 
-    assert find_difference(three, engine, draw_rows(three)) < 1e-12
-    assert find_difference(two, compile_model(two), draw_rows(two)) < 1e-12
+    assert find_difference(three, engine) < 1e-12
+    assert find_difference(two, compile_model(two)) < 1e-12
 
 
 def test_a_linear_model_leaves_a_tie_and_what_overflows_to_the_estimator():
@@ -169,7 +158,7 @@ def test_layers_answer_as_the_estimator_for_two_classes_and_for_more(classifier)
         assert engine.name == (
             "linear" if classifier.get_params().get("hidden_layer_sizes") == () else "layers"
         )
-        assert find_difference(model, engine, draw_rows(model)) < 1e-9
+        assert find_difference(model, engine) < 1e-9
 
 
 def test_layers_leave_a_tie_and_what_overflows_to_the_estimator():
@@ -184,11 +173,11 @@ def test_layers_leave_a_tie_and_what_overflows_to_the_estimator():
 
 def test_missing_and_unknown_values_are_answered_as_the_estimator_does_or_left_to_it():
     model = model_of(fit_mixed(), FEATURES)
-    rows, values = draw_rows(model), [*INSTANCE.values()]
+    values = [*INSTANCE.values()]
     refusing = compile_untried(model_of(fit_mixed(unknown="error"), FEATURES))
 
-    assert any(None in row for row in rows)
-    assert find_difference(model, compile_model(model), rows) < 1e-12
+    assert any(None in row for row in parity.draw_probes(model.description, Engine()))
+    assert find_difference(model, compile_model(model)) < 1e-12
     assert refusing.predict_one(values) is not None
     assert refusing.predict_one([*values[:-1], "other"]) is None
 

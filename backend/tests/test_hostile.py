@@ -333,45 +333,29 @@ def test_a_table_that_is_not_answered_well_is_answered_with_the_reason(app, code
     assert expected in response.json()["detail"]
 
 
-def spoil(tree, far):
-    state = tree.__getstate__()
-    inner = np.flatnonzero(state["nodes"]["left_child"] > 0)[-1]
-    for side in ("left_child", "right_child"):
-        state["nodes"][side][inner] = 2**40 if far else inner
-    tree.__setstate__(state)
+def spoil(nodes, is_inner, names, far):
+    """Lead from the last inner node to itself, or far away."""
+    inner = np.flatnonzero(is_inner)[-1]
+    for name in names:
+        nodes[name][inner] = 2**31 if far else inner
 
 
-def spoiled_tree(far):
-    estimator = fit_iris(DecisionTreeClassifier(random_state=0))
-    spoil(estimator.tree_, far)
+def spoiled_trees(estimator, far):
+    for it in np.ravel(getattr(estimator, "estimators_", [estimator])):
+        state = it.tree_.__getstate__()
+        nodes = state["nodes"]
+        spoil(nodes, nodes["left_child"] > 0, ("left_child", "right_child"), far)
+        it.tree_.__setstate__(state)
     return estimator
 
 
-def spoiled_forest(far):
-    estimator = fit_iris(RandomForestClassifier(3, random_state=0))
-    for tree in estimator.estimators_:
-        spoil(tree.tree_, far)
+def spoiled_histograms(estimator, far):
+    for nodes in (it.nodes for step in estimator._predictors for it in step):
+        spoil(nodes, nodes["is_leaf"] == 0, ("left", "right"), far)
     return estimator
 
 
-def spoiled_boosting(far):
-    estimator = fit_iris(GradientBoostingClassifier(n_estimators=3, random_state=0))
-    for tree in estimator.estimators_.ravel():
-        spoil(tree.tree_, far)
-    return estimator
-
-
-def spoiled_histograms(far):
-    estimator = fit_iris(HistGradientBoostingClassifier(max_iter=3))
-    for predictor in (it for step in estimator._predictors for it in step):
-        inner = np.flatnonzero(predictor.nodes["is_leaf"] == 0)[-1]
-        for side in ("left", "right"):
-            predictor.nodes[side][inner] = 2**31 if far else inner
-    return estimator
-
-
-def spoiled_neighbours(far):
-    estimator = fit_iris(KNeighborsClassifier(3, algorithm="kd_tree"))
+def spoiled_neighbours(estimator, far):
     state = list(estimator._tree.__getstate__())
     state[1] = np.full_like(state[1], 2**40 if far else -(2**40))
     estimator._tree.__setstate__(tuple(state))
@@ -380,13 +364,19 @@ def spoiled_neighbours(far):
 
 @pytest.mark.parametrize("far", [False, True], ids=["circle", "outside"])
 @pytest.mark.parametrize(
-    "make",
-    [spoiled_tree, spoiled_forest, spoiled_boosting, spoiled_histograms, spoiled_neighbours],
+    ("spoiled", "estimator"),
+    [
+        (spoiled_trees, DecisionTreeClassifier(random_state=0)),
+        (spoiled_trees, RandomForestClassifier(3, random_state=0)),
+        (spoiled_trees, GradientBoostingClassifier(n_estimators=3, random_state=0)),
+        (spoiled_histograms, HistGradientBoostingClassifier(max_iter=3)),
+        (spoiled_neighbours, KNeighborsClassifier(3, algorithm="kd_tree")),
+    ],
 )
-def test_a_model_that_leads_astray_costs_its_own_process_at_the_most(app, make, far):
+def test_a_model_that_leads_astray_costs_its_own_process_at_the_most(app, spoiled, estimator, far):
     """Refused, or no answer to some rows; and by no means an answer of the live one's."""
     version = next(NAMES)
-    drop(app.folder, make(far), version)
+    drop(app.folder, spoiled(fit_iris(estimator), far), version)
 
     statuses = {
         app.post(
