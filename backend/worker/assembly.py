@@ -53,13 +53,9 @@ def open_model(
 
 
 def _try_out(model: Estimator) -> None:
-    """Ask the model its examples, or one with any answer; this warms it too."""
-    features = model.description.features
-    reader = InstanceReader(features)
-    anything: dict[str, Value] = {
-        it.name: 1.0 if isinstance(it, Number) else it.mode for it in features
-    }
-    for example in model.description.examples or [Example(inputs=anything, probabilities=[])]:
+    description = model.description
+    reader = InstanceReader(description.features)
+    for example in description.examples or [_invent(description)]:
         _test(model, reader, example)
 
 
@@ -123,7 +119,17 @@ def _match(estimator: Any, description: Description) -> None:
         raise ModelRefused("manifest", message)
 
 
+def _invent(description: Description) -> Example:
+    """An instance to ask if no manifest gives one; any answer will do."""
+    inputs: dict[str, Value] = {
+        feature.name: 1.0 if isinstance(feature, Number) else feature.mode
+        for feature in description.features
+    }
+    return Example(inputs=inputs, probabilities=[])
+
+
 def _test(model: Estimator, reader: InstanceReader, example: Example) -> None:
+    """Ask the model an example; this warms it too."""
     try:
         values = reader.read(json.dumps(example.inputs).encode())
         [index], probabilities = model.answer(model.to_array([values]))
