@@ -36,17 +36,16 @@ class Linear(Engine):
 
     def __init__(self, lines: Lines) -> None:
         self._weights, self._intercept = (it.tolist() for it in lines.layer)
-        self._rows: list[Scores] = lines.rows.tolist()
         self._lines = lines
         self.detail = f"{lines.layer[0].size} products in double precision"
 
     def predict_one(self, values: list[Any]) -> Probabilities:
         if (found := self._lines.look_up(values)) is None:
             return None
-        numbers, places = found
+        numbers, rows = found
         starts = self._intercept
-        for place in places:
-            starts = list(map(add, starts, self._rows[place]))
+        for row in rows:
+            starts = list(map(add, starts, row.tolist()))
         scores = [
             start + sum(map(mul, weights, numbers))
             for start, weights in zip(starts, self._weights, strict=True)

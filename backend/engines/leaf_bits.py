@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from engines.engine import Engine, Probabilities
-from engines.lines import Array, Places, find
+from engines.lines import Array, Special, find
 from engines.trees import LeafSum
 from schemas import EngineName
 
@@ -21,7 +21,7 @@ class Masks(NamedTuple):
 
     thresholds: list[float]
     numbers: list[int]  # of the intervals, one more than thresholds
-    places: Places | None  # none if its values are always numbers
+    special: Special | None  # masks; none if its values are always numbers
 
 
 class LeafBits(Engine):
@@ -30,14 +30,11 @@ class LeafBits(Engine):
     name: EngineName = "trees"
 
     def __init__(
-        self, features: list[Masks], others: list[int], values: Array, leaf_sum: LeafSum
+        self, features: list[Masks], everywhere: int, values: Array, leaf_sum: LeafSum
     ) -> None:
-        """`others` are masks that each value has, and those that `places` lead to.
-
-        `values` of the leaves have shape (leaves, k).
-        """
+        """`everywhere` is a mask that holds for each row; `values` of leaves, shape (leaves, k)."""
         self.features = features
-        self._everywhere, *self._rows = others
+        self._everywhere = everywhere
         self._values = values
         self._bytes = len(values) // 8 + 1
         self._sum = leaf_sum
@@ -46,13 +43,13 @@ class LeafBits(Engine):
 
     def predict_one(self, values: list[Any]) -> Probabilities:
         bits = self._everywhere
-        for (thresholds, numbers, places), value in zip(self.features, values, strict=True):
-            if places is None or not (value is None or isinstance(value, str)):
+        for (thresholds, numbers, special), value in zip(self.features, values, strict=True):
+            if special is None or not (value is None or isinstance(value, str)):
                 bits &= numbers[bisect_left(thresholds, value)]
-            elif (place := find(places, value)) is None:
+            elif (mask := find(special, value)) is None:
                 return None
             else:
-                bits &= self._rows[place]
+                bits &= mask
         if bits.bit_count() != self._sum.trees:
             return None
         if self._pure:

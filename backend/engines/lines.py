@@ -11,36 +11,35 @@ Layer = tuple[Array, Array]  # weights, shape (s, n), and intercepts, shape (s,)
 
 UNKNOWN = "\ufffe"  # no character, so no table's category
 
-# Of the rows that stand for a feature's texts, for any other text, and for no value.
-Places = dict[str | None, int]
+# What stands for a feature's texts, for any other text, and for no value.
+Special = dict[str | None, Any]
 
 
-def find(places: Places, value: str | None) -> int | None:
+def find(special: Special, value: str | None) -> Any:
     """None if the model's steps refuse the value."""
-    return places.get(value, None if value is None else places.get(UNKNOWN))
+    return special.get(value, None if value is None else special.get(UNKNOWN))
 
 
 @dataclass
 class Lines:
-    """A layer over the features' numbers, and rows, shape (r, s), that other values add to it.
+    """A layer over the features' numbers, and rows, shape (s,), that other values add to it.
 
-    `specials` are the features that can have such values, by their places.
+    `specials` has the places of the features that can have such values.
     """
 
     layer: Layer
-    rows: Array
-    specials: Sequence[tuple[int, Places]]
+    specials: Sequence[tuple[int, Special]]
 
-    def look_up(self, values: list[Any]) -> tuple[list[Any], list[int]] | None:
+    def look_up(self, values: list[Any]) -> tuple[list[Any], list[Array]] | None:
         """The values, 0 for those that are no numbers, and the rows that stand for these.
 
         None if one is refused.
         """
         numbers, rows = values.copy(), []
-        for index, places in self.specials:
+        for index, special in self.specials:
             value = values[index]
             if value is None or isinstance(value, str):
-                if (row := find(places, value)) is None:
+                if (row := find(special, value)) is None:
                     return None
                 numbers[index] = 0.0
                 rows.append(row)
@@ -50,9 +49,7 @@ class Lines:
         """Shape (s,); None if a value is refused."""
         if (found := self.look_up(values)) is None:
             return None
-        numbers, places = found
+        numbers, rows = found
         weights, intercept = self.layer
-        added: Array = weights.dot(numbers) + intercept
-        for place in places:
-            added += self.rows[place]
+        added: Array = sum(rows, weights.dot(numbers) + intercept)
         return added

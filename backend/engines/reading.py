@@ -5,14 +5,13 @@ and no memory out of proportion.
 """
 
 from collections.abc import Callable
-from itertools import count
 
 import numpy as np
 
 from engines.engine import Engine, NotCompiled
 from engines.layers import Layers, Linear
 from engines.leaf_bits import LeafBits, Masks, to_mask
-from engines.lines import Array, Layer, Lines, Places
+from engines.lines import Array, Layer, Lines, Special
 from engines.trees import LeafSum, Nodes, Walk
 from schemas import Category, Description
 from worker.exchange import Message
@@ -58,11 +57,12 @@ class _Parts:
         _require(bool(((places >= 0) & (places < end)).all()), f"Some {name} lead outside")
         return places
 
-    def specials(self, rows: int) -> list[Places | None]:
-        """Places among so many rows for each feature; None if its values are always numbers."""
-        place = count()
-        found = [{value: next(place) for value in values} for values in self.head["special"]]
-        _require(next(place) <= rows, "What stands for a value leads outside")
+    def specials(self, rows: Array | list[int]) -> list[Special | None]:
+        """The rows of each feature; None if its values are always numbers."""
+        values = self.head["special"]
+        _require(sum(map(len, values)) == len(rows), "Its special values are not those of its rows")
+        rest = iter(rows)
+        found = [{value: next(rest) for value in it} for it in values]
         is_plain = [not isinstance(it, Category) and not it.nullable for it in self.features]
         return [None if plain else it for plain, it in zip(is_plain, found, strict=True)]
 
@@ -75,8 +75,8 @@ class _Parts:
     def lines(self) -> Lines:
         layer = self.layer(0, len(self.features))
         rows = self.take("rows", None, len(layer[1]))
-        specials = enumerate(self.specials(len(rows)))
-        return Lines(layer, rows, [(i, it) for i, it in specials if it is not None])
+        specials = enumerate(self.specials(rows))
+        return Lines(layer, [(i, it) for i, it in specials if it is not None])
 
     def leaf_sum(self, values: Array, trees: int) -> LeafSum:
         _require(0 < trees <= len(values), "It has more trees than leaves, or none")
@@ -121,14 +121,14 @@ def _read_leaf_bits(parts: _Parts) -> Engine:
         return masks
 
     leaf_sum = parts.leaf_sum(values, int(parts.head["trees"]))
-    others = read_masks("masks", None)
+    everywhere, *others = read_masks("masks", None)
     features = []
-    for index, places in enumerate(parts.specials(len(others) - 1)):
+    for index, special in enumerate(parts.specials(others)):
         thresholds = parts.take(f"thresholds{index}", None)
         _require(bool((thresholds[1:] > thresholds[:-1]).all()), "Its thresholds are not sorted")
         numbers = read_masks(f"masks{index}", len(thresholds) + 1)
-        features.append(Masks(thresholds.tolist(), numbers, places))
-    return LeafBits(features, others, values, leaf_sum)
+        features.append(Masks(thresholds.tolist(), numbers, special))
+    return LeafBits(features, everywhere, values, leaf_sum)
 
 
 def _read_walk(parts: _Parts) -> Engine:

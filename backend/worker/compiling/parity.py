@@ -54,9 +54,7 @@ def _draw(feature: Feature, random: np.random.Generator) -> list[Value]:
     else:
         known = np.array([*feature.values, UNKNOWN], dtype=object)
         values = known[random.integers(0, len(known), ROWS)].tolist()
-    if not feature.nullable:
-        return values
-    is_missing = random.random(ROWS) < RARE
+    is_missing = random.random(ROWS) < (RARE if feature.nullable else 0)
     return [None if missing else it for it, missing in zip(values, is_missing, strict=True)]
 
 
