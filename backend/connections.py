@@ -22,7 +22,7 @@ from uvicorn.protocols.http.httptools_impl import (
     RequestResponseCycle,
 )
 
-from errors import ModelServerError
+from errors import PlainFailure
 from identifiers import make_identifier
 from logs import read_request_id, request_id
 from problems import answer_failure
@@ -70,14 +70,6 @@ class Wait:
         if self.moved >= self.limit.least:
             self.looks = self.moved = 0
         return self.looks * look_seconds >= self.limit.seconds or self.total > self.limit.most
-
-
-class Refused(ModelServerError):
-    """A request that no app answers."""
-
-    def __init__(self, status: HTTPStatus, detail: str) -> None:
-        super().__init__(detail)
-        self.status, self.title = status, status.phrase  # type: ignore[misc]
 
 
 class Flow(FlowControl):
@@ -266,11 +258,11 @@ class Connection(HttpToolsProtocol):
         is_amid = running and (running.response_started or not running.more_body)
         if running is None or running.response_complete or not is_amid:
             headers = [(b"connection", b"close"), (b"x-request-id", called.encode())]
-            self.transport.write(self._write_refusal(Refused(status, detail), headers))
+            self.transport.write(self._write_refusal(PlainFailure(status, detail), headers))
         request_id.reset(token)
         self.transport.close()
 
-    def _write_refusal(self, refused: Refused, headers: list[tuple[bytes, bytes]]) -> bytes:
+    def _write_refusal(self, refused: PlainFailure, headers: list[tuple[bytes, bytes]]) -> bytes:
         scope = {"type": "http", "path": self.url.decode("latin-1"), "headers": []}
         answer = answer_failure(Request(scope | {"server": ("localhost", 80)}), refused)
         headers = [*self.server_state.default_headers, *HEADERS, *headers, *answer.raw_headers]

@@ -1,7 +1,8 @@
 """The failures this service knows, each with its status and title."""
 
+from collections.abc import Mapping, Sequence
 from http import HTTPStatus
-from typing import ClassVar, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 LONGEST = 100  # characters of what a caller sent that are sent back
 
@@ -18,6 +19,13 @@ class Fault(NamedTuple):
     detail: str
 
 
+class LabelFault(NamedTuple):
+    """One thing wrong with a label; they are counted from 0."""
+
+    label: int
+    detail: str
+
+
 class TableFault(NamedTuple):
     """One thing wrong in a table; a row is counted from 1, without a header."""
 
@@ -29,258 +37,178 @@ class TableFault(NamedTuple):
 class ModelServerError(Exception):
     """A failure with an answer; its message tells the caller what to do."""
 
-    status: ClassVar[HTTPStatus]
-    title: ClassVar[str]
-    headers: ClassVar[dict[str, str]] = {}
+    status: HTTPStatus
+    title: str
+    headers: Mapping[str, str] = {}
+
+    def __init_subclass__(
+        cls, *, status: int = 0, title: str = "", retry_after: int | None = None
+    ) -> None:
+        """Take what every error of the class has; it inherits what is left out."""
+        if status:
+            cls.status, cls.title = HTTPStatus(status), title
+        if retry_after:
+            cls.headers = {"Retry-After": str(retry_after)}
 
 
-class NoModelPublished(ModelServerError):
+class PlainFailure(ModelServerError):
+    """A failure that its status says all of, but for what to do about it."""
+
+    def __init__(self, status: int, detail: str, headers: Mapping[str, str] | None = None) -> None:
+        super().__init__(detail)
+        self.status = HTTPStatus(status)
+        self.title = self.status.phrase
+        self.headers = headers or {}
+
+
+class Faulty(ModelServerError):
+    """Something is wrong in several places; `more` says in how many beyond those given."""
+
+    def __init__(
+        self, faults: Sequence[Fault | LabelFault | TableFault], more: int | str = 0
+    ) -> None:
+        said = [*map(_say, faults)] + [f"And {more} more."] * bool(more)
+        super().__init__(" ".join(said))
+        self.faults = faults
+        self.more = more
+
+
+def _say(fault: Fault | LabelFault | TableFault) -> str:
+    if isinstance(fault, TableFault) and fault.row:
+        return f"Row {fault.row}: {fault.detail}"
+    return fault.detail
+
+
+class NoModelPublished(ModelServerError, status=503, title="No model published", retry_after=2):
     """The models directory holds no model that can be served yet."""
 
-    status = HTTPStatus.SERVICE_UNAVAILABLE
-    title = "No model published"
-    headers: ClassVar[dict[str, str]] = {"Retry-After": "2"}
 
-
-class FolderUnreadable(ModelServerError):
+class FolderUnreadable(
+    ModelServerError, status=503, title="Models folder unreadable", retry_after=2
+):
     """The models directory is gone, a file, or not to be read."""
 
-    status = HTTPStatus.SERVICE_UNAVAILABLE
-    title = "Models folder unreadable"
-    headers: ClassVar[dict[str, str]] = {"Retry-After": "2"}
 
-
-class UnknownVersion(ModelServerError):
+class UnknownVersion(ModelServerError, status=404, title="Unknown version"):
     """No model of this version is in the models directory."""
 
-    status = HTTPStatus.NOT_FOUND
-    title = "Unknown version"
 
-
-class UnknownModel(ModelServerError):
+class UnknownModel(ModelServerError, status=404, title="Unknown model"):
     """No model of this name is published."""
 
-    status = HTTPStatus.NOT_FOUND
-    title = "Unknown model"
 
-
-class VersionRefused(ModelServerError):
+class VersionRefused(ModelServerError, status=409, title="Version refused"):
     """The version is there, and not fit to serve."""
 
-    status = HTTPStatus.CONFLICT
-    title = "Version refused"
 
-
-class NotExplainable(ModelServerError):
+class NotExplainable(ModelServerError, status=409, title="Not explainable"):
     """The model answers, and has nothing to compare its answer by."""
 
-    status = HTTPStatus.CONFLICT
-    title = "Not explainable"
 
-
-class UnsupportedMediaType(ModelServerError):
+class UnsupportedMediaType(ModelServerError, status=415, title="Unsupported media type"):
     """The body is declared as something this route cannot read."""
-
-    status = HTTPStatus.UNSUPPORTED_MEDIA_TYPE
-    title = "Unsupported media type"
 
 
 class UnsupportedEncoding(UnsupportedMediaType):
     """The body is compressed in a way this route cannot undo."""
 
-    headers: ClassVar[dict[str, str]] = {"Accept-Encoding": "gzip, deflate"}
+    headers: Mapping[str, str] = {"Accept-Encoding": "gzip, deflate"}
 
 
-class BodyTooLarge(ModelServerError):
+class BodyTooLarge(ModelServerError, status=413, title="Body too large"):
     """The body is larger than what its route takes."""
 
-    status = HTTPStatus.REQUEST_ENTITY_TOO_LARGE
-    title = "Body too large"
 
-
-class DamagedBody(ModelServerError):
+class DamagedBody(ModelServerError, status=400, title="Damaged body"):
     """The body cannot be decompressed."""
 
-    status = HTTPStatus.BAD_REQUEST
-    title = "Damaged body"
 
-
-class MalformedBody(ModelServerError):
+class MalformedBody(ModelServerError, status=400, title="Malformed JSON"):
     """The body is not JSON."""
 
-    status = HTTPStatus.BAD_REQUEST
-    title = "Malformed JSON"
+
+class InvalidRequest(Faulty, status=422, title="Invalid request"):
+    """A parameter or the body does not have the form that its route takes."""
 
 
-class InvalidInstance(ModelServerError):
+class InvalidInstance(Faulty, status=422, title="Invalid instance"):
     """The instance does not fit the live model's features."""
 
-    status = HTTPStatus.UNPROCESSABLE_ENTITY
-    title = "Invalid instance"
 
-    def __init__(self, faults: list[Fault], more: int = 0) -> None:
-        """`more` is the number of faults beyond those given."""
-        said = [fault.detail for fault in faults] + [f"And {more} more."] * bool(more)
-        super().__init__(" ".join(said))
-        self.faults = faults
-
-
-class LabelFault(NamedTuple):
-    """One thing wrong with a label; they are counted from 0."""
-
-    label: int
-    detail: str
-
-
-class WrongLabels(ModelServerError):
-    """What is wrong, label by label."""
-
-    def __init__(self, faults: list[LabelFault], more: int = 0) -> None:
-        """`more` is the number of faults beyond those given."""
-        said = [fault.detail for fault in faults] + [f"And {more} more."] * bool(more)
-        super().__init__(" ".join(said))
-        self.faults = faults
-
-
-class UnknownPrediction(WrongLabels):
+class UnknownPrediction(Faulty, status=404, title="Unknown prediction"):
     """No such prediction is in the journal."""
 
-    status = HTTPStatus.NOT_FOUND
-    title = "Unknown prediction"
 
-
-class InvalidLabels(WrongLabels):
+class InvalidLabels(Faulty, status=422, title="Invalid label"):
     """A label is none of the classes of the model that answered."""
 
-    status = HTTPStatus.UNPROCESSABLE_ENTITY
-    title = "Invalid label"
 
-
-class JournalAway(ModelServerError):
+class JournalAway(ModelServerError, status=503, title="Journal away", retry_after=5):
     """The journal's database does not answer, or its disk is full."""
 
-    status = HTTPStatus.SERVICE_UNAVAILABLE
-    title = "Journal away"
-    headers: ClassVar[dict[str, str]] = {"Retry-After": "5"}
 
-
-class Unauthorized(ModelServerError):
+class Unauthorized(ModelServerError, status=401, title="Unauthorized"):
     """The request has no key, or none of those that let in."""
 
-    status = HTTPStatus.UNAUTHORIZED
-    title = "Unauthorized"
-    headers: ClassVar[dict[str, str]] = {"WWW-Authenticate": "Bearer"}
+    headers: Mapping[str, str] = {"WWW-Authenticate": "Bearer"}
 
 
-class ForeignPage(ModelServerError):
+class ForeignPage(ModelServerError, status=403, title="Foreign page"):
     """A browser asks for a page of an origin that is not named."""
 
-    status = HTTPStatus.FORBIDDEN
-    title = "Foreign page"
 
-
-class TooManyRequests(ModelServerError):
+class TooManyRequests(ModelServerError, status=429, title="Too many requests", retry_after=1):
     """As many requests as there is room for are being answered."""
 
-    status = HTTPStatus.TOO_MANY_REQUESTS
-    title = "Too many requests"
-    headers: ClassVar[dict[str, str]] = {"Retry-After": "1"}
 
-
-class RequestTooSlow(ModelServerError):
+class RequestTooSlow(ModelServerError, status=503, title="Request too slow", retry_after=10):
     """The request took longer than it may."""
 
-    status = HTTPStatus.SERVICE_UNAVAILABLE
-    title = "Request too slow"
-    headers: ClassVar[dict[str, str]] = {"Retry-After": "10"}
 
-
-class UnknownFeature(ModelServerError):
+class UnknownFeature(ModelServerError, status=422, title="Unknown feature"):
     """The model has no feature of this name."""
 
-    status = HTTPStatus.UNPROCESSABLE_ENTITY
-    title = "Unknown feature"
 
-
-class MalformedTable(ModelServerError):
+class MalformedTable(ModelServerError, status=400, title="Malformed table"):
     """The body is not in the format it is declared to be in."""
 
-    status = HTTPStatus.BAD_REQUEST
-    title = "Malformed table"
 
-
-class InvalidTable(ModelServerError):
+class InvalidTable(Faulty, status=422, title="Invalid table"):
     """The columns or the rows of a table do not fit the model's features."""
 
-    status = HTTPStatus.UNPROCESSABLE_ENTITY
-    title = "Invalid table"
 
-    def __init__(self, faults: list[TableFault], more: int | str = 0) -> None:
-        """`more` says how many faults there are beyond those given."""
-        said = [f"Row {it.row}: {it.detail}" if it.row else it.detail for it in faults]
-        super().__init__(" ".join(said + [f"And {more} more."] * bool(more)))
-        self.faults = faults
-        self.more = more
-
-
-class TableTooLarge(ModelServerError):
+class TableTooLarge(ModelServerError, status=413, title="Table too large"):
     """The table has more rows, or unpacks to more bytes, than are taken at once."""
 
-    status = HTTPStatus.REQUEST_ENTITY_TOO_LARGE
-    title = "Table too large"
 
-
-class ModelWorkerEnded(ModelServerError):
+class ModelWorkerEnded(ModelServerError, status=503, title="Model worker ended", retry_after=1):
     """The model's process has ended, or took too long; another one takes its place."""
 
-    status = HTTPStatus.SERVICE_UNAVAILABLE
-    title = "Model worker ended"
-    headers: ClassVar[dict[str, str]] = {"Retry-After": "1"}
 
-
-class ModelFailed(ModelServerError):
+class ModelFailed(ModelServerError, status=500, title="Model failed"):
     """The estimator itself raised an error; the server has none."""
 
-    status = HTTPStatus.INTERNAL_SERVER_ERROR
-    title = "Model failed"
 
-
-class NotAcceptable(ModelServerError):
+class NotAcceptable(ModelServerError, status=406, title="Not acceptable"):
     """No format that the caller accepts is one this route can answer in."""
 
-    status = HTTPStatus.NOT_ACCEPTABLE
-    title = "Not acceptable"
 
-
-class TooManyBatches(ModelServerError):
+class TooManyBatches(ModelServerError, status=503, title="Too many batches", retry_after=10):
     """As many batches as have room are waiting to be scored."""
 
-    status = HTTPStatus.SERVICE_UNAVAILABLE
-    title = "Too many batches"
-    headers: ClassVar[dict[str, str]] = {"Retry-After": "10"}
 
-
-class TooManyUploads(ModelServerError):
+class TooManyUploads(ModelServerError, status=503, title="Too many uploads", retry_after=10):
     """More is being sent at once than there is room for."""
 
-    status = HTTPStatus.SERVICE_UNAVAILABLE
-    title = "Too many uploads"
-    headers: ClassVar[dict[str, str]] = {"Retry-After": "10"}
 
-
-class UploadTooSlow(ModelServerError):
+class UploadTooSlow(ModelServerError, status=408, title="Upload too slow"):
     """The body has not come in the time it may take."""
 
-    status = HTTPStatus.REQUEST_TIMEOUT
-    title = "Upload too slow"
-    headers: ClassVar[dict[str, str]] = {"Connection": "close"}
+    headers: Mapping[str, str] = {"Connection": "close"}
 
 
-class InvalidTensors(ModelServerError):
+class InvalidTensors(ModelServerError, status=422, title="Invalid tensors"):
     """The inputs or outputs of an inference request do not fit the model."""
-
-    status = HTTPStatus.UNPROCESSABLE_ENTITY
-    title = "Invalid tensors"
 
 
 # What a refusal is counted under; few, as each is a time series.

@@ -10,7 +10,7 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
-from errors import InvalidInstance, InvalidTable, ModelServerError, WrongLabels, shorten
+from errors import Fault, Faulty, InvalidRequest, ModelServerError, PlainFailure, shorten
 from instances import MAX_FAULTS
 from logs import request_id
 from open_inference.protocol import Failure
@@ -30,32 +30,13 @@ def add_problem_handlers(app: FastAPI) -> None:
     @app.exception_handler(RequestValidationError)
     async def invalid_request(request: Request, error: RequestValidationError) -> JSONResponse:
         faults = [_say_fault(it) for it in error.errors()[:MAX_FAULTS]]
-        status = HTTPStatus.UNPROCESSABLE_ENTITY
-        detail = " ".join(fault["detail"] for fault in faults)
-        return _failure(request, status, "Invalid request", detail, errors=faults)
-
-    @app.exception_handler(InvalidInstance)
-    async def invalid_instance(request: Request, error: InvalidInstance) -> JSONResponse:
-        faults = [fault._asdict() for fault in error.faults]
-        return _failure(request, error.status, error.title, str(error), errors=faults)
-
-    @app.exception_handler(WrongLabels)
-    async def wrong_labels(request: Request, error: WrongLabels) -> JSONResponse:
-        faults = [fault._asdict() for fault in error.faults]
-        return _failure(request, error.status, error.title, str(error), errors=faults)
-
-    @app.exception_handler(InvalidTable)
-    async def invalid_table(request: Request, error: InvalidTable) -> JSONResponse:
-        members = [fault._asdict().items() for fault in error.faults]
-        faults = [{key: value for key, value in it if value is not None} for it in members]
-        return _failure(request, error.status, error.title, str(error), errors=faults)
+        return answer_failure(request, InvalidRequest(faults))
 
     # Starlette's, not FastAPI's: an unknown path raises the former.
     @app.exception_handler(HTTPException)
     async def http_exception(request: Request, error: HTTPException) -> JSONResponse:
-        status = HTTPStatus(error.status_code)
-        advice = _advice(request, error)
-        return _failure(request, status, status.phrase, advice, headers=error.headers)
+        failure = PlainFailure(error.status_code, _advise(request, error), error.headers)
+        return answer_failure(request, failure)
 
     @app.exception_handler(ClientDisconnect)
     async def client_disconnect(request: Request, error: ClientDisconnect) -> Response:
@@ -63,24 +44,33 @@ def add_problem_handlers(app: FastAPI) -> None:
 
     @app.exception_handler(Exception)
     async def unexpected_error(request: Request, error: Exception) -> JSONResponse:
-        status = HTTPStatus.INTERNAL_SERVER_ERROR
         detail = "This is our fault; the server's log says more."
-        return _failure(request, status, status.phrase, detail)
+        return answer_failure(request, PlainFailure(HTTPStatus.INTERNAL_SERVER_ERROR, detail))
 
 
 def answer_failure(request: Request, error: ModelServerError) -> JSONResponse:
-    """For those before the app, which no handler of its own sees."""
-    return _failure(request, error.status, error.title, str(error), headers=error.headers)
+    """The answer in the shape of its path, also for what fails before the app."""
+    if OPEN_PROTOCOL.match(request.url.path):
+        return JSONResponse({"error": str(error)}, error.status, headers=error.headers)
+    document = {"title": error.title, "status": error.status, "detail": str(error)}
+    if isinstance(error, Faulty):
+        document["errors"] = [
+            {key: value for key, value in fault._asdict().items() if value is not None}
+            for fault in error.faults
+        ]
+    if found := request_id.get():
+        document["request_id"] = found
+    return JSONResponse(document, error.status, headers=error.headers, media_type=MEDIA_TYPE)
 
 
-def _say_fault(error: dict[str, Any]) -> dict[str, str]:
+def _say_fault(error: dict[str, Any]) -> Fault:
     """Without what was sent: it need not be writable as JSON, nor anybody's business."""
     place = "/".join(str(part) for part in error["loc"][1:])
     said = f"{shorten(place)}: {error['msg']}." if place else f"{error['msg']}."
-    return {"pointer": f"#/{shorten(place)}", "detail": said}
+    return Fault(f"#/{shorten(place)}", said)
 
 
-def _advice(request: Request, error: HTTPException) -> str:
+def _advise(request: Request, error: HTTPException) -> str:
     path = shorten(request.url.path)
     if error.status_code == HTTPStatus.NOT_FOUND:
         return f"There is nothing at {path}. The routes are listed at /docs."
@@ -88,22 +78,6 @@ def _advice(request: Request, error: HTTPException) -> str:
         allowed = (error.headers or {}).get("Allow", "another method")
         return f"{path} does not answer {request.method}. Use {allowed}."
     return str(error.detail)
-
-
-def _failure(
-    request: Request,
-    status: HTTPStatus,
-    title: str,
-    detail: str,
-    headers: Any = None,
-    **members: Any,
-) -> JSONResponse:
-    if OPEN_PROTOCOL.match(request.url.path):
-        return JSONResponse(Failure(error=detail).model_dump(), status, headers=headers)
-    document = {"title": title, "status": status.value, "detail": detail, **members}
-    if found := request_id.get():
-        document["request_id"] = found
-    return JSONResponse(document, status, headers=headers, media_type=MEDIA_TYPE)
 
 
 def problem_responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
