@@ -94,8 +94,6 @@ class Accuracy(BaseModel):
     `expected` is the mean probability of the predicted class.
     """
 
-    model_config = ConfigDict(protected_namespaces=())
-
     model_version: str
     count: int
     accuracy: float | None
@@ -112,8 +110,6 @@ class Accuracies(BaseModel):
 
 class ShadowReport(BaseModel):
     """The challenger's answers to the live version's predictions; `count` of them have labels."""
-
-    model_config = ConfigDict(protected_namespaces=())
 
     model_version: str
     answered: int
@@ -138,8 +134,6 @@ class Monitoring(BaseModel):
     `predictions` and `model_version` are null while no model is live; drift, accuracy and shadow
     also where no journal is kept, or it cannot be read.
     """
-
-    model_config = ConfigDict(protected_namespaces=())
 
     model_version: str | None
     since: datetime

@@ -16,7 +16,7 @@ MAX_LABEL_KEYS = 100  # to say of each but two that it is none would take second
 class Finite(BaseModel):
     """JSON knows no infinities, so neither do manifests."""
 
-    model_config = ConfigDict(allow_inf_nan=False, protected_namespaces=())
+    model_config = ConfigDict(allow_inf_nan=False)
 
 
 class Histogram(Finite):
@@ -120,8 +120,6 @@ class Dataset(BaseModel):
 
 class TrackedRun(BaseModel):
     """Where MLflow keeps the training."""
-
-    model_config = ConfigDict(protected_namespaces=())
 
     experiment: str
     run_id: str
@@ -278,8 +276,6 @@ class Curve(BaseModel):
 class Explanation(BaseModel):
     """`probability` is that of the predicted class. Contributions do not add up to anything."""
 
-    model_config = ConfigDict(protected_namespaces=())
-
     model_version: str
     prediction_class: str
     probability: float
@@ -297,16 +293,12 @@ class RowPrediction(BaseModel):
 class RowPredictions(BaseModel):
     """In the order of the instances."""
 
-    model_config = ConfigDict(protected_namespaces=())
-
     model_version: str
     predictions: list[RowPrediction]
 
 
 class PredictionColumns(BaseModel):
     """`prediction_class` and a `probability_…` for each class, in the order of the rows."""
-
-    model_config = ConfigDict(protected_namespaces=())
 
     model_version: str
     columns: dict[str, list[str | float | None]]
@@ -317,8 +309,6 @@ class Status(BaseModel):
 
 
 class Readiness(BaseModel):
-    model_config = ConfigDict(protected_namespaces=())
-
     status: str
     model_version: str
     detail: str | None = None
@@ -348,8 +338,6 @@ class Recorded(BaseModel):
 
 class Labelled(BaseModel):
     """A prediction and what it should have been."""
-
-    model_config = ConfigDict(protected_namespaces=())
 
     prediction_id: str
     model_version: str

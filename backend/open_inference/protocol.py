@@ -100,8 +100,6 @@ class ResponseOutput(BaseModel):
 
 
 class InferenceResponse(BaseModel):
-    model_config = ConfigDict(protected_namespaces=())
-
     model_name: str
     model_version: str
     id: str | None = None
@@ -158,8 +156,6 @@ class ModelStatistics(BaseModel):
 
 
 class Statistics(BaseModel):
-    model_config = ConfigDict(protected_namespaces=())
-
     model_stats: list[ModelStatistics]
 
 
