@@ -21,6 +21,7 @@ from loading import load
 from logs import RequestLog, set_up_logs
 from manifests import Manifests
 from monitoring import expose_recorder
+from open_inference.tallies import Tallies
 from openapi import describe_with_live_model
 from problems import add_problem_handlers
 from routes import (
@@ -28,7 +29,6 @@ from routes import (
     explain,
     feedback,
     health,
-    kserve,
     models,
     monitoring,
     open_inference,
@@ -78,10 +78,11 @@ def _assemble(settings: Settings, live: LiveModel, log: RequestLog) -> FastAPI:
     app.state.settings = settings
     app.state.instruments = live.instruments
     app.state.journal = journal
+    app.state.tallies = Tallies()
     app.state.ledger = Ledger(log, journal.recorder if journal else None)
     app.openapi = describe_with_live_model(app, live)  # type: ignore[method-assign]
     add_problem_handlers(app)
-    for routes in (predict, batch, explain, models, open_inference, kserve, monitoring, health):
+    for routes in (predict, batch, explain, models, open_inference, monitoring, health):
         app.include_router(routes.router)
     if journal:
         app.include_router(feedback.router)

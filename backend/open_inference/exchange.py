@@ -20,57 +20,47 @@ from open_inference.protocol import (
     PredictResponse,
     TensorMetadata,
 )
-from open_inference.tallies import Tally
+from open_inference.tallies import Stopwatch, Tally
 from open_inference.tensors import TEXT, read_tensor
 from schemas import Boolean, Category, Feature, Value
 
 
 class Use(NamedTuple):
-    """Where an inference is counted, and the most rows it may have."""
+    """A model that is asked, where that is counted, and the most rows it may be asked for."""
 
+    model: Model
     tally: Tally
     counter: TableCounter
     max_rows: int
 
 
-def infer(model: Model, use: Use, headers: Mapping[str, str], ask: Ask, body: bytes) -> Message:
+def infer(headers: Mapping[str, str], use: Use, ask: Ask, body: bytes) -> Message:
     """V2, from bytes to bytes; raises MalformedBody, TableTooLarge or InvalidTensors."""
+    model = use.model
     with use.tally.watch() as watch:
         request, inputs = read_request(body, headers.get(HEADER))
         _require_few(max((tensor.shape[0] for tensor, _ in inputs if tensor.shape), default=0), use)
         X = to_array(model, [(tensor, read_tensor(tensor, binary)) for tensor, binary in inputs])
-        watch.rows = len(X)
-        watch.lap()
-        values = name_outputs(model.classes, *ask(X))
-        watch.lap()
-        document: dict[str, Any] = {
-            "model_name": model.description.name,
-            "model_version": model.version,
-        }
+        values = _answer(use, watch, ask, X)
+        document = {"model_name": model.description.name, "model_version": model.version}
         if request.id is not None:
             document["id"] = request.id
         outputs = write_outputs(request, values)
-        document["outputs"] = [output.head for output in outputs]
-        binaries = [output.binary for output in outputs if output.binary is not None]
-        message = write_response(document, binaries, headers.get("Accept-Encoding", ""))
-        watch.lap()
-    _count(model, X, values, use.counter)
+        message = write_response(document, outputs, headers.get("Accept-Encoding", ""))
+    _count(use, X, values)
     return message
 
 
-def predict(model: Model, use: Use, ask: Ask, body: bytes) -> PredictResponse:
+def predict(use: Use, ask: Ask, body: bytes) -> PredictResponse:
     """V1; raises MalformedBody, TableTooLarge or InvalidTensors."""
+    model = use.model
     with use.tally.watch() as watch:
         instances = read_json(PredictRequest, body).instances
         _require_few(len(instances), use)
         X = model.to_array([_read(model, *numbered) for numbered in enumerate(instances)])
-        watch.rows = len(X)
-        watch.lap()
-        values = name_outputs(model.classes, *ask(X))
-        watch.lap()
+        values = _answer(use, watch, ask, X)
         response = PredictResponse(predictions=values["label"].tolist())
-        watch.lap()
-    _count(model, X, values, use.counter)
+    _count(use, X, values)
     return response
 
 
@@ -80,10 +70,18 @@ def _require_few(rows: int, use: Use) -> None:
         raise TableTooLarge(message)
 
 
-def _count(model: Model, X: Array, values: dict[str, Array], counter: TableCounter) -> None:
+def _answer(use: Use, watch: Stopwatch, ask: Ask, X: Array) -> dict[str, Array]:
+    watch.rows = len(X)
+    watch.lap()
+    values = name_outputs(use.model.classes, *ask(X))
+    watch.lap()
+    return values
+
+
+def _count(use: Use, X: Array, values: dict[str, Array]) -> None:
     answers = values["predict"], values.get("predict_proba")
-    counter.add(count_table(model.bins, X, *answers, len(model.classes)))
-    counter.close()
+    use.counter.add(count_table(use.model.bins, X, *answers, len(use.model.classes)))
+    use.counter.close()
 
 
 def list_versions(lines: Sequence[Line]) -> list[IndexEntry]:

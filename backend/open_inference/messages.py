@@ -10,6 +10,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import to_json
 
 from errors import InvalidTensors, MalformedBody, shorten
+from open_inference.outputs import Output
 from open_inference.protocol import InferenceRequest, RequestInput
 
 HEADER = "Inference-Header-Content-Length"  # of the JSON that stands before binary data
@@ -60,9 +61,10 @@ def read_request(
     return request, list(_split(request.inputs, body[end:]))
 
 
-def write_response(document: dict[str, Any], binaries: list[bytes], accepted: str) -> Message:
+def write_response(document: dict[str, Any], outputs: list[Output], accepted: str) -> Message:
     """JSON, with binary data after it if there is any, compressed as `accepted` allows."""
-    text = to_json(document)
+    text = to_json(document | {"outputs": [output.head for output in outputs]})
+    binaries = [output.binary for output in outputs if output.binary is not None]
     headers = {"Content-Type": "application/json", "Vary": "Accept-Encoding"}
     if binaries:
         headers |= {"Content-Type": "application/octet-stream", HEADER: str(len(text))}

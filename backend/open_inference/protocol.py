@@ -126,21 +126,21 @@ class Duration(BaseModel):
     ns: int = 0
 
 
-class InferenceDurations(BaseModel):
-    success: Duration
-    fail: Duration
-    queue: Duration
-    compute_input: Duration
-    compute_infer: Duration
-    compute_output: Duration
-    cache_hit: Duration
+class Steps(BaseModel):
+    compute_input: Duration = Duration()
+    compute_infer: Duration = Duration()
+    compute_output: Duration = Duration()
 
 
-class BatchDurations(BaseModel):
+class InferenceDurations(Steps):
+    success: Duration = Duration()
+    fail: Duration = Duration()
+    queue: Duration = Duration()
+    cache_hit: Duration = Duration()
+
+
+class BatchDurations(Steps):
     batch_size: int
-    compute_input: Duration
-    compute_infer: Duration
-    compute_output: Duration
 
 
 class ModelStatistics(BaseModel):
@@ -148,11 +148,11 @@ class ModelStatistics(BaseModel):
 
     name: str
     version: str
-    last_inference: int
-    inference_count: int
-    execution_count: int
-    inference_stats: InferenceDurations
-    batch_stats: list[BatchDurations]
+    last_inference: int = 0
+    inference_count: int = 0
+    execution_count: int = 0
+    inference_stats: InferenceDurations = InferenceDurations()
+    batch_stats: list[BatchDurations] = []
 
 
 class Statistics(BaseModel):

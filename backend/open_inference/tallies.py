@@ -7,45 +7,30 @@ from itertools import pairwise
 from threading import Lock
 
 from inference import LeftToWorker, Model
-from open_inference.protocol import BatchDurations, Duration, InferenceDurations, ModelStatistics
+from open_inference.protocol import BatchDurations, Duration, ModelStatistics, Steps
 
 MOST_BATCH_SIZES = 100  # as clients may send any; the first ones stay
-_STEPS = ("compute_input", "compute_infer", "compute_output")
 
 
 class Stopwatch:
     """An inference says when each of its steps is done."""
 
     def __init__(self) -> None:
-        self._times = [time.perf_counter_ns()]
+        self.times = [time.perf_counter_ns()]
         self.rows = 0
 
     def lap(self) -> None:
-        self._times.append(time.perf_counter_ns())
-
-    def steps(self) -> dict[str, int]:
-        """Nanoseconds of each step."""
-        lasted = (end - start for start, end in pairwise(self._times))
-        return dict(zip(_STEPS, lasted, strict=True))
+        self.times.append(time.perf_counter_ns())
 
     def elapsed(self) -> int:
-        return time.perf_counter_ns() - self._times[0]
+        return self.times[-1] - self.times[0]
 
 
 class Tally:
     """What one version of a model has answered; any thread may add to it."""
 
     def __init__(self, name: str, version: str) -> None:
-        durations = {step: Duration() for step in InferenceDurations.model_fields}
-        self._statistics = ModelStatistics(
-            name=name,
-            version=version,
-            last_inference=0,
-            inference_count=0,
-            execution_count=0,
-            inference_stats=InferenceDurations(**durations),
-            batch_stats=[],
-        )
+        self._statistics = ModelStatistics(name=name, version=version)
         self._lock = Lock()
 
     @contextmanager
@@ -57,9 +42,11 @@ class Tally:
         except LeftToWorker:  # and counted there
             raise
         except Exception:
+            watch.lap()
             with self._lock:
                 _add(self._statistics.inference_stats.fail, watch.elapsed())
             raise
+        watch.lap()
         with self._lock:
             self._count(watch)
 
@@ -74,17 +61,15 @@ class Tally:
         statistics.execution_count += 1
         _add(statistics.inference_stats.success, watch.elapsed())
         _add(statistics.inference_stats.queue, 0)  # nothing waits
-        for counted in (statistics.inference_stats, self._batch(watch.rows)):
-            for step, lasted in watch.steps().items():
-                _add(getattr(counted, step), lasted)
+        for counted in (statistics.inference_stats, self._find_batch(watch.rows)):
+            for step, (start, end) in zip(Steps.model_fields, pairwise(watch.times), strict=True):
+                _add(getattr(counted, step), end - start)
 
-    def _batch(self, size: int) -> BatchDurations:
+    def _find_batch(self, size: int) -> BatchDurations:
         batches = self._statistics.batch_stats
-        for batch in batches:
-            if batch.batch_size == size:
-                return batch
-        batch = BatchDurations(batch_size=size, **{step: Duration() for step in _STEPS})
-        if len(batches) < MOST_BATCH_SIZES:
+        found = next((it for it in batches if it.batch_size == size), None)
+        batch = found or BatchDurations(batch_size=size)
+        if not found and len(batches) < MOST_BATCH_SIZES:
             batches.append(batch)
         return batch
 

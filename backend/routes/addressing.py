@@ -1,11 +1,11 @@
 """Finds what a request of the open protocol is about: the model, its tally, the whole body."""
 
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from typing import Annotated, TypeVar
 
-from fastapi import Depends, FastAPI, Request
+from fastapi import Depends, Request
 
 from batch.line import Line
 from bodies import read_body
@@ -22,51 +22,12 @@ TABLE_BODY = 1024**2  # from here on it waits in line, as tables do
 Answer = TypeVar("Answer")
 
 
-@asynccontextmanager
-async def keep_tallies(_: FastAPI) -> AsyncIterator[dict[str, Tallies]]:
-    """A router's lifespan: what is counted lives as long as the app."""
-    yield {"tallies": Tallies()}
+async def find_live(request: Request, name: str, live: Live) -> None:
+    request.state.model = _require_name(live.model(), name)
 
 
-def note_use(request: Request, model: Model, tallies: Tallies) -> Use:
-    """A request of the open protocol is one entry of the journal, as a table is."""
-    state = request.app.state
-    counter = TableCounter(model, state.journal.recorder if state.journal else None)
-    return Use(tallies.of(model), counter, state.settings.max_batch_rows)
-
-
-async def read_whole(request: Request) -> bytes:
-    return await read_body(request, request.app.state.settings.max_body_bytes)
-
-
-async def answer_body(
-    request: Request, model: Model, answer: Callable[[Ask, bytes], Answer]
-) -> Answer:
-    """Answer in the model's thread, so that nobody else waits; a large body waits in line."""
-    body = await read_whole(request)
-    if len(body) <= LARGE_BODY:
-        with suppress(LeftToWorker):
-            return answer(model.answer_at_once, body)
-    work = partial(answer, model.answer, body)
-    if len(body) < TABLE_BODY:
-        return await model.run(work)
-    line: Line = request.state.line
-    async with line.place() as place:
-        await place.wait_for_turn()
-        return await place.run(work)
-
-
-def _count(request: Request) -> Tallies:
-    tallies: Tallies = request.state.tallies
-    return tallies
-
-
-async def _find_live(name: str, live: Live) -> Model:
-    return _require_name(live.model(), name)
-
-
-async def _find_version(name: str, version: str, live: Live) -> Model:
-    return _require_name(await live.version(version), name)
+async def find_version(request: Request, name: str, version: str, live: Live) -> None:
+    request.state.model = _require_name(await live.version(version), name)
 
 
 def _require_name(model: Model, name: str) -> Model:
@@ -76,6 +37,44 @@ def _require_name(model: Model, name: str) -> Model:
     return model
 
 
-Counts = Annotated[Tallies, Depends(_count)]
-LiveByName = Annotated[Model, Depends(_find_live)]
-Versioned = Annotated[Model, Depends(_find_version)]
+async def _get_found(request: Request) -> Model:
+    model: Model = request.state.model
+    return model
+
+
+async def _get_tallies(request: Request) -> Tallies:
+    tallies: Tallies = request.app.state.tallies
+    return tallies
+
+
+Found = Annotated[Model, Depends(_get_found)]
+Counts = Annotated[Tallies, Depends(_get_tallies)]
+
+
+async def read_whole(request: Request) -> bytes:
+    return await read_body(request, request.app.state.settings.max_body_bytes)
+
+
+async def answer_body(
+    request: Request, model: Model, answer: Callable[[Use, Ask, bytes], Answer]
+) -> Answer:
+    """Answer in the model's thread, so that nobody else waits; a large body waits in line."""
+    body = await read_whole(request)
+    use = _note_use(request, model)
+    if len(body) <= LARGE_BODY:
+        with suppress(LeftToWorker):
+            return answer(use, model.answer_at_once, body)
+    work = partial(answer, use, model.answer, body)
+    if len(body) < TABLE_BODY:
+        return await model.run(work)
+    line: Line = request.state.line
+    async with line.place() as place:
+        await place.wait_for_turn()
+        return await place.run(work)
+
+
+def _note_use(request: Request, model: Model) -> Use:
+    """A request of the open protocol is one entry of the journal, as a table is."""
+    state = request.app.state
+    counter = TableCounter(model, state.journal.recorder if state.journal else None)
+    return Use(model, state.tallies.of(model), counter, state.settings.max_batch_rows)

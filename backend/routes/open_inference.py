@@ -1,16 +1,15 @@
-"""Speaks the Open Inference Protocol, V2, with Triton's binary tensors and statistics."""
+"""Speaks the Open Inference Protocol: V2, with Triton's binary tensors and statistics, and V1."""
 
 import asyncio
 from contextlib import suppress
 from functools import partial
 from typing import Any
 
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Depends, Request, Response
 
 from errors import NoModelPublished
-from inference import Model
 from live import Live
-from open_inference.exchange import describe, infer, list_versions
+from open_inference.exchange import describe, infer, list_versions, predict
 from open_inference.messages import read_json
 from open_inference.protocol import (
     IndexEntry,
@@ -20,38 +19,37 @@ from open_inference.protocol import (
     Liveness,
     ModelMetadata,
     ModelReadiness,
+    PredictRequest,
+    PredictResponse,
     ServerMetadata,
     ServerReadiness,
     Statistics,
 )
-from open_inference.tallies import Tallies
 from openapi import describe_body
 from problems import failure_responses
-from routes.addressing import (
-    Counts,
-    LiveByName,
-    Versioned,
-    answer_body,
-    keep_tallies,
-    note_use,
-    read_whole,
-)
+from routes.addressing import Counts, Found, answer_body, find_live, find_version, read_whole
 from routes.models import Folder
 
 EXTENSIONS = ["binary_tensor_data", "statistics"]
 
+_BY_NAME = [Depends(find_live)]
 _FOUND = failure_responses(404, 409, 503)
 _INFERRED: dict[str, Any] = {
     "openapi_extra": describe_body(InferenceRequest, "application/octet-stream"),
     "response_class": Response,
     "responses": {
         200: {"model": InferenceResponse, "content": {"application/octet-stream": {}}},
-        **failure_responses(400, 404, 409, 413, 415, 422, 503),
+        **failure_responses(400, 413, 415, 422),
     },
 }
 
-
-router = APIRouter(tags=["open inference protocol"], lifespan=keep_tallies)
+router = APIRouter(tags=["open inference protocol"])
+named = APIRouter(prefix="/v2/models/{name}", dependencies=_BY_NAME, responses=_FOUND)
+versioned = APIRouter(
+    prefix="/v2/models/{name}/versions/{version}",
+    dependencies=[Depends(find_version)],
+    responses=_FOUND,
+)
 
 
 @router.get("/v2/", include_in_schema=False)
@@ -92,62 +90,55 @@ async def count_all(live: Live, tallies: Counts) -> Statistics:
     return Statistics(model_stats=tallies.show())
 
 
-@router.get("/v2/models/{name}", summary="Describe the live model", responses=_FOUND)
-def describe_live(model: LiveByName, folder: Folder) -> ModelMetadata:
+@named.get("", summary="Describe the live model")
+@versioned.get("", summary="Describe a version")
+def describe_model(model: Found, folder: Folder) -> ModelMetadata:
     return describe(model, folder.list_all())
 
 
-@router.get("/v2/models/{name}/ready", summary="Whether the model is live", responses=_FOUND)
-async def answer_model_readiness(model: LiveByName) -> ModelReadiness:
+@router.get(
+    "/v1/models/{name}",
+    summary="Whether the model is live",
+    dependencies=_BY_NAME,
+    responses=failure_responses(404, 503),
+)
+@named.get("/ready", summary="Whether the model is live")
+@versioned.get("/ready", summary="Whether a version can answer")
+async def answer_model_readiness(model: Found) -> ModelReadiness:
     return ModelReadiness(name=model.description.name, ready=True)
 
 
-@router.post("/v2/models/{name}/infer", summary="Predict rows", **_INFERRED)
-async def infer_live(request: Request, model: LiveByName, tallies: Counts) -> Response:
+@named.post("/infer", summary="Predict rows", **_INFERRED)
+@versioned.post("/infer", summary="Predict rows by a version", **_INFERRED)
+async def infer_rows(request: Request, model: Found) -> Response:
     """As JSON, or with binary tensors after it."""
-    return await _infer(request, model, tallies)
+    message = await answer_body(request, model, partial(infer, request.headers))
+    return Response(message.body, headers=message.headers)
 
 
-@router.get("/v2/models/{name}/stats", summary="Count the inferences of a model", responses=_FOUND)
-async def count_live(model: LiveByName, tallies: Counts) -> Statistics:
+@named.get("/stats", summary="Count the inferences of a model")
+async def count_model(model: Found, tallies: Counts) -> Statistics:
     """Of all its versions that were asked."""
     tallies.of(model)
     name = model.description.name
     return Statistics(model_stats=[it for it in tallies.show() if it.name == name])
 
 
-@router.get("/v2/models/{name}/versions/{version}", summary="Describe a version", responses=_FOUND)
-def describe_version(model: Versioned, folder: Folder) -> ModelMetadata:
-    return describe(model, folder.list_all())
-
-
-@router.get(
-    "/v2/models/{name}/versions/{version}/ready",
-    summary="Whether a version can answer",
-    responses=_FOUND,
-)
-async def answer_version_readiness(model: Versioned) -> ModelReadiness:
-    return ModelReadiness(name=model.description.name, ready=True)
-
-
-@router.post(
-    "/v2/models/{name}/versions/{version}/infer", summary="Predict rows by a version", **_INFERRED
-)
-async def infer_version(request: Request, model: Versioned, tallies: Counts) -> Response:
-    """As JSON, or with binary tensors after it."""
-    return await _infer(request, model, tallies)
-
-
-@router.get(
-    "/v2/models/{name}/versions/{version}/stats",
-    summary="Count the inferences of a version",
-    responses=_FOUND,
-)
-async def count_version(model: Versioned, tallies: Counts) -> Statistics:
+@versioned.get("/stats", summary="Count the inferences of a version")
+async def count_version(model: Found, tallies: Counts) -> Statistics:
     return Statistics(model_stats=[tallies.of(model).show()])
 
 
-async def _infer(request: Request, model: Model, tallies: Tallies) -> Response:
-    use = note_use(request, model, tallies)
-    message = await answer_body(request, model, partial(infer, model, use, request.headers))
-    return Response(message.body, headers=message.headers)
+@router.post(
+    "/v1/models/{name}:predict",
+    summary="Predict the classes of instances",
+    openapi_extra=describe_body(PredictRequest),
+    dependencies=_BY_NAME,
+    responses=failure_responses(400, 404, 413, 415, 422, 503),
+)
+async def predict_instances(request: Request, model: Found) -> PredictResponse:
+    return await answer_body(request, model, predict)
+
+
+router.include_router(named)
+router.include_router(versioned)

@@ -80,10 +80,11 @@ def test_what_strangers_ask_for_makes_no_time_series_of_its_own(client):
         client.get(f"/nothing/{number}")
         client.request(f"ODD{number}", "/predict")
         client.get(f"/models/{number}")
+        client.get(f"/v2/models/{number}/ready")
 
     series = exposed(client)
     assert not [name for name in series if "nothing" in name or "ODD" in name]
-    for route in ("/models/{version}", "none"):
+    for route in ("/models/{version}", "/v2/models/{name}/ready", "none"):
         assert series[f'http_requests_total{{method="GET",route="{route}",status="404"}}'] == 3
 
 
