@@ -1,21 +1,19 @@
 """Reads each manifest once: its signature before its content."""
 
+from functools import lru_cache
 from threading import Lock
 from typing import Any
 
-from cryptography.exceptions import UnsupportedAlgorithm
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from pydantic import ValidationError
 
 from errors import ModelRefused, shorten
 from repository import PublishedFile, find_published, read_manifest
 from schemas import Manifest, SignatureState
 from settings import Settings
-from signatures import check_signature, read_public_key
+from signatures import check_trust
 
-KEPT_BYTES = 1024**2  # of manifests as they are in the folder; in memory a few times as much
+KEPT = 16  # of a megabyte at most; in memory a few times as much
 MANY_FAULTS = 100  # to name each of half a million would take seconds and gigabytes
-ENTRY_BYTES = 1024  # of one that is missing or refused
 
 Inspected = tuple[Manifest | None, SignatureState]
 
@@ -25,8 +23,7 @@ class Manifests:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._kept: dict[PublishedFile, Inspected | ModelRefused] = {}
-        self._room = KEPT_BYTES
+        self._inspect = lru_cache(maxsize=KEPT)(self._try)
         self._lock = Lock()
 
     def find(self) -> list[PublishedFile]:
@@ -36,55 +33,23 @@ class Manifests:
     def read(self, file: PublishedFile) -> Inspected:
         """None if there is no manifest; raises ModelRefused if it or its signature is wrong."""
         with self._lock:  # asked for twice at once, it is read once
-            if file not in self._kept:
-                self._keep(file)
-            found = self._kept[file]
+            found = self._inspect(file)
         if isinstance(found, ModelRefused):
             raise ModelRefused(found.reason, found.message)
         return found
 
-    def _keep(self, file: PublishedFile) -> None:
+    def _try(self, file: PublishedFile) -> Inspected | ModelRefused:
         try:
-            self._kept[file] = inspect(file, self._settings)
+            return _inspect(file, self._settings)
         except ModelRefused as refusal:
-            self._kept[file] = refusal.with_traceback(None)
-        self._room -= _weigh(file)
-        while self._room < 0 and len(self._kept) > 1:
-            oldest = next(iter(self._kept))
-            del self._kept[oldest]
-            self._room += _weigh(oldest)
+            return refusal.with_traceback(None)
 
 
-def _weigh(file: PublishedFile) -> int:
-    return ENTRY_BYTES + file.manifest_size
-
-
-def inspect(file: PublishedFile, settings: Settings) -> Inspected:
+def _inspect(file: PublishedFile, settings: Settings) -> Inspected:
     """Parse, check the signature, and only then look at what it says; raises ModelRefused."""
     raw = read_manifest(file)
-    signature = _check_trust(raw, settings)
-    return (_validate(file, raw) if raw is not None else None), signature
-
-
-def _check_trust(raw: dict[str, Any] | None, settings: Settings) -> SignatureState:
-    """Raises ModelRefused if the signature is wrong, or missing though it is required."""
-    signed = bool(raw and raw.get("signature"))
-    try:
-        key = read_public_key(settings.model_public_key)
-    except (ValueError, OSError, UnsupportedAlgorithm) as error:
-        said = f"The public key {settings.model_public_key} cannot be used: {error}"
-        raise ModelRefused("signature", f"{said}. Put the right one there.") from None
-    if settings.model_trust == "signed" or (signed and key):
-        _require_signature(raw, key)
-        return "signed"
-    return "unchecked" if signed else "unsigned"
-
-
-def _require_signature(raw: dict[str, Any] | None, key: Ed25519PublicKey | None) -> None:
-    if key is None:
-        advice = "The first start of the trainer writes it"
-        raise ModelRefused("signature", f"There is no public key to check it with. {advice}.")
-    check_signature(raw or {}, key)
+    signature = check_trust(raw or {}, settings)
+    return (None if raw is None else _validate(file, raw)), signature
 
 
 def _validate(file: PublishedFile, raw: dict[str, Any]) -> Manifest:
