@@ -4,6 +4,9 @@ from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from typing import Literal, NamedTuple
 
+from pydantic import ValidationError
+from pydantic_core import ErrorDetails
+
 LONGEST = 100  # characters of what a caller sent that are sent back
 
 
@@ -125,6 +128,14 @@ class DamagedBody(ModelServerError, status=400, title="Damaged body"):
 
 class MalformedBody(ModelServerError, status=400, title="Malformed JSON"):
     """The body is not JSON."""
+
+
+def list_errors(invalid: ValidationError, advice: str) -> list[ErrorDetails]:
+    """Without what was sent; raises MalformedBody, with the advice, if it is not JSON."""
+    errors = invalid.errors(include_url=False, include_context=False, include_input=False)
+    if errors[0]["type"] == "json_invalid":
+        raise MalformedBody(f"{errors[0]['msg']}. {advice}")
+    return errors
 
 
 class InvalidRequest(Faulty, status=422, title="Invalid request"):

@@ -16,7 +16,7 @@ from pydantic import (
 )
 from pydantic_core import ErrorDetails
 
-from errors import Fault, InvalidInstance, MalformedBody, shorten
+from errors import Fault, InvalidInstance, list_errors, shorten
 from schemas import Category, Feature, Number, Value
 
 MAX_FAULTS = 100  # a body of nothing but unknown names is not echoed whole
@@ -60,10 +60,9 @@ class InstanceReader:
             raise self._rejection(invalid) from None
         return list(instance.__dict__.values())
 
-    def _rejection(self, invalid: ValidationError) -> MalformedBody | InvalidInstance:
-        errors = invalid.errors(include_url=False, include_context=False, include_input=False)
-        if errors[0]["type"] == "json_invalid":
-            return MalformedBody(f"{errors[0]['msg']}. Send one JSON object in UTF-8.")
+    def _rejection(self, invalid: ValidationError) -> InvalidInstance:
+        """Raises MalformedBody if it is not JSON."""
+        errors = list_errors(invalid, "Send one JSON object in UTF-8.")
         if errors[0]["type"] == "model_type":
             message = f"Send one JSON object with {', '.join(self._features)}."
             return InvalidInstance([Fault("#", message)])
@@ -72,9 +71,7 @@ class InstanceReader:
 
     def _fault(self, error: ErrorDetails) -> Fault:
         name = str(error["loc"][0])
-        shown = shorten(name) or '""'
-        values = _show_values(self._features.get(name))
-        return Fault(point_to(name), _REASONS[error["type"]].format(shown, values))
+        return Fault(point_to(name), explain(error["type"], name, self._features.get(name)))
 
 
 def describe_range(feature: Number) -> str:
@@ -98,10 +95,8 @@ def _field(feature: Feature) -> Any:
     if isinstance(feature, Category):
         settings["description"] = "The examples are the values the model knows"
         settings["examples"] = feature.values
-    taken = _TYPES[feature.type]
-    if feature.nullable:
-        return taken | None, Field(None, **settings)
-    return taken, Field(**settings)
+    default = None if feature.nullable else ...
+    return type_of(feature), Field(default, **settings)
 
 
 def _max_bytes(feature: Feature) -> int:

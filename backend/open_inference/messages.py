@@ -9,7 +9,7 @@ from typing import Any, NamedTuple, TypeVar
 from pydantic import BaseModel, ValidationError
 from pydantic_core import to_json
 
-from errors import InvalidTensors, MalformedBody, shorten
+from errors import InvalidTensors, MalformedBody, list_errors, shorten
 from open_inference.outputs import Output
 from open_inference.protocol import InferenceRequest, RequestInput
 
@@ -35,9 +35,7 @@ def read_json(kind: type[Body], body: bytes) -> Body:
     try:
         return kind.model_validate_json(body)
     except ValidationError as invalid:
-        faults = invalid.errors(include_url=False, include_context=False, include_input=False)
-    if faults[0]["type"] == "json_invalid":
-        raise MalformedBody(f"{faults[0]['msg']}. Send one JSON object in UTF-8.")
+        faults = list_errors(invalid, "Send one JSON object in UTF-8.")
     said = [
         f"{shorten('.'.join(map(str, fault['loc']))) or 'The body'}: {fault['msg']}."
         for fault in faults[:_SHOWN_FAULTS]

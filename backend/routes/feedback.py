@@ -15,8 +15,8 @@ from errors import (
     InvalidLabels,
     JournalAway,
     LabelFault,
-    MalformedBody,
     UnknownPrediction,
+    list_errors,
     shorten,
 )
 from identifiers import read_milliseconds
@@ -98,10 +98,7 @@ def _read(body: bytes) -> list[Label]:
         is_many = body.lstrip()[:1] == b"["
         return _MANY.validate_json(body) if is_many else [_ONE.validate_json(body)]
     except ValidationError as invalid:
-        faults = invalid.errors(include_url=False, include_input=False, include_context=False)
-    if faults[0]["type"] == "json_invalid":
-        message = f"{faults[0]['msg']}. Send a prediction_id and its label, or a list of such."
-        raise MalformedBody(message)
+        faults = list_errors(invalid, "Send a prediction_id and its label, or a list of such.")
     raise RequestValidationError([{**it, "loc": ("body", *it["loc"])} for it in faults])
 
 
