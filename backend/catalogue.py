@@ -3,7 +3,7 @@
 from contextlib import suppress
 from pathlib import Path
 from threading import Lock
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from errors import FolderUnreadable, ModelRefused, ModelServerError, UnknownVersion, shorten
 from live import LiveModel
@@ -70,7 +70,7 @@ class Catalogue:
         """Raises NoModelPublished while there is none."""
         model = self._live.model()
         file, trouble = self._live.file, self._live.trouble
-        entry = PublishedModel(
+        return PublishedModel(
             version=model.version,
             file=file.path.name if file else "",
             state="live",
@@ -78,8 +78,8 @@ class Catalogue:
             remarks=[*model.remarks, trouble] if trouble else model.remarks,
             engine=model.serving,
             confined=model.worker.held,
+            **_summarise(model.description),
         )
-        return entry.model_copy(update=_summarise(model.description))
 
     def _write_all(self, files: list[PublishedFile]) -> list[Line]:
         """Each is written once; what is known of files that are gone is forgotten."""
@@ -103,8 +103,9 @@ class Catalogue:
         except ModelRefused as refusal:
             reason = str(refusal)
             return PublishedModel(version=version, file=name, state="refused", reason=reason)
-        entry = PublishedModel(version=version, file=name, state="available", signature=signature)
-        return entry.model_copy(update=_summarise(manifest) if manifest else {})
+        known: dict[str, Any] = {"version": version, "file": name, "signature": signature}
+        known |= _summarise(manifest) if manifest else {}
+        return PublishedModel(state="available", **known)
 
 
 def _write(entry: PublishedModel) -> Line:
@@ -114,6 +115,6 @@ def _write(entry: PublishedModel) -> Line:
     return Line(name, entry.version, entry.reason, sent)
 
 
-def _summarise(description: Description) -> dict[str, object]:
+def _summarise(description: Description) -> dict[str, Any]:
     summary = ("created_at", "estimator", "metrics", "dataset", "republished_from")
     return {"manifest": description, **{name: getattr(description, name) for name in summary}}

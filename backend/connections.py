@@ -255,8 +255,8 @@ class Connection(HttpToolsProtocol):
         token = request_id.set(called)
         log.info("request refused status=%d detail=%s", status, detail)
         running = self._running
-        is_amid = running and (running.response_started or not running.more_body)
-        if running is None or running.response_complete or not is_amid:
+        is_coming = running and running.more_body and not running.response_started
+        if running is None or running.response_complete or is_coming:
             headers = [(b"connection", b"close"), (b"x-request-id", called.encode())]
             self.transport.write(self._write_refusal(PlainFailure(status, detail), headers))
         request_id.reset(token)

@@ -53,24 +53,14 @@ class LiveModel:
         self._load = load
         self.instruments = instruments
         self._model: Model | None = None
-        self._file: PublishedFile | None = None
-        self._gone = False
+        self.file: PublishedFile | None = None  # where the live model came from
+        self.gone = False  # whether it is only in memory, its file and all others deleted
         self._has_looked = False
         self._kept: dict[PublishedFile, Model] = {}
         self._loading = asyncio.Lock()
         self._refused: dict[Path, Refused] = {}
         self._tries: dict[PublishedFile, int] = {}  # that failed, also of one that serves again
         self.trouble: str | None = None  # with the folder itself
-
-    @property
-    def file(self) -> PublishedFile | None:
-        """Where the live model came from."""
-        return self._file
-
-    @property
-    def gone(self) -> bool:
-        """Whether the live model is only in memory, its file and all others deleted."""
-        return self._gone
 
     @property
     def live_version(self) -> str | None:
@@ -100,29 +90,29 @@ class LiveModel:
         files = self._find()
         self._forget(files)
         self._serve_newest(files)
-        newer = (it for it in files if self._file is None or it.version > self._file.version)
+        newer = (it for it in files if self.file is None or it.version > self.file.version)
         self._has_looked = True
         self.instruments.note_refused(sum(self.refusal_of(it) is not None for it in newer))
 
     def _serve_newest(self, files: list[PublishedFile]) -> None:
-        is_unfit = self._model and self._file and self._is_unfit(self._file, self._model)
+        is_unfit = self._model and self.file and self._is_unfit(self.file, self._model)
         for file in files:
-            if self._file and file.path == self._file.path and not is_unfit:
-                self._gone = False
-                if file != self._file:  # overwritten, which nobody should
+            if self.file and file.path == self.file.path and not is_unfit:
+                self.gone = False
+                if file != self.file:  # overwritten, which nobody should
                     self._replace(file)
                 return
             if self._replace(file):
                 return
         if is_unfit:
-            self._model = self._file = None
-        self._gone = self._model is not None
+            self._model = self.file = None
+        self.gone = self._model is not None
 
     def _replace(self, file: PublishedFile) -> bool:
         model = self._try(file)
         if model is None:
             return False
-        self._model, self._file, self._gone = model, file, False
+        self._model, self.file, self.gone = model, file, False
         self.instruments.live(model)
         log.info("model live version=%s signature=%s", model.version, model.signature)
         return True

@@ -81,12 +81,9 @@ def describe_body(
     kind: type[BaseModel], *media_types: str, required: bool = True
 ) -> dict[str, Any]:
     """The OpenAPI entry of a body that its route reads itself."""
-    schema = kind.model_json_schema()
-    whole = _resolve(schema, schema.get("$defs", {}))
-    others: dict[str, Any] = {
-        it: {"schema": {"type": "string", "format": "binary"}} for it in media_types
-    }
-    content = {"application/json": {"schema": whole}} | others
+    binary = {"schema": {"type": "string", "format": "binary"}}
+    content: dict[str, Any] = dict.fromkeys(media_types, binary)
+    content["application/json"] = {"schema": describe_type(TypeAdapter(kind))}
     return {"requestBody": {"required": required, "content": content}}
 
 

@@ -1,7 +1,6 @@
 """Finds and reads the models published in a directory."""
 
 import os
-import re
 import stat
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -18,7 +17,6 @@ MAX_MANIFEST_BYTES = 1024**2
 
 _ABSENT = (0, 0, 0)
 _TOO_LONG = "a manifest has at most {}. `metrics.py --republish` writes a shorter one."
-_NAME = re.compile(r"model_(\d{4}_\d\d_\d\d_T\d\d_\d\d_\d\d)\.pkl", re.ASCII)
 
 
 class PublishedFile(NamedTuple):
@@ -31,10 +29,6 @@ class PublishedFile(NamedTuple):
     @property
     def manifest_path(self) -> Path:
         return self.path.with_suffix(".json")
-
-    @property
-    def manifest_size(self) -> int:
-        return self.identity[3]
 
     @property
     def created_at(self) -> datetime:
@@ -107,16 +101,12 @@ def _explain(directory: Path, error: OSError) -> str:
 def _version(name: str) -> str | None:
     if name == "model.pkl":
         return UNVERSIONED
-    found = _NAME.fullmatch(name)
-    return found[1] if found and _is_date(found[1]) else None
-
-
-def _is_date(version: str) -> bool:
+    version = name.removeprefix("model_").removesuffix(".pkl")
     try:
-        datetime.strptime(version, VERSION_FORMAT).replace(tzinfo=UTC)
+        moment = datetime.strptime(version, VERSION_FORMAT).replace(tzinfo=UTC)
     except ValueError:
-        return False
-    return True
+        return None
+    return version if name == f"model_{moment:{VERSION_FORMAT}}.pkl" else None
 
 
 def _identify(path: Path | os.DirEntry[str]) -> tuple[int, ...]:

@@ -45,13 +45,10 @@ PAGE_HEADERS = [
 
 
 class Keys:
-    """Those that let a caller in; without any, everyone is."""
+    """API keys; with none, all callers are admitted."""
 
     def __init__(self, keys: Sequence[str]) -> None:
         self._keys = [key.encode() for key in keys]
-
-    def __bool__(self) -> bool:
-        return bool(self._keys)
 
     def admit(self, headers: Mapping[bytes, bytes]) -> bool:
         """In the same time whichever key comes close."""
@@ -110,10 +107,10 @@ class Guarded:
     def _admit(self, scope: Scope) -> Iterator[None]:
         """Takes one of the places; raises Unauthorized, ForeignPage or TooManyRequests."""
         path, headers = scope["path"], dict(scope["headers"])
-        if _is_open(path):
+        if path in OPEN or path.startswith(OPEN_FOLDER):
             yield
             return
-        if self._keys and not self._keys.admit(headers):
+        if not self._keys.admit(headers):
             message = "Send a key: `Authorization: Bearer KEY`, or `X-API-Key: KEY`."
             raise Unauthorized(message)
         if scope["method"] not in SAFE and self._is_foreign(headers):
@@ -138,10 +135,6 @@ class Guarded:
         else:
             is_own = site not in (b"cross-site", b"same-site")
         return not is_own and origin.decode("latin-1") not in self._origins
-
-
-def _is_open(path: str) -> bool:
-    return path in OPEN or path.startswith(OPEN_FOLDER)
 
 
 def _choose_headers(scope: Scope) -> list[tuple[bytes, bytes]]:
