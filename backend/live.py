@@ -209,7 +209,7 @@ async def watch(live: LiveModel) -> None:
         await asyncio.sleep(POLL_SECONDS)
 
 
-def _of(request: Request) -> LiveModel:
+async def _of(request: Request) -> LiveModel:
     live: LiveModel = request.app.state.live
     return live
 

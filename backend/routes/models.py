@@ -11,7 +11,7 @@ from schemas import PublishedModel, PublishedModels
 router = APIRouter(tags=["models"])
 
 
-def _of(request: Request) -> Catalogue:
+async def _of(request: Request) -> Catalogue:
     catalogue: Catalogue = request.app.state.catalogue
     return catalogue
 
