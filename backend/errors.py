@@ -47,7 +47,7 @@ class ModelServerError(Exception):
     def __init_subclass__(
         cls, *, status: int = 0, title: str = "", retry_after: int | None = None
     ) -> None:
-        """Take what every error of the class has; it inherits what is left out."""
+        """Set what all errors of the class share; what is left out is inherited."""
         if status:
             cls.status, cls.title = HTTPStatus(status), title
         if retry_after:
@@ -55,7 +55,7 @@ class ModelServerError(Exception):
 
 
 class PlainFailure(ModelServerError):
-    """A failure that its status says all of, but for what to do about it."""
+    """A failure without a class of its own, such as 404 for an unknown path."""
 
     def __init__(self, status: int, detail: str, headers: Mapping[str, str] | None = None) -> None:
         super().__init__(detail)
@@ -65,7 +65,7 @@ class PlainFailure(ModelServerError):
 
 
 class Faulty(ModelServerError):
-    """Something is wrong in several places; `more` says in how many beyond those given."""
+    """A request with several faults; `more` says how many there are beyond those given."""
 
     def __init__(
         self, faults: Sequence[Fault | LabelFault | TableFault], more: int | str = 0
@@ -131,7 +131,7 @@ class MalformedBody(ModelServerError, status=400, title="Malformed JSON"):
 
 
 def list_errors(invalid: ValidationError, advice: str) -> list[ErrorDetails]:
-    """Without what was sent; raises MalformedBody, with the advice, if it is not JSON."""
+    """List what is wrong, without what was sent; raises MalformedBody if it is not JSON."""
     errors = invalid.errors(include_url=False, include_context=False, include_input=False)
     if errors[0]["type"] == "json_invalid":
         raise MalformedBody(f"{errors[0]['msg']}. {advice}")

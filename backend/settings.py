@@ -36,13 +36,9 @@ class Settings(BaseSettings):
     log_format: Literal["text", "json"] = "text"
 
     @model_validator(mode="after")
-    def _require_journal(self) -> Self:
+    def _require_what_others_need(self) -> Self:
         if self.shadow != "off" and self.journal == "off":
             raise ValueError("SHADOW needs the journal, and JOURNAL=off. Switch one of the two.")
-        return self
-
-    @model_validator(mode="after")
-    def _require_keys(self) -> Self:
         if self.api_key and not self.api_keys:
             raise ValueError("API_KEY holds no key. Give one, or several with commas between.")
         return self

@@ -32,9 +32,8 @@ class ServerReadiness(BaseModel):
     ready: bool
 
 
-class ModelReadiness(BaseModel):
+class ModelReadiness(ServerReadiness):
     name: str
-    ready: bool
 
 
 class ServerMetadata(BaseModel):

@@ -5,9 +5,17 @@ from conftest import MIXED, NAMES, SETOSA
 from mixed import INSTANCE, ask, fit_mixed
 
 
+def describe_predict(client):
+    return client.get("/openapi.json").json()["paths"]["/predict"]["post"]
+
+
 def body_schema(client):
-    predict = client.get("/openapi.json").json()["paths"]["/predict"]["post"]
-    return predict["requestBody"]["content"]["application/json"]["schema"]
+    return describe_predict(client)["requestBody"]["content"]["application/json"]["schema"]
+
+
+def example_answer(client):
+    answer = describe_predict(client)["responses"]["200"]
+    return answer["content"]["application/json"]["example"]
 
 
 def test_the_schema_is_the_live_models_with_an_answer_as_example(client):
@@ -38,11 +46,6 @@ def test_each_type_of_feature_has_its_schema_and_may_be_null_if_it_may_be_missin
     assert "enum" not in shown["sex"]
     for name, kind in (("age", "number"), ("member", "boolean"), ("island", "string")):
         assert shown[name]["anyOf"] == [{"type": kind}, {"type": "null"}]
-
-
-def example_answer(client):
-    predict = client.get("/openapi.json").json()["paths"]["/predict"]["post"]
-    return predict["responses"]["200"]["content"]["application/json"]["example"]
 
 
 def test_an_example_with_a_missing_value_has_its_answer(publish, start_live):
