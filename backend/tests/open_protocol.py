@@ -19,9 +19,13 @@ def describe_tensor(name, values, dtype="f8"):
 
 
 def pack(inputs, **request):
-    """A body of JSON and binary tensors, with the headers that say where one ends."""
-    heads, binaries = [], []
-    for name, datatype, shape, binary in inputs:
+    """A body of JSON and binary tensors, with the headers that say where one ends.
+
+    A dictionary is a tensor in JSON.
+    """
+    heads = [it for it in inputs if isinstance(it, dict)]
+    binaries = []
+    for name, datatype, shape, binary in (it for it in inputs if not isinstance(it, dict)):
         parameters = {"binary_data_size": len(binary)}
         heads.append({"name": name, "datatype": datatype, "shape": shape, "parameters": parameters})
         binaries.append(binary)

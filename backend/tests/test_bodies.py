@@ -16,7 +16,8 @@ JSON = {"Content-Type": "application/json"}
 
 def test_a_body_above_the_limit_answers_413(client, start_live):
     small_client = start_live(max_body_bytes=1000)
-    for body in (b" " * 10_000, iter([b" " * 100] * 100)):
+    padded = json.dumps(SETOSA).encode().ljust(10_000)
+    for body in (padded, iter([padded[:5000], padded[5000:]])):
         response = small_client.post("/predict", content=body, headers=JSON)
 
         assert response.status_code == 413

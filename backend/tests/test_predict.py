@@ -69,10 +69,3 @@ def test_a_body_that_is_no_object_is_told_the_features_and_one_that_is_no_json_a
         response = post(client, body)
         assert response.status_code == 400
         assert response.json()["title"] == "Malformed JSON"
-
-
-def test_values_that_overflow_inside_the_model_answer_422(client):
-    response = client.post("/predict", json=dict.fromkeys(NAMES, 1.7e308))
-
-    assert response.status_code == 422
-    assert "values this large" in response.json()["detail"]

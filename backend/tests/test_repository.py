@@ -43,16 +43,6 @@ def test_the_order_is_that_of_names_that_are_dates_and_model_pkl_comes_last(fold
     assert found == [*sorted(names, reverse=True), "model"]
 
 
-def test_a_file_is_another_one_when_it_or_its_manifest_changes(folder):
-    (folder / NAME).write_bytes(b"1")
-    first = only(folder)
-    (folder / NAME).with_suffix(".json").write_text("{}")
-    second = only(folder)
-    (folder / NAME).write_bytes(b"22")
-
-    assert len({first, second, only(folder)}) == 3
-
-
 @pytest.mark.parametrize("make", [Path.mkdir, os.mkfifo])
 def test_what_is_no_file_is_refused_without_waiting_for_a_writer(folder, make):
     make(folder / NAME)

@@ -59,10 +59,6 @@ def test_a_failure_is_said_by_the_app(client, body):
     assert without_id(short) == without_id(long)
 
 
-def test_the_shortcut_keeps_to_the_limit_that_is_set(start_live):
-    assert start_live(max_body_bytes=50).post("/predict", json=SETOSA).status_code == 413
-
-
 def test_a_body_in_pieces_is_answered_too_and_every_answer_has_an_id_of_its_own(client):
     body = json.dumps(SETOSA).encode()
     headers = {"Content-Type": "application/json"}

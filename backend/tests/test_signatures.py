@@ -3,7 +3,7 @@ import json
 import shutil
 
 import pytest
-from conftest import VERSION, fit, pickled, reason, wait_until_live
+from conftest import reason, wait_until_live
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from processes import wait_until
@@ -84,15 +84,6 @@ def test_a_signature_that_is_none_is_refused(publish, start_signed, signature):
     client = start_signed()
 
     wait_until(lambda: "Its signature is not that" in reason(client))
-
-
-def test_a_pickle_exchanged_under_a_signed_manifest_is_refused(publish, start_signed, key):
-    path = publish()
-    sign(path, key)
-    path.write_bytes(pickled(fit(C=0.01)))
-    client = start_signed()
-
-    wait_until(lambda: f"model_{VERSION}.pkl is refused" in reason(client))
 
 
 def test_without_a_key_every_model_is_served_and_marked(publish, live_client, key):

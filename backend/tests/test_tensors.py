@@ -155,10 +155,6 @@ def test_rows_without_an_answer_are_numbered_but_not_all_nor_long_names(client):
 
 
 def test_text_in_binary_is_any_text(mixed_client):
-    _, datatype, shape, binary = pack_texts(["Träumerei 🏝"], "sex")
-    head = {"name": "sex", "datatype": datatype, "shape": shape}
-    head["parameters"] = {"binary_data_size": len(binary)}
-    text = json.dumps({"inputs": [head, MASS, TAGGED]}).encode()
-    headers = {LENGTH: str(len(text))}
+    body, headers = pack([MASS, TAGGED, pack_texts(["Träumerei 🏝"], "sex")])
 
-    assert mixed_client.post(URL, content=text + binary, headers=headers).status_code == 200
+    assert mixed_client.post(URL, content=body, headers=headers).status_code == 200
