@@ -69,7 +69,7 @@ def dump_candidates(folder: Path) -> None:
 
 def dump_usual(folder: Path) -> None:
     """The usual estimators of scikit-learn."""
-    for index, (_, estimator) in enumerate(fit_all()):
+    for index, estimator in enumerate(fit_all()):
         joblib.dump(estimator, folder / f"{index}.pkl")
 
 
