@@ -27,38 +27,27 @@ PAGES = [
     it.relative_to(ROOT).as_posix() for it in chain(ROOT.glob("*.md"), ROOT.glob("docs/**/*.md"))
 ]
 
-# The file that runs each command of the documentation.
+# What runs the commands of other pages than those below, and those without a language, which stand
+# there to be copied; or why nothing does.
 RUN_BY = {
     "make run": "tests/e2e/test_stack.py",
-    "make train": "tests/test_local.py",
+    "make train": "tests/test_local.py, and with ARGS tests/test_guides.py",
     "make test": ".ci/run",
-    "curl": "tests/test_local.py",
-    "docker exec": "tests/e2e/test_stack.py",  # plain, with --data, with --republish
+    "make monitoring": "tests/e2e/test_stack.py",
+    "make lock": "it changes the locks",
     "cd ": "tests/test_local.py",
-    "docker compose exec": "tests/e2e/test_stack.py",
-    "docker compose up": "tests/e2e/test_stack.py",
-}
-
-MADE_WHEN_BUILT = ("http.md", "openapi.json")
-
-# Their blocks are run by tests/test_guides.py, and those of operations.md by tests/e2e.
-FOLLOWED = [*GUIDES, "docs/how-to/call.md", "docs/api.md", "docs/operations.md"]
-
-
-# Commands that stand there to be copied, without a language: what runs them, or why nothing does.
-COPIED = {
-    "git clone": "the repository of whoever reads it",
+    "curl -X": "tests/test_guides.py",
     "curl localhost:8002/": "tests/test_api_document.py",
     "curl 'localhost:8002/feedback": "tests/test_api_document.py",
     "curl https://api.iris.example.org": "nobody has that name",
-    "make train ARGS": "as in docs/how-to/own-table.md, by tests/test_guides.py",
+    "docker exec": "tests/e2e/test_stack.py",  # plain, with --data, with --republish
+    "docker compose exec": "tests/e2e/test_stack.py",
+    "docker compose up": "tests/e2e/test_stack.py",
     "docker run --rm -it caddy": "there is no registry; tests/test_caddy.py runs Debian's",
-    "make monitoring": "tests/e2e/test_stack.py",
-    "docker compose up --build": "tests/e2e, by make run",
+    "git clone": "the repository of whoever reads it",
     "python3 -m venv": "what make local does",
     ".venv/bin/mlflow server": "mlflow/tests/test_buckets.py, with other addresses",
     "gh attestation": "GitHub's",
-    "make lock": "it changes the locks",
     "sed -i": "tests/test_kubernetes.py",
     "kubectl": "tests/test_kubernetes.py, as far as that goes without a cluster",
     ". ./api-key.env": "a cluster's",
@@ -66,7 +55,12 @@ COPIED = {
     "az ": "make azure-check, as far as that goes without a cloud",
     "AZURE_RESOURCE_GROUP=": "tests/test_azure.py, with a stand-in for the cloud",
 }
-# The beginning of such a block, unless it is a setting or a program's output.
+MADE_WHEN_BUILT = ("http.md", "openapi.json")
+
+# Their blocks are run by tests/test_guides.py, and those of operations.md by tests/e2e.
+FOLLOWED = [*GUIDES, "docs/how-to/call.md", "docs/api.md", "docs/operations.md"]
+
+# The beginning of a command without a language, unless it is a setting or a program's output.
 COMMAND = re.compile(
     r"(make|curl|docker|git|python3?|pip|npm|node|kubectl|az|gh|ssh|sed|rm|cp|dask|mlflow|wrk) "
     r"|\.?\.?/|\. |\.venv/|[A-Z_]+=\S+ \S|[\d*]+ [\d*]+ [\d*]+ "
@@ -188,21 +182,17 @@ def test_every_refusal_of_a_table_is_documented_and_no_other():
     assert ({one for one, _ in both}, {other for _, other in both}) == (refusals, said)
 
 
-def test_every_block_that_can_be_run_is_run_somewhere():
-    for page in set(PAGES) - set(FOLLOWED):
-        for block in read_blocks(page):
-            where = [path for start, path in RUN_BY.items() if block.code.startswith(start)]
-            assert block.language == "bash", f"{page}: {block.code}"
-            assert [(ROOT / path).exists() for path in where] == [True], f"{page}: {block.code}"
+def test_every_command_says_what_runs_it():
+    others = [block for page in set(PAGES) - set(FOLLOWED) for block in read_blocks(page)]
+    fences = [it for page in PAGES for it in FENCE.findall((ROOT / page).read_text())]
+    bare = [dedent(text).strip() for _, language, text in fences if not language]
+    shown = [block.code for block in others] + [it for it in bare if COMMAND.match(it)]
+    files = re.findall(r"\S+\.py|\.ci/run", " ".join(RUN_BY.values()))
 
-
-def test_a_command_without_a_language_says_why_nothing_runs_it_here():
-    blocks = FENCE.findall("\n".join((ROOT / page).read_text() for page in PAGES))
-    texts = [dedent(text).strip() for _, language, text in blocks if not language]
-
-    unsaid = [it for it in texts if COMMAND.match(it) and not it.startswith(tuple(COPIED))]
-    assert unsaid == []
-    assert [start for start in COPIED if not any(it.startswith(start) for it in texts)] == []
+    assert {block.language for block in others} == {"bash"}
+    assert [it for it in shown if not it.startswith(tuple(RUN_BY))] == []
+    assert [start for start in RUN_BY if not any(it.startswith(start) for it in shown)] == []
+    assert [file for file in files if not (ROOT / file).exists()] == []
 
 
 def test_every_make_target_in_the_text_exists():

@@ -1,20 +1,19 @@
 """The stack without Docker, started and used as the README says."""
 
-import json
 import os
 import signal
 import socket
-import subprocess
 import sys
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 import requests
-from documentation import ROOT, find_command, read_commands
+from documentation import read_commands
 from page import SETOSA, expect_answer, fill, press
 from playwright.sync_api import expect
-from processes import environment, find_free_port, running, wait_until
+from processes import find_free_port, running, wait_until
+from shell import read, run
 
 QUICKLY = "--only GaussianNB --force"  # which is worse than the live model
 PORTS = ("FRONTEND_PORT", "BACKEND_PORT", "MLFLOW_PORT")
@@ -49,12 +48,6 @@ def stack(tmp_path_factory):
         )
 
 
-def make(*words, **variables):
-    return subprocess.run(
-        ["make", *words], cwd=ROOT, env=environment(**variables), capture_output=True, text=True
-    )
-
-
 def live_version(stack):
     """None if no model is live yet."""
     return requests.get(f"{stack.backend}/health/ready").json().get("model_version")
@@ -68,15 +61,6 @@ def run_names(stack):
     return [run["info"]["run_name"] for run in runs]
 
 
-def test_the_readmes_curl_line_answers_a_prediction(stack):
-    command = find_command("README.md", "curl").replace("http://localhost:8002", stack.backend)
-
-    answer = subprocess.run(["sh", "-c", f"{command} -s"], capture_output=True, check=True).stdout
-
-    assert json.loads(answer)["prediction_class"] == "setosa"
-    assert json.loads(answer)["model_version"] == live_version(stack)
-
-
 def test_one_first_model_is_trained_signed_and_tracked(stack):
     assert len(list(stack.models_dir.glob("*.pkl"))) == 1
     assert requests.get(f"{stack.backend}/models/live").json()["signature"] == "signed"
@@ -85,21 +69,12 @@ def test_one_first_model_is_trained_signed_and_tracked(stack):
     assert len(run_names(stack)) >= 10  # one for each candidate too
 
 
-def test_the_form_is_in_the_models_order_and_predicts_by_button_and_by_enter(stack, tab):
+def test_the_page_predicts(stack, tab):
     tab.goto(stack.page)
-    numbers = tab.get_by_role("spinbutton")
-    expect(numbers).to_have_count(4)
-    names = numbers.evaluate_all("all => all.map(it => it.getAttribute('aria-label'))")
-    assert names == [f"{name} (cm)" for name in SETOSA]
-
     fill(tab, SETOSA)
     press(tab, "Predict")
+
     expect_answer(tab, "setosa")
-
-    fill(tab, {"Petal length": "5.5", "Petal width": "1.9"})
-    tab.keyboard.press("Enter")
-    expect_answer(tab, "virginica")
-
     assert tab.faults == []
 
 
@@ -116,28 +91,15 @@ def test_the_docs_example_works_when_tried(stack, tab):
 def test_make_train_publishes_a_model_that_goes_live(stack):
     before = live_version(stack)
 
-    command = make("train", f"ARGS={QUICKLY}", **stack.variables)
+    command = run("make", "train", f"ARGS={QUICKLY}", **stack.variables)
 
     assert command.returncode == 0, command.stderr
     assert f"Logged {stack.mlflow}/#/experiments/" in command.stdout
     wait_until(lambda: live_version(stack) > before)
 
 
-def test_a_taken_port_is_said_in_one_line(stack):
-    port = stack.variables["BACKEND_PORT"]
-
-    command = make("local", **stack.variables | {"FRONTEND_PORT": find_free_port()})
-
-    assert command.returncode != 0
-    [line] = [line for line in command.stderr.splitlines() if not line.startswith("make")]
-    assert line.startswith(f"Taken: {port} {stack.variables['MLFLOW_PORT']}. Does a stack run")
-    assert f"BACKEND_PORT={port + 1000}" in line
-
-
 def test_each_service_starts_alone_from_its_folder(stack):
     commands = [c for c in read_commands("CONTRIBUTING.md") if c.startswith("cd ")]
-    variables = environment(MLFLOW_TRACKING_URI=stack.mlflow)
-
     here = str(stack.models_dir)
     backend, frontend, trainer = (command.replace("../models", here) for command in commands)
 
@@ -146,7 +108,7 @@ def test_each_service_starts_alone_from_its_folder(stack):
         wait_until(lambda: requests.get(f"http://127.0.0.1:{port}/health/ready").ok)
     with running(["sh", "-c", f"{frontend} --server.port {port}"], "."):
         wait_until(lambda: requests.get(f"http://127.0.0.1:{port}/_stcore/health").ok)
-    subprocess.run(["sh", "-c", f"{trainer} {QUICKLY}"], cwd=ROOT, env=variables, check=True)
+    read("sh", "-c", f"{trainer} {QUICKLY}", MLFLOW_TRACKING_URI=stack.mlflow)
 
 
 def test_ctrl_c_stops_everything_and_a_second_start_trains_no_second_first_model(stack, tmp_path):
