@@ -3,17 +3,14 @@
 from types import SimpleNamespace
 
 import pytest
-import requests
 from browser import running_browser
 from made_tables import TARGET
 from playwright.sync_api import expect
 from processes import (
-    find_free_port,
     make_once,  # noqa: F401  # a fixture
     published,  # noqa: F401  # as above
     running_backend,
     train,
-    wait_until,
 )
 
 expect.set_options(timeout=20_000)  # a machine may have other things to do
@@ -50,8 +47,7 @@ def served(published, tmp_path_factory):  # noqa: F811  # the same fixture
     """The address of a backend of the published model, for tests that only ask."""
     journal = f"sqlite:///{tmp_path_factory.mktemp('journal')}/journal.db"
     settings = {"JOURNAL": "on", "JOURNAL_URL": journal}
-    with running_backend(published.models_dir, find_free_port(), **settings) as url:
-        wait_until(lambda: requests.get(f"{url}/health/ready", timeout=5).ok)
+    with running_backend(published.models_dir, **settings) as url:
         yield url
 
 

@@ -15,7 +15,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import IO, Any
@@ -82,7 +82,7 @@ def train(
 
 @contextmanager
 def running(
-    command: list[str], folder: str, output: int | IO[str] | None = None, **variables: object
+    command: list[str], folder: Path | str, output: int | IO[str] | None = None, **variables: object
 ) -> Iterator[subprocess.Popen[bytes]]:
     """A process in a service's folder; asked to stop at the end, and killed if it does not."""
     process = warm.Popen(
@@ -115,13 +115,17 @@ def list_processes(parent: int) -> list[tuple[int, str]]:
 
 
 @contextmanager
-def running_backend(models_dir: Path, port: int, **settings: object) -> Iterator[str]:
-    """The address of a real backend, once it lives; without a journal unless one is set."""
+def running_backend(models_dir: Path, port: int | None = None, **settings: object) -> Iterator[str]:
+    """The address of a real backend, once it lives, or is ready if there is a model.
+
+    It has no journal unless one is set.
+    """
+    port = port or find_free_port()
     command = [sys.executable, "-m", "uvicorn", "main:app", "--port", str(port)]
     command += ["--http", "connections:Connection", "--ws", "none", "--no-server-header"]
-    url = f"http://127.0.0.1:{port}"
+    url, look = f"http://127.0.0.1:{port}", "ready" if [*models_dir.glob("*.pkl")] else "live"
     with running(command, "backend", **{"MODELS_DIR": models_dir, "JOURNAL": "off"} | settings):
-        wait_until(lambda: requests.get(f"{url}/health/live", timeout=5).ok)
+        wait_until(lambda: requests.get(f"{url}/health/{look}", timeout=5).ok)
         yield url
 
 
@@ -176,15 +180,25 @@ def _make_database() -> Path:
     folder = os.environ.get("SHARED_TRAINING_DIR") or tempfile.mkdtemp()
     if "SHARED_TRAINING_DIR" not in os.environ:
         atexit.register(shutil.rmtree, folder)
-    path = Path(folder) / "template/mlflow.db"
-    with path.parent.with_suffix(".lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if not path.exists():
-            path.parent.mkdir(exist_ok=True)
-            variables = environment(MLFLOW_BACKEND_STORE_URI=f"sqlite:///{path}")
-            made = warm.run([sys.executable, str(ROOT / "mlflow/databases.py")], env=variables)
-            assert made.returncode == 0, made.stderr
+    return _make_once(Path(folder), "tables", _make_tables)
+
+
+def _make_tables(folder: Path) -> Path:
+    path = folder / "mlflow.db"
+    variables = environment(MLFLOW_BACKEND_STORE_URI=f"sqlite:///{path}")
+    made = warm.run([sys.executable, str(ROOT / "mlflow/databases.py")], env=variables)
+    assert made.returncode == 0, made.stderr
     return path
+
+
+def _make_once(folder: Path, name: str, function: Callable[[Path], Any]) -> Any:
+    with (folder / f"{name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        done = folder / f"{name}.pickle"
+        if not done.exists():
+            (folder / name).mkdir()
+            done.write_bytes(pickle.dumps(function(folder / name)))
+        return pickle.loads(done.read_bytes())
 
 
 @pytest.fixture(scope="session")
@@ -199,17 +213,7 @@ def make_once(
     if worker_id != "master":
         folder = folder.parent
     folder = Path(os.environ.get("SHARED_TRAINING_DIR", folder))
-
-    def make(name: str, function: Callable[[Path], Any]) -> Any:
-        with (folder / f"{name}.lock").open("w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            done = folder / f"{name}.pickle"
-            if not done.exists():
-                (folder / name).mkdir()
-                done.write_bytes(pickle.dumps(function(folder / name)))
-            return pickle.loads(done.read_bytes())
-
-    return make
+    return partial(_make_once, folder)
 
 
 @pytest.fixture(scope="session")

@@ -2,11 +2,11 @@
 
 import json
 import re
-import subprocess
 
 import pytest
 import requests
 from documentation import ROOT
+from shell import read
 
 TEXT = (ROOT / "docs/api.md").read_text()
 SHOWN = re.findall(r"```\n(curl .*?)\n```(?:\n+```json\n(.*?)\n```)?", TEXT, re.DOTALL)
@@ -42,13 +42,7 @@ def test_a_request_has_the_answer_that_is_shown(command, answer, served, predict
     command = command.replace("localhost:8002", served.removeprefix("http://"))
     command = command.replace(PREDICTION_ID, prediction_id)
 
-    said = subprocess.run(
-        ["bash", "-c", command.replace("curl", "curl -s --show-error", 1)],
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        check=True,
-    ).stdout
+    said = read("bash", "-c", command.replace("curl", "curl -sS", 1), folder=tmp_path)
 
     assert "problems" not in said
     assert '"status":' not in said

@@ -11,7 +11,7 @@ import pytest
 import requests
 from cloud import AZ, Cloud, find_path, parse, serving
 from documentation import ROOT
-from processes import INSTANCE, find_free_port, running_backend, running_mlflow, train, wait_until
+from processes import INSTANCE, running_backend, running_mlflow, train
 from shell import put_program, run
 
 SETUP = {"AZURE_LOCATION": "westeurope", "GITHUB_REPOSITORY": "Owner/iris-ml"}
@@ -320,8 +320,7 @@ def test_the_deployed_backend_serves_what_the_deployed_key_signed(deployed, tmp_
     settings = {"MODEL_PUBLIC_KEY": tmp_path / "model-public-key", "JOURNAL": "off"}
     key = {"X-API-Key": deployed["frontend"]["API_KEY"]}
 
-    with running_backend(tmp_path, find_free_port(), **deployed["backend"] | settings) as backend:
-        wait_until(lambda: requests.get(f"{backend}/health/ready", timeout=5).ok)
+    with running_backend(tmp_path, **deployed["backend"] | settings) as backend:
         stranger = requests.post(f"{backend}/predict", json=INSTANCE, timeout=60)
         answer = requests.post(f"{backend}/predict", json=INSTANCE, headers=key, timeout=60)
 

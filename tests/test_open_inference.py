@@ -1,7 +1,6 @@
 """Asks backends by the published clients of the Open Inference Protocol."""
 
 import json
-import subprocess
 import sys
 
 import joblib
@@ -9,7 +8,8 @@ import numpy as np
 import pytest
 import requests
 from made_tables import make_mixed
-from processes import ROOT, environment, find_free_port, running_backend, wait_until
+from processes import ROOT, running_backend
+from shell import read
 
 ROWS = [[5.1, 3.5, 1.4, 0.2], [6.1, 2.7, 4.9, 1.8]] * 50  # as many as are worth compressing
 DTYPES = ["bool", *(f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64))]
@@ -21,17 +21,16 @@ def models(published, served, train_on):
     """Iris with answers of its pickle, and numbers, booleans and text with their examples."""
     [path] = published.models_dir.glob("model_*.pkl")
     estimator = joblib.load(path)
-    iris = wait_for_model(served)
+    iris = describe_model(served)
     iris["cases"] = [make_case(estimator, dtype) for dtype in DTYPES]
-    with running_backend(train_on(make_mixed).models_dir, find_free_port()) as url:
-        mixed = wait_for_model(url)
+    with running_backend(train_on(make_mixed).models_dir) as url:
+        mixed = describe_model(url)
         for example in mixed["examples"]:
             example["label"] = mixed["classes"][np.argmax(example["probabilities"])]
         yield {"iris": iris, "mixed": mixed}
 
 
-def wait_for_model(url):
-    wait_until(lambda: requests.get(f"{url}/health/ready").ok)
+def describe_model(url):
     manifest = requests.get(f"{url}/models/live").json()["manifest"]
     return {
         "url": url,
@@ -68,18 +67,10 @@ def test_a_client_gets_the_answers_of_the_model(client, asked, alone, models, tm
     script = ROOT / f"tests/{client}.py"
     first, *others = script.with_suffix(".txt").read_text().split()
     # Compiled when imported: most of it never is.
-    install = ["-m", "pip", "install", "--quiet", "--no-compile", "--target", tmp_path, first]
-    subprocess.run(
-        [sys.executable, *install, *([] if alone else [*others, "--no-deps"])], check=True
-    )
+    install = ("-m", "pip", "install", "--quiet", "--no-compile", "--target", tmp_path, first)
+    read(sys.executable, *install, *([] if alone else [*others, "--no-deps"]))
+    bare = ["-S"] if alone else []  # no packages but those
 
-    done = subprocess.run(
-        [sys.executable, *(["-S"] if alone else []), script],  # -S: no packages but those
-        env=environment(PYTHONPATH=tmp_path),
-        input=json.dumps(models),
-        capture_output=True,
-        text=True,
-    )
+    said = read(sys.executable, *bare, script, given=json.dumps(models), PYTHONPATH=tmp_path)
 
-    assert done.returncode == 0, done.stderr
-    assert [int(it) for it in done.stdout.split()] == asked
+    assert [int(it) for it in said.split()] == asked

@@ -11,7 +11,7 @@ from accessibility import expect_no_barriers
 from documentation import ROOT
 from page import SETOSA, VIEWS, expect_answer, fill, find_chart, is_settled, press, visit
 from playwright.sync_api import expect
-from processes import find_free_port, running_backend, running_frontend, train, wait_until
+from processes import running_backend, running_frontend, train, wait_until
 
 sys.path.append(str(ROOT / "frontend/tests"))
 from mixed import publish_iris
@@ -35,8 +35,7 @@ def backend(tmp_path_factory):
     publish_iris(folder, NEWER)
     journal = f"sqlite:///{folder}/journal.db"
     settings = {"JOURNAL": "on", "JOURNAL_URL": journal, "SHADOW": "challenger"}
-    with running_backend(folder, find_free_port(), **settings) as url:
-        wait_until(lambda: requests.get(f"{url}/health/ready", timeout=5).ok)
+    with running_backend(folder, **settings) as url:
         wait_until(lambda: predict(url, 0) and requests.get(f"{url}/monitoring").json()["shadow"])
         answers = [predict(url, it) for it in range(300)]
         labels = [
@@ -76,34 +75,21 @@ def download(tab, name):
     return waiting.value.path()
 
 
-def take_example(tab, name):
-    press(tab, name)
-    expect(tab.get_by_role("spinbutton", name="Petal length")).not_to_have_value("4.35")
-
-
-def test_enter_predicts_and_shows_why_and_where(url, tab):
-    tab.goto(url)
-    fill(tab, SETOSA)
-    tab.keyboard.press("Enter")
-
-    expect_answer(tab, "setosa")
-    expect(find_chart(tab, "Why")).to_be_visible()
-    for name in ("Sepal length (cm)", "Petal width (cm)"):
-        expect(find_chart(tab, f"Training rows by {name} and class")).to_be_visible()
-    assert tab.faults == []
-
-
-def test_a_prediction_is_shared_by_its_address(url, tab, open_tab):
+def test_enter_predicts_and_shows_why_and_where_and_the_address_shares_it(url, tab, open_tab):
     tab.goto(url)
     fill(tab, SETOSA)
     tab.keyboard.press("Enter")
     expect(tab).to_have_url(re.compile("petal_width=0.2"))
-
     other = open_tab()
     other.goto(tab.url)
 
-    expect_answer(other, "setosa")
-    expect(other.get_by_role("spinbutton", name="Petal length")).to_have_value("1.4")
+    for it in (tab, other):
+        expect_answer(it, "setosa")
+        expect(find_chart(it, "Why")).to_be_visible()
+        for name in ("Sepal length (cm)", "Petal width (cm)"):
+            expect(find_chart(it, f"Training rows by {name} and class")).to_be_visible()
+        expect(it.get_by_role("spinbutton", name="Petal length")).to_have_value("1.4")
+        assert it.faults == []
 
 
 def test_the_history_can_be_downloaded(url, tab):
@@ -192,7 +178,8 @@ def test_no_view_keeps_anybody_out_in_light_or_dark(url, tab):
 def test_on_a_phone_nothing_is_cut_off(url, open_tab):
     tab = open_tab(**PHONE)
     tab.goto(url)
-    take_example(tab, "setosa")
+    press(tab, "setosa")
+    expect(tab.get_by_role("spinbutton", name="Petal length")).not_to_have_value("4.35")
     press(tab, "Predict")
     expect_answer(tab, "setosa")
     for view in VIEWS:
@@ -262,7 +249,7 @@ def test_the_documentation_shows_the_page_as_it_is(published, url, tmp_path, ope
         for seed in ("1", "2"):
             assert train(published.models_dir, published.runs_dir, "--seed", seed).returncode == 0
     with (
-        running_backend(published.models_dir, find_free_port()) as backend,
+        running_backend(published.models_dir) as backend,
         running_frontend(backend) as trained,
     ):
         for name, options in {

@@ -18,7 +18,7 @@ HOSTILE = ["<script>alert(1)</script>", "**bold**", "<img src=x onerror=alert(1)
 
 def test_a_new_model_goes_live_under_the_eyes_of_who_is_typing(tmp_path, tab):
     publish(tmp_path, [number("age"), category("sex", ["female", "male"])])
-    with running_backend(tmp_path, find_free_port()) as backend, running_frontend(backend) as url:
+    with running_backend(tmp_path) as backend, running_frontend(backend) as url:
         tab.goto(url)
         tab.get_by_role("spinbutton", name="Age").fill("23")
         publish(tmp_path, [number("age"), boolean("tagged")], NEWER)
@@ -58,7 +58,7 @@ def test_hundreds_of_strange_names_are_shown_and_never_run(tmp_path, tab):
     features = [number(HOSTILE[2]), category("<b>sex</b>", HOSTILE, nullable=True)]
     features += [number(f"feature {index}", nullable=True) for index in range(200)]
     publish(tmp_path, features, classes=HOSTILE + [f"class {index}" for index in range(46)])
-    with running_backend(tmp_path, find_free_port()) as backend, running_frontend(backend) as url:
+    with running_backend(tmp_path) as backend, running_frontend(backend) as url:
         tab.goto(url)
         tab.get_by_role("spinbutton", name="Feature 199 (a)").fill("20")
         tab.keyboard.press("Enter")

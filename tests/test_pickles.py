@@ -1,12 +1,12 @@
 """The trainer's pickles and the usual ones: loaded by the services, and answered exactly."""
 
 import json
-import subprocess
 import sys
 
 import pytest
 from allow_list import dump_candidates, dump_usual
 from documentation import ROOT
+from shell import read
 
 UNPICKLE = """
 import sys
@@ -92,11 +92,8 @@ def usual(tmp_path_factory):
 @pytest.mark.parametrize("rows", [300, pytest.param(20_000, marks=pytest.mark.soak)])
 def test_every_candidate_is_served_by_the_fastest_form_that_is_exact(rows, candidates):
     """Exact on rows as people type them and on neighbours of the trees' thresholds."""
-    compare = [sys.executable, "-c", COMPARE, candidates, str(rows)]
-    said = subprocess.run(
-        compare, cwd=ROOT / "backend", check=True, stdout=subprocess.PIPE, text=True
-    )
-    comparisons = [json.loads(line) for line in said.stdout.splitlines()]
+    compare = (sys.executable, "-c", COMPARE, candidates, rows)
+    comparisons = [json.loads(it) for it in read(*compare, folder=ROOT / "backend").splitlines()]
 
     assert len(comparisons) == 3 * len(ENGINES)
     assert any(it["rows"] > rows for it in comparisons)  # with thresholds
@@ -112,5 +109,4 @@ def test_the_backend_loads_what_it_needs(candidates, usual):
     pickles = [*candidates.glob("*.pkl"), *usual.glob("*.pkl")]
 
     assert len(pickles) > 150
-    command = [sys.executable, "-W", "ignore", "-c", UNPICKLE, *pickles]
-    subprocess.run(command, cwd=ROOT / "backend", check=True)
+    read(sys.executable, "-W", "ignore", "-c", UNPICKLE, *pickles, folder=ROOT / "backend")

@@ -1,19 +1,20 @@
 """Prometheus and Grafana ask for what the backend tells, and every alert says what to do."""
 
-import hashlib
 import json
 import re
-import shutil
+import sys
 from contextlib import suppress
 
-import joblib
 import pytest
 import requests
 import yaml
 from documentation import ROOT, find_all
-from processes import INSTANCE, find_free_port, running_backend, wait_until
+from processes import INSTANCE, running_backend, wait_until
 from servers import promtool, running_prometheus
 from shell import read
+
+sys.path.append(str(ROOT / "frontend/tests"))
+from mixed import publish_iris
 
 FOLDER = ROOT / "deploy/prometheus"
 COMPOSE = yaml.safe_load((ROOT / "docker-compose.yaml").read_text())["services"]
@@ -51,29 +52,12 @@ def find_labels(expression):
     return {*selected, *re.findall(r"\w+", " ".join(groups))}
 
 
-def publish_challenger(models_dir):
-    """The live model as an older version in other bytes, which make it another one."""
-    [pickle] = models_dir.glob("*.pkl")
-    older = models_dir / "model_2020_01_01_T00_00_00.pkl"
-    joblib.dump(joblib.load(pickle), older, protocol=3)
-    changes = {
-        "version": "2020_01_01_T00_00_00",
-        "created_at": "2020-01-01T00:00:00Z",
-        "sha256": hashlib.sha256(older.read_bytes()).hexdigest(),
-        "size": older.stat().st_size,
-        "signature": None,
-    }
-    manifest = json.loads(pickle.with_suffix(".json").read_text()) | changes
-    older.with_suffix(".json").write_text(json.dumps(manifest))
-
-
 @pytest.fixture(scope="module")
-def backend(published, tmp_path_factory):
+def backend(tmp_path_factory):
     """One that has keys, a journal and a shadow, a model that is live and one that is refused."""
     models_dir, journal = tmp_path_factory.mktemp("models"), tmp_path_factory.mktemp("journal")
-    for path in published.models_dir.iterdir():
-        shutil.copy(path, models_dir)
-    publish_challenger(models_dir)
+    publish_iris(models_dir, C=0.1)
+    publish_iris(models_dir, "2026_11_21_T20_44_21")
     (models_dir / "model_2099_01_01_T00_00_00.pkl").write_bytes(b"no pickle")
     settings = {
         "API_KEY": f"{KEY}, second-key",
@@ -81,8 +65,7 @@ def backend(published, tmp_path_factory):
         "JOURNAL_URL": f"sqlite:///{journal}/journal.db",
         "SHADOW": "challenger",
     }
-    with running_backend(models_dir, find_free_port(), **settings) as url:
-        wait_until(lambda: requests.get(f"{url}/health/ready", timeout=60).ok)
+    with running_backend(models_dir, **settings) as url:
         assert ask(url, "/predict", INSTANCE).ok
         yield url
 
@@ -124,7 +107,6 @@ def prometheus(backend, tmp_path_factory):
         text = text.replace(old, new)
     (folder / "prometheus.yml").write_text(text)
     promtool("check", "config", "--syntax-only", FOLDER / "prometheus.yml")
-    promtool("check", "config", folder / "prometheus.yml")
     with running_prometheus(folder / "prometheus.yml", folder / "data") as url:
         yield url
 

@@ -1,7 +1,6 @@
 """scoring.py says of a file what the backend says of the same rows."""
 
 import sys
-from contextlib import contextmanager
 
 import numpy as np
 import pandas as pd
@@ -11,7 +10,7 @@ import pytest
 import requests
 import warm
 from made_tables import TARGET, make_binary, make_many_classes, make_mixed, make_unicode
-from processes import ROOT, environment, find_free_port, running_backend, wait_until
+from processes import ROOT, environment, running_backend
 from pyarrow import csv
 
 READ = {
@@ -43,13 +42,6 @@ def ask(url, path):
     return csv.read_csv(body, convert_options=LETTER_BY_LETTER)
 
 
-@contextmanager
-def serving(models):
-    with running_backend(models, find_free_port()) as url:
-        wait_until(lambda: requests.get(f"{url}/health/ready", timeout=5).ok)
-        yield url
-
-
 def score(models, source):
     """The scored table, written in the format that it was read in."""
     out = source.with_stem(f"{source.stem}_scored")
@@ -66,7 +58,7 @@ def test_a_scored_file_is_as_the_backend_answers_it(make, train_on, tmp_path):
     rows.to_csv(tmp_path / "rows.csv", index=False)
     rows.to_parquet(tmp_path / "rows.parquet", index=False)
 
-    with serving(trained.models_dir) as url:
+    with running_backend(trained.models_dir) as url:
         for source in (tmp_path / "rows.csv", tmp_path / "rows.parquet"):
             expect_the_same(score(trained.models_dir, source), ask(url, source))
 
@@ -80,7 +72,7 @@ def test_what_trainings_take_as_missing_is_missing_in_a_csv_to_score(train_on, t
     words = rows.assign(x0=rows["word"], member=rows["word"], island=rows["word"])
     words.to_csv(tmp_path / "words.csv", index=False)
 
-    with serving(models) as url:
+    with running_backend(models) as url:
         expected = ask(url, tmp_path / "nulls.parquet")
         answered = ask(url, tmp_path / "words.csv")
 

@@ -2,11 +2,11 @@
 
 import os
 import signal
-import subprocess
 import sys
 
 import pytest
-from processes import ROOT, environment, running, wait_until
+from processes import ROOT, running, wait_until
+from shell import read
 
 sys.path.append(str(ROOT / "bench"))  # last, as some of its modules are called like ours
 from scoring import publish_with_example, score, write_parquet
@@ -28,11 +28,7 @@ GROWTH = 100  # MB; the answers to five million rows are twice that
 def test_nothing_goes_wrong_that_must_not(command):
     script, *options = command.split()
 
-    run = subprocess.run(
-        [sys.executable, ROOT / "bench" / script, *options], capture_output=True, text=True
-    )
-
-    assert run.returncode == 0, run.stdout + run.stderr
+    read(sys.executable, ROOT / "bench" / script, *options)
 
 
 @pytest.fixture
@@ -74,8 +70,7 @@ def test_kills_change_nothing(models_dir, tmp_path):
             os.killpg(process.pid, signal.SIGKILL)
             process.wait()
     for folder in (out, whole):
-        variables = environment(MODELS_DIR=models_dir)
-        subprocess.run([*command, str(folder)], env=variables, check=True)
+        read(*command, folder, MODELS_DIR=models_dir)
 
     expected = {it.name: it.read_bytes() for it in whole.glob("part-*")}
     assert {it.name: it.read_bytes() for it in out.glob("part-*")} == expected

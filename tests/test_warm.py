@@ -13,12 +13,10 @@ from processes import (
     INSTANCE,
     ROOT,
     environment,
-    find_free_port,
     running_backend,
     running_frontend,
     running_mlflow,
     train,
-    wait_until,
 )
 
 TABLE = "x,y\n" + "".join(f"{i * 0.37 % 3 + i % 2:.2f},{'ab'[i % 2]}\n" for i in range(40))
@@ -62,10 +60,9 @@ def test_a_training_publishes_the_same_pickle_which_scores_the_same(twice, tmp_p
 def test_a_backend_and_a_page_answer_the_same(twice, published):
     def ask(_):
         with (
-            running_backend(published.models_dir, find_free_port()) as url,
+            running_backend(published.models_dir) as url,
             running_frontend(url) as page,
         ):
-            wait_until(lambda: requests.get(f"{url}/health/ready", timeout=5).ok)
             answer = requests.post(f"{url}/predict", json=INSTANCE).json() | {"prediction_id": ""}
             return answer, requests.get(f"{url}/models/live").json(), requests.get(page).text
 
