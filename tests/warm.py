@@ -80,9 +80,17 @@ class Popen(subprocess.Popen[Any]):
     def _execute_child(self, *values: Any) -> None:
         start = super()._execute_child  # type: ignore[misc]
         given = inspect.signature(start).bind(*values).arguments
+        if not self._fork(given):
+            return start(*values)
+        self._child_created = True
+        ends = ("p2cread", "p2cwrite", "c2pread", "c2pwrite", "errread", "errwrite")
+        return self._close_pipe_fds(*(given[end] for end in ends))  # type: ignore[attr-defined]
+
+    def _fork(self, given: dict[str, Any]) -> bool:
+        """Whether it is started; `given` are the arguments of `subprocess`."""
         kind = _find_kind(given["args"])
         if kind is None or given["preexec_fn"]:
-            return start(*values)
+            return False
         streams = (given["p2cread"], given["c2pwrite"], given["errwrite"])
         request = {
             "arguments": _drop_interpreter(given["args"]),
@@ -93,19 +101,16 @@ class Popen(subprocess.Popen[Any]):
         }
         sent = [own if theirs == -1 else theirs for own, theirs in enumerate(streams)]
         self.pid = _start_child(kind, request, [*sent, *given["pass_fds"]])
-        self._child_created = True
-        ends = ("p2cread", "p2cwrite", "c2pread", "c2pwrite", "errread", "errwrite")
-        return self._close_pipe_fds(*(given[end] for end in ends))  # type: ignore[attr-defined]
+        return True
 
 
-class ForkedWorker(subprocess.Popen[Any]):
+class ForkedWorker(Popen):
     """In a backend that was started warm, forks what starts its model workers from itself."""
 
-    def _execute_child(self, *values: Any) -> None:
-        start = super()._execute_child  # type: ignore[misc]
-        given = inspect.signature(start).bind(*values).arguments
-        if _drop_interpreter(given["args"])[:2] != ["-m", "worker"]:
-            return start(*values)
+    def _fork(self, given: dict[str, Any]) -> bool:
+        arguments = _drop_interpreter(given["args"])
+        if arguments[:2] != ["-m", "worker"]:
+            return False
         [kept] = given["pass_fds"]
         self.pid = os.fork()
         if self.pid == 0:
@@ -116,12 +121,10 @@ class ForkedWorker(subprocess.Popen[Any]):
             os.environ.clear()
             os.environ.update(given["env"])
             try:
-                _run(_drop_interpreter(given["args"]))
+                _run(arguments)
             finally:
                 os._exit(0)
-        self._child_created = True
-        ends = ("p2cread", "p2cwrite", "c2pread", "c2pwrite", "errread", "errwrite")
-        return self._close_pipe_fds(*(given[end] for end in ends))  # type: ignore[attr-defined]
+        return True
 
 
 def run(command: list[str], **options: Any) -> subprocess.CompletedProcess[str]:
@@ -336,9 +339,7 @@ def _become(request: dict[str, Any]) -> None:
     signal.signal(signal.SIGINT, signal.default_int_handler)
     sys.modules["numpy"].random.seed()  # or all children would draw the same numbers
     if Path(request["arguments"][0]).name == "metrics.py":
-        multiprocess.ORIGINAL_DIR = str(
-            Path.cwd()
-        )  # where it was imported, for scripts named from there
+        multiprocess.ORIGINAL_DIR = str(Path.cwd())  # for scripts that are named from there
         _keep_fork_server()
     _run(request["arguments"])
 
