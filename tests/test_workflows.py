@@ -61,18 +61,13 @@ def test_what_is_run_is_a_target_of_make():
     assert commands <= {f"make {target}" for target in targets}
 
 
-def test_actions_are_pinned_and_jobs_limited_and_no_token_is_left_behind():
-    used = re.findall(r"uses: (.+)", "".join(WORKFLOWS))
-    pins = {it: re.fullmatch(r"([\w/-]+)@[0-9a-f]{40} # v\d+\.\d+\.\d+", it) for it in used}
-    checkouts = [it for it in STEPS if it.get("uses", "").startswith("actions/checkout@")]
+def test_actions_say_their_version_and_jobs_are_limited():
+    """zizmor sees to pins, permissions and tokens, in `make lint`."""
+    used = {*re.findall(r"uses: (.+)", "".join(WORKFLOWS))}
 
-    assert len(used) == sum("uses" in step for step in STEPS)
-    assert all(pins.values()), pins
-    assert len(pins) == len({pin[1] for pin in pins.values()})
-    assert {it["with"]["persist-credentials"] for it in checkouts} == {False}
-    for job in ALL_JOBS:
-        assert "permissions" in job, job["name"]
-        assert job["timeout-minutes"] <= 60, job["name"]
+    assert [it for it in used if not re.fullmatch(r"[\w/-]+@\w+ # v\d+\.\d+\.\d+", it)] == []
+    assert len(used) == len({it.partition("@")[0] for it in used})
+    assert [job["name"] for job in ALL_JOBS if job["timeout-minutes"] > 60] == []
 
 
 def test_nothing_of_a_pull_request_is_published():
