@@ -80,7 +80,7 @@ test: $(VENV)/installed ## Test everything but Docker
 	done
 
 # The API's and the page's tests with real clients and browsers lie in tests/, as they start both.
-OF_API := $(patsubst %,tests/test_%.py,api_document conformance contract open_inference pickles)
+OF_API := $(patsubst %,tests/test_%.py,api_document conformance open_inference pickles)
 OF_PAGE := $(patsubst %,tests/test_%.py,overview page page_models)
 # Files are scored by what trainings publish, and that part has the time.
 OF_FILES := $(patsubst %,tests/test_%.py,output pace scoring sources text)

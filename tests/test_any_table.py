@@ -1,11 +1,11 @@
-"""From a file to an answer, for tables unlike Iris."""
+"""From a file to an answer, for tables unlike Iris: with files between the services."""
 
 import json
 
 import pytest
 import requests
 from made_tables import TABLES
-from processes import find_free_port, running_backend, wait_until
+from processes import running_backend
 
 
 @pytest.mark.parametrize("make", TABLES, ids=lambda make: make.__name__.removeprefix("make_"))
@@ -15,12 +15,13 @@ def test_a_table_is_trained_on_and_served(make, train_on):
     manifest = json.loads(next(trained.models_dir.glob("*.json")).read_text())
     assert manifest["name"] == trained.table.name.partition(".")[0]
     assert manifest["mlflow"]["experiment"] == manifest["name"]
-    with running_backend(trained.models_dir, find_free_port()) as url:
-        wait_until(lambda: requests.get(f"{url}/health/ready").ok)
+    with running_backend(trained.models_dir) as url:
         for example in manifest["examples"]:
             answer = requests.post(f"{url}/predict", json=example["inputs"]).json()
-            said = list(answer["probabilities"].values())
-            assert said == pytest.approx(example["probabilities"], abs=1e-9)
+            said = answer["probabilities"]
+            assert list(said) == manifest["target"]["classes"]
+            assert list(said.values()) == pytest.approx(example["probabilities"], abs=1e-9)
+            assert answer["prediction_class"] == max(said, key=said.get)
         for feature in manifest["features"][:10]:
             expect_answers_to_the_strange(f"{url}/predict", example["inputs"], feature)
 
