@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
+import numpy as np
 from pydantic_core import to_json
 
 from catalogue import Line
@@ -12,7 +13,6 @@ from inference import Array, Ask, Model
 from journal.counting import TableCounter
 from open_inference.inputs import list_some, to_array
 from open_inference.messages import HEADER, Message, read_json, read_request, write_response
-from open_inference.outputs import name_outputs, write_outputs
 from open_inference.protocol import (
     IndexEntry,
     ModelMetadata,
@@ -39,14 +39,14 @@ def infer(headers: Mapping[str, str], use: Use, ask: Ask, body: bytes) -> Messag
     model = use.model
     with use.tally.watch() as watch:
         request, inputs = read_request(body, headers.get(HEADER))
-        _require_few(max((tensor.shape[0] for tensor, _ in inputs if tensor.shape), default=0), use)
+        _require_few(max(tensor.shape[0] for tensor, _ in inputs), use)
         X = to_array(model, [(tensor, read_tensor(tensor, binary)) for tensor, binary in inputs])
         values = _answer(use, watch, ask, X)
         document = {"model_name": model.description.name, "model_version": model.version}
         if request.id is not None:
             document["id"] = request.id
-        outputs = write_outputs(request, values)
-        message = write_response(document, outputs, headers.get("Accept-Encoding", ""))
+        accepted = headers.get("Accept-Encoding", "")
+        message = write_response(request, document, values, accepted)
     _count(use, X, values)
     return message
 
@@ -76,6 +76,21 @@ def _answer(use: Use, watch: Stopwatch, ask: Ask, X: Array) -> dict[str, Array]:
     values = name_outputs(use.model.classes, *ask(X))
     watch.lap()
     return values
+
+
+def name_outputs(
+    classes: list[str], indices: Array, probabilities: Array | None
+) -> dict[str, Array]:
+    """Every output by its name; raises InvalidTensors naming the rows without an answer."""
+    if (indices < 0).any():
+        rows = list_some(np.flatnonzero(indices < 0).tolist())
+        message = "The model has no answer to values this large or this unusual"
+        raise InvalidTensors(f"{message}: see row {rows}, counted from 0.")
+    outputs = {
+        "predict": indices.astype(np.int64),
+        "label": np.array(classes, dtype=object)[indices],
+    }
+    return outputs if probabilities is None else outputs | {"predict_proba": probabilities}
 
 
 def _count(use: Use, X: Array, values: dict[str, Array]) -> None:

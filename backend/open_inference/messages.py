@@ -10,13 +10,15 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import to_json
 
 from errors import InvalidTensors, MalformedBody, list_errors, shorten
-from open_inference.outputs import Output
-from open_inference.protocol import InferenceRequest, RequestInput
+from open_inference.protocol import InferenceRequest, RequestInput, RequestOutput
+from open_inference.tensors import TEXT, Array, write_text
 
 HEADER = "Inference-Header-Content-Length"  # of the JSON that stands before binary data
 SMALLEST_COMPRESSED = 1024  # bytes: of less, little is saved
 
 _SHOWN_FAULTS = 5
+# Of extensions that are not offered; left out unsaid, the answer would not be what was asked for.
+_REFUSED_PARAMETERS = ("classification", "shared_memory_region")
 _COMPRESS: dict[str, Callable[[bytes], bytes]] = {
     "gzip": lambda body: gzip.compress(body, 1, mtime=0),
     "deflate": lambda body: zlib.compress(body, 1),
@@ -59,10 +61,20 @@ def read_request(
     return request, list(_split(request.inputs, body[end:]))
 
 
-def write_response(document: dict[str, Any], outputs: list[Output], accepted: str) -> Message:
-    """JSON, with binary data after it if there is any, compressed as `accepted` allows."""
-    text = to_json(document | {"outputs": [output.head for output in outputs]})
-    binaries = [output.binary for output in outputs if output.binary is not None]
+def write_response(
+    request: InferenceRequest, document: dict[str, Any], values: dict[str, Array], accepted: str
+) -> Message:
+    """Add the outputs asked for, in that order, else all, and compress it as `accepted` allows.
+
+    Binary data stands after the JSON. Raises InvalidTensors.
+    """
+    wanted = request.outputs or [RequestOutput(name=name) for name in values]
+    if len({output.name for output in wanted}) < len(wanted):
+        raise InvalidTensors("An output is asked for twice. Ask for each once.")
+    default = (request.parameters or {}).get("binary_data_output") is True
+    outputs = [_write(output, values, default) for output in wanted]
+    text = to_json(document | {"outputs": [head for head, _ in outputs]})
+    binaries = [binary for _, binary in outputs if binary is not None]
     headers = {"Content-Type": "application/json", "Vary": "Accept-Encoding"}
     if binaries:
         headers |= {"Content-Type": "application/octet-stream", HEADER: str(len(text))}
@@ -92,6 +104,26 @@ def _split(
     if start != len(binary):
         left = f"{len(binary) - start} bytes of binary data are of no input"
         raise InvalidTensors(f"{left}. Give each input's binary_data_size.")
+
+
+def _write(
+    output: RequestOutput, values: dict[str, Array], default: bool
+) -> tuple[dict[str, Any], bytes | None]:
+    """The output's head, and what comes for it after the JSON, if its values are not in there."""
+    if output.name not in values:
+        known = ", ".join(values)
+        raise InvalidTensors(f"There is no output {shorten(output.name)}. Ask for {known}.")
+    parameters = output.parameters or {}
+    for refused in _REFUSED_PARAMETERS:
+        if refused in parameters:
+            raise InvalidTensors(f"Output {output.name}: {refused} is not offered. Leave it out.")
+    tensor = values[output.name]
+    datatype = {"i": "INT64", "f": "FP64", "O": TEXT}[tensor.dtype.kind]
+    head = {"name": output.name, "datatype": datatype, "shape": list(tensor.shape)}
+    if parameters.get("binary_data", default) is not True:
+        return head | {"data": tensor.ravel().tolist()}, None
+    binary = write_text(tensor.tolist()) if datatype == TEXT else tensor.tobytes()
+    return head | {"parameters": {"binary_data_size": len(binary)}}, binary
 
 
 def _choose(accepted: str) -> str | None:

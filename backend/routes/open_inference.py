@@ -1,15 +1,20 @@
 """Speaks the Open Inference Protocol: V2, with Triton's binary tensors and statistics, and V1."""
 
 import asyncio
+from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
-from typing import Any
+from typing import Annotated, Any, TypeVar
 
 from fastapi import APIRouter, Depends, Request, Response
 
-from errors import NoModelPublished
+from batch.line import Line
+from bodies import read_body
+from errors import NoModelPublished, UnknownModel, shorten
+from inference import Ask, LeftToWorker, Model
+from journal.counting import TableCounter
 from live import Live
-from open_inference.exchange import describe, infer, list_versions, predict
+from open_inference.exchange import Use, describe, infer, list_versions, predict
 from open_inference.messages import read_json
 from open_inference.protocol import (
     IndexEntry,
@@ -25,14 +30,47 @@ from open_inference.protocol import (
     ServerReadiness,
     Statistics,
 )
+from open_inference.tallies import Tallies
 from openapi import describe_body
 from problems import failure_responses
-from routes.addressing import Counts, Found, answer_body, find_live, find_version, read_whole
 from routes.models import Folder
 
 EXTENSIONS = ["binary_tensor_data", "statistics"]
+LARGE_BODY = 8192  # bytes; no more rows than keep nobody waiting
+TABLE_BODY = 1024**2  # from here on it waits in line, as tables do
 
-_BY_NAME = [Depends(find_live)]
+Answer = TypeVar("Answer")
+
+
+async def _find_live(request: Request, name: str, live: Live) -> None:
+    request.state.model = _require_name(live.model(), name)
+
+
+async def _find_version(request: Request, name: str, version: str, live: Live) -> None:
+    request.state.model = _require_name(await live.version(version), name)
+
+
+def _require_name(model: Model, name: str) -> Model:
+    if model.description.name != name:
+        known = f"Version {model.version} is of the model {model.description.name}"
+        raise UnknownModel(f"There is no model {shorten(name)} here. {known}.")
+    return model
+
+
+async def _get_found(request: Request) -> Model:
+    model: Model = request.state.model
+    return model
+
+
+async def _get_tallies(request: Request) -> Tallies:
+    tallies: Tallies = request.app.state.tallies
+    return tallies
+
+
+Found = Annotated[Model, Depends(_get_found)]
+Counts = Annotated[Tallies, Depends(_get_tallies)]
+
+_BY_NAME = [Depends(_find_live)]
 _FOUND = failure_responses(404, 409, 503)
 _INFERRED: dict[str, Any] = {
     "openapi_extra": describe_body(InferenceRequest, "application/octet-stream"),
@@ -47,7 +85,7 @@ router = APIRouter(tags=["open inference protocol"])
 named = APIRouter(prefix="/v2/models/{name}", dependencies=_BY_NAME, responses=_FOUND)
 versioned = APIRouter(
     prefix="/v2/models/{name}/versions/{version}",
-    dependencies=[Depends(find_version)],
+    dependencies=[Depends(_find_version)],
     responses=_FOUND,
 )
 
@@ -77,7 +115,7 @@ async def answer_readiness(live: Live) -> ServerReadiness:
     responses=failure_responses(400, 413, 415, 422, 503),
 )
 async def list_index(request: Request, folder: Folder) -> list[IndexEntry]:
-    body = await read_whole(request)
+    body = await _read_whole(request)
     wanted = read_json(IndexRequest, body) if body else IndexRequest()
     lines = await asyncio.to_thread(folder.list_all)
     return list_versions([it for it in lines if not (wanted.ready and it.reason)])
@@ -112,7 +150,7 @@ async def answer_model_readiness(model: Found) -> ModelReadiness:
 @versioned.post("/infer", summary="Predict rows by a version", **_INFERRED)
 async def infer_rows(request: Request, model: Found) -> Response:
     """As JSON, or with binary tensors after it."""
-    message = await answer_body(request, model, partial(infer, request.headers))
+    message = await _answer_body(request, model, partial(infer, request.headers))
     return Response(message.body, headers=message.headers)
 
 
@@ -137,7 +175,36 @@ async def count_version(model: Found, tallies: Counts) -> Statistics:
     responses=failure_responses(400, 404, 413, 415, 422, 503),
 )
 async def predict_instances(request: Request, model: Found) -> PredictResponse:
-    return await answer_body(request, model, predict)
+    return await _answer_body(request, model, predict)
+
+
+async def _read_whole(request: Request) -> bytes:
+    return await read_body(request, request.app.state.settings.max_body_bytes)
+
+
+async def _answer_body(
+    request: Request, model: Model, answer: Callable[[Use, Ask, bytes], Answer]
+) -> Answer:
+    """Answer in the model's thread, so that nobody else waits; a large body waits in line."""
+    body = await _read_whole(request)
+    use = _note_use(request, model)
+    if len(body) <= LARGE_BODY:
+        with suppress(LeftToWorker):
+            return answer(use, model.answer_at_once, body)
+    work = partial(answer, use, model.answer, body)
+    if len(body) < TABLE_BODY:
+        return await model.run(work)
+    line: Line = request.state.line
+    async with line.place() as place:
+        await place.wait_for_turn()
+        return await place.run(work)
+
+
+def _note_use(request: Request, model: Model) -> Use:
+    """A request of the open protocol is one entry of the journal, as a table is."""
+    state = request.app.state
+    counter = TableCounter(model, state.journal.recorder if state.journal else None)
+    return Use(model, state.tallies.of(model), counter, state.settings.max_batch_rows)
 
 
 router.include_router(named)

@@ -13,7 +13,7 @@ from sklearn.svm import LinearSVC
 
 from batch import line
 from open_inference import exchange
-from routes import addressing
+from routes import open_inference
 
 URL = "/v2/models/iris/infer"
 LABELS = ["setosa", "virginica"]
@@ -278,7 +278,7 @@ def test_large_requests_leave_the_event_loop_and_large_bodies_wait(client, monke
     monkeypatch.undo()
     threads.clear()
     note_thread(exchange, "name_outputs")
-    monkeypatch.setattr(addressing, "TABLE_BODY", 1000)
+    monkeypatch.setattr(open_inference, "TABLE_BODY", 1000)
     for rows in (1, 1000):
         infer(client, describe_tensor("x", ROWS * rows))
     assert [it.name.startswith("batch") for it in threads] == [False, True]
