@@ -16,26 +16,32 @@ from live import LiveModel
 def describe_with_live_model(app: FastAPI, live: LiveModel) -> Callable[[], dict[str, Any]]:
     """The function FastAPI calls for /openapi.json: made anew for each model that goes live."""
     made: dict[Model, dict[str, Any]] = {}
-    has_keys = bool(app.state.settings.api_keys)
 
     def openapi() -> dict[str, Any]:
         try:
             model = live.model()
         except NoModelPublished as error:
-            return _lock(_describe_without_model(app, str(error)), has_keys)
+            return _describe(app, {"type": "object"}, str(error))
         if model not in made:  # a tenth of a second, in which nothing else is answered
             made.clear()
-            made[model] = _lock(_describe(app, model), has_keys)
+            made[model] = _describe_model(app, model)
         return made[model]
 
     return openapi
 
 
-def _lock(document: dict[str, Any], has_keys: bool) -> dict[str, Any]:
-    """With the ways to send a key, so that /docs asks for one."""
-    if has_keys:
-        components = document.setdefault("components", {})
-        components["securitySchemes"] = {
+def _describe(app: FastAPI, instance: dict[str, Any], remark: str = "") -> dict[str, Any]:
+    """All routes; those that take one instance have its schema, and a remark if there is any."""
+    document = get_openapi(
+        title=app.title, version=app.version, description=app.description, routes=app.routes
+    )
+    content = {"application/json": {"schema": instance}}
+    for path in ("/predict", "/explain"):
+        operation = document["paths"][path]["post"]
+        operation["description"] = f"{operation['description']}\n\n{remark}".rstrip()
+        operation["requestBody"] = {"required": True, "content": content}
+    if app.state.settings.api_keys:  # so that /docs asks for one
+        document["components"]["securitySchemes"] = {
             "key": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
             "bearer": {"type": "http", "scheme": "bearer"},
         }
@@ -43,38 +49,13 @@ def _lock(document: dict[str, Any], has_keys: bool) -> dict[str, Any]:
     return document
 
 
-def _describe_without_model(app: FastAPI, why: str) -> dict[str, Any]:
-    document = _describe_routes(app)
-    for operation in _find_operations(document):
-        operation["description"] += f"\n\n{why}"
-        operation["requestBody"] = _require({"schema": {"type": "object"}})
-    return document
-
-
-def _describe(app: FastAPI, model: Model) -> dict[str, Any]:
-    document = _describe_routes(app)
+def _describe_model(app: FastAPI, model: Model) -> dict[str, Any]:
     instance = _instance_schema(model)
-    for operation in _find_operations(document):
-        operation["requestBody"] = _require({"schema": instance})
+    document = _describe(app, instance)
     predict, batch = (document["paths"][it]["post"] for it in ("/predict", "/predict/batch"))
     predict["responses"]["200"]["content"]["application/json"] |= _answer(model)
     batch["requestBody"]["content"]["application/json"]["schema"] = _table_schema(instance)
     return document
-
-
-def _describe_routes(app: FastAPI) -> dict[str, Any]:
-    return get_openapi(
-        title=app.title, version=app.version, description=app.description, routes=app.routes
-    )
-
-
-def _find_operations(document: dict[str, Any]) -> list[dict[str, Any]]:
-    """Those that take one instance."""
-    return [document["paths"][path]["post"] for path in ("/predict", "/explain")]
-
-
-def _require(content: dict[str, Any]) -> dict[str, Any]:
-    return {"required": True, "content": {"application/json": content}}
 
 
 def describe_body(
