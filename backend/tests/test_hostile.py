@@ -259,6 +259,23 @@ def ask(app, estimator):
     return response
 
 
+@pytest.mark.parametrize(
+    ("code", "expected"),
+    [
+        ("while True: pass", "did not load and answer within 2 seconds"),
+        ("import os; os.abort()", "It crashed, or ran out of memory"),
+    ],
+)
+def test_what_hangs_or_ends_its_process_as_it_is_opened_is_refused(app, code, expected):
+    drop(app.folder, Code(code), version := next(NAMES))
+
+    response = app.post(f"/predict?version={version}", json=SETOSA)
+
+    assert response.status_code == 409
+    assert expected in response.json()["detail"]
+    assert app.post("/predict", json=SETOSA).json()["prediction_class"] == "setosa"
+
+
 def row(indices, probabilities):
     arrays = f"{{'indices': np.array({indices}), 'probabilities': np.{probabilities}}}"
     return f"send(channel, pack({{}}, {arrays}))"
