@@ -9,7 +9,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from processes import wait_until
 
 from signatures import signed_bytes
-from worker.unpickling import AllowListUnpickler
+from worker.model_worker import ModelWorker
 
 
 @pytest.fixture
@@ -55,7 +55,7 @@ def test_an_unsigned_model_is_refused_unopened(publish, start_signed, monkeypatc
     path = publish()
     if not has_manifest:
         path.with_suffix(".json").unlink()
-    monkeypatch.setattr(AllowListUnpickler, "load", lambda _: pytest.fail("it was unpickled"))
+    monkeypatch.setattr(ModelWorker, "open", lambda _: pytest.fail("it was opened"))
     client = start_signed()
 
     wait_until(lambda: "It is not signed" in reason(client))
