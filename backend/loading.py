@@ -13,13 +13,12 @@ from errors import ModelRefused, ModelWorkerEnded
 from inference import Model
 from manifests import Manifests
 from repository import PublishedFile, read_pickle
-from schemas import Description, Manifest, SignatureState
+from schemas import Description, Manifest
 from settings import Settings
 from worker.faults import LONGEST_TEXT
 from worker.model_worker import ModelWorker, Opening
 from worker.nursery import Nursery
 
-WALLS = {"calls", "files"}  # one of them keeps a model from changing a file or being heard outside
 MOST_REMARKS = 10
 
 
@@ -36,8 +35,8 @@ def open_model(
     """As `load`, of one that is asked in processes alone."""
     manifest, signature = manifests.read(file)
     worker = ModelWorker(nursery, partial(_read, file, manifest, settings), settings)
+    worker.needs_walls = signature != "signed" and settings.model_trust != "auto"
     told = worker.open()
-    _require_walls(worker, signature, settings)
     description = manifest or _read_description(told["description"], file)
     worker.classes = len(description.target.classes)
     model = Model(description, worker)
@@ -58,17 +57,6 @@ def _read(file: PublishedFile, manifest: Manifest | None, settings: Settings) ->
         "manifest": manifest.model_dump(mode="json") if manifest else None,
     }
     return head, {"pickle": np.frombuffer(pickled, np.uint8)}
-
-
-def _require_walls(worker: ModelWorker, signature: SignatureState, settings: Settings) -> None:
-    """Raises ModelRefused for anybody's file on a system that cannot confine its process."""
-    if signature == "signed" or settings.model_trust == "auto" or WALLS & set(worker.held):
-        return
-    message = (
-        "It is not signed, and this system cannot confine the process that opens it. Sign it, or "
-        "set MODEL_TRUST=auto if you trust all who can write to the models folder."
-    )
-    raise ModelRefused("isolation", message)
 
 
 def _read_description(told: Any, file: PublishedFile) -> Description:

@@ -8,6 +8,9 @@ Instance = TypeVar("Instance")
 Answer = TypeVar("Answer")
 
 
+MOST_AT_ONCE = 64  # so that nobody waits long for the others
+
+
 class SharedCall(Generic[Instance, Answer]):
     """A function of many instances, to be asked one at a time on an event loop."""
 
@@ -27,7 +30,7 @@ class SharedCall(Generic[Instance, Answer]):
 
     async def _run(self) -> None:
         while self._waiting:
-            waiting, self._waiting = self._waiting, []
+            waiting, self._waiting = self._waiting[:MOST_AT_ONCE], self._waiting[MOST_AT_ONCE:]
             await self._answer(waiting)
 
     async def _answer(self, waiting: list[tuple[Instance, asyncio.Future[Answer]]]) -> None:

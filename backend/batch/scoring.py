@@ -18,6 +18,7 @@ from worker.faults import read_fault
 from worker.nursery import WorkerProcess
 
 ROUNDED_UP = 1 + 1e-6  # a probability
+MOST_PIECE = 64 * 1024**2  # of an answer: eight times what a piece has, if its rows are not huge
 
 
 class Job(NamedTuple):
@@ -44,13 +45,13 @@ def score(body: bytes, job: Job, place: Place) -> Iterator[memoryview]:
     try:
         process.tell(head, {"body": np.frombuffer(body, np.uint8)}, job.settings.batch_seconds)
         for message in _listen(process, job.settings.batch_seconds):
-            if counts := _read_counts(message, job.model):
+            if counts := _read_counts(message, job):
                 job.counter.add(counts)
             if "fault" in message.head:
                 raise read_fault(message.head["fault"])
             if "is_last" in message.head:
                 return
-            yield message.arrays["piece"].astype(np.uint8, casting="no").data
+            yield _read_piece(message)
     except TimeoutError:
         said = f"The table took longer than {job.settings.batch_seconds:g} seconds. Send less."
         raise ModelWorkerEnded(said) from None
@@ -66,23 +67,35 @@ def _listen(process: WorkerProcess, seconds: float) -> Iterator[Message]:
     """Messages as long as the process itself has not taken so many seconds for them."""
     while True:
         began = monotonic()
-        message = process.receive(seconds)
+        message = process.receive(seconds, MOST_PIECE)
         seconds -= monotonic() - began
         yield message
 
 
-def _read_counts(message: Message, model: Model) -> TableCounts | None:
+def _read_piece(message: Message) -> memoryview:
+    """Raises what Python does if it is not bytes in a row, whose length is their number."""
+    piece = message.arrays["piece"].astype(np.uint8, casting="no")
+    if piece.ndim != 1:
+        raise ValueError("its answer is not bytes.")
+    return piece.data
+
+
+def _read_counts(message: Message, job: Job) -> TableCounts | None:
     """Raises what Python does if they are not those of such a model."""
     head, arrays = message
     if "rows" not in head:
         return None
     features, classes, bins = (arrays[it] for it in ("features", "classes", "probabilities"))
     counts = TableCounts(int(head["rows"]), features, classes, bins, float(head["total"]))
-    expected = model.empty_counts
+    if not 0 <= counts.rows <= job.settings.max_batch_rows:
+        raise ValueError("its rows are not those of a table.")
+    expected = job.model.empty_counts
     for found, empty in zip(counts[1:4], expected[1:4], strict=True):
-        if found.shape != empty.shape or found.dtype != empty.dtype or (found < 0).any():
+        if found.shape != empty.shape or found.dtype != empty.dtype:
             raise ValueError("its counts are wrong.")
+        if ((found < 0) | (found > counts.rows)).any():
+            raise ValueError("its counts are not of these rows.")
     # A total that is not a number would stay in all sums to come.
-    if not 0 <= counts.total <= counts.classes.sum() * ROUNDED_UP or counts.rows < 0:
+    if not 0 <= counts.total <= counts.classes.sum() * ROUNDED_UP:
         raise ValueError("its sums are wrong.")
     return counts

@@ -20,6 +20,8 @@ MAX_PLAIN_PRODUCTS = 5_000  # one takes 25 ns in plain Python
 MAX_PRODUCTS = 1_000_000  # of a layer: a millisecond in NumPy
 MAX_LAYERS = 10
 MAX_MASK_BYTES = 64 * 1024**2  # what is compiled has half of it at the most
+MAX_LEAVES = 1_000_000  # with a bit in each mask: a millisecond
+MAX_TREES = 10_000
 LARGEST = 1e100  # value of a leaf, so that no sum of them overflows
 
 
@@ -79,7 +81,7 @@ class _Parts:
         return Lines(layer, [(i, it) for i, it in specials if it is not None])
 
     def leaf_sum(self, values: Array, trees: int) -> LeafSum:
-        _require(0 < trees <= len(values), "It has more trees than leaves, or none")
+        _require(0 < trees <= min(len(values), MAX_TREES), "It has too many trees, or none")
         if "start" in self.arrays:
             start = self.take("start", self.classes)
             largest = max(np.abs(values).max(), np.abs(start).max())
@@ -111,10 +113,12 @@ def _read_layers(parts: _Parts) -> Engine:
 
 def _read_leaf_bits(parts: _Parts) -> Engine:
     values = parts.take("values", None, parts.classes)
+    _require(len(values) <= MAX_LEAVES, "It has too many leaves")
+    masks_bytes = sum(it.nbytes for name, it in parts.arrays.items() if name.startswith("masks"))
+    _require(masks_bytes <= MAX_MASK_BYTES, "Its masks are too large")
 
     def read_masks(name: str, count: int | None) -> list[int]:
         packed = parts.take(name, count, (len(values) + 7) // 8, dtype="|u1")
-        _require(packed.size <= MAX_MASK_BYTES, f"Its {name} are too large")
         masks = [to_mask(it) for it in packed]
         is_wide = any(it.bit_length() > len(values) for it in masks)
         _require(not is_wide, f"Its {name} are wider than its leaves")

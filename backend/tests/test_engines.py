@@ -228,6 +228,20 @@ def test_waiting_instances_share_one_call_and_its_failure():
     assert calls == [[0, 1, 2, 3, 4], [7], [8, 9, 10]]
 
 
+def test_no_more_than_a_few_share_a_call():
+    calls = []
+
+    async def count(instances):
+        calls.append(len(instances))
+        return instances
+
+    async def ask_many():
+        return await asyncio.gather(*map(SharedCall(count).ask, range(100)))
+
+    assert asyncio.run(ask_many()) == [*range(100)]
+    assert calls == [64, 36]
+
+
 def test_one_who_has_gone_does_not_keep_the_answer_from_the_others():
     async def echo(instances):
         return instances

@@ -34,6 +34,7 @@ from conftest import (
     running_server,
     wait_until_live,
 )
+from open_protocol import describe_tensor
 from processes import ROOT, environment, list_processes, wait_until
 from sklearn.ensemble import (
     GradientBoostingClassifier,
@@ -44,8 +45,8 @@ from sklearn.neighbors import KNeighborsClassifier
 from sklearn.tree import DecisionTreeClassifier
 
 import live
-import loading
 import main
+from counts import TableCounts
 from worker import model_worker
 from worker.nursery import ENVIRONMENT, Nursery
 
@@ -235,6 +236,8 @@ NAMES = (f"2020_01_01_T00_00_{second:02}" for second in range(60))
 ARMED = """
 import json, os, struct, threading, time
 import numpy as np
+from binning import ModelBins
+from counts import count_table
 from worker import service
 from worker.exchange import pack, send
 def answer(channel, model, message):
@@ -281,6 +284,24 @@ def row(indices, probabilities):
     return f"send(channel, pack({{}}, {arrays}))"
 
 
+def shape(lengths):
+    """An array that is said to have so many places."""
+    text = f'{{"head":{{}},"arrays":{{"indices":["<i8",{lengths}]}}}}'.encode()
+    return f"send(channel, struct.pack('<Q', {len(text)}) + {text!r})"
+
+
+def counts(rows, found=0):
+    """A piece of a table's answer that is said to be of so many rows, with so many in each bin."""
+    empty = "count_table(ModelBins(model.description.features), np.ones((0, 4)), none, None, 3)"
+    bins = f"{{name: getattr(empty, name) + {found} for name in {TableCounts._fields[1:4]}}}"
+    head = f"{{'rows': {rows}, 'total': 0}}"
+    return f"none = np.zeros(0, int); empty = {empty}; send(channel, pack({head}, {bins}))"
+
+
+def fault(said):
+    return f"send(channel, pack({{'fault': dict(kind='InvalidTable', {said})}}))"
+
+
 TOO_LONG, ENDED = "took too long", "has ended"
 TOO_LARGE = "model.answer = lambda X: bytes(2**40); send(channel, service._answer(model, message))"
 
@@ -303,7 +324,11 @@ TOO_LARGE = "model.answer = lambda X: bytes(2**40); send(channel, service._answe
         ("send(channel, pack({'fault': [[]]}))", 503, ENDED),
         ("send(channel, pack({'fault': {'kind': 'InvalidTable', 'faults': [9]}}))", 503, ENDED),
         ("send(channel, pack({'fault': {'kind': 'ModelFailed', 'said': 'x' * 10**6}}))", 500, "x"),
+        (fault("faults=[{'detail': 'x' * 10**6, 'column': 'y' * 10**6}], more=0"), 422, "x"),
+        (fault("faults=[], more='x' * 10**6"), 503, ENDED),
         (row([0, 0], "ones((2, 3))"), 503, ENDED),
+        (shape([9] * 400_000), 503, ENDED),
+        (shape([2**70]), 503, ENDED),
         (row([3], "ones((1, 3))"), 503, ENDED),
         (row([0], "full((1, 3), np.nan)"), 503, ENDED),
         (row([0], "full((1, 3), 1e9)"), 503, ENDED),
@@ -316,7 +341,7 @@ def test_a_row_that_is_not_answered_well_is_answered_with_the_reason(app, code, 
 
     assert response.status_code == status
     assert expected in response.json()["detail"]
-    assert len(response.content) < 5000
+    assert len(response.content) < 10_000
 
 
 @pytest.mark.parametrize(
@@ -327,7 +352,10 @@ def test_a_row_that_is_not_answered_well_is_answered_with_the_reason(app, code, 
         ("channel.sendall(pack({}))", "has ended"),
         ("channel.sendall(struct.pack('<Q', 8) + pack({'rows': float('nan')}))", "has ended"),
         ("send(channel, pack({}, {'piece': np.zeros(2)}))", "has ended"),
+        ("send(channel, pack({}, {'piece': np.zeros((1, 9), np.uint8)}))", "not bytes"),
         ("send(channel, pack({'rows': -1, 'total': 0}))", "has ended"),
+        (counts(2**70), "not those of a table"),
+        (counts(1, found=2), "not of these rows"),
     ],
 )
 def test_a_table_that_is_not_answered_well_is_answered_with_the_reason(app, code, expected):
@@ -406,6 +434,17 @@ def test_three_deaths_in_a_minute_refuse_a_version_and_the_next_serves(app):
     wait_until_live(app, VERSION)
     refused = app.get(f"/models/{worse.stem.removeprefix('model_')}").json()
     assert (refused["state"], refused["reason"]) == ("refused", live.DIED)
+
+
+def test_many_rows_that_take_too_long_do_not_refuse_a_version(app):
+    publish_in(app.folder, version := next(NAMES), arm("threading.Event().wait()"))
+    inputs = [describe_tensor(name, [1.0, 1.0]) for name in SETOSA]
+    url = f"/v2/models/iris/versions/{version}/infer"
+
+    statuses = {app.post(url, json={"inputs": inputs}).status_code for _ in range(3)}
+
+    assert statuses == {503}
+    assert app.get(f"/models/{version}").json()["state"] == "available"
 
 
 def test_a_version_that_dies_alone_leaves_nothing_live_and_says_why(nursery, tmp_path, monkeypatch):
@@ -555,10 +594,13 @@ def test_the_server_imports_nothing_that_opens_a_model_or_a_table(tmp_path):
 
 
 def test_a_system_without_walls_serves_unsigned_models_only_if_told_to(tmp_path, monkeypatch):
-    monkeypatch.setattr(loading, "WALLS", {"none of this system's"})
+    monkeypatch.setattr(model_worker, "WALLS", {"none of this system's"})
     publish_in(tmp_path)
+    (tmp_path / "model_2099_01_01_T00_00_00.pkl").write_bytes(b"whoever opens this says so")
     with run_app(tmp_path) as client:
         wait_until(lambda: "set MODEL_TRUST=auto" in reason(client))
+        states = client.get("/models").json()["models"]
+        assert all("set MODEL_TRUST=auto" in it["reason"] for it in states)
 
     with running_app(tmp_path, model_trust="auto") as client:
         assert client.get("/models/live").json()["confined"] == ["files", "calls", "memory"]

@@ -171,6 +171,27 @@ def test_layers_that_would_take_long_are_refused():
         read_layers(300_000, 3)
 
 
+def read_leaves(leaves, trees=1, values=10):
+    """The engine of so many leaves, and of masks for so many values of each feature."""
+    message, description = compile_kind("leaf_bits")
+    masks = np.zeros((values, (leaves + 7) // 8), np.uint8)
+    arrays = {"values": np.full((leaves, 3), 1 / 3), "masks": masks[:1]}
+    for index in range(4):
+        numbers = {f"thresholds{index}": np.arange(values - 1.0), f"masks{index}": masks}
+        arrays |= numbers
+    return read_engine(Message(message.head | {"trees": trees}, arrays), description)
+
+
+def test_leaves_that_would_take_long_are_refused():
+    assert read_leaves(1000)
+    with pytest.raises(NotCompiled, match="too many leaves"):
+        read_leaves(1_000_001)
+    with pytest.raises(NotCompiled, match="masks are too large"):
+        read_leaves(1_000_000, values=140)
+    with pytest.raises(NotCompiled, match="too many trees"):
+        read_leaves(20_000, trees=10_001)
+
+
 def test_masks_must_be_of_the_leaves_that_there_are():
     message, _ = compile_kind("leaf_bits")
     assert len(message.arrays["values"]) % 8, "the last byte should have bits to spare"

@@ -7,11 +7,11 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from math import prod
 from time import monotonic
-from typing import Any, Literal, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import BaseModel, NonNegativeInt
+from pydantic import BaseModel, Field
 from pydantic_core import to_json
 
 Array = npt.NDArray[Any]
@@ -30,11 +30,15 @@ class ExchangeError(Exception):
     """The other side has gone, or sent what is not a message."""
 
 
+# Bounded, or multiplying what is said of lengths would take minutes.
+_Shape = Annotated[list[Annotated[int, Field(ge=0, le=MOST_BYTES)]], Field(max_length=2)]
+
+
 class _Text(BaseModel, strict=True):
     """What a message begins with; its arrays are little-endian."""
 
     head: dict[str, Any]
-    arrays: dict[str, tuple[Literal["<f8", "<i8", "<i4", "|u1", "|b1"], list[NonNegativeInt]]]
+    arrays: dict[str, tuple[Literal["<f8", "<i8", "<i4", "|u1", "|b1"], _Shape]]
 
 
 class Message(NamedTuple):

@@ -1,8 +1,8 @@
 """Errors that a model worker answers with, as plain data."""
 
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import TypeAdapter
+from pydantic import Field, TypeAdapter
 
 from errors import (
     InvalidTable,
@@ -20,7 +20,7 @@ TOO_LARGE = "It takes more memory than a model worker may use. Send fewer rows a
 LONGEST_TEXT = 2000  # characters of what a model has to say
 
 _FAULTS = TypeAdapter(list[TableFault])
-_MORE = TypeAdapter(int | str)
+_MORE = TypeAdapter(int | Annotated[str, Field(max_length=100)])
 _PLAIN: dict[str, type[ModelServerError]] = {
     it.__name__: it for it in (MalformedBody, MalformedTable, ModelFailed, TableTooLarge)
 }
@@ -36,5 +36,10 @@ def read_fault(fault: dict[str, Any]) -> ModelServerError:
     """Raises what Python does for anything that `write_fault` does not write."""
     if fault["kind"] == "InvalidTable":
         faults = _FAULTS.validate_python(fault["faults"][:MAX_FAULTS])
-        return InvalidTable(faults, _MORE.validate_python(fault["more"]))
+        return InvalidTable([*map(_shorten, faults)], _MORE.validate_python(fault["more"]))
     return _PLAIN[fault["kind"]](str(fault["said"])[:LONGEST_TEXT])
+
+
+def _shorten(fault: TableFault) -> TableFault:
+    column = fault.column and fault.column[:LONGEST_TEXT]
+    return fault._replace(detail=fault.detail[:LONGEST_TEXT], column=column)

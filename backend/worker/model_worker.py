@@ -23,7 +23,13 @@ COMPILE_SECONDS = 10  # rarely more than one
 DEATHS = 3  # within so many seconds show that it is the model's fault
 DEATHS_SECONDS = 60.0
 ROUNDED = 1e-6  # by which a probability may be beyond 0 and 1
+WALLS = {"calls", "files"}  # one of them keeps a model from changing a file or being heard outside
 APART_ROWS = 1000  # a larger array has a process of its own, so that single rows need not wait
+
+UNCONFINED = (
+    "It is not signed, and this system cannot confine the process that opens it. Sign it, or "
+    "set MODEL_TRUST=auto if you trust all who can write to the models folder."
+)
 
 # Head and arrays of the message that opens the model; whether it is tried out is in the head.
 Opening = tuple[dict[str, Any], dict[str, Array]]
@@ -45,6 +51,7 @@ class ModelWorker:
         self.classes = 0
         self.has_probabilities = True
         self.held: list[Confinement] = []
+        self.needs_walls = False  # anybody's file is opened only where its process is confined
 
     @property
     def is_unfit(self) -> bool:
@@ -70,7 +77,7 @@ class ModelWorker:
             try:
                 return self._read_answer(self._ask(head, arrays), len(X))
             except (ExchangeError, ModelRefused, TimeoutError) as error:
-                self._note_death(error)
+                self._note_end(error, len(X))
                 raise _ended(error) from None
 
     async def answer_soon(self, X: Array) -> tuple[Array, Array | None]:
@@ -86,7 +93,7 @@ class ModelWorker:
             message = await self._process.ask_soon(head | {"ask": "answer"}, arrays, seconds)
             return self._read_answer(message, len(X))
         except (ExchangeError, TimeoutError) as error:
-            await asyncio.to_thread(self._note_death, error)
+            await asyncio.to_thread(self._note_end, error, len(X))
             raise _ended(error) from None
         except asyncio.CancelledError:  # its answer would be taken for that to the next
             self._process = None
@@ -139,11 +146,13 @@ class ModelWorker:
             self._process, _ = self._start()
         return self._process.ask(head, arrays, self._settings.predict_seconds)
 
-    def _note_death(self, error: Exception) -> None:
+    def _note_end(self, error: Exception, rows: int) -> None:
+        """Count it among the deaths, unless too many rows at once were to blame."""
         if self._process is not None:
             self._process.end()
             self._process = None
-        self._deaths.append(monotonic())
+        if rows == 1 or not isinstance(error, TimeoutError):
+            self._deaths.append(monotonic())
         log.error("model worker ended error=%r", error)
 
     def _start(self) -> tuple[WorkerProcess, dict[str, Any]]:
@@ -159,6 +168,8 @@ class ModelWorker:
         try:
             said = process.receive(seconds).head["held"]
             self.held = [it for it in get_args(Confinement) if it in said]
+            if self.needs_walls and not WALLS.intersection(self.held):
+                raise ModelRefused("isolation", UNCONFINED)
             told = process.ask(head, arrays, seconds).head
             if "reason" in told:
                 raise _read_refusal(told)

@@ -88,9 +88,9 @@ class WorkerProcess:
         """Kill it."""
         self._finalizer()
 
-    def receive(self, seconds: float) -> Message:
-        """Return the next message; raises as `ask` does."""
-        return unpack(receive(self._channel, monotonic() + seconds, MOST_ANSWER), MOST_TEXT)
+    def receive(self, seconds: float, most: int = MOST_ANSWER) -> Message:
+        """Return the next message, of so many bytes at most; raises as `ask` does."""
+        return unpack(receive(self._channel, monotonic() + seconds, most), MOST_TEXT)
 
 
 class Nursery:

@@ -6,6 +6,7 @@ from itertools import zip_longest
 import numpy as np
 
 from engines.lines import Array
+from engines.reading import MAX_LEAVES
 from worker.compiling.preparation import Preparation, Prepared
 from worker.compiling.trees import HIGHEST, Trees, find_boxes
 from worker.exchange import Message
@@ -20,7 +21,8 @@ def is_small(trees: Trees, features: int) -> bool:
     is_inner = ~nodes.is_leaf
     splits = np.stack([nodes.columns, nodes.thresholds])[:, is_inner]
     intervals = np.unique(splits, axis=1).shape[1] + 3 * features
-    return bool(intervals * (~is_inner).sum() / 8 <= MAX_MASK_BYTES)
+    leaves = (~is_inner).sum()
+    return bool(leaves <= MAX_LEAVES and intervals * leaves / 8 <= MAX_MASK_BYTES)
 
 
 def compile_leaf_bits(trees: Trees, preparation: Preparation) -> Message:
