@@ -78,14 +78,15 @@ def read_header(path: Path, source: BinaryIO, features: list[str]) -> tuple[str,
 
 def find_end(content: bytes, quoted: re.Pattern[bytes]) -> int:
     """Return where the last whole row ends, or 0."""
-    until = len(content)
-    if b'"' in content:
-        for found in reversed(list(quoted.finditer(content))):
-            start, end = found.span(1)
-            if newline := _find_newline(content, end, until):
-                return newline
-            until = start
-    return _find_newline(content, 0, until)
+    mark = b"\n" if b"\n" in content else b"\r"
+    # The last carriage return may belong to a line feed that follows.
+    until = len(content) - (mark == b"\r")
+    last = before = 0
+    for found in quoted.finditer(content) if b'"' in content else ():
+        start, end = found.span(1)
+        last = content.rfind(mark, before, min(start, until)) + 1 or last
+        before = end
+    return content.rfind(mark, before, until) + 1 or last
 
 
 def _decode(path: Path, line: bytes, *, is_whole: bool = True) -> str:
@@ -119,12 +120,3 @@ def _mask_quoted(content: bytes, quoted: re.Pattern[bytes]) -> bytes:
         return found[0][:before] + b"x" * len(found[1])
 
     return quoted.sub(mask, content) if b'"' in content else content
-
-
-def _find_newline(content: bytes, start: int, end: int) -> int:
-    """Behind the last one; a carriage return alone ends rows only where there is nothing else."""
-    found = content.rfind(b"\n", start, end) + 1
-    if not found and b"\n" not in content:
-        # The last one may belong to a line feed that follows.
-        found = content.rfind(b"\r", start, min(end, len(content) - 1)) + 1
-    return found

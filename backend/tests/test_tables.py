@@ -1,3 +1,4 @@
+import io
 from functools import partial
 
 import numpy as np
@@ -7,7 +8,7 @@ from formats import ARROW, CSV, PARQUET, read, write, write_batches
 
 from errors import InvalidTable, MalformedTable, TableTooLarge
 from worker.tables.columnar import open_arrow, open_parquet
-from worker.tables.csv_tables import open_csv
+from worker.tables.csv_tables import BLOCK_BYTES, open_csv
 from worker.tables.tables import CHUNK_BYTES, Limits, Table
 
 LIMITS = Limits(1_000_000, 2**30)
@@ -24,6 +25,23 @@ def chunks(body, media_type, limits=LIMITS):
 
 def draw(rows, columns=4):
     return pa.table({f"x{it}": np.random.default_rng(it).random(rows) for it in range(columns)})
+
+
+class Counted(io.BytesIO):
+    """Bytes, and how many of them were read."""
+
+    taken = 0
+
+    def read(self, size=-1):
+        Counted.taken += size
+        return super().read(size)
+
+
+def test_a_header_is_read_without_the_rows_below_it():
+    body = b"a,b\n" + b"1\n" * 2 * BLOCK_BYTES
+
+    assert OPEN[CSV](partial(Counted, body), 4, LIMITS).schema.names == ["a", "b"]
+    assert Counted.taken <= 2 * BLOCK_BYTES
 
 
 @pytest.mark.parametrize("media_type", [ARROW, CSV, PARQUET])

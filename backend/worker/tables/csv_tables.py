@@ -1,8 +1,10 @@
 """Opens CSV: every cell is text, and `columns` knows which are missing."""
 
 import codecs
+import io
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
+from csv import Error, reader
 from functools import partial
 from typing import Any
 
@@ -13,7 +15,6 @@ from errors import MalformedTable, TableFault
 from worker.tables.columns import Faults
 from worker.tables.tables import Batches, Limits, Source, Table, readable, require_columns
 
-HEADER_BYTES = 65_536
 BLOCK_BYTES = 1024**2  # of text read at a time, so that no row can be longer
 
 OnRow = Callable[[Any], str]
@@ -66,10 +67,17 @@ class _RaggedRows:
 
 
 def _read_header(source: Source) -> Any:
-    """Try a small block, as all of it is read; then a large one, if the header has not ended."""
-    with suppress(pa.ArrowInvalid):
-        return _open(source, _skip, block_bytes=HEADER_BYTES).schema
-    return _open(source, _skip).schema
+    """Without pyarrow, which would look through all rows that do not fit the header first."""
+    with source() as file:
+        head = file.read(BLOCK_BYTES)
+    text = io.TextIOWrapper(io.BytesIO(head), "utf-8-sig", newline="")
+    try:
+        names = next(filter(None, reader(text)))
+    except StopIteration:
+        raise MalformedTable("The CSV is empty. Name its columns in the first line.") from None
+    except (Error, UnicodeDecodeError) as error:
+        raise MalformedTable(f"The header of the CSV cannot be read: {error}.") from None
+    return pa.schema([(name, pa.string()) for name in names])
 
 
 def make_parse_options(on_row: OnRow, has_blank_rows: bool, delimiter: str = ",") -> Any:
@@ -87,16 +95,10 @@ def describe_ragged(row: Any) -> str:
     return f"It has {row.actual_columns} cells, and the header has {row.expected_columns}."
 
 
-def _skip(_: Any) -> str:
-    return "skip"
-
-
-def _open(
-    source: Source, on_row: OnRow, has_blank_rows: bool = False, block_bytes: int = BLOCK_BYTES
-) -> Any:
+def _open(source: Source, on_row: OnRow, has_blank_rows: bool) -> Any:
     return csv.open_csv(
         source(),
-        csv.ReadOptions(block_size=block_bytes, use_threads=False),
+        csv.ReadOptions(block_size=BLOCK_BYTES, use_threads=False),
         make_parse_options(on_row, has_blank_rows),
         csv.ConvertOptions(
             default_column_type=pa.string(), strings_can_be_null=True, null_values=[""]
