@@ -5,21 +5,26 @@ import multiprocessing
 import os
 import shutil
 import tempfile
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
+from itertools import chain
+from operator import add
 from pathlib import Path
-from typing import Any
 
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 from prometheus_client.samples import Sample
 
-# What several workers say of themselves is added up; of these there is one truth.
-GAUGES: dict[str, Callable[[float, float], float]] = {"journal_up": min}
-SUMMED_GAUGES = {"http_requests_in_flight"}
+# What several workers say of themselves is added up; of other gauges the largest is told.
+COMBINED: dict[str, Callable[[float, float], float]] = {
+    "journal_up": min,
+    "http_requests_in_flight": add,
+}
 # Of the live model only, so a worker that serves another one is left out.
 OF_THE_MODEL = ("model_predictions", "model_prediction_probability")
 
+Series = tuple[str, tuple[tuple[str, str], ...]]  # its name and labels
 Source = Callable[[], Iterable[Metric]]
 
 
@@ -31,14 +36,21 @@ class Sum(Collector):
 
     def collect(self) -> Iterator[Metric]:
         found: dict[str, Metric] = {}
-        for source in self._sources:
-            for family in source():
-                known = found.setdefault(family.name, _empty(family))
-                known.samples = _put_together(family, known.samples)
-        yield from found.values()
-
-    def samples(self, family: str) -> list[Sample]:
-        return next((it.samples for it in self.collect() if it.name == family), [])
+        values: dict[str, dict[Series, float]] = defaultdict(dict)
+        for family in chain.from_iterable(source() for source in self._sources):
+            found.setdefault(family.name, family)
+            combine = COMBINED.get(family.name) or (max if family.type == "gauge" else add)
+            known = values[family.name]
+            for name, labels, value, *_ in family.samples:
+                series = name, tuple(sorted(labels.items()))
+                known[series] = combine(known[series], value) if series in known else value
+        for family in found.values():
+            summed = Metric(family.name, family.documentation, family.type)
+            summed.samples = [
+                Sample(name, dict(series), value)
+                for (name, series), value in values[family.name].items()
+            ]
+            yield summed
 
 
 class Workers:
@@ -53,7 +65,10 @@ class Workers:
 
     def write(self, families: Iterable[Metric], version: str | None) -> None:
         """What this worker has counted, and which model it serves."""
-        counted = [_pack(family) for family in families]
+        counted = [
+            (it.name, it.documentation, it.type, [sample[:3] for sample in it.samples])
+            for it in families
+        ]
         hidden = self._own.with_suffix(".tmp")
         hidden.write_text(json.dumps({"version": version, "families": counted}))
         hidden.rename(self._own)
@@ -64,11 +79,11 @@ class Workers:
                 continue
             found = json.loads(path.read_text())
             is_alive = _is_alive(int(path.name.partition("-")[0]))
-            for packed in found["families"]:
-                family = _unpack(packed)
-                if family.name in OF_THE_MODEL and found["version"] != version:
-                    continue
-                if family.type != "gauge" or is_alive:
+            for name, documentation, kind, samples in found["families"]:
+                is_ours = name not in OF_THE_MODEL or found["version"] == version
+                if is_ours and (kind != "gauge" or is_alive):
+                    family = Metric(name, documentation, kind)
+                    family.samples = [Sample(*it) for it in samples]
                     yield family
 
 
@@ -98,42 +113,6 @@ def _name(pid: int) -> str:
 def _is_alive(pid: int) -> bool:
     try:
         os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
+    except OSError as error:
+        return isinstance(error, PermissionError)
     return True
-
-
-def _empty(family: Metric) -> Metric:
-    return Metric(family.name, family.documentation, family.type)
-
-
-def _put_together(family: Metric, known: list[Sample]) -> list[Sample]:
-    values = {_identify(it): it.value for it in known}
-    combine = GAUGES.get(family.name, max) if family.type == "gauge" else float.__add__
-    if family.name in SUMMED_GAUGES:
-        combine = float.__add__
-    for sample in family.samples:
-        if sample.name.endswith("_created"):
-            continue  # a moment, of which there is no sum
-        key = _identify(sample)
-        value = float(sample.value)
-        values[key] = combine(float(values[key]), value) if key in values else value
-    return [Sample(name, dict(labels), value) for (name, labels), value in values.items()]
-
-
-def _identify(sample: Sample) -> tuple[str, tuple[tuple[str, str], ...]]:
-    return sample.name, tuple(sorted(sample.labels.items()))
-
-
-def _pack(family: Metric) -> list[Any]:
-    samples = [[it.name, it.labels, it.value] for it in family.samples]
-    return [family.name, family.documentation, family.type, samples]
-
-
-def _unpack(packed: list[Any]) -> Metric:
-    name, documentation, kind, samples = packed
-    family = Metric(name, documentation, kind)
-    family.samples = [Sample(*it) for it in samples]
-    return family

@@ -2,17 +2,15 @@
 
 from bisect import bisect_left
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from itertools import accumulate
 from time import perf_counter, time
+from typing import Any
 
-from prometheus_client import CollectorRegistry, Counter, Histogram
-from prometheus_client.core import (
-    CounterMetricFamily,
-    GaugeMetricFamily,
-    HistogramMetricFamily,
-)
+from prometheus_client.core import CounterMetricFamily as Counter
+from prometheus_client.core import GaugeMetricFamily as Gauge
+from prometheus_client.core import HistogramMetricFamily as Histogram
 from prometheus_client.metrics_core import Metric
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -26,70 +24,50 @@ from logs import Answered, RequestLog, read_request_id, request_id
 
 # Seconds: a prediction takes a tenth of a millisecond, a batch seconds.
 BUCKETS = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 1, 5, 10)
-Bucket = tuple[float, float]  # its upper bound, and how many took no longer
 
 METHODS = frozenset({"DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT"})
 
 
+class Durations:
+    """Of requests, by bucket, and their sum. Prometheus's own take as long as the model."""
+
+    def __init__(self) -> None:
+        self.counts = [0] * (len(BUCKETS) + 1)
+        self.seconds = 0.0
+
+    def add(self, seconds: float) -> None:
+        self.counts[bisect_left(BUCKETS, seconds)] += 1
+        self.seconds += seconds
+
+
 class Instruments:
-    """The instruments of one app, in a registry of their own."""
+    """What one app has counted."""
 
     def __init__(self, workers: Workers | None = None) -> None:
         self.since = datetime.now(UTC).replace(microsecond=0)
         self.in_flight = 0
         self.admitted = 0  # of those, the ones that take a place from others
+        self.refused_now = 0  # files that are newer than the live model
         self._workers = workers
         self._model: Model | None = None
         self._live_since = 0.0
-        self._refused_now = 0
-        self._registry = CollectorRegistry()
-        self._loads = Counter(
-            "model_loads_total", "Models that have gone live.", registry=self._registry
-        )
-        self._refusals = Counter(
-            "model_refusals_total",
-            "Published files refused, by reason.",
-            ["reason"],
-            registry=self._registry,
-        )
-        self._requests = Counter(
-            "http_requests_total",
-            "Requests answered.",
-            ["method", "route", "status"],
-            registry=self._registry,
-        )
-        self._durations = Histogram(
-            "http_request_duration_seconds",
-            "From a request's headers to the last of its answer.",
-            ["route"],
-            buckets=BUCKETS,
-            registry=self._registry,
-        )
-        # Plain predictions apart, in whole numbers: a histogram's own take as long as the model.
-        self._quick = [0] * (len(BUCKETS) + 1)
-        self._quick_seconds = 0.0
-        self.own: list[Source] = [self._registry.collect, self._collect_quick, self._collect_own]
-
-    def count_prediction(self, seconds: float) -> None:
-        """As count, for the one that has to be quick; on the event loop."""
-        self._quick[bisect_left(BUCKETS, seconds)] += 1
-        self._quick_seconds += seconds
+        self._loads = 0
+        self._refusals: dict[tuple[Reason], int] = defaultdict(int)
+        self._requests = defaultdict(int, {("POST", "/predict", 200): 0})
+        self._durations = defaultdict(Durations, {"/predict": Durations()})
+        self.own: list[Source] = [self._collect_requests, self._collect_models]
 
     def count(self, answered: Answered) -> None:
-        method, route, status, seconds, _ = answered
-        self._requests.labels(method, route, status).inc()
-        self._durations.labels(route).observe(seconds)
+        """On the event loop."""
+        self._requests[answered[:3]] += 1
+        self._durations[answered.route].add(answered.seconds)
 
     def live(self, model: Model) -> None:
-        self._loads.inc()
+        self._loads += 1
         self._model, self._live_since = model, time()
 
     def refused(self, reason: Reason) -> None:
-        self._refusals.labels(reason).inc()
-
-    def note_refused(self, count: int) -> None:
-        """How many files are newer than the live model and refused."""
-        self._refused_now = count
+        self._refusals[reason,] += 1
 
     def everything(self) -> Sum:
         """What all workers have counted."""
@@ -100,75 +78,57 @@ class Instruments:
         if self._workers:
             self._workers.write(Sum(self.own).collect(), self._version())
 
-    def requests(self) -> dict[str, dict[str, int]]:
-        """By route, how many had which status."""
-        found: dict[str, dict[str, int]] = defaultdict(lambda: defaultdict(int))
-        for _, labels, value, *_ in self.everything().samples("http_requests"):
-            found[labels["route"]][labels["status"]] += int(value)
-        return found
-
-    def durations(self) -> dict[str, list[Bucket]]:
-        """By route, the buckets from the lowest bound to infinity."""
-        found: dict[str, list[Bucket]] = defaultdict(list)
-        for name, labels, value, *_ in self.everything().samples("http_request_duration_seconds"):
-            if name.endswith("_bucket"):
-                found[labels["route"]].append((float(labels["le"]), value))
-        return found
-
-    def by_class(self, model: Model) -> dict[str, int]:
-        """Rows that workers have answered by this model."""
-        found = self.everything().samples("model_predictions")
-        counts = {it.labels["class"]: int(it.value) for it in found}
-        return {name: counts.get(name, 0) for name in model.classes}
-
     def _version(self) -> str | None:
         return self._model.version if self._model else None
 
     def _read_others(self) -> Iterable[Metric]:
         return self._workers.read_others(self._version()) if self._workers else ()
 
-    def _collect_quick(self) -> Iterator[Metric]:
-        counts, seconds = list(self._quick), self._quick_seconds
-        labels = ["POST", "/predict", "200"]
-        requests = CounterMetricFamily("http_requests", "", labels=["method", "route", "status"])
-        requests.add_metric(labels, sum(counts))
-        durations = HistogramMetricFamily("http_request_duration_seconds", "", labels=["route"])
-        durations.add_metric(["/predict"], _name_buckets(BUCKETS, counts), seconds)
-        yield requests
+    def _collect_requests(self) -> Iterator[Metric]:
+        labels = ["method", "route", "status"]
+        yield _fill(Counter("http_requests", "Requests answered.", labels=labels), self._requests)
+        said = "From a request's headers to the last of its answer."
+        durations = Histogram("http_request_duration_seconds", said, labels=["route"])
+        for route, it in dict(self._durations).items():
+            durations.add_metric([route], _name_buckets(BUCKETS, it.counts), it.seconds)
         yield durations
+        said = "Requests that are being answered."
+        yield Gauge("http_requests_in_flight", said, self.in_flight)
+        said = "Connections cut because requests came too slowly."
+        yield Counter("http_slow_connections", said, Connection.cut)
 
-    def _collect_own(self) -> Iterator[Metric]:
-        in_flight = "Requests that are being answered."
-        yield GaugeMetricFamily("http_requests_in_flight", in_flight, self.in_flight)
-        slow = "Connections cut because requests came too slowly."
-        yield CounterMetricFamily("http_slow_connections", slow, Connection.cut)
-        newer = "Published files that are newer than the live model, and refused."
-        yield GaugeMetricFamily("model_refused", newer, self._refused_now)
+    def _collect_models(self) -> Iterator[Metric]:
+        yield Counter("model_loads", "Models that have gone live.", self._loads)
+        said = "Published files refused, by reason."
+        yield _fill(Counter("model_refusals", said, labels=["reason"]), self._refusals)
+        said = "Published files that are newer than the live model, and refused."
+        yield Gauge("model_refused", said, self.refused_now)
         if self._model:
             yield from _describe(self._model, self._live_since)
 
 
 def _describe(model: Model, live_since: float) -> Iterator[Metric]:
-    info = GaugeMetricFamily(
-        "model_info", "1 for the live model.", labels=["version", "sha256", "engine"]
-    )
-    info.add_metric([model.version, model.description.sha256, model.serving.name], 1)
-    yield info
+    info = Gauge("model_info", "1 for the live model.", labels=["version", "sha256", "engine"])
+    yield _fill(info, {(model.version, model.description.sha256, model.serving.name): 1})
     created = model.description.created_at.timestamp()
     said = "When the live model was published."
-    yield GaugeMetricFamily("model_created_timestamp_seconds", said, created)
+    yield Gauge("model_created_timestamp_seconds", said, created)
     said = "When this process took the live model up."
-    yield GaugeMetricFamily("model_live_since_timestamp_seconds", said, live_since)
-    predictions = CounterMetricFamily(
-        "model_predictions", "Rows answered by the live model, by class.", labels=["class"]
-    )
-    for name, count in model.counts.by_class().items():
-        predictions.add_metric([name], count)
-    yield predictions
+    yield Gauge("model_live_since_timestamp_seconds", said, live_since)
+    said = "Rows answered by the live model, by class."
+    by_class = {(name,): count for name, count in model.counts.by_class().items()}
+    yield _fill(Counter("model_predictions", said, labels=["class"]), by_class)
     counts, total = model.counts.by_probability()
     said = "The probability of the class that was predicted."
     buckets = _name_buckets(PROBABILITIES, counts)
-    yield HistogramMetricFamily("model_prediction_probability", said, buckets, total)
+    yield Histogram("model_prediction_probability", said, buckets, total)
+
+
+def _fill(family: Counter | Gauge, values: Mapping[Any, float]) -> Metric:
+    """With a series for each tuple of labels; other threads may add some meanwhile."""
+    for labels, value in dict(values).items():
+        family.add_metric(list(map(str, labels)), value)
+    return family
 
 
 def _name_buckets(bounds: Iterable[float], counts: Iterable[int]) -> list[tuple[str, float]]:
@@ -213,6 +173,6 @@ class Instrumented:
             route = getattr(scope.get("route"), "path", "none")
             method = scope["method"] if scope["method"] in METHODS else "other"
             seconds = perf_counter() - started
-            answered = Answered(method, route, status, seconds, identifier)
+            answered = Answered(method, route, status, seconds, identifier, time())
             self._instruments.count(answered)
-            self._log.write(answered)
+            self._log.write([answered])

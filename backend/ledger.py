@@ -6,16 +6,15 @@ from operator import itemgetter
 
 from inference import Model
 from journal.recorder import Recorder
-from logs import RequestLog
+from logs import Answered, RequestLog
 from schemas import Prediction, Value
 
 WAIT_SECONDS = 0.02
 MOST = 64  # that a processor's cache still has, and few enough that nobody waits for them
 
 
-# A prediction that was sent, in how many seconds, and what its request is called in the log; None
-# where that has a line already. A plain tuple, as one with names takes as long as the rest of it.
-Entry = tuple[Model, Prediction, list[Value], float, str | None]
+# A prediction that was sent, and its line of the log; None where it has one already.
+Entry = tuple[Model, Prediction, list[Value], Answered | None]
 
 
 class Ledger:
@@ -42,13 +41,7 @@ class Ledger:
     def write(self) -> None:
         """All there is by now."""
         entries, self._entries = self._entries, []
-        self._requests.write_predictions(
-            [
-                (called, seconds, prediction["prediction_id"])
-                for _, prediction, _, seconds, called in entries
-                if called is not None
-            ]
-        )
+        self._requests.write(answered for *_, answered in entries if answered)
         if self._recorder is None:
             return
         for model, found in groupby(entries, key=itemgetter(0)):
@@ -59,6 +52,6 @@ class Ledger:
                     list(named.values()) if (named := prediction["probabilities"]) else None,
                     values,
                 )
-                for _, prediction, values, _, _ in found
+                for _, prediction, values, _ in found
             ]
             self._recorder.add(model, rows)

@@ -92,7 +92,7 @@ class LiveModel:
         self._serve_newest(files)
         newer = (it for it in files if self.file is None or it.version > self.file.version)
         self._has_looked = True
-        self.instruments.note_refused(sum(self.refusal_of(it) is not None for it in newer))
+        self.instruments.refused_now = sum(self.refusal_of(it) is not None for it in newer)
 
     def _serve_newest(self, files: list[PublishedFile]) -> None:
         is_unfit = self._model and self.file and self._is_unfit(self.file, self._model)

@@ -4,12 +4,12 @@ import json
 import logging
 import re
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable
 from contextvars import ContextVar
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import NamedTuple, TextIO
 
-from identifiers import TIME_DIGITS, read_time
 from settings import Settings, read_settings
 
 request_id: ContextVar[str | None] = ContextVar("request_id", default=None)
@@ -17,7 +17,6 @@ request_id: ContextVar[str | None] = ContextVar("request_id", default=None)
 _USABLE_ID = re.compile(rb"[\w.:+/=@-]{1,128}", re.ASCII)  # nothing that ends a line or a string
 
 _TEXT = "INFO: access: request method=%s route=%s status=%d seconds=%.6f request_id=%s\n"
-_PREDICTED = _TEXT.replace("%s", "POST", 1).replace("%s", "/predict", 1).replace("%d", "200")
 _JSON = (
     '{"time": "%s", "level": "INFO", "logger": "access", "message": "request", "method": "%s", '
     '"route": "%s", "status": %d, "seconds": %.6f, "request_id": "%s"}\n'
@@ -32,6 +31,7 @@ class Answered(NamedTuple):
     status: int
     seconds: float
     request_id: str
+    moment: float = 0.0  # seconds since 1970
 
 
 def read_request_id(header: bytes | None) -> str | None:
@@ -53,7 +53,7 @@ def set_up_logs(settings: Settings) -> "RequestLog":
     logging.getLogger("uvicorn.access").handlers.clear()
     logging.getLogger("uvicorn.access").propagate = False
     is_on = logging.getLogger("access").isEnabledFor(logging.INFO)
-    return RequestLog(sys.stderr, is_json) if is_on else RequestLog(None, is_json)
+    return RequestLog(sys.stderr if is_on else None, is_json)
 
 
 def make_formatter() -> logging.Formatter:
@@ -80,7 +80,7 @@ class JsonFormatter(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         said = {
-            "time": _say_time(datetime.fromtimestamp(record.created, UTC)),
+            "time": _say_time(int(1000 * record.created)),
             "level": record.levelname,
             "logger": record.name,
             "message": record.getMessage(),
@@ -100,47 +100,25 @@ class RequestLog:
         self._stream = stream
         self._format: Callable[[Answered], str] = _to_json if is_json else _to_text
 
-    def write(self, answered: Answered) -> None:
-        if self._stream:
-            _write(self._stream, self._format(answered))
-
-    def write_predictions(self, found: Sequence[tuple[str, float, str]]) -> None:
-        """Of many /predict: the id, seconds, and the id of the prediction, which has its time."""
+    def write(self, found: Iterable[Answered]) -> None:
         if self._stream is None:
             return
-        if self._format is _to_text:
-            lines = [_PREDICTED % (seconds, identifier) for identifier, seconds, _ in found]
-        else:
-            lines = _list_json(found)
-        _write(self._stream, "".join(lines))
-
-
-def _list_json(found: Sequence[tuple[str, float, str]]) -> list[str]:
-    times: dict[str, str] = {}  # many are of the same millisecond
-    lines = []
-    for identifier, seconds, prediction_id in found:
-        begun = prediction_id[:TIME_DIGITS]
-        if begun not in times:
-            times[begun] = _say_time(read_time(begun))
-        lines.append(_JSON % (times[begun], "POST", "/predict", 200, seconds, identifier))
-    return lines
+        try:
+            self._stream.write("".join(map(self._format, found)))
+            self._stream.flush()
+        except (OSError, ValueError):  # nobody reads it any more
+            return
 
 
 def _to_text(answered: Answered) -> str:
-    return _TEXT % answered
+    return _TEXT % answered[:-1]
 
 
 def _to_json(answered: Answered) -> str:
-    return _JSON % (_say_time(datetime.now(UTC)), *answered)
+    return _JSON % (_say_time(int(1000 * answered.moment)), *answered[:-1])
 
 
-def _say_time(moment: datetime) -> str:
+@lru_cache(maxsize=64)  # many are of the same millisecond
+def _say_time(milliseconds: int) -> str:
+    moment = datetime.fromtimestamp(milliseconds / 1000, UTC)
     return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
-
-
-def _write(stream: TextIO, text: str) -> None:
-    try:
-        stream.write(text)
-        stream.flush()
-    except (OSError, ValueError):  # nobody reads it any more
-        return

@@ -1,14 +1,17 @@
 """Tells what the service has counted so far."""
 
-from collections.abc import Iterator, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
 from math import isinf
 
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
+from prometheus_client.core import CounterMetricFamily
+from prometheus_client.core import GaugeMetricFamily as Gauge
 from prometheus_client.metrics_core import Metric
+from prometheus_client.samples import Sample
 
 from inference import Model
-from instrumentation import Bucket, Instruments
+from instrumentation import Instruments
 from journal.reading import Report
 from journal.recorder import Recorder
 from reports import (
@@ -21,6 +24,9 @@ from reports import (
     ShadowReport,
 )
 
+Bucket = tuple[float, float]  # its upper bound, and how many took no longer
+Told = Mapping[str, Sequence[Sample]]  # by the name of their family
+
 SHOWN_WINDOW = "day"  # in the metrics, which have one
 
 
@@ -28,14 +34,13 @@ def take_snapshot(
     instruments: Instruments, model: Model | None, recorder: Recorder | None, report: Report
 ) -> Monitoring:
     """`report` is the journal's of the model."""
+    told = {it.name: it.samples for it in instruments.everything().collect()}
     return Monitoring(
         model_version=model.version if model else None,
         since=instruments.since,
-        requests=_list_requests(instruments),
-        predictions=_count_predictions(instruments, model) if model else None,
-        journal=_tell_journal(instruments, recorder.trouble or report.trouble)
-        if recorder
-        else None,
+        requests=_list_requests(told),
+        predictions=_count_predictions(told, model) if model else None,
+        journal=_tell_journal(told, recorder.trouble or report.trouble) if recorder else None,
         drift=report.drift,
         accuracy=report.accuracy,
         shadow=report.shadow,
@@ -50,7 +55,7 @@ def expose_report(report: Report) -> Iterator[Metric]:
     if report.accuracy:
         live = report.accuracy.versions[0]
         said = "Predictions of the live version that have labels."
-        yield GaugeMetricFamily("model_labelled_predictions", said, live.count)
+        yield Gauge("model_labelled_predictions", said, live.count)
         said = "The share of them that was right."
         yield from _expose("model_accuracy_ratio", said, live.accuracy)
     if report.shadow:
@@ -60,9 +65,9 @@ def expose_report(report: Report) -> Iterator[Metric]:
 def expose_recorder(recorder: Recorder) -> Iterator[Metric]:
     """How the journal keeps up, for Prometheus."""
     said = "The age of the oldest prediction that is not written yet."
-    yield GaugeMetricFamily("journal_lag_seconds", said, recorder.lag_seconds)
+    yield Gauge("journal_lag_seconds", said, recorder.lag_seconds)
     said = "1 where what was last to be written is."
-    yield GaugeMetricFamily("journal_up", said, recorder.trouble is None)
+    yield Gauge("journal_up", said, recorder.trouble is None)
     said = "Predictions that are written, the rows of tables among them."
     yield CounterMetricFamily("journal_written_predictions", said, recorder.written)
     said = "Predictions that never will be written."
@@ -70,12 +75,8 @@ def expose_recorder(recorder: Recorder) -> Iterator[Metric]:
 
 
 def _expose_drift(window: DriftWindow) -> Iterator[Metric]:
-    psi = GaugeMetricFamily(
-        "model_feature_psi", "Drift over the last day, by feature.", labels=["feature"]
-    )
-    shifted = GaugeMetricFamily(
-        "model_feature_shifted", "1 where it is a shift.", labels=["feature"]
-    )
+    psi = Gauge("model_feature_psi", "Drift over the last day, by feature.", labels=["feature"])
+    shifted = Gauge("model_feature_shifted", "1 where it is a shift.", labels=["feature"])
     for it in window.features:
         if it.psi is not None:
             psi.add_metric([it.feature], it.psi)
@@ -84,12 +85,12 @@ def _expose_drift(window: DriftWindow) -> Iterator[Metric]:
     yield shifted
     yield from _expose("model_class_psi", "Drift of the predicted classes.", window.classes.psi)
     said = "Rows answered over the last day."
-    yield GaugeMetricFamily("model_drift_rows", said, window.rows)
+    yield Gauge("model_drift_rows", said, window.rows)
 
 
 def _expose_shadow(shadow: ShadowReport) -> Iterator[Metric]:
     said = "Predictions that the shadow answered too."
-    yield GaugeMetricFamily("shadow_answers", said, shadow.answered)
+    yield Gauge("shadow_answers", said, shadow.answered)
     said = "The share of them in which both agree."
     yield from _expose("shadow_agreement_ratio", said, shadow.agreement)
     said = "The share of the shadow's answers to labelled predictions that was right."
@@ -98,46 +99,47 @@ def _expose_shadow(shadow: ShadowReport) -> Iterator[Metric]:
 
 def _expose(name: str, said: str, value: float | None) -> Iterator[Metric]:
     if value is not None:
-        yield GaugeMetricFamily(name, said, value)
+        yield Gauge(name, said, value)
 
 
-def _tell_journal(instruments: Instruments, trouble: str | None) -> JournalState:
+def _tell_journal(told: Told, trouble: str | None) -> JournalState:
     """Of all workers' journals, with the trouble of this one's where there is any."""
-    everything = instruments.everything()
-    [lag], [lost], [is_up] = (
-        everything.samples(name)
-        for name in ("journal_lag_seconds", "journal_lost_predictions", "journal_up")
-    )
-    if not is_up.value:
+    names = ("journal_lag_seconds", "journal_lost_predictions", "journal_up")
+    lag, lost, is_up = (told[name][0].value for name in names)
+    if not is_up:
         trouble = trouble or "Another worker's is not written; the log says why."
-    return JournalState(lag_seconds=lag.value, lost=int(lost.value), trouble=trouble)
+    return JournalState(lag_seconds=lag, lost=int(lost), trouble=trouble)
 
 
-def _list_requests(instruments: Instruments) -> list[RouteRequests]:
-    durations = instruments.durations()
+def _list_requests(told: Told) -> list[RouteRequests]:
+    by_status: dict[str, Counter[str]] = defaultdict(Counter)
+    for it in told["http_requests"]:
+        by_status[it.labels["route"]][it.labels["status"]] += int(it.value)
+    buckets: dict[str, list[Bucket]] = defaultdict(list)
+    for it in told["http_request_duration_seconds"]:
+        if "le" in it.labels:
+            buckets[it.labels["route"]].append((float(it.labels["le"]), it.value))
     requests = [
         RouteRequests(
             route=route,
-            count=sum(by_status.values()),
-            by_status={status: count for status, count in sorted(by_status.items()) if count},
-            latency_seconds=_find_quantiles(durations[route]),
+            count=counts.total(),
+            by_status={status: count for status, count in sorted(counts.items()) if count},
+            latency_seconds=_find_quantiles(buckets[route]),
         )
-        for route, by_status in instruments.requests().items()
+        for route, counts in by_status.items()
     ]
     return sorted(requests, key=lambda it: (-it.count, it.route))
 
 
-def _count_predictions(instruments: Instruments, model: Model) -> CountedPredictions:
-    by_class = instruments.by_class(model)
+def _count_predictions(told: Told, model: Model) -> CountedPredictions:
+    counts = {it.labels["class"]: int(it.value) for it in told.get("model_predictions", ())}
+    by_class = {name: counts.get(name, 0) for name in model.classes}
     return CountedPredictions(count=sum(by_class.values()), by_class=by_class)
 
 
 def _find_quantiles(buckets: Sequence[Bucket]) -> Quantiles:
-    return Quantiles(
-        p50=estimate_quantile(0.5, buckets),
-        p90=estimate_quantile(0.9, buckets),
-        p99=estimate_quantile(0.99, buckets),
-    )
+    p50, p90, p99 = (estimate_quantile(share, buckets) for share in (0.5, 0.9, 0.99))
+    return Quantiles(p50=p50, p90=p90, p99=p99)
 
 
 def estimate_quantile(share: float, buckets: Sequence[Bucket]) -> float | None:

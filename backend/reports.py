@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
 
 class Quantiles(BaseModel):
@@ -79,13 +79,11 @@ class Drift(BaseModel):
 class CalibrationBin(BaseModel):
     """How sure the model was on average, and how often it was right."""
 
-    start: Annotated[float, Field(alias="from")]
-    end: Annotated[float, Field(alias="to")]
+    start: Annotated[float, Field(serialization_alias="from")]
+    end: Annotated[float, Field(serialization_alias="to")]
     count: int
     probability: float
     accuracy: float
-
-    model_config = ConfigDict(validate_by_name=True)
 
 
 class Accuracy(BaseModel):

@@ -1,7 +1,7 @@
 """Answers plain predictions before the framework's routing, which takes ten times as long."""
 
 from collections.abc import Mapping
-from time import perf_counter
+from time import perf_counter, time
 
 from pydantic_core import to_json
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -10,7 +10,7 @@ from inference import Model
 from instrumentation import Instruments
 from ledger import Ledger
 from live import LiveModel
-from logs import read_request_id
+from logs import Answered, read_request_id
 from schemas import Prediction, Value
 from security import PREDICTION_HEADERS, Keys
 from settings import Settings
@@ -61,8 +61,9 @@ class Shortcut:
         await send({"type": "http.response.start", "status": 200, "headers": sent})
         await send({"type": "http.response.body", "body": content})
         seconds = perf_counter() - started
-        self._instruments.count_prediction(seconds)
-        self._ledger.add((model, prediction, values, seconds, identifier))
+        answered = Answered("POST", "/predict", 200, seconds, identifier, time())
+        self._instruments.count(answered)
+        self._ledger.add((model, prediction, values, answered))
 
     def _is_plain(self, scope: Scope, headers: Mapping[bytes, bytes]) -> bool:
         """Whether it is JSON for the live model, declared in the usual way, by who may ask."""

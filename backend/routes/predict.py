@@ -35,5 +35,5 @@ async def predict(request: Request, model: Asked) -> Prediction:
     """Class and class probabilities for one instance of the model's features."""
     values = await read_values(request, model)
     prediction = await model.predict(values)
-    request.app.state.ledger.add((model, prediction, values, 0.0, None))
+    request.app.state.ledger.add((model, prediction, values, None))
     return prediction

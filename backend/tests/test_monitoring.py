@@ -14,7 +14,7 @@ from sklearn.svm import LinearSVC
 from instrumentation import BUCKETS, Instruments
 from journal.reading import Report
 from logs import Answered
-from monitoring import estimate_quantile, take_snapshot
+from monitoring import take_snapshot
 
 OLDER = "2026_11_20_T00_00_00"
 NEWER = "2026_11_21_T20_44_21"
@@ -201,13 +201,3 @@ def test_latencies_are_estimated_within_the_buckets_they_fall_into():
     assert found.latency_seconds.p50 == pytest.approx(0.0001 + 0.00015 * 10 / 40)
     assert found.latency_seconds.p90 == pytest.approx(0.025 + 0.025 * 10 / 15)
     assert found.latency_seconds.p99 == max(BUCKETS)
-
-
-@pytest.mark.parametrize(
-    ("share", "expected"), [(0.1, 0.1), (0.5, 0.5), (0.55, 0.6), (0.9, 1), (0.999, 1)]
-)
-def test_a_quantile_is_interpolated_as_prometheus_does(share, expected):
-    buckets = [(0.5, 50.0), (1.0, 75.0), (float("inf"), 100.0)]
-
-    assert estimate_quantile(share, buckets) == pytest.approx(expected)
-    assert estimate_quantile(share, [(1.0, 0.0), (float("inf"), 0.0)]) is None
