@@ -25,40 +25,32 @@ ENDPOINT = "OTEL_EXPORTER_OTLP_ENDPOINT"
 TRACE, PARENT = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
 SERVED = """
 import tracing
+from fastapi import FastAPI
 
 tracing.FLUSH_SECONDS = 0.5
-
-async def answer(scope, receive, send):
-    if scope["type"] == "lifespan":
-        for end in ("startup", "shutdown"):
-            await receive()
-            await send({"type": f"lifespan.{end}.complete"})
-        return
-    await send({"type": "http.response.start", "status": 200, "headers": []})
-    await send({"type": "http.response.body", "body": b"ok"})
-
-app = tracing.trace(answer)
+app = tracing.trace(FastAPI())
 """
 
 
-class Collector:
+class Handler(BaseHTTPRequestHandler):
+    def do_POST(self):
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        if self.path == "/v1/traces":
+            self.server.bodies.append(body)
+        self.send_response(200)
+        self.end_headers()
+
+    def log_message(self, *_):
+        pass
+
+
+class Collector(ThreadingHTTPServer):
     """A real one, that keeps what it is sent."""
 
     def __init__(self):
-        self.bodies = bodies = []
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_POST(self):
-                if self.path == "/v1/traces":
-                    bodies.append(self.rfile.read(int(self.headers["Content-Length"])))
-                self.send_response(200)
-                self.end_headers()
-
-            def log_message(self, *_):
-                pass
-
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self.server.server_port}"
+        super().__init__(("127.0.0.1", 0), Handler)
+        self.bodies = []
+        self.url = f"http://127.0.0.1:{self.server_port}"
 
     def resources(self):
         sent = [ExportTraceServiceRequest.FromString(body) for body in self.bodies]
@@ -74,13 +66,12 @@ class Collector:
 
 @pytest.fixture
 def collector(monkeypatch):
-    it = Collector()
-    threading.Thread(target=it.server.serve_forever).start()
     monkeypatch.setenv("OTEL_BSP_SCHEDULE_DELAY", "50")
-    monkeypatch.setenv(ENDPOINT, it.url)
-    yield it
-    it.server.shutdown()
-    it.server.server_close()
+    with Collector() as it:
+        monkeypatch.setenv(ENDPOINT, it.url)
+        threading.Thread(target=it.serve_forever).start()
+        yield it
+        it.shutdown()
 
 
 @pytest.fixture
@@ -200,7 +191,7 @@ def serve(tmp_path):
         variables = {"OTEL_BSP_SCHEDULE_DELAY": 600_000, ENDPOINT: collector_url}
         variables["PYTHONPATH"] = f"{tmp_path}:{Path(tracing.__file__).parent}"
         with subprocess.Popen(command, env=environment(**variables)) as process:
-            wait_until(lambda: requests.get(f"http://127.0.0.1:{port}/models", timeout=5).ok)
+            wait_until(lambda: requests.get(f"http://127.0.0.1:{port}/docs", timeout=5).ok)
             yield process
 
     return start
