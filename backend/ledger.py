@@ -41,7 +41,7 @@ class Ledger:
     def write(self) -> None:
         """All there is by now."""
         entries, self._entries = self._entries, []
-        self._requests.write(answered for *_, answered in entries if answered)
+        self._requests.write(answered for _, _, _, answered in entries if answered)
         if self._recorder is None:
             return
         for model, found in groupby(entries, key=itemgetter(0)):

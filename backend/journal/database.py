@@ -6,21 +6,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import (
-    Column,
-    Connection,
-    DateTime,
-    Engine,
-    Float,
-    Index,
-    Integer,
-    MetaData,
-    String,
-    Table,
-    Text,
-    create_engine,
-    event,
-)
+import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import SQLAlchemyError
@@ -30,61 +16,61 @@ CONNECT_SECONDS = 3
 STATEMENT_SECONDS = 20
 MOST_LOG_BYTES = 8 * 1024**2  # of SQLite's -wal, once what is in it has been taken over
 
-metadata = MetaData()
-_TIME = DateTime(timezone=True)
+metadata = sa.MetaData()
+_TIME = sa.DateTime(timezone=True)
 
 # `id` begins with the time, so that each new row comes last. A table that was predicted is one row,
 # whose classes are counted in `by_class`, a JSON object, and which has no inputs.
-predictions = Table(
+predictions = sa.Table(
     "predictions",
     metadata,
-    Column("id", String(32), primary_key=True),
-    Column("predicted_at", _TIME, nullable=False),
-    Column("model_version", String(64), nullable=False),
-    Column("rows", Integer, nullable=False),
-    Column("inputs", Text),
-    Column("prediction_class", Text),
-    Column("probabilities", Text),
-    Column("shadow_version", String(64)),
-    Column("shadow_class", Text),
-    Column("by_class", Text),
+    sa.Column("id", sa.String(32), primary_key=True),
+    sa.Column("predicted_at", _TIME, nullable=False),
+    sa.Column("model_version", sa.String(64), nullable=False),
+    sa.Column("rows", sa.Integer, nullable=False),
+    sa.Column("inputs", sa.Text),
+    sa.Column("prediction_class", sa.Text),
+    sa.Column("probabilities", sa.Text),
+    sa.Column("shadow_version", sa.String(64)),
+    sa.Column("shadow_class", sa.Text),
+    sa.Column("by_class", sa.Text),
     sqlite_with_rowid=False,
 )
 # With what was predicted, so that figures need no look at the predictions, of which there are more.
-feedback = Table(
+feedback = sa.Table(
     "feedback",
     metadata,
-    Column("prediction_id", String(32), primary_key=True),
-    Column("given_at", _TIME, nullable=False),
-    Column("label", Text, nullable=False),
-    Column("model_version", String(64), nullable=False),
-    Column("prediction_class", Text, nullable=False),
-    Column("probability", Float),
-    Column("shadow_version", String(64)),
-    Column("shadow_class", Text),
-    Index("feedback_by_version", "model_version"),
+    sa.Column("prediction_id", sa.String(32), primary_key=True),
+    sa.Column("given_at", _TIME, nullable=False),
+    sa.Column("label", sa.Text, nullable=False),
+    sa.Column("model_version", sa.String(64), nullable=False),
+    sa.Column("prediction_class", sa.Text, nullable=False),
+    sa.Column("probability", sa.Float),
+    sa.Column("shadow_version", sa.String(64)),
+    sa.Column("shadow_class", sa.Text),
+    sa.Index("feedback_by_version", "model_version"),
     sqlite_with_rowid=False,
 )
 # `features` and `classes` are JSON lists of names.
-models = Table(
+models = sa.Table(
     "models",
     metadata,
-    Column("version", String(64), primary_key=True),
-    Column("name", Text, nullable=False),
-    Column("features", Text, nullable=False),
-    Column("classes", Text, nullable=False),
+    sa.Column("version", sa.String(64), primary_key=True),
+    sa.Column("name", sa.Text, nullable=False),
+    sa.Column("features", sa.Text, nullable=False),
+    sa.Column("classes", sa.Text, nullable=False),
     sqlite_with_rowid=False,
 )
 # Rows counted by feature and bin, from a moment on (seconds since 1970) for as long as the period
 # is. Each writer has rows of its own, so that none waits for another.
-tallies = Table(
+tallies = sa.Table(
     "tallies",
     metadata,
-    Column("model_version", String(64), primary_key=True),
-    Column("period", String(8), primary_key=True),
-    Column("start", Integer, primary_key=True),
-    Column("writer", String(32), primary_key=True),
-    Column("counts", Text, nullable=False),
+    sa.Column("model_version", sa.String(64), primary_key=True),
+    sa.Column("period", sa.String(8), primary_key=True),
+    sa.Column("start", sa.Integer, primary_key=True),
+    sa.Column("writer", sa.String(32), primary_key=True),
+    sa.Column("counts", sa.Text, nullable=False),
     sqlite_with_rowid=False,
 )
 
@@ -115,7 +101,7 @@ class Database:
         return self._file is not None
 
     @contextmanager
-    def begin(self) -> Iterator[Connection]:
+    def begin(self) -> Iterator[sa.Connection]:
         """A transaction; raises SQLAlchemyError or OSError, as does what is done in it."""
         try:
             if not self._is_ready:
@@ -135,9 +121,16 @@ class Database:
             connection.exec_driver_sql(_LOCKS[self.engine.dialect.name])
             metadata.create_all(connection)
 
-    def insert(self, table: Table) -> Any:
+    def insert(self, table: sa.Table) -> Any:
         """An INSERT that can also say what to do where the row is there already."""
         return _INSERTS[self.engine.dialect.name](table)
+
+    def replace(self, table: sa.Table) -> Any:
+        """An INSERT that takes the place of what is there."""
+        insert = self.insert(table)
+        keys = table.primary_key.columns
+        values = {it.name: insert.excluded[it.name] for it in table.columns if it.name not in keys}
+        return insert.on_conflict_do_update(index_elements=keys, set_=values)
 
 
 def _make_private(file: Path) -> None:
@@ -169,13 +162,13 @@ def read_url(address: str) -> URL:
     return url.set(drivername="postgresql+psycopg") if kind == "postgresql" else url
 
 
-def _create_engine(url: URL) -> Engine:
+def _create_engine(url: URL) -> sa.Engine:
     if url.get_backend_name() == "postgresql":
         limit = f"-c statement_timeout={1000 * STATEMENT_SECONDS}"
         options = {"connect_timeout": CONNECT_SECONDS, "options": limit, **_KEEP_ALIVE}
-        return create_engine(url, pool_pre_ping=True, connect_args=options, hide_parameters=True)
-    engine = create_engine(url, connect_args={"timeout": BUSY_SECONDS}, hide_parameters=True)
-    event.listen(engine, "connect", _set_up_sqlite)
+        return sa.create_engine(url, pool_pre_ping=True, connect_args=options, hide_parameters=True)
+    engine = sa.create_engine(url, connect_args={"timeout": BUSY_SECONDS}, hide_parameters=True)
+    sa.event.listen(engine, "connect", _set_up_sqlite)
     return engine
 
 

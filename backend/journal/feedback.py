@@ -18,14 +18,10 @@ VERSIONS = 10  # the newest with labels
 
 
 class Predicted(NamedTuple):
-    """A prediction as feedback needs it."""
+    """The classes of the model that answered, and what `feedback` keeps of its answer."""
 
-    model_version: str
-    prediction_class: str | None
-    probability: float | None
-    shadow_version: str | None
-    shadow_class: str | None
     classes: list[str]
+    kept: dict[str, Any]
 
 
 class Feedback:
@@ -54,17 +50,11 @@ class Feedback:
         """Of each prediction the label, in place of an earlier one."""
         now = datetime.now(UTC)
         rows = [
-            {"prediction_id": it, "given_at": now, "label": label}
-            | {name: value for name, value in predicted[it]._asdict().items() if name != "classes"}
+            {"prediction_id": it, "given_at": now, "label": label, **predicted[it].kept}
             for it, label in labels.items()
         ]
-        again = self._database.insert(feedback)
-        again = again.on_conflict_do_update(
-            index_elements=[feedback.c.prediction_id],
-            set_={"label": again.excluded.label, "given_at": again.excluded.given_at},
-        )
         with self._database.begin() as connection:
-            connection.execute(again, rows)
+            connection.execute(self._database.replace(feedback), rows)
 
     def list_labelled(self, name: str, after: str, limit: int) -> LabelledPage:
         """Of the models of that name, in the order of their ids."""
@@ -77,15 +67,9 @@ class Feedback:
             .limit(limit + 1)
         )
         with self._database.begin() as connection:
-            rows = connection.execute(query).all()
+            rows = connection.execute(query).mappings().all()
         page = [
-            Labelled(
-                prediction_id=row.prediction_id,
-                model_version=row.model_version,
-                inputs=json.loads(row.inputs),
-                label=row.label,
-                prediction_class=row.prediction_class,
-            )
+            Labelled.model_validate({**row, "inputs": json.loads(row["inputs"])})
             for row in rows[:limit]
         ]
         return LabelledPage(feedback=page, next=page[-1].prediction_id if rows[limit:] else None)
@@ -115,15 +99,11 @@ class Feedback:
 
 
 def _read(row: Row[Any]) -> Predicted:
-    probabilities = json.loads(row.probabilities) if row.probabilities else {}
-    return Predicted(
-        row.model_version,
-        row.prediction_class,
-        probabilities.get(row.prediction_class),
-        row.shadow_version,
-        row.shadow_class,
-        json.loads(row.classes),
-    )
+    names = ("model_version", "prediction_class", "shadow_version", "shadow_class")
+    kept = {name: getattr(row, name) for name in names}
+    probabilities = json.loads(row.probabilities or "{}")
+    kept["probability"] = probabilities.get(row.prediction_class)
+    return Predicted(json.loads(row.classes), kept)
 
 
 def _measure(connection: Connection, version: str) -> Accuracy:

@@ -6,6 +6,9 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import ParamSpec, TypeVar
 
+from sqlalchemy.exc import SQLAlchemyError
+
+from errors import JournalAway
 from inference import Model
 from journal.database import Database
 from journal.feedback import Feedback
@@ -36,9 +39,15 @@ class Journal:
     async def ask(
         self, function: Callable[Arguments, Answer], *args: Arguments.args, **_: Arguments.kwargs
     ) -> Answer:
-        """In threads of its own, or a database that hangs would hold up all that needs one."""
+        """In threads of its own, or a database that hangs would hold up all that needs one.
+
+        Raises JournalAway if it cannot be reached.
+        """
         loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._threads, function, *args)
+        try:
+            return await loop.run_in_executor(self._threads, function, *args)
+        except (SQLAlchemyError, OSError):
+            raise JournalAway("The journal cannot be reached now. Try again later.") from None
 
     async def report(self, model: Model) -> Report:
         """What there is to tell by now; a scrape cannot wait for long."""

@@ -1,7 +1,6 @@
 """Tells what the journal says of the live model."""
 
-import logging
-from collections.abc import Iterator
+from itertools import product
 from threading import Lock
 from time import monotonic, time
 from typing import NamedTuple
@@ -13,10 +12,8 @@ from drift import MIN_ROWS, compare_classes, compare_feature
 from inference import Model
 from journal.database import Database, say, tallies
 from journal.feedback import Feedback
-from journal.tally import COARSE, FINE, NO_SHADOWED, Tally, make_tally
+from journal.tally import COARSE, FINE, NO_SHADOWED, Period, Tally, make_tally
 from reports import Accuracies, Drift, DriftWindow, ShadowReport, WindowName
-
-log = logging.getLogger(__name__)
 
 FRESH_SECONDS = 2.0  # the page, Prometheus and people may all ask at once
 
@@ -52,35 +49,30 @@ class Reader:
 
     def _read(self, model: Model) -> Report:
         try:
-            windows = dict(self._sum_windows(model))
+            windows = self._sum_windows(model)
             shadow = self._find_shadow(model, windows)
             accuracy = Accuracies(versions=self._feedback.measure(model.version))
         except (SQLAlchemyError, OSError) as error:
             return Report(trouble=f"The journal cannot be read: {say(error)}")
-        drift = Drift(
-            min_rows=MIN_ROWS,
-            windows=[_compare(model, name, tally) for name, tally in windows.items()],
-        )
-        return Report(drift, accuracy, shadow)
+        compared = [_compare(model, name, tally) for name, tally in windows.items()]
+        return Report(Drift(min_rows=MIN_ROWS, windows=compared), accuracy, shadow)
 
-    def _sum_windows(self, model: Model) -> Iterator[tuple[WindowName, Tally]]:
+    def _sum_windows(self, model: Model) -> dict[WindowName, Tally]:
         """A stretch that began before a window and reaches into it counts as a whole."""
         now = time()
-        fine = self._list_counts(model.version, FINE.name, now - DAY - FINE.seconds)
-        recent = [counts for start, counts in fine if start > now - HOUR - FINE.seconds]
-        yield "hour", _sum(model, recent)
-        yield "day", _sum(model, [counts for _, counts in fine])
-        coarse = self._list_counts(model.version, COARSE.name, 0)
-        yield "model", _sum(model, [counts for _, counts in coarse])
-
-    def _list_counts(self, version: str, period: str, since: float) -> list[tuple[int, str]]:
-        query = select(tallies.c.start, tallies.c.counts).where(
-            tallies.c.model_version == version,
-            tallies.c.period == period,
-            tallies.c.start > since,
-        )
+        begins: dict[WindowName, tuple[Period, float]] = {
+            "hour": (FINE, now - HOUR - FINE.seconds),
+            "day": (FINE, now - DAY - FINE.seconds),
+            "model": (COARSE, 0),
+        }
+        query = select(tallies).where(tallies.c.model_version == model.version)
         with self._database.begin() as connection:
-            return [(row.start, row.counts) for row in connection.execute(query)]
+            rows = connection.execute(query).all()
+        sums = dict.fromkeys(begins, make_tally(model.description))
+        for row, (name, (period, begin)) in product(rows, begins.items()):
+            if row.period == period.name and row.start > begin:
+                sums[name] = sums[name].plus_written(row.counts)
+        return sums
 
     def _find_shadow(self, model: Model, windows: dict[WindowName, Tally]) -> ShadowReport | None:
         """The one that has answered lately."""
@@ -100,13 +92,6 @@ class Reader:
             accuracy=right / count if count else None,
             count=count,
         )
-
-
-def _sum(model: Model, written: list[str]) -> Tally:
-    tally = make_tally(model.description)
-    for counts in written:
-        tally = tally.plus_written(counts)
-    return tally
 
 
 def _compare(model: Model, name: WindowName, tally: Tally) -> DriftWindow:

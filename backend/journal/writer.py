@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 import numpy as np
-from sqlalchemy import Table
 from sqlalchemy.exc import DataError, IntegrityError, SQLAlchemyError
 
 from binning import Array, ModelBins
@@ -132,18 +131,11 @@ class Writer:
         described = [_describe_model(self._descriptions[it]) for it in sorted(news)]
         with self._database.begin() as connection:
             if described:
-                connection.execute(self._replace(models), described)
+                connection.execute(self._database.replace(models), described)
             # Those that came through before the answer was lost are there already.
             again = self._database.insert(predictions).on_conflict_do_nothing()
             connection.execute(again, rows)
-            connection.execute(self._replace(tallies), counted)
-
-    def _replace(self, table: Table) -> Any:
-        """An insert that takes the place of what is there."""
-        insert = self._database.insert(table)
-        keys = table.primary_key.columns
-        values = {it.name: insert.excluded[it.name] for it in table.columns if it.name not in keys}
-        return insert.on_conflict_do_update(index_elements=keys, set_=values)
+            connection.execute(self._database.replace(tallies), counted)
 
 
 def _start_shadow(settings: Settings) -> "Shadow | None":
@@ -160,16 +152,21 @@ def _sort(record: Record) -> tuple[Name, bool, int]:
     return record.model, record.is_table, FINE.begin(record.moment)
 
 
+def _begin_row(identifier: str, rows: int, description: Description) -> dict[str, Any]:
+    return EMPTY | {
+        "id": identifier,
+        "predicted_at": read_time(identifier),
+        "model_version": description.version,
+        "rows": rows,
+    }
+
+
 def _describe_row(row: Row, description: Description) -> dict[str, Any]:
     identifier, index, probabilities, values = row
     names = [feature.name for feature in description.features]
     classes = description.target.classes
     named = probabilities and dict(zip(classes, probabilities, strict=True))
-    return EMPTY | {
-        "id": identifier,
-        "predicted_at": read_time(identifier),
-        "model_version": description.version,
-        "rows": 1,
+    return _begin_row(identifier, 1, description) | {
         "inputs": json.dumps(dict(zip(names, values, strict=True))),
         "prediction_class": classes[index],
         "probabilities": named and json.dumps(named),
@@ -180,14 +177,8 @@ def _describe_tables(found: list[Counted], description: Description) -> Written:
     written, tally = [], make_tally(description)
     for identifier, rows, features, classes in found:
         by_class = dict(zip(description.target.classes, classes, strict=True))
-        told = {
-            "id": identifier,
-            "predicted_at": read_time(identifier),
-            "model_version": description.version,
-            "rows": rows,
-            "by_class": json.dumps(by_class),
-        }
-        written.append(EMPTY | told)
+        row = _begin_row(identifier, rows, description)
+        written.append(row | {"by_class": json.dumps(by_class)})
         tally = tally.plus(Tally(np.array(features), np.array(classes), {}))
     return written, tally
 

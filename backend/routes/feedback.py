@@ -8,10 +8,10 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Query, Request
 from fastapi.exceptions import RequestValidationError
 from pydantic import FailFast, Field, TypeAdapter, ValidationError
-from sqlalchemy.exc import SQLAlchemyError
 
 from bodies import read_json_body
 from errors import (
+    Faulty,
     InvalidLabels,
     JournalAway,
     LabelFault,
@@ -64,13 +64,10 @@ async def take_feedback(request: Request, journal: Kept) -> Recorded:
     limit = min(request.app.state.settings.max_body_bytes, MOST_BYTES)
     given = _read(await read_json_body(request, limit))
     by_id = {label.prediction_id: label.label for label in given}
-    try:
-        predicted = await _find_written(journal, list(by_id))
-        _require_known(given, predicted)
-        _require_classes(given, predicted)
-        await journal.ask(journal.feedback.record, by_id, predicted)
-    except (SQLAlchemyError, OSError):
-        raise JournalAway("The journal cannot be written now. Send it again later.") from None
+    predicted = await _find_written(journal, list(by_id))
+    _require_known(given, predicted)
+    _require_classes(given, predicted)
+    await journal.ask(journal.feedback.record, by_id, predicted)
     return Recorded(recorded=len(by_id))
 
 
@@ -86,10 +83,7 @@ async def list_feedback(
     limit: Annotated[int, Query(ge=1, le=MOST_LABELS)] = 1000,
 ) -> LabelledPage:
     """What was asked and what it should have been, in the order of the predictions."""
-    try:
-        return await journal.ask(journal.feedback.list_labelled, name, after, limit)
-    except (SQLAlchemyError, OSError):
-        raise JournalAway("The journal cannot be read now. Ask again later.") from None
+    return await journal.ask(journal.feedback.list_labelled, name, after, limit)
 
 
 def _read(body: bytes) -> list[Label]:
@@ -135,8 +129,7 @@ def _require_known(given: Sequence[Label], predicted: dict[str, Predicted]) -> N
         for place, label in enumerate(given)
         if label.prediction_id not in predicted
     ]
-    if faults:
-        raise UnknownPrediction(faults[:SHOWN_FAULTS], more=len(faults[SHOWN_FAULTS:]))
+    _require_none(faults, UnknownPrediction)
 
 
 def _require_classes(given: Sequence[Label], predicted: dict[str, Predicted]) -> None:
@@ -149,5 +142,9 @@ def _require_classes(given: Sequence[Label], predicted: dict[str, Predicted]) ->
         for place, label in enumerate(given)
         if label.label not in (classes := predicted[label.prediction_id].classes)
     ]
+    _require_none(faults, InvalidLabels)
+
+
+def _require_none(faults: list[LabelFault], error: type[Faulty]) -> None:
     if faults:
-        raise InvalidLabels(faults[:SHOWN_FAULTS], more=len(faults[SHOWN_FAULTS:]))
+        raise error(faults[:SHOWN_FAULTS], more=len(faults[SHOWN_FAULTS:]))
