@@ -6,7 +6,6 @@ import asyncio
 import logging
 import os
 import re
-from collections.abc import Callable
 from http import HTTPMethod
 from threading import Thread
 from time import monotonic
@@ -22,8 +21,8 @@ MAX_LENGTH = 256  # of what the caller chooses: a path, a header
 FLUSH_SECONDS = 3
 QUIET_SECONDS = 60  # between two lines about a collector that is away
 
-# What a request's scope holds for the middleware and for us: the app's own, and its span.
-_SCOPE, _SPAN, _FAILURE = "tracing.scope", "tracing.span", "tracing.failure"
+# What the scope that the middleware sees holds for us: the app's own, and what the app raised.
+_SCOPE, _FAILURE = "tracing.scope", "tracing.failure"
 
 
 def trace(app: ASGIApp) -> ASGIApp:
@@ -31,7 +30,7 @@ def trace(app: ASGIApp) -> ASGIApp:
     if not os.environ.get("OTEL_EXPORTER_OTLP_ENDPOINT"):
         return app
     try:
-        return _trace(app)
+        return Traced(app, _make_provider())
     except ImportError as missing:
         log.warning(
             "no traces are sent, as a package is missing: %s. Install what is listed in "
@@ -40,25 +39,6 @@ def trace(app: ASGIApp) -> ASGIApp:
             missing,
         )
         return app
-
-
-def _trace(app: ASGIApp) -> ASGIApp:
-    from opentelemetry.instrumentation.asgi import OpenTelemetryMiddleware
-
-    # The names of attributes that are stable; without it, the middleware takes those before.
-    os.environ.setdefault("OTEL_SEMCONV_STABILITY_OPT_IN", "http")
-    provider = _make_provider()
-
-    def instrument(inner: ASGIApp) -> ASGIApp:
-        return OpenTelemetryMiddleware(
-            inner,
-            default_span_details=lambda scope: (_name_method(scope), {}),
-            server_request_hook=lambda span, scope: scope.update({_SPAN: span}),
-            tracer_provider=provider,
-            exclude_spans=["receive", "send"],
-        )
-
-    return Traced(app, instrument, provider.shutdown)
 
 
 def _make_provider() -> Any:
@@ -83,15 +63,19 @@ def _make_provider() -> Any:
 class Traced:
     """An ASGI app whose requests are spans, named by method and route."""
 
-    def __init__(
-        self,
-        app: ASGIApp,
-        instrument: Callable[[ASGIApp], ASGIApp],
-        shut_down: Callable[[], None],
-    ) -> None:
+    def __init__(self, app: ASGIApp, provider: Any) -> None:
+        from opentelemetry.instrumentation.asgi import OpenTelemetryMiddleware
+
+        # The names of attributes that are stable; without it, the middleware takes those before.
+        os.environ.setdefault("OTEL_SEMCONV_STABILITY_OPT_IN", "http")
         self._app = app
-        self._instrumented = instrument(self._answer)
-        self._shut_down = shut_down
+        self._provider = provider
+        self._instrumented = OpenTelemetryMiddleware(
+            self._answer,
+            default_span_details=lambda scope: (_name_method(scope), {}),
+            tracer_provider=provider,
+            exclude_spans=["receive", "send"],
+        )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
@@ -106,9 +90,9 @@ class Traced:
             raise seen[_FAILURE]
 
     async def _answer(self, seen: Scope, receive: Receive, send: Send) -> None:
-        from opentelemetry.trace import StatusCode
+        from opentelemetry.trace import StatusCode, get_current_span
 
-        scope, span = seen[_SCOPE], seen[_SPAN]
+        scope, span = seen[_SCOPE], get_current_span()
 
         async def name(message: Message) -> None:
             if message["type"] == "http.response.start" and (route := _find_route(scope)):
@@ -134,7 +118,7 @@ class Traced:
         return flush
 
     def _flush(self) -> None:
-        thread = Thread(target=self._shut_down, daemon=True)
+        thread = Thread(target=self._provider.shutdown, daemon=True)
         thread.start()
         thread.join(FLUSH_SECONDS)  # a collector that is away takes half a minute
 
