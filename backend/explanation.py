@@ -5,13 +5,11 @@ from math import ceil, floor, isnan, log10, nan
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from errors import NotExplainable, UnknownFeature, shorten
-from inference import Model
+from inference import Array, Model
 from schemas import Boolean, Category, Contribution, Curve, Explanation, Feature, Number, Value
 
-Array = npt.NDArray[Any]
 Baseline = bool | float | str
 
 OTHERS = "ask another version: GET /models lists them."
@@ -29,7 +27,9 @@ def explain(model: Model, values: list[Value], vary: str | None = None) -> Expla
     baselines = [_find_baseline(feature) for feature in model.description.features]
     # First alone: an estimator that refuses the instance would be asked for each change of it.
     prediction = model.describe(values, *model.answer_many([values]))
-    X = _change_each(*model.to_array([values, baselines]))
+    row, usual = model.to_array([values, baselines])
+    X = np.tile(row, (len(row) + 1, 1))  # the row, and after it each of its values changed
+    np.fill_diagonal(X[1:], usual)
     probability, *changed = _ask(model, X)[:, prediction["prediction"]].tolist()
     differences = [
         # Not by subtraction: equal rows of one matrix product may differ in the last digits.
@@ -95,13 +95,6 @@ def _find_baseline(feature: Feature) -> Baseline:
         message = "The model has no manifest, so the medians to compare with are not known."
         raise NotExplainable(f"{message} Publish it with one, or {OTHERS}")
     return feature.median
-
-
-def _change_each(row: Array, baselines: Array) -> Array:
-    """Shape (f + 1, f): the row of shape (f,), and after it with each of its values changed."""
-    X = np.tile(row, (len(row) + 1, 1))
-    np.fill_diagonal(X[1:], baselines)
-    return X
 
 
 def _ask(model: Model, X: Array) -> Array:

@@ -4,7 +4,7 @@ import asyncio
 import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import ParamSpec, TypeVar
+from typing import TypeVar, TypeVarTuple
 
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -20,7 +20,7 @@ from settings import Settings
 READING_THREADS = 4
 ANSWER_SECONDS = 4.0  # Prometheus gives a scrape ten
 
-Arguments = ParamSpec("Arguments")
+Arguments = TypeVarTuple("Arguments")
 Answer = TypeVar("Answer")
 
 
@@ -36,9 +36,7 @@ class Journal:
         self.reader = Reader(database)
         self.feedback = Feedback(database)
 
-    async def ask(
-        self, function: Callable[Arguments, Answer], *args: Arguments.args, **_: Arguments.kwargs
-    ) -> Answer:
+    async def ask(self, function: Callable[[*Arguments], Answer], *args: *Arguments) -> Answer:
         """In threads of its own, or a database that hangs would hold up all that needs one.
 
         Raises JournalAway if it cannot be reached.
