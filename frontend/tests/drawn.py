@@ -6,6 +6,8 @@ from types import SimpleNamespace
 import pyarrow as pa
 from streamlit.testing.v1 import AppTest
 
+MANY = {f"class {index}": 1 / 50 for index in range(50)}
+
 
 def said(page: AppTest) -> list[str]:
     """All sentences, without the backslashes that keep Markdown away."""
@@ -25,3 +27,7 @@ def find_chart(page: AppTest, start: str) -> SimpleNamespace:
 def _read(proto) -> SimpleNamespace:
     rows = pa.ipc.open_stream(proto.data.data).read_all().to_pylist()
     return SimpleNamespace(spec=json.loads(proto.spec), rows=rows)
+
+
+def rows(spec):
+    return spec["data"]["values"]

@@ -1,15 +1,10 @@
 import json
 
 import pytest
+from drawn import MANY, rows
 
 import charts
 import drawing
-
-MANY = {f"class {index}": 1 / 50 for index in range(50)}
-
-
-def rows(spec):
-    return spec["data"]["values"]
 
 
 def test_every_class_has_its_bar_in_the_models_order():

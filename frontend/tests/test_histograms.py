@@ -1,20 +1,15 @@
 import pytest
+from drawn import MANY, rows
 from mixed import category, number
 
 import drawing
 import texts
 from histograms import draw_class_drift, draw_drift, draw_histogram, name_classes
 
-MANY = {f"class {index}": 1 / 50 for index in range(50)}
-
 
 def counted(feature, counts, edges=None):
     histogram = {"counts": counts, "missing": {}} | ({"edges": edges} if edges else {})
     return feature | {"histogram": histogram}
-
-
-def rows(spec):
-    return spec["data"]["values"]
 
 
 def test_a_value_far_outside_does_not_squeeze_the_histogram():
