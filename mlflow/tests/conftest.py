@@ -13,7 +13,7 @@ from comparison import Setting, compare, split
 from datasets import make_dataset, read_iris
 from delivery import Services, deliver
 from evaluation import fit, search
-from publishing import Publisher
+from publishing import KEYS, Publisher
 from records import Model, make_record
 from tables import Table
 from tracking import Tracker
@@ -21,13 +21,7 @@ from unsent import RecordFolder
 
 BRIEF = ("--only", "Baseline")  # which any live model beats
 
-MANIFEST = {
-    **{key: {} for key in ("target", "params", "metrics", "dataset", "libraries")},
-    "name": "iris",
-    "estimator": "",
-    "features": [],
-    "examples": [],
-}
+MANIFEST = dict.fromkeys(KEYS) | {"name": "iris", "features": [], "examples": []}
 HEAVY = ["joblib", "matplotlib", "mlflow", "pandas", "scipy", "sklearn", "skops"]
 
 

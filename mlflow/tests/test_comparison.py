@@ -11,7 +11,6 @@ from sklearn.naive_bayes import GaussianNB
 from comparison import (
     Means,
     Result,
-    Setting,
     choose,
     compare,
     corrected_error,
@@ -105,20 +104,16 @@ def test_the_numbers_are_the_same_whatever_the_number_of_cores(training, monkeyp
     assert run(1) == run(3)
 
 
-def test_a_candidate_that_fails_is_reported_and_left_out(training):
-    outcome = compare([candidate(Broken()), find_candidate("GaussianNB")], training.setting)
-
-    assert [it.name for it in outcome.results] == ["GaussianNB"]
-    assert outcome.failures["Broken"].reason == "no room at the inn"
-
-
-def test_a_candidate_that_kills_its_process_is_left_out_alone(training):
+@pytest.mark.parametrize(
+    ("broken", "reason"), [(Broken(), "no room at the inn"), (Deadly(), "its process died")]
+)
+def test_a_candidate_that_fails_or_kills_its_process_is_left_out_alone(training, broken, reason):
     others = [find_candidate("GaussianNB"), find_candidate("LinearDiscriminantAnalysis")]
 
-    outcome = compare([others[0], candidate(Deadly()), others[1]], training.setting)
+    outcome = compare([others[0], candidate(broken), others[1]], training.setting)
 
     assert [it.name for it in outcome.results] == [it.name for it in others]
-    assert "its process died" in outcome.failures["Deadly"].reason
+    assert reason in outcome.failures[type(broken).__name__].reason
 
 
 def test_a_budget_that_is_over_leaves_only_what_is_vital(training):
@@ -128,15 +123,3 @@ def test_a_budget_that_is_over_leaves_only_what_is_vital(training):
 
     assert [it.name for it in outcome.results] == ["GaussianNB"]
     assert "the budget ended after 0 of its 10 folds" in outcome.failures["Endless"].reason
-
-
-def test_every_task_is_reported_once(training):
-    done = []
-
-    compare(
-        [find_candidate("GaussianNB")],
-        Setting(training.dataset, training.setting.folds[:3], 0),
-        report=lambda task, _: done.append((task.name, task.fold)),
-    )
-
-    assert sorted(done) == [("GaussianNB", fold) for fold in range(3)]

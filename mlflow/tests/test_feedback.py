@@ -142,45 +142,29 @@ def test_of_different_labels_of_the_same_inputs_the_latest_counts():
 
 def test_the_hash_tells_what_was_added():
     iris, other = read_iris(), flower(5.15, 3.45, 1.45, 0.35)
-    additions = [
-        add(iris),
-        add(iris, (NEW, "setosa")),
-        add(iris, (NEW, "virginica")),
-        add(iris, (other, "setosa")),
-        add(iris, (NEW, "setosa"), (other, "setosa")),
-        add(replace(iris, sha256="0" * 64), (NEW, "setosa")),
-    ]
+    new, contrary, another = (NEW, "setosa"), (NEW, "virginica"), (other, "setosa")
+
+    additions = [add(iris, *it) for it in ([], [new], [contrary], [another], [new, another])]
+    additions.append(add(replace(iris, sha256="0" * 64), new))
 
     hashes = [addition.dataset.sha256 for addition in additions]
-
     assert len(set(hashes)) == 6
-    assert hashes[0] == iris.sha256
-    assert hashes[1] == add(read_iris(), (NEW, "setosa")).dataset.sha256
+    assert hashes[:2] == [iris.sha256, add(read_iris(), new).dataset.sha256]
 
 
 def test_one_line_says_what_became_of_it():
-    addition = add(
-        read_iris(), (NEW, "setosa"), (FIRST, "setosa"), (FIRST, "setosa"), ({}, "setosa")
-    )
+    iris = read_iris()
+    labelled = [(it, "setosa") for it in (NEW, FIRST, FIRST, {})]
 
-    assert account(addition) == (
+    assert account(add(iris, *labelled)) == (
         "Feedback: 4 labelled predictions, 1 row added"
         " (left out: 2 there already, 1 of other features)."
     )
-    assert account(add(read_iris(), (NEW, "setosa"))) == (
-        "Feedback: 1 labelled prediction, 1 row added."
-    )
-
-
-def test_without_labelled_predictions_the_table_is_trained_on_alone():
-    iris = read_iris()
-
-    addition = add(iris)
-
-    assert addition.dataset is iris
-    assert account(addition) == (
+    assert account(add(iris, (NEW, "setosa"))) == "Feedback: 1 labelled prediction, 1 row added."
+    assert account(add(iris)) == (
         "Feedback: no prediction of iris is labelled yet; training on the table alone."
     )
+    assert add(iris).dataset is iris
 
 
 def read_manifest(models_dir):

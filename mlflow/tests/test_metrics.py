@@ -49,6 +49,7 @@ def test_the_command_prints_candidates_choice_and_file(published):
     assert "LogisticRegression" in said
     assert "HistGradientBoostingClassifier" in said
     assert said.startswith("Training on Iris.\n")
+    assert said.count("  GaussianNB done") == 1
     _, manifest = read(published.models_dir)
     assert f"Chosen {manifest['estimator']}" in said
     assert f"model_{manifest['version']}.pkl" in said

@@ -1,15 +1,14 @@
+import multiprocessing
 import os
-import subprocess
-import sys
 
-BECOME = """
-import os, sys
-from pathlib import Path
 from ownership import become_owner
-become_owner(Path(sys.argv[1]))
-Path(sys.argv[1], "written").touch()
-print(os.getuid(), os.getgid(), os.getgroups())
-"""
+
+SPAWN = multiprocessing.get_context("spawn")
+
+
+def write_as_owner(folder):
+    become_owner(folder)
+    (folder / "written").touch()
 
 
 def test_what_is_written_belongs_to_the_folders_owner(tmp_path):
@@ -21,8 +20,9 @@ def test_what_is_written_belongs_to_the_folders_owner(tmp_path):
             parent.chmod(0o755)
     owner = folder.stat()
 
-    command = [sys.executable, "-c", BECOME, str(folder)]
-    subprocess.run(command, check=True, capture_output=True)
+    writer = SPAWN.Process(target=write_as_owner, args=[folder])
+    writer.start()
+    writer.join()
 
     written = (folder / "written").stat()
     assert (written.st_uid, written.st_gid) == (owner.st_uid, owner.st_gid)

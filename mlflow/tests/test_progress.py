@@ -30,14 +30,3 @@ def test_a_terminal_shows_a_bar_with_the_candidate_and_the_time_left():
     assert "\n" not in output.getvalue()
     progress.clear()
     assert output.getvalue().endswith("\r\033[K")
-
-
-def test_elsewhere_there_is_a_line_for_each_candidate():
-    output, all_tasks = io.StringIO(), tasks()
-    progress = Progress(all_tasks, cores=1, output=output)
-
-    for task in all_tasks:
-        progress.report(task, SCORE)
-    progress.clear()
-
-    assert output.getvalue().split("\n") == ["  Baseline done", "  GaussianNB done", ""]

@@ -20,6 +20,7 @@ from publishing import (
 )
 from signing import is_signed_by, sign
 
+SPAWN = multiprocessing.get_context("spawn")
 VERSION = "2026_11_21_T20_44_20"
 NOW = datetime(2026, 11, 21, 20, 44, 20, tzinfo=UTC)
 LATER = datetime(2026, 11, 22, tzinfo=UTC)
@@ -86,7 +87,7 @@ def test_a_new_model_is_newer_than_any_name_that_is_a_date(tmp_path, there, made
 
 
 def test_writers_at_once_get_a_name_each(tmp_path):
-    with ProcessPoolExecutor(4) as pool:
+    with ProcessPoolExecutor(4, SPAWN) as pool:
         paths = list(pool.map(publish_one, [tmp_path] * 20))
 
     assert len(set(paths)) == 20
@@ -96,7 +97,7 @@ def test_writers_at_once_get_a_name_each(tmp_path):
 
 def test_a_full_disk_leaves_nothing(tmp_path):
     limit = (resource.RLIMIT_FSIZE, (150_000, 150_000))  # the manifest fits, the model not
-    with ProcessPoolExecutor(1, initializer=resource.setrlimit, initargs=limit) as pool:
+    with ProcessPoolExecutor(1, SPAWN, resource.setrlimit, limit) as pool:
         failed = pool.submit(publish_one, tmp_path, b"x" * 200_000)
 
     assert isinstance(failed.exception(), OSError)
@@ -111,8 +112,8 @@ def publish_for_ever(directory, started):
 
 
 def kill_a_writer(directory, seconds):
-    started = multiprocessing.Event()
-    writer = multiprocessing.Process(target=publish_for_ever, args=(directory, started))
+    started = SPAWN.Event()
+    writer = SPAWN.Process(target=publish_for_ever, args=(directory, started))
     writer.start()
     started.wait()
     writer.join(seconds)

@@ -120,10 +120,6 @@ def test_halves_that_do_not_fit_are_said(halves, tmp_path):
         complete_pair(*halves)
 
 
-def test_without_a_key_there_is_none(tmp_path):
-    assert read_signing_key(tmp_path / "private") is None
-
-
 def test_a_key_of_another_kind_is_refused(tmp_path):
     rsa = generate_private_key(65537, 2048)
     pem = rsa.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
