@@ -4,14 +4,8 @@ from mixed import FEATURES, category, number
 
 import address
 
-INSTANCE = {
-    "age": None,
-    "mass": 20.5,
-    "member": True,
-    "tagged": False,
-    "island": "Dream",
-    "sex": "male",
-}
+INSTANCE = {"age": None, "mass": 20.5, "member": True, "tagged": False}
+INSTANCE |= {"island": "Dream", "sex": "male"}
 
 
 @pytest.fixture(autouse=True)

@@ -30,7 +30,7 @@ def page(url, open_page):
     return page
 
 
-def test_every_version_is_listed_newest_first(page):
+def test_every_version_is_listed_newest_first_and_says_why_it_is_refused(page):
     table = page.dataframe[0].value
     assert list(table["State"]) == ["refused", "live", "available", "available"]
     assert list(table["Version"]) == [REFUSED, NEWER, OLDER, OLDEST]
@@ -39,9 +39,6 @@ def test_every_version_is_listed_newest_first(page):
     assert table["Signature"][1] == "unsigned"
     assert table["Engine"][1]
     assert "is no pickle" in table["Reason"][0]
-
-
-def test_a_refused_version_says_why(page):
     assert page.selectbox(key="one version").value == REFUSED
     assert page.error[0].value.startswith("Refused")
 

@@ -6,17 +6,11 @@ from pathlib import Path
 
 import pytest
 import streamlit as st
+from mixed import number
 
 import texts
 
-FEATURE = {
-    "name": "petal_width",
-    "unit": "cm",
-    "nullable": False,
-    "min": 0.1,
-    "max": 2.5,
-    "step": 0.1,
-}
+FEATURE = number("petal_width") | {"unit": "cm", "min": 0.1, "max": 2.5, "step": 0.1}
 SENTENCES = {
     name: sentence for name, sentence in vars(texts).items() if isinstance(sentence, texts.Sentence)
 } | {

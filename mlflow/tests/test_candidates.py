@@ -48,11 +48,9 @@ def test_a_pipeline_answers_unknown_categories_and_missing_values(pipeline):
     assert np.isfinite(pipeline.predict_proba(rows)).all()
 
 
-def test_a_table_of_numbers_needs_no_more_than_a_scale():
-    assert list(find_candidate("LogisticRegression").build(read_iris()).named_steps) == [
-        "scale",
-        "classify",
-    ]
-    assert list(find_candidate("ExtraTreesClassifier").build(read_iris()).named_steps) == [
-        "classify"
-    ]
+@pytest.mark.parametrize(
+    ("name", "steps"),
+    [("LogisticRegression", ["scale", "classify"]), ("ExtraTreesClassifier", ["classify"])],
+)
+def test_a_table_of_numbers_needs_no_more_than_a_scale(name, steps):
+    assert list(find_candidate(name).build(read_iris()).named_steps) == steps

@@ -30,13 +30,11 @@ def test_a_number_tells_its_range_and_unit():
 def test_a_histogram_counts_every_row_of_every_class():
     histogram = describe_features(read_iris())[0]["histogram"]
 
-    assert {label: sum(counts) for label, counts in histogram["counts"].items()} == {
-        "setosa": 50,
-        "versicolor": 50,
-        "virginica": 50,
-    }
+    classes = ("setosa", "versicolor", "virginica")
+    counted = {label: sum(counts) for label, counts in histogram["counts"].items()}
+    assert counted == dict.fromkeys(classes, 50)
+    assert histogram["missing"] == dict.fromkeys(classes, 0)
     assert (histogram["edges"][0], histogram["edges"][-1]) == (4.3, 7.9)
-    assert histogram["missing"] == {"setosa": 0, "versicolor": 0, "virginica": 0}
 
 
 def test_missing_values_are_counted_apart():
