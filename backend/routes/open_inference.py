@@ -128,6 +128,18 @@ async def count_all(live: Live, tallies: Counts) -> Statistics:
     return Statistics(model_stats=tallies.show())
 
 
+# Before the route whose {name} would match this path as well.
+@router.post(
+    "/v1/models/{name}:predict",
+    summary="Predict the classes of instances",
+    openapi_extra=describe_body(PredictRequest),
+    dependencies=_BY_NAME,
+    responses=failure_responses(400, 404, 413, 415, 422, 503),
+)
+async def predict_instances(request: Request, model: Found) -> PredictResponse:
+    return await _answer_body(request, model, predict)
+
+
 @named.get("", summary="Describe the live model")
 @versioned.get("", summary="Describe a version")
 def describe_model(model: Found, folder: Folder) -> ModelMetadata:
@@ -165,17 +177,6 @@ async def count_model(model: Found, tallies: Counts) -> Statistics:
 @versioned.get("/stats", summary="Count the inferences of a version")
 async def count_version(model: Found, tallies: Counts) -> Statistics:
     return Statistics(model_stats=[tallies.of(model).show()])
-
-
-@router.post(
-    "/v1/models/{name}:predict",
-    summary="Predict the classes of instances",
-    openapi_extra=describe_body(PredictRequest),
-    dependencies=_BY_NAME,
-    responses=failure_responses(400, 404, 413, 415, 422, 503),
-)
-async def predict_instances(request: Request, model: Found) -> PredictResponse:
-    return await _answer_body(request, model, predict)
 
 
 async def _read_whole(request: Request) -> bytes:

@@ -58,6 +58,7 @@ def test_a_model_is_ready_by_its_name_and_another_is_unknown(client):
         response = client.get(path)
         assert response.status_code == 404
         assert "is of the model iris." in response.json()["error"]
+    assert client.put(URL).headers["allow"] == "POST"
 
 
 def test_what_v1_answers_is_counted(live_client):
