@@ -26,6 +26,9 @@ NAMES = ("GaussianNB", "LinearDiscriminantAnalysis", "LogisticRegression")
 HERE = os.pathsep.join(map(str, (ROOT / "mlflow", ROOT / "mlflow/tests", ROOT / "tests")))
 DASK = str(Path(sys.executable).with_name("dask"))
 OPTIONS = ["--host", "127.0.0.1", "--no-dashboard"]
+GONE = "its scheduler is gone or does not answer."
+EMPTY = "it has no workers any more."
+PAUSED = "its workers are paused, short of memory."
 
 
 class Cluster(ExitStack):
@@ -81,10 +84,11 @@ def own_cluster(tmp_path):
 
 @pytest.fixture
 def hurry(monkeypatch):
-    """Leaves little time from now on; Dask takes no less than 12 seconds for a connection."""
+    """Leaves little time from now on to what a cluster may lack; a busy machine has the rest."""
 
-    def shorten():
-        for name in ("OF_SILENCE", "TO_ANSWER", "WITHOUT_WORKERS", "BETWEEN_LOOKS"):
+    def shorten(reason):
+        hangs = ("OF_SILENCE", "TO_ANSWER")  # Dask takes no less than 12 seconds to connect
+        for name in hangs if reason == GONE else ("WITHOUT_WORKERS", "BETWEEN_LOOKS"):
             monkeypatch.setattr(f"cluster.SECONDS_{name}", 1)
 
     return shorten
@@ -199,11 +203,6 @@ def test_a_search_outlives_the_only_worker_that_had_its_data(cluster, search, ca
     assert capsys.readouterr().err == ""
 
 
-GONE = "its scheduler is gone or does not answer."
-EMPTY = "it has no workers any more."
-PAUSED = "its workers are paused, short of memory."
-
-
 @pytest.mark.parametrize(
     "loss",
     [(kill_scheduler, GONE), (stop_scheduler, GONE), (kill_worker, EMPTY), (pause_worker, PAUSED)],
@@ -214,7 +213,7 @@ def test_when_the_cluster_is_lost_this_machine_finishes_what_is_left(
     happens, reason = loss
 
     def lose(*it):
-        hurry()
+        hurry(reason)
         happens(*it)
 
     deadline = time.monotonic() + 600  # two rounds
@@ -232,7 +231,7 @@ def test_a_worker_that_is_busy_is_waited_for(cluster, capsys, hurry, work):
     task = candidate(GaussianNB())
 
     with client_of(cluster, 1) as client:
-        hurry()
+        hurry(EMPTY)
         outcomes = list(run(client, work, [task], 4))
 
     assert outcomes == [(task, "done")]
@@ -326,7 +325,7 @@ def test_a_cluster_that_is_lost_before_it_is_hired_leaves_the_work_here(
     own_cluster.start_worker()
 
     with client_of(own_cluster, 1) as client:
-        hurry()
+        hurry(reason)
         happens(own_cluster, client)
         crew = enlist(client)
 
