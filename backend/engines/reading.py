@@ -129,7 +129,6 @@ def _read_leaf_bits(parts: _Parts) -> Engine:
     features = []
     for index, special in enumerate(parts.specials(others)):
         thresholds = parts.take(f"thresholds{index}", None)
-        _require(bool((thresholds[1:] > thresholds[:-1]).all()), "Its thresholds are not sorted")
         numbers = read_masks(f"masks{index}", len(thresholds) + 1)
         features.append(Masks(thresholds.tolist(), numbers, special))
     return LeafBits(features, everywhere, values, leaf_sum)

@@ -123,15 +123,22 @@ def test_boosting_is_compiled_for_two_classes_and_for_more():
     assert find_difference(two, compile_model(two)) < 1e-12
 
 
-def test_a_linear_model_leaves_a_tie_and_what_overflows_to_the_estimator():
-    estimator = LogisticRegression().fit([[0.0], [1.0]], ["a", "b"])
-    engine = compile_model(model_of(estimator, NUMBERS[:1]))
-    tie = -float(estimator.intercept_[0] / estimator.coef_[0, 0])
+FOUR, NAMED = [[-1.0], [1.0], [3.0], [5.0]], ["a", "a", "b", "b"]
 
-    assert engine.predict_one([tie]) is None
-    assert sum(engine.predict_one([tie + 0.1])) == pytest.approx(1)
-    iris = compile_model(model_of(fit()))
-    assert iris.predict_one([1e308] * 4) is iris.predict_one([-1e308] * 4) is None
+
+@pytest.mark.parametrize(
+    ("estimator", "left", "answered"),
+    [
+        (LogisticRegression().fit([[-1.0], [1.0]], [0, 1]), [[0.0], [1e308]], [0.1]),
+        (GaussianNB().fit(FOUR, NAMED), [[2.0], [1e9], [1e308]], [3.0]),
+        (fit(), [[1e308] * 4, [-1e308] * 4], X[0].tolist()),
+    ],
+)
+def test_a_tie_and_what_overflows_is_left_to_the_estimator(estimator, left, answered):
+    engine = compile_model(model_of(estimator, NUMBERS[: len(answered)]))
+
+    assert engine.predict_many(left) == [None] * len(left)
+    assert sum(engine.predict_one(answered)) == pytest.approx(1)
 
 
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
@@ -159,16 +166,6 @@ def test_layers_answer_as_the_estimator_for_two_classes_and_for_more(classifier)
             "linear" if classifier.get_params().get("hidden_layer_sizes") == () else "layers"
         )
         assert find_difference(model, engine) < 1e-9
-
-
-def test_layers_leave_a_tie_and_what_overflows_to_the_estimator():
-    estimator = GaussianNB().fit([[-1.0], [1.0], [3.0], [5.0]], ["a", "a", "b", "b"])
-    engine = compile_model(model_of(estimator, NUMBERS[:1]))
-
-    assert engine.predict_one([2.0]) is None
-    assert engine.predict_one([1e9]) is None
-    assert engine.predict_one([1e308]) is None
-    assert engine.predict_one([3.0])[1] > 0.9
 
 
 def test_missing_and_unknown_values_are_answered_as_the_estimator_does_or_left_to_it():
