@@ -3,6 +3,7 @@
 import hashlib
 import json
 import warnings
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -35,7 +36,9 @@ def open_model(
 
     Raises ModelRefused with a reason for people if it is not fit to serve.
     """
-    said = known.libraries.get("scikit-learn", "") if known else ""
+    said: list[str] = []
+    if known and "scikit-learn" in known.libraries:
+        said = [known.libraries["scikit-learn"]]
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", InconsistentVersionWarning)
         try:
@@ -48,8 +51,8 @@ def open_model(
                 _try_out(model)
         except ModelRefused as refusal:
             raise ModelRefused(refusal.reason, " ".join([str(refusal), *_remark(said)])) from None
-    versions = (str(getattr(it.message, "original_sklearn_version", said)) for it in caught)
-    return model, _remark(next(filter(_is_other, versions), said))
+    found = [it.message for it in caught if isinstance(it.message, InconsistentVersionWarning)]
+    return model, _remark([*(str(it.original_sklearn_version) for it in found), *said])
 
 
 def _try_out(model: Estimator) -> None:
@@ -59,15 +62,11 @@ def _try_out(model: Estimator) -> None:
         _test(model, reader, example)
 
 
-def _is_other(version: str) -> bool:
-    """Whether a model made with this scikit-learn may answer otherwise; none is unknown."""
-    return bool(version) and version.split(".")[:2] != sklearn.__version__.split(".")[:2]
-
-
-def _remark(made_with: str) -> list[str]:
-    if not _is_other(made_with):
-        return []
-    return [f"It was made with scikit-learn {made_with}; this is {sklearn.__version__}."]
+def _remark(versions: Sequence[str]) -> list[str]:
+    """On the first scikit-learn of these that may answer otherwise than ours."""
+    ours = sklearn.__version__
+    others = [it for it in versions if it.split(".")[:2] != ours.split(".")[:2]]
+    return [f"It was made with scikit-learn {it}; this is {ours}." for it in others[:1]]
 
 
 def _require_classifier(estimator: Any) -> None:
