@@ -130,13 +130,9 @@ def test_what_is_not_on_the_list_is_refused_by_its_name(name):
         unpickle(called(name, COMMAND))
 
 
-def test_a_pipeline_comes_back_as_it_was_and_numpy_1_finds_the_new_names():
-    X = np.random.default_rng(0).random((5, 4))
+def test_a_name_of_numpy_1_is_that_of_numpy_2():
     old = b"\x80\x02cnumpy.core.multiarray\n_reconstruct\n."
 
-    loaded = unpickle(pickled(fit()))
-
-    np.testing.assert_array_equal(loaded.predict_proba(X), fit().predict_proba(X))
     assert unpickle(old) is np._core.multiarray._reconstruct
 
 

@@ -56,15 +56,11 @@ class Preparation:
         self._first: list[Value] = [_first(feature) for feature in features]
         self._categories = list(_find_categories(steps))
         self._has_text = has_text(features)
-        [self.start] = self.transform([self._first])
+        self.start = self._ask(0, self._first[0])
         self.features = [self._prepare(i, feature) for i, feature in enumerate(features)]
 
-    def transform(self, instances: Sequence[Sequence[Value]]) -> Array:
-        """Shape (n, c), by the steps themselves."""
-        return self._transform(to_array(instances, self._has_text))
-
     def transform_numbers(self, numbers: Array) -> Array:
-        """As transform, of numbers of shape (n, f); categories are each feature's first."""
+        """Shape (n, c), of numbers of shape (n, f); categories are each feature's first."""
         X = np.tile(to_array([self._first], self._has_text), (len(numbers), 1))
         is_number = [not isinstance(value, str) for value in self._first]
         X[:, is_number] = numbers[:, is_number]
@@ -76,9 +72,11 @@ class Preparation:
         dense = X.toarray() if hasattr(X, "toarray") else X
         return np.asarray(dense, dtype=np.float64)
 
-    def _replace(self, index: int, value: Value) -> list[Value]:
-        """An instance of zeros and first categories, but for one feature."""
-        return [*self._first[:index], value, *self._first[index + 1 :]]
+    def _ask(self, index: int, value: Value) -> Array:
+        """The prepared row of an instance of zeros and first categories, but for one feature."""
+        values = [*self._first[:index], value, *self._first[index + 1 :]]
+        row: Array = self._transform(to_array([values], self._has_text))[0]
+        return row
 
     def _prepare(self, index: int, feature: Feature) -> Prepared:
         values: list[str | None] = [None] if feature.nullable else []
@@ -86,8 +84,7 @@ class Preparation:
         if isinstance(feature, Category):
             values += dict.fromkeys((*feature.values, *self._categories, UNKNOWN))
         else:
-            [far] = self.transform([self._replace(index, FAR)])
-            slopes = (far - self.start) / FAR
+            slopes = (self._ask(index, FAR) - self.start) / FAR
         tried = {value: self._try(index, value) for value in values}
         rows = {value: row for value, row in tried.items() if row is not None}
         changed = np.any([slopes != 0, *(row != self.start for row in rows.values())], axis=0)
@@ -96,9 +93,9 @@ class Preparation:
         return Prepared(columns, slopes[columns], held)
 
     def _try(self, index: int, value: Value) -> Array | None:
-        """The prepared row of an instance with this value, None where the steps refuse it."""
+        """None where the steps refuse the value."""
         try:
-            [row] = self.transform([self._replace(index, value)])
+            row = self._ask(index, value)
         except ValueError:
             return None
         return None if np.isnan(row).any() else row
