@@ -23,7 +23,6 @@ from engines.leaf_bits import LeafBits
 from engines.reading import read_engine
 from sharing import SharedCall
 from worker.compiling import compilation, leaf_bits, parity
-from worker.compiling.compilation import compile_estimator
 from worker.compiling.parity import require_parity
 from worker.exchange import unpack
 
@@ -50,12 +49,7 @@ def no_masks(monkeypatch):
 
 
 def compile_model(model):
-    packed = compilation.compile_model(
-        model.worker.estimator,
-        model.description,
-        lambda rows: model.answer(model.to_array(rows))[1],
-    )
-    return read_engine(unpack(packed), model.description)
+    return read_engine(unpack(compilation.compile_model(model.worker)), model.description)
 
 
 @np.errstate(all="ignore")
@@ -76,8 +70,7 @@ def compile_trees(classifier, *steps):
 
 
 def compile_untried(model):
-    message = compile_estimator(model.worker.estimator, model.description.features)
-    return read_engine(message, model.description)
+    return read_engine(compilation.compile_untried(model.worker), model.description)
 
 
 @pytest.mark.parametrize("leaves", [1, 4])

@@ -15,7 +15,7 @@ from sklearn.naive_bayes import GaussianNB
 from engines.engine import NotCompiled
 from engines.reading import read_engine
 from worker.compiling import leaf_bits
-from worker.compiling.compilation import compile_estimator
+from worker.compiling.compilation import compile_untried
 from worker.exchange import ExchangeError, Message, pack, unpack
 
 X, y = load_iris(return_X_y=True)
@@ -44,8 +44,7 @@ def compile_kind(kind):
     with pytest.MonkeyPatch.context() as patched:
         if kind.endswith("walk"):
             patched.setattr(leaf_bits, "MAX_MASK_BYTES", 0)
-        message = compile_estimator(model.worker.estimator, model.description.features)
-    return message, model.description
+        return compile_untried(model.worker), model.description
 
 
 def rows_of(kind):

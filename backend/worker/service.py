@@ -63,9 +63,7 @@ def _answer(model: Estimator, message: Message) -> bytes:
 
 def _compile(model: Estimator, _: Message) -> bytes:
     try:
-        return compile_model(
-            model.estimator, model.description, lambda rows: model.answer(model.to_array(rows))[1]
-        )
+        return compile_model(model)
     except NotCompiled as reason:
         return pack({"not_compiled": str(reason)})
     except Exception as error:  # an estimator can raise anything, and is fit to serve all the same

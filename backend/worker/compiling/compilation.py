@@ -1,16 +1,14 @@
 """Compiles an estimator to numbers that are known to answer as it does."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 from sklearn import discriminant_analysis, ensemble, linear_model, naive_bayes, neural_network, tree
 from sklearn.pipeline import Pipeline
 
 from engines.engine import NotCompiled
 from engines.reading import read_engine
-from schemas import Description, Feature, Value
 from worker.compiling.layers import (
     compile_linear,
     compile_naive_bayes,
@@ -21,34 +19,34 @@ from worker.compiling.leaf_bits import compile_leaf_bits, is_small
 from worker.compiling.parity import draw_probes, require_parity
 from worker.compiling.preparation import Preparation
 from worker.compiling.trees import compile_walk, take_apart
+from worker.estimator import Estimator
 from worker.exchange import Message, pack
-
-# Class probabilities, shape (n, k), of n instances; None if the estimator has none.
-Answer = Callable[[Sequence[Sequence[Value]]], npt.NDArray[Any] | None]
 
 
 @np.errstate(all="ignore")  # numbers as large as can be are part of what is tried
-def compile_model(estimator: Any, description: Description, answer: Answer) -> bytes:
+def compile_model(model: Estimator) -> bytes:
     """A message for `read_engine`, compared with the model; raises NotCompiled with the reason."""
-    message = compile_estimator(estimator, description.features)
-    engine = read_engine(message, description)
-    probes = draw_probes(description, engine)
-    if (expected := answer(probes)) is None:
+    message = compile_untried(model)
+    engine = read_engine(message, model.description)
+    probes = draw_probes(model.description, engine)
+    _, expected = model.answer(model.to_array(probes))
+    if expected is None:
         raise NotCompiled("It has no predict_proba to compare with.")
     require_parity(engine.predict_many(probes), expected)
     return pack(message.head | {"probes": len(probes)}, message.arrays)
 
 
 @np.errstate(all="ignore")
-def compile_estimator(estimator: Any, features: Sequence[Feature]) -> Message:
+def compile_untried(model: Estimator) -> Message:
     """Raises NotCompiled where no form is known to be exact."""
+    estimator = model.estimator
     steps = [it for _, it in estimator.steps] if type(estimator) is Pipeline else [estimator]
     classifier = steps.pop()
     compile_it = _COMPILERS.get(type(classifier))
     if compile_it is None:
         kind = type(classifier).__name__
         raise NotCompiled(f"A {kind} has no other form that is known to be exact.")
-    preparation = Preparation(steps, features)
+    preparation = Preparation(steps, model.description.features)
     head, arrays = compile_it(classifier, preparation)
     return Message(head | {"special": [[*it.rows] for it in preparation.features]}, arrays)
 
