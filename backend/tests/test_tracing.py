@@ -4,7 +4,6 @@ import socket
 import subprocess
 import sys
 import threading
-import time
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -188,7 +187,8 @@ def serve(tmp_path):
     def start(collector_url):
         port = find_free_port()
         command = [sys.executable, "-m", "uvicorn", "served:app", "--port", str(port)]
-        variables = {"OTEL_BSP_SCHEDULE_DELAY": 600_000, ENDPOINT: collector_url}
+        variables = {"OTEL_BSP_SCHEDULE_DELAY": 600_000, "OTEL_EXPORTER_OTLP_TIMEOUT": 600}
+        variables[ENDPOINT] = collector_url
         variables["PYTHONPATH"] = f"{tmp_path}:{Path(tracing.__file__).parent}"
         with subprocess.Popen(command, env=environment(**variables)) as process:
             wait_until(lambda: requests.get(f"http://127.0.0.1:{port}/docs", timeout=5).ok)
@@ -207,10 +207,10 @@ def test_what_is_not_sent_yet_is_sent_at_the_end(collector, serve, ending):
 
 
 def test_a_collector_that_does_not_answer_holds_up_no_end(serve):
-    with socket.create_server(("127.0.0.1", 0)) as silent:
-        with serve(f"http://127.0.0.1:{silent.getsockname()[1]}") as process:
-            process.terminate()
-            started = time.monotonic()
-            process.wait(20)
+    with (
+        socket.create_server(("127.0.0.1", 0)) as silent,
+        serve(f"http://127.0.0.1:{silent.getsockname()[1]}") as process,
+    ):
+        process.terminate()
 
-        assert time.monotonic() - started < 8  # of the ten that an exporter waits
+        process.wait(60)  # much less than the exporter waits
