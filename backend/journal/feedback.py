@@ -6,13 +6,12 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Row, case, func, select
+from sqlalchemy import Connection, Row, func, select
 
 from journal.database import Database, feedback, models, predictions
 from reports import Accuracy, CalibrationBin
 from schemas import Labelled, LabelledPage
 
-CHUNK = 500  # parameters a statement has room for in any database
 BINS = 10  # of probabilities
 VERSIONS = 10  # the newest with labels
 
@@ -32,19 +31,13 @@ class Feedback:
 
     def find(self, identifiers: Sequence[str]) -> dict[str, Predicted]:
         """Those of them that are written; tables are no predictions of one instance."""
-        wanted = sorted(set(identifiers))
-        found: dict[str, Predicted] = {}
         query = (
             select(predictions, models.c.classes)
             .join(models, models.c.version == predictions.c.model_version)
-            .where(predictions.c.prediction_class.is_not(None))
+            .where(predictions.c.prediction_class.is_not(None), predictions.c.id.in_(identifiers))
         )
         with self._database.begin() as connection:
-            for start in range(0, len(wanted), CHUNK):
-                chosen = predictions.c.id.in_(wanted[start : start + CHUNK])
-                for row in connection.execute(query.where(chosen)):
-                    found[row.id] = _read(row)
-        return found
+            return {row.id: _read(row) for row in connection.execute(query)}
 
     def record(self, labels: Mapping[str, str], predicted: Mapping[str, Predicted]) -> None:
         """Of each prediction the label, in place of an earlier one."""
@@ -89,13 +82,13 @@ class Feedback:
 
     def measure_shadow(self, live_version: str, shadow: str) -> tuple[int, int]:
         """How many labelled predictions of the live one the shadow answered, and how many right."""
-        is_right = case((feedback.c.shadow_class == feedback.c.label, 1), else_=0)
-        query = select(func.count(), func.coalesce(func.sum(is_right), 0)).where(
+        right = func.count().filter(feedback.c.shadow_class == feedback.c.label)
+        query = select(func.count(), right).where(
             feedback.c.model_version == live_version, feedback.c.shadow_version == shadow
         )
         with self._database.begin() as connection:
-            count, right = connection.execute(query).one()
-        return int(count), int(right)
+            counts = connection.execute(query).one()
+        return counts[0], counts[1]
 
 
 def _read(row: Row[Any]) -> Predicted:
@@ -107,7 +100,7 @@ def _read(row: Row[Any]) -> Predicted:
 
 
 def _measure(connection: Connection, version: str) -> Accuracy:
-    right = case((feedback.c.label == feedback.c.prediction_class, 1), else_=0)
+    right = func.count().filter(feedback.c.label == feedback.c.prediction_class)
     place = func.floor(feedback.c.probability * BINS)
     query = (
         select(
@@ -115,7 +108,7 @@ def _measure(connection: Connection, version: str) -> Accuracy:
             feedback.c.prediction_class,
             place.label("place"),
             func.count().label("labelled"),
-            func.sum(right).label("right"),
+            right.label("right"),
             func.sum(feedback.c.probability).label("probability"),
         )
         .where(feedback.c.model_version == version)

@@ -58,10 +58,8 @@ class Writer:
             self._write(delivery)
         except (DataError, IntegrityError) as error:  # it would be so again
             return _give_up(delivery, error)
-        except SQLAlchemyError as error:
+        except (SQLAlchemyError, OSError) as error:
             self._told = {}  # another database may be in its place
-            return Receipt(trouble=say(error))
-        except OSError as error:
             return Receipt(trouble=say(error))
         except Exception as error:  # whatever it is, what comes after has to be written
             return _give_up(delivery, error)
