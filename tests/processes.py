@@ -25,6 +25,7 @@ import requests
 import warm
 
 ROOT = Path(__file__).parent.parent
+SERVICES = ("backend", "frontend", "mlflow")
 INSTANCE = {"sepal_length": 5.1, "sepal_width": 3.5, "petal_length": 1.4, "petal_width": 0.2}
 
 # Started in the background by a shell, we would hand on that Ctrl-C is to be ignored. Workers of

@@ -1,27 +1,31 @@
 """A clone and its images, built once for all tests in Docker."""
 
 import os
-import subprocess
 
 import pytest
-from clones import SERVICES, make_clone
-from processes import environment
+from guides import copy_tree
+from processes import SERVICES
+from shell import read, run
 
 
 @pytest.fixture(scope="session")
 def clone(tmp_path_factory):
-    return make_clone(tmp_path_factory.mktemp("e2e") / "clone")
+    """A fresh clone of the working tree; only its owner may read it, who is not root."""
+    clone = tmp_path_factory.mktemp("e2e") / "clone"
+    copy_tree(clone)
+    read("chmod", "-R", "go=", clone)
+    if os.geteuid() == 0:
+        read("chown", "-R", "12345:12345", clone)
+    return clone
 
 
 @pytest.fixture(scope="session")
 def project(clone):
     """The Compose project whose name the built images begin with."""
     name = f"iris-ml-e2e-{os.getpid()}"
-    build = ["docker", "compose", "--project-name", name, "build", "--quiet", *SERVICES]
     try:
-        subprocess.run(build, cwd=clone, env=environment(), check=True)
+        read("docker", "compose", "-p", name, "build", "--quiet", *SERVICES, folder=clone)
         yield name
     finally:
-        listed = ["docker", "images", "--quiet", "--filter", f"reference={name}-*"]
-        images = subprocess.run(listed, capture_output=True, text=True).stdout.split()
-        subprocess.run(["docker", "rmi", "--force", *set(images)], capture_output=True)
+        images = run("docker", "images", "--quiet", "--filter", f"reference={name}-*").stdout
+        run("docker", "rmi", "--force", *set(images.split()))

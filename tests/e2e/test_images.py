@@ -1,21 +1,17 @@
 """The plan of the images for others, checked without a registry."""
 
 import json
-import subprocess
 
 import pytest
-from clones import SERVICES
-from documentation import ROOT
-from processes import environment
+from processes import SERVICES
+from shell import read
 
 
 def plan(**variables):
     """Print what would be built, by service."""
-    command = ["docker", "buildx", "bake", "--print", "--file", "deploy/images.hcl"]
-    settings = environment(IMAGES="ghcr.io/owner/iris-ml", TAG="1.2.3-amd64", **variables)
-    done = subprocess.run(command, cwd=ROOT, env=settings, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    targets = json.loads(done.stdout)["target"]
+    command = ("docker", "buildx", "bake", "--print", "--file", "deploy/images.hcl")
+    said = read(*command, IMAGES="ghcr.io/owner/iris-ml", TAG="1.2.3-amd64", **variables)
+    targets = json.loads(said)["target"]
     assert sorted(targets) == sorted(SERVICES)
     return targets
 

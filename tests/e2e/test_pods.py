@@ -9,7 +9,8 @@ import pytest
 import requests
 from kubernetes_objects import Cluster, load
 from made_tables import make_penguins
-from processes import environment, wait_until
+from processes import wait_until
+from shell import read, run
 
 CLAIMS = ("models", "data", "journal", "runs")
 KEYS = {"model-signing-key": "model_signing_key.pem", "model-public-key": "model_public_key.pem"}
@@ -69,11 +70,8 @@ class Node:
         for source in container.get("envFrom", []):
             found |= self.configs.get(source["configMapRef"]["name"], {})
         for it in container.get("env", []):
-            if "value" in it:
-                found[it["name"]] = it["value"]
-            else:
-                key = it["valueFrom"]["secretKeyRef"]
-                found[it["name"]] = SECRETS[key["name"]][key["key"]]
+            key = it.get("valueFrom", {}).get("secretKeyRef")
+            found[it["name"]] = SECRETS[key["name"]][key["key"]] if key else it["value"]
         return found
 
     def _mount(self, volume: dict[str, Any], mount: dict[str, Any]) -> list[str]:
@@ -89,14 +87,8 @@ class Node:
         return ["--volume", f"{self.folder / name}:{path}{suffix}"]
 
 
-def run(*command: str | Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(command, env=environment(), capture_output=True, text=True)
-
-
-def docker(*arguments: str) -> str:
-    done = run("docker", *arguments)
-    assert done.returncode == 0, done.stderr
-    return done.stdout.strip()
+def docker(*arguments: object) -> str:
+    return read("docker", *arguments).strip()
 
 
 @pytest.fixture(scope="module")
