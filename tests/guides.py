@@ -40,14 +40,17 @@ class Stack:
     folder: Path
     ports: Mapping[str, int]  # by those of the documentation
     processes: ExitStack = field(default_factory=ExitStack)
-    started: bool = False
+    process: subprocess.Popen[bytes] | None = None
+
+    def url(self, port: str) -> str:
+        """The address of what the documentation has at a port."""
+        return f"http://localhost:{self.ports[port]}"
 
     def start(self) -> None:
-        if not self.started:
-            self.started = True
-            self.processes.enter_context(running(["make", "local"], str(self.folder)))
-            ready = f"http://localhost:{self.ports['8002']}/health/ready"
-            wait_until(lambda: requests.get(ready, timeout=5).ok, seconds=180)
+        if self.process is None:
+            self.process = self.processes.enter_context(running(["make", "local"], self.folder))
+            ready = f"{self.url('8002')}/health/ready"
+            wait_until(lambda: requests.get(ready, timeout=5).ok, seconds=300)
 
     def follow(self, block: Block) -> None:
         """Run it, and see that it says what the page shows; what only asks may ask again."""
@@ -85,12 +88,15 @@ def says(output: str, shown: str) -> bool:
 
 
 @contextmanager
-def made_stack(folder: Path, models_dir: Path) -> Iterator[Stack]:
-    """Not started yet, with a model: tests/test_local.py waits for the first training."""
+def made_stack(folder: Path, models_dir: Path | None = None) -> Iterator[Stack]:
+    """A stack to start; models come with the database and the programs that save time."""
     copy_tree(folder)
-    shutil.copytree(models_dir, folder / "models", dirs_exist_ok=True)
-    give_database(folder / "mlflow/mlruns")
-    _link_environment(folder / ".venv")
+    if models_dir:
+        shutil.copytree(models_dir, folder / "models", dirs_exist_ok=True)
+        give_database(folder / "mlflow/mlruns")
+        _link_environment(folder / ".venv")
+    else:
+        (folder / ".venv").symlink_to(ROOT / ".venv")
     os.utime(folder / "requirements-dev.txt", (0, 0))  # or make would install it again
     ports = {name: find_free_port() for name in PORTS}
     settings = {**ports, "COMPOSE_PROJECT_NAME": f"iris-ml-guides-{os.getpid()}"}

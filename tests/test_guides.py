@@ -56,7 +56,7 @@ def test_a_page_can_be_followed(page, stack):
     if page != "docs/tutorial.md":
         return
     # The first model is right less often than it believes, the second far more often than that.
-    found = requests.get(f"http://localhost:{stack.ports['8002']}/monitoring", timeout=60).json()
+    found = requests.get(f"{stack.url('8002')}/monitoring", timeout=60).json()
     labelled = [it for it in found["accuracy"]["versions"] if it["count"]]
     first, second = sorted(labelled, key=lambda it: it["model_version"])
     assert first["accuracy"] < first["expected"] - 0.05

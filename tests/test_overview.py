@@ -34,7 +34,7 @@ def test_the_overview_is_made_by_following_the_tutorial(published, tmp_path, ope
     with made_stack(tmp_path / "clone", published.models_dir) as stack:
         trained = follow_until_drift(stack)
         rows = (stack.folder / "data/wines.csv").read_text().splitlines()
-        url = f"http://localhost:{stack.ports['8001']}"
+        url = stack.url("8001")
         for locale, (name, *words) in WORDS.items():
             tab = open_tab(locale=locale, **PANEL)
             pictures = take_answer(tab, url) | take_drift(tab, url)
