@@ -27,8 +27,8 @@ PAGES = [
     it.relative_to(ROOT).as_posix() for it in chain(ROOT.glob("*.md"), ROOT.glob("docs/**/*.md"))
 ]
 
-# What runs the commands of other pages than those below, and those without a language, which stand
-# there to be copied; or why nothing does.
+# The file that runs each command, or why nothing does: for the pages that are not followed, and
+# for commands without a language, which stand there to be copied.
 RUN_BY = {
     "make run": "tests/e2e/test_stack.py",
     "make train": "tests/test_local.py, and with ARGS tests/test_guides.py",

@@ -65,7 +65,7 @@ def follow(stack, command):
 
 
 def start(stack, command, **streams):
-    """What it says is piped unless a stream is given."""
+    """Pipe its output unless a stream is given."""
     streams = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True} | streams
     options = {"cwd": stack.clone, "env": environment(**stack.variables), **streams}
     return subprocess.Popen(["bash", "-c", localize(stack, command)], **options)
@@ -451,7 +451,7 @@ def accuracy_of(stack, version):
 
 
 def shadow_of(stack):
-    """What is known of the second best model, once it has answered and been judged."""
+    """The counts of the second best model, once it has answered and been judged."""
     shadow = ask(stack, "/monitoring").json()["shadow"]
     return shadow and shadow["answered"] and shadow["count"] and shadow
 
@@ -482,7 +482,7 @@ def test_labels_train_a_better_model_whose_second_best_answers_too(stack):
     assert 0 <= shadow_of(stack)["agreement"] <= 1
 
 
-def test_another_table_takes_iris_place(stack, tab):
+def test_another_table_takes_iris_place(stack):
     table = make_penguins(stack.clone / "data")
     os.chown(table, owner_of(stack), -1)
     command = find_command("docs/training.md", "docker exec")
@@ -493,12 +493,6 @@ def test_another_table_takes_iris_place(stack, tab):
     assert done.returncode == 0, done.stderr
     assert "Column id is left out" in done.stdout
     wait_until(lambda: live_version(stack) > before)
-    tab.goto(stack.frontend)
-    press(tab, "Predict")
-    expect(tab.get_by_text("Which species is it?")).to_be_visible()
-    expect(tab.get_by_role("combobox", name="Island")).to_be_visible()
-    expect(tab.get_by_test_id("stMetricValue")).to_have_text(re.compile("class"))
-    assert tab.faults == []
 
 
 @pytest.mark.usefixtures("before")
