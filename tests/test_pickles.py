@@ -81,13 +81,6 @@ def candidates(tmp_path_factory):
     return folder
 
 
-@pytest.fixture(scope="module")
-def usual(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("usual")
-    dump_usual(folder)
-    return folder
-
-
 @pytest.mark.parametrize("rows", [300, pytest.param(20_000, marks=pytest.mark.soak)])
 def test_every_candidate_is_served_by_the_fastest_form_that_is_exact(rows, candidates):
     """Exact on rows as people type them and on neighbours of the trees' thresholds."""
@@ -104,8 +97,9 @@ def test_every_candidate_is_served_by_the_fastest_form_that_is_exact(rows, candi
         assert it["farthest"] <= 1e-6, it
 
 
-def test_the_backend_loads_what_it_needs(candidates, usual):
-    pickles = [*candidates.glob("*.pkl"), *usual.glob("*.pkl")]
+def test_the_backend_loads_the_usual_estimators(tmp_path):
+    dump_usual(tmp_path)
+    pickles = [*tmp_path.glob("*.pkl")]
 
-    assert len(pickles) > 150
+    assert len(pickles) > 100
     read(sys.executable, "-W", "ignore", "-c", UNPICKLE, *pickles, folder=ROOT / "backend")
