@@ -1,6 +1,5 @@
 """Writes the journal, in a process of its own so that a prediction never waits for a database."""
 
-import json
 import logging
 import signal
 import sys
@@ -14,13 +13,12 @@ from uuid import uuid4
 import numpy as np
 from sqlalchemy.exc import DataError, IntegrityError, SQLAlchemyError
 
-from binning import Array, ModelBins
-from identifiers import read_time
+from binning import ModelBins
 from journal.database import Database, models, predictions, say, tallies
 from journal.messages import Delivery, Name, Receipt, Record, Row
-from journal.messages import Table as Counted
 from journal.retention import Retention
-from journal.tally import COARSE, FINE, Period, Tally, make_tally
+from journal.rows import Written, compare, describe_model, describe_row, describe_tables
+from journal.tally import COARSE, FINE, Period, Tally
 from logs import set_up_logs
 from schemas import Description
 from settings import Settings
@@ -31,12 +29,8 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 Key = tuple[Name, Period, int]  # model, period and its start
-Written = tuple[list[dict[str, Any]], Tally]  # rows of the table, and what they add to the counts
 IDLE_SECONDS = 1.0  # without predictions; what is old is forgotten all the same
 KEPT_SECONDS = 2 * COARSE.seconds  # of counts in memory, in case predictions come late
-
-
-EMPTY = dict.fromkeys(predictions.columns.keys())
 
 
 class Writer:
@@ -83,7 +77,7 @@ class Writer:
         for (model, is_table, start), records in groupby(delivery.records, key=_sort):
             contents = [it.read() for it in records]
             if is_table:
-                written, counted = _describe_tables(contents, self._descriptions[model])
+                written, counted = describe_tables(contents, self._descriptions[model])
             else:
                 written, counted = self._describe([*chain(*contents)], model, delivery)
             rows += written
@@ -106,12 +100,12 @@ class Writer:
         if self._shadow and description.version == delivery.live_version:
             shadow, answers = self._shadow.answer(description, values, delivery.is_behind)
         written = [
-            _describe_row(row, description) | {"shadow_version": it and shadow, "shadow_class": it}
+            describe_row(row, description) | {"shadow_version": it and shadow, "shadow_class": it}
             for row, it in zip(rows, answers, strict=True)
         ]
         features = ModelBins(description.features).count(zip(*values, strict=True))
         classes = np.bincount([row[1] for row in rows], minlength=len(description.target.classes))
-        return written, Tally(features, classes, _compare(shadow, written))
+        return written, Tally(features, classes, compare(shadow, written))
 
     def _insert(
         self, rows: list[dict[str, Any]], counts: dict[Key, Tally], news: set[Name]
@@ -126,7 +120,7 @@ class Writer:
             }
             for ((version, _), period, start), tally in counts.items()
         ]
-        described = [_describe_model(self._descriptions[it]) for it in sorted(news)]
+        described = [describe_model(self._descriptions[it]) for it in sorted(news)]
         with self._database.begin() as connection:
             if described:
                 connection.execute(self._database.replace(models), described)
@@ -139,7 +133,7 @@ class Writer:
 def _start_shadow(settings: Settings) -> "Shadow | None":
     if settings.shadow == "off":
         return None
-    # scikit-learn and all that loads a model: a hundred megabytes that only this needs.
+    # What loads a model takes ten megabytes, which only this needs.
     from journal.shadow import Shadow  # noqa: PLC0415
 
     return Shadow(settings)
@@ -148,54 +142,6 @@ def _start_shadow(settings: Settings) -> "Shadow | None":
 def _sort(record: Record) -> tuple[Name, bool, int]:
     """Those that follow each other, of one model and one stretch of time, are counted at once."""
     return record.model, record.is_table, FINE.begin(record.moment)
-
-
-def _begin_row(identifier: str, rows: int, description: Description) -> dict[str, Any]:
-    return EMPTY | {
-        "id": identifier,
-        "predicted_at": read_time(identifier),
-        "model_version": description.version,
-        "rows": rows,
-    }
-
-
-def _describe_row(row: Row, description: Description) -> dict[str, Any]:
-    identifier, index, probabilities, values = row
-    names = [feature.name for feature in description.features]
-    classes = description.target.classes
-    named = probabilities and dict(zip(classes, probabilities, strict=True))
-    return _begin_row(identifier, 1, description) | {
-        "inputs": json.dumps(dict(zip(names, values, strict=True))),
-        "prediction_class": classes[index],
-        "probabilities": named and json.dumps(named),
-    }
-
-
-def _describe_tables(found: list[Counted], description: Description) -> Written:
-    written, tally = [], make_tally(description)
-    for identifier, rows, features, classes in found:
-        by_class = dict(zip(description.target.classes, classes, strict=True))
-        row = _begin_row(identifier, rows, description)
-        written.append(row | {"by_class": json.dumps(by_class)})
-        tally = tally.plus(Tally(np.array(features), np.array(classes), {}))
-    return written, tally
-
-
-def _describe_model(description: Description) -> dict[str, Any]:
-    return {
-        "version": description.version,
-        "name": description.name,
-        "features": json.dumps([feature.name for feature in description.features]),
-        "classes": json.dumps(description.target.classes),
-    }
-
-
-def _compare(shadow: str | None, written: list[dict[str, Any]]) -> dict[str, Array]:
-    if shadow is None:
-        return {}
-    answered = [it for it in written if it["shadow_class"] is not None]
-    agreed = sum(it["shadow_class"] == it["prediction_class"] for it in answered)
-    return {shadow: np.array([len(answered), agreed, len(written) - len(answered)])}
 
 
 def _give_up(delivery: Delivery, error: object) -> Receipt:
