@@ -7,34 +7,16 @@ import signal
 import socket
 import sys
 from contextlib import suppress
+from importlib import import_module
 
 from sklearn.neighbors import KNeighborsClassifier
 
 from worker import isolation
 from worker.nursery import PID, REQUEST
 from worker.service import serve
+from worker.unpickling import read_allow_list
 
 REAP_SECONDS = 1.0
-
-
-class Forks:
-    """The processes that were forked and have not been waited for."""
-
-    def __init__(self) -> None:
-        self._pids: set[int] = set()
-
-    def add(self, pid: int) -> None:
-        self._pids.add(pid)
-
-    def end(self, pid: int) -> None:
-        """Kill it if it is one of these: until it is waited for, no other has its number."""
-        if pid in self._pids:
-            os.kill(pid, signal.SIGKILL)
-
-    def reap(self) -> None:
-        with suppress(ChildProcessError):
-            while (pid := os.waitpid(-1, os.WNOHANG)[0]) > 0:
-                self._pids.discard(pid)
 
 
 def run(control: socket.socket) -> None:
@@ -45,10 +27,10 @@ def run(control: socket.socket) -> None:
     isolation.give_up_privileges()
     held = ["files"] if isolation.confine_files() else []
     gc.freeze()  # or each collection in a fork would copy all that is imported
-    forks = Forks()
+    forks: set[int] = set()
     while True:
         ready, _, _ = select.select([control], [], [], REAP_SECONDS)
-        forks.reap()
+        _reap(forks)
         if not ready:
             continue
         request, descriptors, _, _ = socket.recv_fds(control, REQUEST.size, 1)
@@ -56,7 +38,8 @@ def run(control: socket.socket) -> None:
             return
         ended, memory = REQUEST.unpack(request)
         if ended:
-            forks.end(ended)
+            if ended in forks:
+                os.kill(ended, signal.SIGKILL)
             continue
         parent, pid = os.getpid(), os.fork()
         if pid == 0:
@@ -69,8 +52,17 @@ def run(control: socket.socket) -> None:
             control.sendall(PID.pack(pid))
 
 
+def _reap(forks: set[int]) -> None:
+    """Forget those that have ended: once waited for, another process may have the number."""
+    with suppress(ChildProcessError):
+        while (pid := os.waitpid(-1, os.WNOHANG)[0]) > 0:
+            forks.discard(pid)
+
+
 def _look_around() -> None:
-    """Have scikit-learn look for thread pools once, while it may still read /proc."""
+    """Import what models are made of, and have scikit-learn look for thread pools in /proc."""
+    for module, _ in read_allow_list():
+        import_module(module)
     KNeighborsClassifier(1, algorithm="brute").fit([[0.0], [1.0]], [0, 1]).predict([[0.0]])
 
 
