@@ -133,21 +133,16 @@ class Nursery:
             self._stop()
 
     def _ask(self, memory: int, descriptor: int) -> int:
-        try:
-            return self._talk(memory, descriptor)
-        except ExchangeError:  # it was killed: once more, with another one
-            return self._talk(memory, descriptor)
-
-    def _talk(self, memory: int, descriptor: int) -> int:
-        control = self._start()
-        try:
-            socket.send_fds(control, [REQUEST.pack(0, memory)], [descriptor])
-            if answer := control.recv(PID.size):
-                control.settimeout(FORK_SECONDS)
-                return int(PID.unpack(answer)[0])
-        except OSError as error:
-            log.error("model workers cannot be started error=%r", error)
-        self._stop()
+        for _ in range(2):  # once more with another one, if it was killed
+            control = self._start()
+            try:
+                socket.send_fds(control, [REQUEST.pack(0, memory)], [descriptor])
+                if answer := control.recv(PID.size):
+                    control.settimeout(FORK_SECONDS)
+                    return int(PID.unpack(answer)[0])
+            except OSError as error:
+                log.error("model workers cannot be started error=%r", error)
+            self._stop()
         raise ExchangeError("The process that starts models has ended.")
 
     def _start(self) -> socket.socket:
