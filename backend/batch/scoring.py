@@ -1,6 +1,7 @@
 """Has a table answered by a process of its own, piece by piece."""
 
 from collections.abc import Iterator
+from contextlib import closing
 from time import monotonic
 from typing import NamedTuple
 
@@ -34,33 +35,30 @@ class Job(NamedTuple):
 def score(body: bytes, job: Job, place: Place) -> Iterator[memoryview]:
     """The answer, which is not made before it is asked for; ends early once the caller has left."""
     head = {
-        "ask": "table",
         "sent": job.sent,
         "wanted": job.wanted,
         "rows": job.settings.max_batch_rows,
         "bytes": job.settings.max_body_bytes,
     }
-    process = job.model.worker.start_apart()
-    place.employ(process)
-    try:
-        process.tell(head, {"body": np.frombuffer(body, np.uint8)}, job.settings.batch_seconds)
-        for message in _listen(process, job.settings.batch_seconds):
-            if counts := _read_counts(message, job):
-                job.counter.add(counts)
-            if "fault" in message.head:
-                raise read_fault(message.head["fault"])
-            if "is_last" in message.head:
-                return
-            yield _read_piece(message)
-    except TimeoutError:
-        said = f"The table took longer than {job.settings.batch_seconds:g} seconds. Send less."
-        raise ModelWorkerEnded(said) from None
-    except (ArithmeticError, ExchangeError, LookupError, TypeError, ValueError) as error:
-        said = f"The table's process has ended: {error} Send less, or look at the table."
-        raise ModelWorkerEnded(said) from None
-    finally:
-        process.end()
-        job.counter.close()
+    with closing(job.counter), job.model.worker.apart(head) as process:
+        place.employ(process)
+        try:
+            arrays = {"body": np.frombuffer(body, np.uint8)}
+            process.tell(head | {"ask": "table"}, arrays, job.settings.batch_seconds)
+            for message in _listen(process, job.settings.batch_seconds):
+                if counts := _read_counts(message, job):
+                    job.counter.add(counts)
+                if "fault" in message.head:
+                    raise read_fault(message.head["fault"])
+                if "is_last" in message.head:
+                    return
+                yield _read_piece(message)
+        except TimeoutError:
+            said = f"The table took longer than {job.settings.batch_seconds:g} seconds. Send less."
+            raise ModelWorkerEnded(said) from None
+        except (ArithmeticError, ExchangeError, LookupError, TypeError, ValueError) as error:
+            said = f"The table's process has ended: {error} Send less, or look at the table."
+            raise ModelWorkerEnded(said) from None
 
 
 def _listen(process: WorkerProcess, seconds: float) -> Iterator[Message]:
@@ -74,7 +72,7 @@ def _listen(process: WorkerProcess, seconds: float) -> Iterator[Message]:
 
 def _read_piece(message: Message) -> memoryview:
     """Raises what Python does if it is not bytes in a row, whose length is their number."""
-    piece = message.arrays["piece"].astype(np.uint8, casting="no")
+    piece = message.arrays["piece"].astype(np.uint8, casting="no", copy=False)
     if piece.ndim != 1:
         raise ValueError("its answer is not bytes.")
     return piece.data

@@ -58,7 +58,7 @@ def open_model(
 def _try_out(model: Estimator) -> None:
     description = model.description
     reader = InstanceReader(description.features)
-    for example in description.examples or [_invent(description)]:
+    for example in description.examples or [invent(description)]:
         _test(model, reader, example)
 
 
@@ -118,7 +118,7 @@ def _match(estimator: Any, description: Description) -> None:
         raise ModelRefused("manifest", message)
 
 
-def _invent(description: Description) -> Example:
+def invent(description: Description) -> Example:
     """An instance to ask if no manifest gives one; any answer will do."""
     inputs: dict[str, Value] = {
         feature.name: 1.0 if isinstance(feature, Number) else feature.mode

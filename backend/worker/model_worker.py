@@ -3,8 +3,8 @@
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from threading import Lock, Thread
 from time import monotonic
 from typing import Any, get_args
@@ -122,20 +122,31 @@ class ModelWorker:
         finally:
             process.end()
 
-    def start_apart(self) -> WorkerProcess:
-        """Another process with the same model, which is nobody else's."""
+    @contextmanager
+    def apart(self, head: dict[str, Any]) -> Iterator[WorkerProcess]:
+        """Another process with the same model, for one table.
+
+        The next one stands by then, and has rehearsed a table with such a head.
+        """
         with self._sparing:
             spare, self._spare = self._spare, None
-        # The next one is started while this one works.
-        Thread(target=self._refill, daemon=True).start()
-        return spare if spare and spare.waits else self.start_another()
+        process = spare if spare and spare.waits else self.start_another()
+        try:
+            yield process
+        finally:
+            process.end()
+        # Not while the table is answered: a fork would take its time from it.
+        Thread(target=self._refill, args=[head], daemon=True).start()
 
-    def _refill(self) -> None:
-        with self._sparing, suppress(ModelWorkerEnded):
-            self._spare = self._spare or self.start_another()
+    def _refill(self, head: dict[str, Any]) -> None:
+        with self._sparing, suppress(ExchangeError, ModelWorkerEnded, TimeoutError):
+            if self._spare is None:
+                spare = self.start_another()
+                spare.tell(head | {"ask": "rehearse"}, {}, self._settings.predict_seconds)
+                self._spare = spare
 
     def start_another(self) -> WorkerProcess:
-        """As `start_apart`, without one to spare; raises ModelWorkerEnded."""
+        """A process that only its caller asks; raises ModelWorkerEnded."""
         try:
             return self._start()[0]
         except ModelRefused as refusal:

@@ -14,7 +14,7 @@ from worker.estimator import Estimator
 from worker.exchange import Message, pack, receive, send, unpack
 from worker.faults import TOO_LARGE, write_fault
 from worker.rows import read_rows
-from worker.tables.answering import answer_table
+from worker.tables.answering import answer_table, rehearse
 from worker.tables.files import answer_part, join, look
 
 
@@ -70,8 +70,9 @@ def _compile(model: Estimator, _: Message) -> bytes:
         return pack({"not_compiled": f"It could not be compiled: {error!r:.200}."})
 
 
-# These send more than one message.
+# These send more than one message, or none.
 _TALKS: dict[str, Callable[[socket.socket, Estimator, Message], None]] = {
+    "rehearse": rehearse,
     "table": answer_table,
     "look": look,
     "part": answer_part,

@@ -1,16 +1,23 @@
 """Answers a table that came in one message with many, which are small."""
 
 import socket
+from collections import deque
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
+from pyarrow import csv
+from pydantic_core import to_json
 
 from batch.media import Format
 from binning import ModelBins
 from counts import TableCounts, count_table
 from errors import ModelServerError, TableTooLarge
+from schemas import Value
+from worker.assembly import invent
 from worker.estimator import Estimator
 from worker.exchange import Array, Message, lay_out, send
 from worker.faults import TOO_LARGE, write_fault
@@ -57,6 +64,30 @@ def answer_table(channel: socket.socket, model: Estimator, message: Message) -> 
         _send(channel, {"fault": write_fault(TableTooLarge(TOO_LARGE))}, {}, counter)
     else:
         _send(channel, {"is_last": True}, {}, counter)
+
+
+def rehearse(_: socket.socket, model: Estimator, message: Message) -> None:
+    """Answer a row for nobody, so that a table finds in memory what it needs."""
+    pa.set_memory_pool(pa.system_memory_pool())
+    sent, wanted = Format(message.head["sent"]), Format(message.head["wanted"])
+    body = _write_row(invent(model.description).inputs, sent)
+    job = Job(model, sent, wanted, Limits(1, UNPACKED * len(body)), Counter(model))
+    with suppress(ModelServerError):
+        deque(score(body, job), maxlen=0)
+
+
+def _write_row(row: dict[str, Value], sent: Format) -> memoryview:
+    if sent is Format.JSON:
+        return memoryview(to_json({"instances": [row]}))
+    table, sink = pa.Table.from_pylist([row]), pa.BufferOutputStream()
+    if sent is Format.CSV:
+        csv.write_csv(table, sink)
+    elif sent is Format.PARQUET:
+        pq.write_table(table, sink)
+    else:
+        with pa.ipc.new_stream(sink, table.schema) as file:
+            file.write_table(table)
+    return memoryview(sink.getvalue())
 
 
 def gather(pieces: Pieces) -> Iterator[bytes | memoryview]:
