@@ -10,7 +10,7 @@ from typing import NamedTuple
 from batch.media import Format
 from errors import CommandFailed, ModelRefused, ModelServerError
 from files.crew import Crew
-from files.output import NAMES, Outcome, Output, Record
+from files.output import NAMES, Output, Record
 from files.pace import Pace
 from files.sources import Part, Source, open_source, require_there
 from inference import Model
@@ -66,7 +66,9 @@ def _run(arguments: argparse.Namespace, nursery: Nursery) -> int:
     output.require_usable()
     settings = read_settings()
     manifests = Manifests(settings)
-    file = _find_model(manifests, settings.models_dir, arguments.version or output.begun_version)
+    file = _find_model(
+        manifests, settings.models_dir, arguments.version or output.read_state().get("version")
+    )
     _start(nursery)
     model = _load(file, manifests, settings, nursery)
     crew = Crew(model, settings.batch_seconds)
@@ -83,10 +85,8 @@ def _run(arguments: argparse.Namespace, nursery: Nursery) -> int:
         "format": NAMES[scoring.wanted],
         "files": source.identity,
     }
-    with output.begin(identity, shared=arguments.part.every > 1):
+    with output.begin(identity, shared=arguments.part.every > 1) as done:
         print(f"Scoring {arguments.input} with model {file.version}.", flush=True)
-        with output.alone():
-            done = output.resume()
         if done:
             return _account(done, output, "Scored already")
         return _score(scoring)
@@ -108,7 +108,7 @@ def _score(scoring: Scoring) -> int:
     first, every = scoring.share
     if every > 1:
         own = [it for it in list(records.values())[first - 1 :: every] if it]
-        rows, bad = sum(it.rows for it in own), sum(it.bad for it in own)
+        _, rows, bad = Record.sum("", own)
         print(f"{said}: {rows - bad:,} of {rows:,} rows of part {first}/{every}.", flush=True)
         said = "Joined"
     return _join(scoring, records, said)
@@ -137,7 +137,7 @@ def _join(scoring: Scoring, records: Mapping[str, Record | None], said: str) -> 
         return _account(output.finish(done, wanted, scoring.crew.join), output, said)
 
 
-def _account(outcome: Outcome, output: Output, said: str) -> int:
+def _account(outcome: Record, output: Output, said: str) -> int:
     good = outcome.rows - outcome.bad
     print(f"{said}: {good:,} of {outcome.rows:,} rows are in {output.path}.")
     if not outcome.bad:

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from collections.abc import AsyncIterator, Coroutine, Iterator
 from functools import partial
 from typing import Any, TypeVar
 
@@ -43,16 +43,10 @@ async def _watch(request: Request) -> None:
 Pieces = Iterator[bytes | memoryview]
 
 
-async def start(place: Place, score: Callable[[], Pieces]) -> AsyncIterator[bytes | memoryview]:
+async def start(place: Place, pieces: Pieces) -> AsyncIterator[bytes | memoryview]:
     """The pieces of an answer, the first of them made in our turn; raises TooManyBatches."""
     await place.wait_for_turn()
-    pieces, first = await place.run(partial(_begin, score))
-    return _go_on(place, pieces, first)
-
-
-def _begin(score: Callable[[], Pieces]) -> tuple[Pieces, bytes | memoryview | None]:
-    pieces = score()
-    return pieces, next(pieces, None)
+    return _go_on(place, pieces, await place.run(partial(next, pieces, None)))
 
 
 async def _go_on(

@@ -20,24 +20,22 @@ Result = TypeVar("Result")
 class Place:
     """One batch's place in the line."""
 
-    def __init__(self, taken: set["Place"], turn: asyncio.Lock, thread: ThreadPoolExecutor) -> None:
+    def __init__(self, line: "Line") -> None:
         self.process: WorkerProcess | None = None  # that scores it
-        self._has_left = False
-        self._taken = taken
-        self._turn = turn
-        self._thread = thread
-        self._has_turn = False
+        self._line = line
+        self._has_left = self._has_turn = False
 
     async def wait_for_turn(self) -> None:
         """Take the place, once the body is there, and wait; raises TooManyBatches."""
-        if len(self._taken) > MAX_WAITING:
+        line = self._line
+        if len(line.taken) > MAX_WAITING:
             raise TooManyBatches(f"{MAX_WAITING} batches are waiting. Send this one again later.")
-        self._taken.add(self)
-        await self._turn.acquire()
+        line.taken.add(self)
+        await line.turn.acquire()
         self._has_turn = True
 
     async def run(self, work: Callable[[], Result]) -> Result:
-        return await asyncio.get_running_loop().run_in_executor(self._thread, work)
+        return await asyncio.get_running_loop().run_in_executor(self._line.thread, work)
 
     def employ(self, process: WorkerProcess) -> None:
         """Have it end as soon as the caller has left, from the thread."""
@@ -50,30 +48,30 @@ class Place:
         self._has_left = True
         if self.process:
             self.process.hang_up()
-        self._taken.discard(self)
+        self._line.taken.discard(self)
         if self._has_turn:
-            self._turn.release()
+            self._line.turn.release()
 
 
 class Line:
     """All batches there are: one that is scored, and those that wait."""
 
     def __init__(self) -> None:
-        self._taken: set[Place] = set()
-        self._turn = asyncio.Lock()
-        self._thread = ThreadPoolExecutor(1, "batch")
+        self.taken: set[Place] = set()
+        self.turn = asyncio.Lock()
+        self.thread = ThreadPoolExecutor(1, "batch")
 
     @asynccontextmanager
     async def place(self) -> AsyncIterator[Place]:
         """A place to be taken, given up at the end."""
-        place = Place(self._taken, self._turn, self._thread)
+        place = Place(self)
         try:
             yield place
         finally:
             place.leave()
 
     def close(self) -> None:
-        self._thread.shutdown(wait=False, cancel_futures=True)
+        self.thread.shutdown(wait=False, cancel_futures=True)
 
 
 @asynccontextmanager

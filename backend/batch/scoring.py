@@ -50,7 +50,7 @@ def score(body: bytes, job: Job, place: Place) -> Iterator[memoryview]:
                     job.counter.add(counts)
                 if "fault" in message.head:
                     raise read_fault(message.head["fault"])
-                if "is_last" in message.head:
+                if "done" in message.head:
                     return
                 yield _read_piece(message)
         except TimeoutError:

@@ -1,9 +1,9 @@
 """Has a table's parts answered by the model's processes, one for each core."""
 
 import os
-from collections.abc import Callable, Iterator
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from contextlib import ExitStack
+from collections import deque
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -21,8 +21,6 @@ from worker.nursery import WorkerProcess
 ATTEMPTS = 3  # of a part whose process ends
 PARTS_AHEAD = 2  # for each core: no more of their text is held
 
-Take = Callable[[Message], None]
-
 
 class Crew:
     """Asks the processes of one model, from as many threads."""
@@ -36,50 +34,43 @@ class Crew:
 
     def look(self, file: File, head: dict[str, Any]) -> dict[str, Any]:
         """Say what is in a file; raises CommandFailed if it cannot be scored."""
-        head = {"ask": "look", "wanted": head["sent"], "size": file.size, **head}
+        head = {"ask": "look", "size": file.size, **head}
         try:
-            return self._ask(head, [file.path])
+            [told] = self._ask(head, [file.path])
         except InvalidTable as error:
             raise CommandFailed(" ".join(it.detail for it in error.faults)) from None
         except ModelServerError as error:
             said = f"The Parquet file {file.path} is damaged: {str(error).rstrip('.')}"
             raise CommandFailed(f"{said}. Copy it again.") from None
+        return told.head
 
     def join(self, parts: list[Path], joined: BinaryIO) -> None:
         """Put files of Parquet together."""
         sizes = [it.stat().st_size for it in parts]
-        self._ask({"ask": "join", "sizes": sizes}, parts, take=_write_to(joined))
+        for message in self._ask({"ask": "join", "sizes": sizes}, parts):
+            for array in message.arrays.values():
+                joined.write(array.data)
 
     def score(
         self, parts: Iterator[Part], output: Output, wanted: Format
     ) -> Iterator[tuple[Part, Record]]:
-        """Yield each part when it is done; raises CommandFailed or OSError."""
+        """Yield each part when it is done, in order; raises CommandFailed or OSError."""
         pool = ThreadPoolExecutor(self.cores)
-        pending: set[Future[tuple[Part, Record]]] = set()
+        pending: deque[Future[tuple[Part, Record]]] = deque()
         try:
             for part in parts:
-                pending.add(pool.submit(self._score, part, output, wanted))
+                pending.append(pool.submit(self._score, part, output, wanted))
                 if len(pending) >= PARTS_AHEAD * self.cores:
-                    done, pending = wait(pending, return_when=FIRST_COMPLETED)
-                    yield from (it.result() for it in done)
-            while pending:
-                done, pending = wait(pending, return_when=FIRST_COMPLETED)
-                yield from (it.result() for it in done)
+                    yield pending.popleft().result()
+            yield from (it.result() for it in pending)
         finally:
             self._has_ended = True
             pool.shutdown(wait=False, cancel_futures=True)
 
     def _score(self, part: Part, output: Output, wanted: Format) -> tuple[Part, Record]:
-        head = {"ask": "part", "wanted": wanted, "size": part.file.size, **part.head}
         for attempt in range(1, ATTEMPTS + 1):
             try:
-                with output.write_part(part.name, wanted) as (rows, bad, record):
-                    part.file.require_same()
-                    counts = [0, 0]
-                    self._ask(head, [part.file.path], part.body, _write_to(rows, bad, counts))
-                    part.file.require_same()
-                    record.append(Record(str(part.file.path), *counts))
-                return part, record[0]
+                return part, self._write_part(part, output, wanted)
             except ModelServerError as error:
                 is_final = attempt == ATTEMPTS or self._has_ended
                 if is_final or not isinstance(error, ModelWorkerEnded):
@@ -88,58 +79,49 @@ class Crew:
                     raise CommandFailed(f"{message}.") from None
         raise AssertionError
 
-    def _ask(
-        self,
-        head: dict[str, Any],
-        paths: list[Path],
-        body: bytes = b"",
-        take: Take = lambda _: None,
-    ) -> dict[str, Any]:
-        """Serve a process's reads until it is done, and return the last head.
+    def _write_part(self, part: Part, output: Output, wanted: Format) -> Record:
+        head = {"ask": "part", "wanted": wanted, "size": part.file.size, **part.head}
+        with output.write_part(part.name, wanted) as (rows, bad):
+            part.file.require_same()
+            for message in self._ask(head, [part.file.path], part.body):
+                told = message.head
+                for name, array in message.arrays.items():
+                    (bad if name == "faults" else rows).write(array.data)
+            part.file.require_same()
+        record = Record(str(part.file.path), int(told["rows"]), int(told["bad"]))
+        output.write_record(part.name, record)
+        return record
 
-        Raises ModelWorkerEnded, or what the process says.
-        """
+    def _ask(self, head: dict[str, Any], paths: list[Path], body: bytes = b"") -> Iterator[Message]:
+        """The messages of a process, whose reads are served; raises ModelWorkerEnded or a fault."""
         process = self._idle.pop() if self._idle else self._model.worker.start_another()
         try:
             process.tell(head, {"body": np.frombuffer(body, np.uint8)}, self._seconds)
-            told = self._serve(process, paths, take)
+            yield from self._serve(process, paths)
         except TimeoutError:
             raise ModelWorkerEnded(f"It took longer than {self._seconds:g} seconds") from None
         except (ExchangeError, LookupError, TypeError, ValueError, OverflowError) as error:
             raise ModelWorkerEnded(f"Its process has ended: {error}") from None
         self._idle.append(process)
-        return told
 
-    def _serve(self, process: WorkerProcess, paths: list[Path], take: Take) -> dict[str, Any]:
-        with ExitStack() as stack:
-            opened: dict[int, BinaryIO] = {}
-            while True:
-                message = process.receive(self._seconds)
-                if "fault" in message.head:
-                    raise read_fault(message.head["fault"])
-                if "read" not in message.head:
-                    take(message)
-                    if "done" in message.head:
-                        return message.head
-                    continue
+    def _serve(self, process: WorkerProcess, paths: list[Path]) -> Iterator[Message]:
+        """All messages but reads, to the last."""
+        while True:
+            message = process.receive(self._seconds)
+            if "fault" in message.head:
+                raise read_fault(message.head["fault"])
+            if "read" in message.head:
                 index, offset, size = map(int, message.head["read"])
-                if index not in opened:
-                    opened[index] = stack.enter_context(paths[index].open("rb"))
-                descriptor = opened[index].fileno()
-                left = os.fstat(descriptor).st_size - offset
-                content = os.pread(descriptor, max(0, min(size, left)), offset)
-                arrays = {"content": np.frombuffer(content, np.uint8)}
-                process.tell({}, arrays, self._seconds)
+                content = np.frombuffer(_read(paths[index], offset, size), np.uint8)
+                process.tell({}, {"content": content}, self._seconds)
+                continue
+            yield message
+            if "done" in message.head:
+                return
 
 
-def _write_to(rows: BinaryIO, bad: BinaryIO | None = None, counts: list[int] | None = None) -> Take:
-    def take(message: Message) -> None:
-        head, arrays = message
-        if "piece" in arrays:
-            rows.write(arrays["piece"].data)
-        if bad and counts:
-            counts[0] += int(head["rows"])
-            counts[1] += int(head["bad"])
-            bad.write(arrays["faults"].data)
-
-    return take
+def _read(path: Path, offset: int, size: int) -> bytes:
+    """At most what there is: a process may ask for anything."""
+    with path.open("rb", buffering=0) as file:
+        left = os.fstat(file.fileno()).st_size - file.seek(offset)
+        return file.read(max(0, min(size, left)))

@@ -2,41 +2,41 @@
 
 import csv
 import fcntl
+import io
 import json
 import os
 import shutil
 import uuid
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, BinaryIO, NamedTuple, TextIO
+from typing import Any, BinaryIO, NamedTuple
 
 from batch.media import Format
 from errors import CommandFailed
 from files.text import read_first_row
 
-LAYOUT = 2  # another one as soon as a source is split otherwise
+LAYOUT = 3  # another one as soon as a source is split otherwise
 ENDINGS = {".csv": Format.CSV, ".parquet": Format.PARQUET}
 NAMES = {kind: ending for ending, kind in ENDINGS.items()}
 HIDDEN = (".part-", ".ready", ".lock", ".join")  # of us, in a folder that may hold others' too
+PATHS = "surrogateescape"  # as they need not be text
 COPIED_BYTES = 8 * 1024**2
 
 Join = Callable[[list[Path], BinaryIO], None]
 
 
 class Record(NamedTuple):
-    """A part that is done; `rows` are all of it, `bad` those without an answer."""
+    """What is done of a file: `rows` are all of them, `bad` those without an answer."""
 
     path: str
     rows: int
     bad: int
 
-
-class Outcome(NamedTuple):
-    """`rows` are all of them, `bad` those without an answer."""
-
-    rows: int
-    bad: int
+    @classmethod
+    def sum(cls, path: str, records: Iterable["Record"]) -> "Record":
+        counts = [(it.rows, it.bad) for it in records]
+        return cls(path, sum(rows for rows, _ in counts), sum(bad for _, bad in counts))
 
 
 class Output:
@@ -58,10 +58,6 @@ class Output:
         if self.ending:
             self._results[self.folder / ".ready"] = self.path
 
-    @property
-    def begun_version(self) -> str | None:
-        return self.read_state().get("version")
-
     def read_state(self) -> dict[str, Any]:
         """What has been begun; empty where nothing has."""
         try:
@@ -80,25 +76,33 @@ class Output:
                 os.stat(f"{self.folder.parent}/.")  # noqa: PTH116  # pathlib drops the dot
 
     @contextmanager
-    def begin(self, identity: Mapping[str, Any], *, shared: bool = False) -> Iterator[None]:
-        """The folder, for this process or for those that share it; raises CommandFailed.
+    def begin(
+        self, identity: Mapping[str, Any], *, shared: bool = False
+    ) -> Iterator[Record | None]:
+        """The folder, for this process or for those that share it, and what `resume` returns.
 
-        `identity` says what is scored with what: with another one, nothing goes on.
+        Raises CommandFailed. `identity` says what is scored with what: with another one, nothing
+        goes on.
         """
         self._is_shared = shared
-        with self._open_lock() as lock:
+        with self._failing():
+            self.folder.mkdir(exist_ok=True)
+            self._require_ours()
+            lock = (self.folder / ".lock").open("w")
+        with lock:
             try:
                 fcntl.flock(lock, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
             except BlockingIOError:
                 said = f"Another scoring writes {self.path} at this moment"
                 raise CommandFailed(f"{said}. Wait for it, or name another OUT.") from None
             with self.alone():
-                self._require_free()  # again, as the other may just have ended
+                self._require_free()
                 self._match({"layout": LAYOUT, **identity})
+                done = self.resume()
             if not shared:
                 for leftover in self.folder.glob(".part-*.tmp"):
                     leftover.unlink(missing_ok=True)
-            yield
+            yield done
         if self.ending:
             with suppress(OSError):  # over NFS, what was open is there until now
                 self.folder.rmdir()
@@ -121,26 +125,24 @@ class Output:
     def locate(self, name: str, kind: Format) -> Path:
         return self.folder / f"{name}{NAMES[kind]}"
 
-    @contextmanager
-    def write_part(
-        self, name: str, kind: Format
-    ) -> Iterator[tuple[BinaryIO, BinaryIO, list[Record]]]:
-        """Files for its rows and its bad rows, whole when they get their names, and its record."""
-        record: list[Record] = []
-        with (
-            _renamed(self.folder / f".{name}.bad.csv") as faulty,
-            _renamed(self.locate(name, kind)) as part,
-            faulty.open("wb") as bad,
-            part.open("wb") as rows,
-        ):
-            yield rows, bad, record
-        with _renamed(self.folder / f".{name}.json") as path:
-            path.write_text(json.dumps(record[0]._asdict()))
+    def locate_bad(self, name: str) -> Path:
+        return self.folder / f".{name}.bad.csv"
 
-    def resume(self) -> Outcome | None:
+    @contextmanager
+    def write_part(self, name: str, kind: Format) -> Iterator[tuple[BinaryIO, BinaryIO]]:
+        """Files for its rows and its bad rows, which get their names at the end."""
+        with _writing(self.locate(name, kind)) as rows, _writing(self.locate_bad(name)) as bad:
+            yield rows, bad
+
+    def write_record(self, name: str, record: Record) -> None:
+        """Note that the part is done."""
+        with _writing(self.folder / f".{name}.json") as file:
+            file.write(json.dumps(record._asdict()).encode())
+
+    def resume(self) -> Record | None:
         """The outcome of a scoring that is done; moves results stranded by a kill into place.
 
-        Raises CommandFailed where files of others are in those places.
+        Raises CommandFailed if files of others are in those places.
         """
         state = self.read_state()
         done = state.pop("done", None)
@@ -151,23 +153,22 @@ class Output:
             self._write_state(state)
             return None
         self.clear()
-        return Outcome(**done)
+        return Record(**done)
 
-    def finish(self, records: Mapping[str, Record], kind: Format, join: Join) -> Outcome:
+    def finish(self, records: Mapping[str, Record], kind: Format, join: Join) -> Record:
         """Records are by name, in order. What only a rerun would need is removed.
 
-        Raises CommandFailed where files of others are in the places of the results.
+        Raises CommandFailed if files of others are in the places of the results.
         """
         for leftover in self._results:
             leftover.unlink(missing_ok=True)
-        bad = sum(it.bad for it in records.values())
-        outcome = Outcome(sum(it.rows for it in records.values()), bad)
-        if bad:
-            with _renamed(self.folder / ".ready-bad") as path:
-                self._join_bad(records, path)
+        outcome = Record.sum(str(self.path), records.values())
+        if outcome.bad:
+            with _writing(self.folder / ".ready-bad") as file:
+                self._join_bad(records, file)
         if self.ending:
             parts = [self.locate(name, kind) for name in records]
-            with _renamed(self.folder / ".ready") as path, path.open("wb") as file:
+            with _writing(self.folder / ".ready") as file:
                 (_join_csv if kind is Format.CSV else join)(parts, file)
         self._write_state({**self.read_state(), "done": outcome._asdict()})
         self._publish()
@@ -202,13 +203,6 @@ class Output:
             if os.path.lexists(path) and not is_ours:
                 raise _refuse(path)
 
-    def _open_lock(self) -> TextIO:
-        self._require_free()
-        with self._failing():
-            self.folder.mkdir(exist_ok=True)
-            self._require_ours()
-            return (self.folder / ".lock").open("w")
-
     def _require_ours(self) -> None:
         """Raises CommandFailed if the folder holds files, and no scoring has begun there."""
         # The state first: another scoring that ends meanwhile takes it away before its folder.
@@ -241,35 +235,38 @@ class Output:
                 raise CommandFailed(f"{self.path} was begun {said}. {advice}.")
 
     def _write_state(self, state: dict[str, Any]) -> None:
-        """In one move, once it is on disk."""
-        with _renamed(self._state) as path:
-            path.write_text(json.dumps(state, indent=1))
+        with _writing(self._state) as file:
+            file.write(json.dumps(state, indent=1).encode())
 
-    def _join_bad(self, records: Mapping[str, Record], path: Path) -> None:
+    def _join_bad(self, records: Mapping[str, Record], joined: BinaryIO) -> None:
         """With rows numbered by file, as each part has counted its own."""
-        with path.open("w", newline="") as file:
-            written = csv.writer(file)
-            written.writerow(["file", "row", "column", "reason"])
-            before: dict[str, int] = {}
-            for name, record in records.items():
-                start = before.get(record.path, 0)
-                before[record.path] = start + record.rows
-                with (self.folder / f".{name}.bad.csv").open(newline="") as part:
-                    for row, column, reason in csv.reader(part):
-                        written.writerow([record.path, start + int(row), column, reason])
+        joined.write(_to_csv([["file", "row", "column", "reason"]]))
+        before = dict.fromkeys((it.path for it in records.values()), 0)
+        for name, (path, rows, _) in records.items():
+            with self.locate_bad(name).open(newline="", encoding="utf-8") as part:
+                found = ([path, before[path] + int(row), *said] for row, *said in csv.reader(part))
+                joined.write(_to_csv(found))
+            before[path] += rows
 
 
 @contextmanager
-def _renamed(path: Path) -> Iterator[Path]:
-    """A hidden name of this process's own, on disk and renamed at the end, or gone."""
+def _writing(path: Path) -> Iterator[BinaryIO]:
+    """A file with a hidden name of this process's own, on disk and renamed at the end, or gone."""
     temporary = path.with_name(f".{path.name.lstrip('.')}.{uuid.uuid4().hex}.tmp")
     try:
-        yield temporary
-        with temporary.open("rb") as file:
+        with temporary.open("wb") as file:
+            yield file
+            file.flush()
             os.fsync(file.fileno())
         temporary.rename(path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def _to_csv(rows: Iterable[Iterable[Any]]) -> bytes:
+    text = io.StringIO(newline="")
+    csv.writer(text).writerows(rows)
+    return text.getvalue().encode(errors=PATHS)
 
 
 def _put(ready: Path, path: Path) -> None:

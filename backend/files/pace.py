@@ -50,7 +50,7 @@ class Pace:
     def tell(self) -> str:
         bad = f", {self._bad:,} bad" if self._bad else ""
         said = f"{self.share:.0%}: {self._rows:,} rows{bad}, {self.rows_per_second:,.0f} a second"
-        left = max(0, self._size - self._before - self._done)
-        if not left or not self._done:
+        if self.share == 1 or not self._done:
             return said
+        left = self._size - self._before - self._done
         return f"{said}, about {left * (monotonic() - self._started) / self._done:,.0f} s left"

@@ -109,14 +109,17 @@ def open_source(path: Path, features: list[str], look: Look) -> Source:
             f"{path} holds both CSV and Parquet. Score each in a folder of its own."
         )
     [kind] = kinds
-    heads = [_describe(file, kind, features) for file in files]
-    told = [look(file, head) for file, head in zip(files, heads, strict=True)]
-    for file, head, said in zip(files, heads, told, strict=True):
-        if (head, said["columns"]) != (heads[0], told[0]["columns"]):
+    groups: dict[Path, list[int]] = {}
+    looks: list[tuple[dict[str, Any], str]] = []
+    for file in files:
+        head = _describe(file, kind, features)
+        told = look(file, head)
+        groups[file.path] = list(map(int, told["groups"]))
+        looks.append((head, told["columns"]))
+        if looks[-1] != looks[0]:
             message = f"{file.path} has other columns than {files[0].path}"
             raise CommandFailed(f"{message}. Score them apart, or make them alike.")
-    groups = {file.path: list(map(int, it["groups"])) for file, it in zip(files, told, strict=True)}
-    source = Source(files, kind, heads[0], groups)
+    source = Source(files, kind, looks[0][0], groups)
     if next(source.list_parts(), None) is None:
         raise CommandFailed(f"{files[0].path} holds no rows below its header. Give it some.")
     return source

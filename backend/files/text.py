@@ -43,7 +43,8 @@ def read_first_row(source: BinaryIO, delimiter: str) -> bytes:
     while block := source.read(max(HEADER_BYTES, len(content))):
         content += block
         start = len(content) - len(content.lstrip(b"\r\n"))
-        if end := ROW_END.search(_mask_quoted(content, quoted), start):
+        without_cells = quoted.sub(lambda it: it[1] + b"x" * len(it[2]), content)
+        if end := ROW_END.search(without_cells, start):
             return content[: end.end()]
         if len(content) >= MAX_HEADER_BYTES:
             raise _refuse_endless("The header", MAX_HEADER_BYTES)
@@ -83,7 +84,7 @@ def find_end(content: bytes, quoted: re.Pattern[bytes]) -> int:
     until = len(content) - (mark == b"\r")
     last = before = 0
     for found in quoted.finditer(content) if b'"' in content else ():
-        start, end = found.span(1)
+        start, end = found.span(2)
         last = content.rfind(mark, before, min(start, until)) + 1 or last
         before = end
     return content.rfind(mark, before, until) + 1 or last
@@ -109,14 +110,4 @@ def _refuse_endless(what: str, most: int) -> CommandFailed:
 def _compile(delimiter: str) -> re.Pattern[bytes]:
     """Cells in quotes, the last one perhaps without its end; a quote within a cell opens none."""
     mark = re.escape(delimiter.encode())
-    return re.compile(rb'(?:\A|[\r\n]|%b)("[^"]*(?:""[^"]*)*(?:"|\Z))' % mark)
-
-
-def _mask_quoted(content: bytes, quoted: re.Pattern[bytes]) -> bytes:
-    """As long as the content, with no line end in quotes."""
-
-    def mask(found: re.Match[bytes]) -> bytes:
-        before = found.start(1) - found.start()
-        return found[0][:before] + b"x" * len(found[1])
-
-    return quoted.sub(mask, content) if b'"' in content else content
+    return re.compile(rb'(\A|[\r\n]|%b)("[^"]*(?:""[^"]*)*(?:"|\Z))' % mark)

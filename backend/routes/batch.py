@@ -1,6 +1,5 @@
 """Answers a table of instances with a table of predictions."""
 
-from functools import partial
 from typing import Any
 
 from fastapi import APIRouter, Request, Response
@@ -58,6 +57,6 @@ async def predict_batch(
     journal = request.app.state.journal
     counter = TableCounter(model, journal.recorder if journal else None)
     job = Job(model, sent, wanted, counter, settings)
-    pieces = await unless_gone(request, start(place, partial(score, body, job, place)))
+    pieces = await unless_gone(request, start(place, score(body, job, place)))
     headers = {"X-Model-Version": model.version}
     return Download(pieces, headers=headers, media_type=wanted)

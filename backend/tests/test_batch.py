@@ -12,6 +12,7 @@ from sklearn.svm import LinearSVC
 
 from schemas import Category
 from worker.tables.columns import Columns
+from worker.tables.tables import Table
 
 CLASSES = ["setosa", "versicolor", "virginica"]
 ANSWER = ["prediction_class", *(f"probability_{name}" for name in CLASSES)]
@@ -241,8 +242,9 @@ def test_what_is_no_number_in_csv_is_named(client):
 def test_a_word_that_the_model_knows_is_a_value_in_csv_too():
     known = Category.model_construct(type="category", name="x", nullable=True, values=["None", "y"])
     chunk = pa.record_batch({"x": ["None", "NA", "y"]})
+    table = Table(chunk.schema, lambda: iter([chunk]), is_text=True)
 
-    [[first], [second], [third]] = Columns([known], chunk.schema, is_text=True).to_array(chunk)
+    [[first], [second], [third]] = Columns([known], table).to_array(chunk)
 
     assert (first, third) == ("None", "y")
     assert np.isnan(second)
@@ -315,6 +317,31 @@ def test_formats_that_are_not_known_and_columns_that_csv_cannot_hold_are_named(c
     refused = post(client, IRIS, CSV, "text/html")
     assert refused.status_code == 406
     assert "text/csv" in refused.json()["detail"]
+
+
+@pytest.mark.parametrize(
+    "column",
+    [
+        pa.array([[1.0]]),
+        pa.array([{"a": 1}]),
+        pa.array([[("k", 1)]], pa.map_("string", "int8")),
+        pa.RunEndEncodedArray.from_arrays(pa.array([1], pa.int32()), pa.array([1.0])),
+        pa.array([[1.0]], pa.list_view(pa.float64())),
+        pa.array([[1.0, 2.0]], pa.list_(pa.float64(), 2)),
+    ],
+    ids=lambda it: str(it.type),
+)
+def test_columns_of_columns_are_refused_by_name(client, column):
+    [(_, name, detail)] = faults(post(client, write(pa.table({"deep": column}), ARROW), ARROW))
+
+    assert name == "deep"
+    assert detail.endswith("drop it.")
+
+
+def test_there_are_only_so_many_columns_to_return(client):
+    response = post(client, ",".join(map(str, range(1005))).encode() + b"\n")
+
+    assert "More than 1000 columns beside the features" in faults(response)[0][2]
 
 
 @pytest.mark.parametrize(("encoding", "compress"), [("gzip", gzip.compress), ("identity", bytes)])

@@ -141,7 +141,7 @@ def test_places_are_few_and_the_next_caller_is_asked_to_wait(client):
     ask, scope = client.portal.start_task_soon, make_scope(client)
     callers = [ask(client.app, dict(scope), leave_after(60), stall) for _ in range(MAX_WAITING + 1)]
 
-    wait_until(lambda: len(client.app_state["line"]._taken) == len(callers))
+    wait_until(lambda: len(client.app_state["line"].taken) == len(callers))
     response = client.post("/predict/batch", content=b"x", headers={"Content-Type": ARROW})
     for caller in callers:
         caller.cancel()

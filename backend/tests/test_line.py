@@ -96,16 +96,3 @@ def test_the_thread_ends_with_the_line():
     thread.join(20)
 
     assert not thread.is_alive()
-
-
-def test_who_leaves_while_waiting_gives_up_the_place(line):
-    async def ask():
-        async with line.place() as first:
-            await first.wait_for_turn()
-            with pytest.raises(TimeoutError):
-                async with asyncio.timeout(0.05), line.place() as second:
-                    await second.wait_for_turn()
-        async with line.place() as place:
-            await asyncio.wait_for(place.wait_for_turn(), 20)
-
-    asyncio.run(ask())

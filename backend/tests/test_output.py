@@ -6,7 +6,7 @@ import pytest
 
 from batch.media import Format
 from errors import CommandFailed
-from files.output import Outcome, Output, Record
+from files.output import Output, Record
 
 BAD = "file,row,column,reason\nin.csv,2,x,x must be a number.\n"
 
@@ -26,13 +26,14 @@ def output(request, tmp_path, monkeypatch):
 def write_part(output, bad=1):
     """Its record, by its name."""
     (output.folder / "part-000000.csv").write_text("x\n1\n")
-    rows = "2,x,x must be a number.\n" * bad
-    (output.folder / ".part-000000.bad.csv").write_text(rows)
-    return {"part-000000": Record("in.csv", 1 + bad, bad)}
+    record = Record("in.csv", 1 + bad, bad)
+    output.locate_bad("part-000000").write_text("2,x,x must be a number.\n" * bad)
+    output.write_record("part-000000", record)
+    return {"part-000000": record}
 
 
 def require_results(output, outcome):
-    assert outcome == Outcome(2, 1)
+    assert outcome == Record(str(output.path), 2, 1)
     assert output.path.read_text() == "x\n1\n"
     assert output.bad.read_text() == BAD
     assert set(output.path.parent.iterdir()) == {output.path, output.bad}
@@ -59,8 +60,8 @@ def test_what_others_put_there_is_kept_until_they_take_it_away(output, tmp_path,
     assert (tmp_path / name).read_text() == "theirs"
     (tmp_path / name).unlink()
 
-    with output.begin({}):
-        outcome = output.resume()
+    with output.begin({}) as outcome:
+        pass
 
     require_results(output, outcome)
 
@@ -99,11 +100,11 @@ def test_a_result_that_is_gone_is_made_anew(output):
         state = output.folder / "_job.json"
         output.finish(write_part(output), Format.CSV, join=None)
     output.folder.mkdir()
-    state.write_text('{"layout": 2, "done": {"rows": 2, "bad": 1}}')
+    state.write_text('{"layout": 3, "done": {"path": "", "rows": 2, "bad": 1}}')
     output.path.unlink()
 
-    with output.begin({}):
-        assert output.resume() is None
+    with output.begin({}) as outcome:
+        assert outcome is None
         assert "done" not in output.read_state()
 
 

@@ -16,7 +16,7 @@ OPEN = {ARROW: open_arrow, CSV: open_csv, PARQUET: open_parquet}
 
 
 def open_table(body, media_type, limits=LIMITS):
-    return OPEN[media_type](partial(pa.BufferReader, body), 4, limits)
+    return OPEN[media_type](partial(pa.BufferReader, body), limits)
 
 
 def chunks(body, media_type, limits=LIMITS):
@@ -40,7 +40,7 @@ class Counted(io.BytesIO):
 def test_a_header_is_read_without_the_rows_below_it():
     body = b"a,b\n" + b"1\n" * 2 * BLOCK_BYTES
 
-    assert OPEN[CSV](partial(Counted, body), 4, LIMITS).schema.names == ["a", "b"]
+    assert OPEN[CSV](partial(Counted, body), LIMITS).schema.names == ["a", "b"]
     assert Counted.taken <= 2 * BLOCK_BYTES
 
 
@@ -115,28 +115,6 @@ def test_a_chunk_is_no_larger_than_its_bytes_may_be(kind):
 def test_rows_that_cost_no_bytes_are_counted(media_type):
     with pytest.raises(TableTooLarge, match="More than 1000000 rows"):
         chunks(write(pa.table({"x": pa.nulls(1_000_001)}), media_type), media_type)
-
-
-@pytest.mark.parametrize(
-    "column",
-    [
-        pa.array([[1.0]]),
-        pa.array([{"a": 1}]),
-        pa.array([[("k", 1)]], pa.map_("string", "int8")),
-        pa.RunEndEncodedArray.from_arrays(pa.array([1], pa.int32()), pa.array([1.0])),
-        pa.array([[1.0]], pa.list_view(pa.float64())),
-        pa.array([[1.0, 2.0]], pa.list_(pa.float64(), 2)),
-    ],
-    ids=lambda it: str(it.type),
-)
-def test_columns_of_columns_are_refused_by_name(column):
-    with pytest.raises(InvalidTable, match=r"deep is of type .* drop it"):
-        open_table(write(pa.table({"deep": column}), ARROW), ARROW)
-
-
-def test_there_are_only_so_many_columns_to_return():
-    with pytest.raises(InvalidTable, match="More than 1000 columns beside the features"):
-        open_table(",".join(map(str, range(1005))).encode() + b"\n", CSV)
 
 
 @pytest.mark.parametrize("media_type", [ARROW, PARQUET])

@@ -86,14 +86,6 @@ def test_the_first_row_is_found(text, header):
     assert read_first_row(io.BytesIO(text.encode()), ",") == header.encode()
 
 
-@pytest.mark.parametrize("quote", ["", '"'])
-def test_a_first_row_without_an_end_is_refused(quote):
-    text = f"a,{quote}" + "b" * 2 * 1024**2
-
-    with pytest.raises(CommandFailed, match="has not ended 1,048,576 bytes later"):
-        read_first_row(io.BytesIO(text.encode()), ",")
-
-
 def test_a_long_first_row_is_found():
     header = ",".join(["a", '"b\r\n"'] * 90_000) + "\r\n"
 

@@ -14,8 +14,7 @@ from worker.estimator import Estimator
 from worker.exchange import Message, pack, receive, send, unpack
 from worker.faults import TOO_LARGE, write_fault
 from worker.rows import read_rows
-from worker.tables.answering import answer_table, rehearse
-from worker.tables.files import answer_part, join, look
+from worker.tables.answering import answer_part, answer_table, join, look, rehearse
 
 
 def serve(channel: socket.socket, held: list[str]) -> None:

@@ -1,10 +1,11 @@
-"""Answers a table that came in one message with many, which are small."""
+"""Answers a table that came in one message, or a part of a file, piece by piece."""
 
 import socket
 from collections import deque
 from collections.abc import Iterator
-from contextlib import suppress
-from typing import Any
+from contextlib import contextmanager, suppress
+from functools import partial
+from itertools import chain
 
 import numpy as np
 import pyarrow as pa
@@ -13,38 +14,22 @@ from pyarrow import csv
 from pydantic_core import to_json
 
 from batch.media import Format
-from binning import ModelBins
-from counts import TableCounts, count_table
+from counts import TableCounts
 from errors import ModelServerError, TableTooLarge
 from schemas import Value
 from worker.assembly import invent
 from worker.estimator import Estimator
-from worker.exchange import Array, Message, lay_out, send
+from worker.exchange import Array, Message, lay_out, pack, send
 from worker.faults import TOO_LARGE, write_fault
+from worker.tables.answers import Answers
+from worker.tables.columnar import count_groups, open_file
+from worker.tables.files import Part, open_remote
 from worker.tables.scoring import Job, score
 from worker.tables.tables import Limits
-from worker.tables.writers import Pieces
+from worker.tables.writers import Pieces, join_parquet
 
 PIECE_BYTES = 131_072
 UNPACKED = 64  # times MAX_BODY_BYTES
-
-
-class Counter:
-    """Counts rows between two messages."""
-
-    def __init__(self, model: Estimator) -> None:
-        self._bins = ModelBins(model.description.features)
-        self._classes = len(model.classes)
-        self._sum: TableCounts | None = None
-
-    def add(self, X: Array, indices: Array, probabilities: Array | None) -> None:
-        """X of shape (n, f) with its answers, of shapes (n,) and (n, k)."""
-        counts = count_table(self._bins, X, indices, probabilities, self._classes)
-        self._sum = self._sum.plus(counts) if self._sum else counts
-
-    def take(self) -> TableCounts | None:
-        taken, self._sum = self._sum, None
-        return taken
 
 
 def answer_table(channel: socket.socket, model: Estimator, message: Message) -> None:
@@ -52,18 +37,13 @@ def answer_table(channel: socket.socket, model: Estimator, message: Message) -> 
     # Unlike the others it takes no more address space than it needs, which is what is limited.
     pa.set_memory_pool(pa.system_memory_pool())
     head, arrays = message
-    counter = Counter(model)
+    answers = Answers(model)
     limits = Limits(head["rows"], UNPACKED * head["bytes"])
-    job = Job(model, Format(head["sent"]), Format(head["wanted"]), limits, counter)
-    try:
-        for piece in gather(score(arrays["body"].data, job)):
-            _send(channel, {}, {"piece": np.frombuffer(piece, np.uint8)}, counter)
-    except ModelServerError as error:
-        _send(channel, {"fault": write_fault(error)}, {}, counter)
-    except MemoryError:
-        _send(channel, {"fault": write_fault(TableTooLarge(TOO_LARGE))}, {}, counter)
-    else:
-        _send(channel, {"is_last": True}, {}, counter)
+    job = Job(answers, Format(head["sent"]), Format(head["wanted"]), limits)
+    with _telling(channel):
+        for piece in _gather(score(arrays["body"].data, job)):
+            send(channel, *lay_out(*_describe(answers.take_counts(), piece)))
+        send(channel, pack({"done": True}))
 
 
 def rehearse(_: socket.socket, model: Estimator, message: Message) -> None:
@@ -71,7 +51,7 @@ def rehearse(_: socket.socket, model: Estimator, message: Message) -> None:
     pa.set_memory_pool(pa.system_memory_pool())
     sent, wanted = Format(message.head["sent"]), Format(message.head["wanted"])
     body = _write_row(invent(model.description).inputs, sent)
-    job = Job(model, sent, wanted, Limits(1, UNPACKED * len(body)), Counter(model))
+    job = Job(Answers(model), sent, wanted, Limits(1, UNPACKED * len(body)))
     with suppress(ModelServerError):
         deque(score(body, job), maxlen=0)
 
@@ -90,7 +70,50 @@ def _write_row(row: dict[str, Value], sent: Format) -> memoryview:
     return memoryview(sink.getvalue())
 
 
-def gather(pieces: Pieces) -> Iterator[bytes | memoryview]:
+def _describe(counts: TableCounts | None, piece: bytes | memoryview) -> Message:
+    described = Message({}, {"piece": _to_array(piece)})
+    if counts:
+        described.head.update(rows=counts.rows, total=counts.total)
+        names = ("features", "classes", "probabilities")
+        described.arrays.update({it: getattr(counts, it) for it in names})
+    return described
+
+
+def look(channel: socket.socket, model: Estimator, message: Message) -> None:
+    """Send the columns of a file and the rows of its row groups, or why it cannot be scored."""
+    with _telling(channel):
+        source = partial(open_remote, channel, 0, message.head["size"])
+        part = Part(model, message, source)
+        is_parquet = message.head["sent"] == Format.PARQUET
+        groups = count_groups(open_file(source)) if is_parquet else []
+        columns = str(part.schema.remove_metadata())
+        send(channel, pack({"done": True, "columns": columns, "groups": groups}))
+
+
+def answer_part(channel: socket.socket, model: Estimator, message: Message) -> None:
+    """Send it piece by piece, each with CSV of bad rows."""
+    with _telling(channel):
+        part = Part(model, message, partial(open_remote, channel, 0, message.head["size"]))
+        bad = 0
+        for piece in chain(_gather(part.write()), [b""]):
+            rows, faults = part.take_faults()
+            bad += rows
+            arrays = {"piece": _to_array(piece), "faults": _to_array(faults)}
+            send(channel, *lay_out({}, arrays))
+        send(channel, pack({"done": True, "rows": part.rows, "bad": bad}))
+
+
+def join(channel: socket.socket, _: Estimator, message: Message) -> None:
+    """Send one Parquet file of several."""
+    with _telling(channel):
+        sizes = message.head["sizes"]
+        files = (open_file(partial(open_remote, channel, *it)) for it in enumerate(sizes))
+        for piece in _gather(join_parquet(files)):
+            send(channel, *lay_out({}, {"piece": _to_array(piece)}))
+        send(channel, pack({"done": True}))
+
+
+def _gather(pieces: Pieces) -> Pieces:
     """Small pieces together: each one that is sent has a cost of its own."""
     waiting: list[bytes | memoryview] = []
     size = 0
@@ -104,10 +127,16 @@ def gather(pieces: Pieces) -> Iterator[bytes | memoryview]:
         yield b"".join(waiting)
 
 
-def _send(
-    channel: socket.socket, head: dict[str, Any], arrays: dict[str, Array], counter: Counter
-) -> None:
-    if counts := counter.take():
-        head |= {"rows": counts.rows, "total": counts.total}
-        arrays |= {it: getattr(counts, it) for it in ("features", "classes", "probabilities")}
-    send(channel, *lay_out(head, arrays))
+def _to_array(content: bytes | memoryview) -> Array:
+    return np.frombuffer(content, np.uint8)
+
+
+@contextmanager
+def _telling(channel: socket.socket) -> Iterator[None]:
+    """Send what stops it."""
+    try:
+        yield
+    except ModelServerError as error:
+        send(channel, pack({"fault": write_fault(error)}))
+    except MemoryError:
+        send(channel, pack({"fault": write_fault(TableTooLarge(TOO_LARGE))}))

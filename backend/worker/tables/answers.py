@@ -4,17 +4,17 @@ import json
 from typing import Any, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 
+from binning import ModelBins
+from counts import TableCounts, count_table
 from worker.estimator import Estimator
+from worker.exchange import Array
 
 CLASS = "prediction_class"
 PROBABILITY = "probability_"  # and the class
 TEXT = pa.dictionary(pa.int32(), pa.string())
 VERSION = b"model_version"
-
-Array = npt.NDArray[Any]
 
 
 class Scored(NamedTuple):
@@ -27,15 +27,16 @@ class Scored(NamedTuple):
 class Answers:
     """The columns that a model adds to a table: null where it has no answer to a row."""
 
-    def __init__(self, model: Estimator, counter: Any) -> None:
+    def __init__(self, model: Estimator) -> None:
+        self.model = model
         self.version = model.description.version
         self.classes = model.classes if model.has_probabilities else []
         self.names = [CLASS, *(f"{PROBABILITY}{name}" for name in self.classes)]
         self.kinds = [TEXT, *[pa.float64()] * len(self.classes)]
-        self.counter = counter
-        self._model = model
-        self._labels = pa.array(model.classes)
         self.json_labels = pa.array([json.dumps(name) for name in model.classes])
+        self._labels = pa.array(model.classes)
+        self._bins = ModelBins(model.description.features)
+        self._counts: TableCounts | None = None
 
     def schema(self, sent: Any) -> Any:
         """Of the rows that were sent with their answers."""
@@ -46,9 +47,15 @@ class Answers:
 
     def ask(self, X: Array) -> list[Any]:
         """Arrays of n answers for X of shape (n, f), counted."""
-        indices, probabilities = self._model.answer(X)
-        self.counter.add(X, indices, probabilities)
+        indices, probabilities = self.model.answer(X)
+        counts = count_table(self._bins, X, indices, probabilities, len(self.model.classes))
+        self._counts = self._counts.plus(counts) if self._counts else counts
         return self.make_columns(indices, probabilities)
+
+    def take_counts(self) -> TableCounts | None:
+        """What was asked since the last call."""
+        taken, self._counts = self._counts, None
+        return taken
 
     def make_columns(self, indices: Array, probabilities: Array | None) -> list[Any]:
         """Arrays of n answers; null for an index that is -1."""

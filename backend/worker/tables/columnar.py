@@ -13,18 +13,17 @@ from worker.tables.tables import (
     Limits,
     Source,
     Table,
-    count_rows,
     readable,
-    require_columns,
     size_batch,
 )
 
+BUFFER_BYTES = 1024**2  # of each column of Parquet, which would be in memory whole without
 
-def open_arrow(source: Source, features: int, limits: Limits) -> Table:
-    """Raises MalformedTable or InvalidTable; a stream does not say beforehand how long it is."""
+
+def open_arrow(source: Source, limits: Limits) -> Table:
+    """Raises MalformedTable; a stream does not say beforehand how long it is."""
     with readable("Arrow stream"):
         schema = pa.ipc.open_stream(source()).schema
-        require_columns(schema, features)
     return Table(schema, partial(_read_arrow, source, limits))
 
 
@@ -34,31 +33,34 @@ def _read_arrow(source: Source, limits: Limits) -> Batches:
         yield from (_validate(it, limits) for it in batches)
 
 
-def open_parquet(source: Source, features: int, limits: Limits) -> Table:
-    """Raises MalformedTable, InvalidTable or TableTooLarge."""
+def open_parquet(source: Source, limits: Limits, groups: list[int] | None = None) -> Table:
+    """All row groups or some; raises MalformedTable or TableTooLarge."""
     with readable("Parquet file"):
-        file = _open_file(source)
-        require_columns(file.schema_arrow, features)
+        file = open_file(source)
         limits.check(file.metadata.num_rows)
-    return Table(file.schema_arrow, partial(_read_parquet, source, limits))
+    return Table(file.schema_arrow, partial(_read_parquet, file, limits, groups))
 
 
-def _read_parquet(source: Source, limits: Limits) -> Batches:
+def open_file(source: Source) -> Any:
+    return pq.ParquetFile(source(), pre_buffer=False, buffer_size=BUFFER_BYTES)
+
+
+def count_groups(file: Any) -> list[int]:
+    """Rows of each row group."""
+    return [file.metadata.row_group(it).num_rows for it in range(file.num_row_groups)]
+
+
+def _read_parquet(file: Any, limits: Limits, groups: list[int] | None) -> Batches:
     with readable("Parquet file"):
-        file = _open_file(source)
-        batches = file.iter_batches(_count_rows(file), use_threads=False)
+        batches = file.iter_batches(_count_rows(file, limits), row_groups=groups, use_threads=False)
         yield from (_validate(it, limits) for it in batches)
 
 
-def _open_file(source: Source) -> Any:
-    return pq.ParquetFile(source(), pre_buffer=False)
-
-
-def _count_rows(file: Any) -> int:
+def _count_rows(file: Any, limits: Limits) -> int:
     """Rows to read at a time, fewer if the file says that they are large."""
     groups = map(file.metadata.row_group, range(file.num_row_groups))
     row_bytes = sum(int(it.total_byte_size) for it in groups) // max(1, int(file.metadata.num_rows))
-    return max(1, min(count_rows(len(file.schema_arrow)), CHUNK_BYTES // max(1, row_bytes)))
+    return max(1, min(limits.count_rows(len(file.schema_arrow)), CHUNK_BYTES // max(1, row_bytes)))
 
 
 def _validate(batch: Any, limits: Limits) -> Any:

@@ -1,23 +1,23 @@
 """Finds a model's features in a table: what is wrong with them, and what the model is asked."""
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from math import nan
 from typing import Any, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from errors import InvalidTable, TableFault, shorten
 from instances import explain
 from schemas import Category, Feature
+from worker.exchange import Array
+from worker.tables.tables import Table
 
 SHOWN_FAULTS = 20
 COUNTED_FAULTS = 100_000
-
-Array = npt.NDArray[Any]
 
 NUMBER = r"^[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?$"
 NOT_FINITE = r"^[+-]?([nN][aA][nN]|[iI][nN][fF]([iI][nN][iI][tT][yY])?)$"
@@ -31,6 +31,14 @@ MISSING = (
 
 KINDS = {"number": pa.float64(), "boolean": pa.bool_(), "category": pa.string()}
 WRONG = {"number": "float_type", "boolean": "bool_type", "category": "string_type"}
+
+
+class Bad(NamedTuple):
+    """Places of rows in a chunk that cannot be asked about, for one reason."""
+
+    rows: Array
+    column: str
+    reason: str
 
 
 class Faults:
@@ -49,8 +57,19 @@ class Faults:
         """Names of columns, each with what is wrong with it."""
         self.add([TableFault(fault, None, shorten(name)) for name, fault in said])
 
+    def add_rows(self, bad: Sequence[Bad], rows_before: int) -> None:
+        """Rows of a chunk; raises InvalidTable once there are too many to count."""
+        # The first few of each suffice for the first few of all.
+        first = [(row, it) for it in bad for row in it.rows[:SHOWN_FAULTS].tolist()]
+        first.sort(key=lambda it: it[0])
+        faults = [
+            TableFault(it.reason, rows_before + row + 1, shorten(it.column)) for row, it in first
+        ]
+        self.add(faults, sum(len(it.rows) for it in bad) - len(first))
+        self.raise_many()
+
     def raise_many(self) -> None:
-        """Raises InvalidTable where there are so many that it is idle to count them all."""
+        """Raises InvalidTable if there are too many to count."""
         if self._more >= COUNTED_FAULTS:
             raise InvalidTable(self._first, f"at least {COUNTED_FAULTS}")
 
@@ -59,116 +78,116 @@ class Faults:
             raise InvalidTable(self._first, self._more)
 
 
-class _Wrong(NamedTuple):
-    rows: Array
-    kind: str  # pydantic's
-    feature: Feature
-
-
 class Columns:
-    """Where the features are in the tables of a schema; raises InvalidTable where they are not."""
+    """Where the features are in a table; raises InvalidTable if they are not."""
 
-    def __init__(self, features: Sequence[Feature], schema: Any, is_text: bool) -> None:
-        self._features = features
-        self._is_text = is_text
+    def __init__(self, features: Sequence[Feature], table: Table) -> None:
+        _require_features(features, table)
+        self._columns = [_Column(feature, table) for feature in features]
+        self._is_text = table.is_text
         self._has_text = any(isinstance(feature, Category) for feature in features)
-        self._missing = {feature.name: _find_missing(feature) for feature in features}
-        faults = Faults()
-        faults.add_columns(it for feature in features for it in self._check(feature, schema))
-        faults.raise_any()
-        self._places = [schema.get_field_index(feature.name) for feature in features]
         self._last: tuple[Any, list[Any]] = (None, [])  # a chunk, and its cells
 
-    def _check(self, feature: Feature, schema: Any) -> Iterator[tuple[str, str]]:
-        if feature.name not in schema.names:
-            # Nullable or not: a name misspelt would be taken for a column of the caller's own.
-            sent = shorten(", ".join(schema.names))
-            said = f"There is no column {shorten(feature.name)}. The columns are {sent}."
-            yield feature.name, said
-        elif not self._is_text and not _takes(feature, schema.field(feature.name).type):
-            reason = explain(WRONG[feature.type], feature.name, feature)
-            found = schema.field(feature.name).type
-            yield feature.name, f"{reason} Its column is of type {found}."
-
-    def find_faults(self, chunk: Any, faults: Faults, rows_before: int) -> None:
-        """Adds what is wrong with the rows of a chunk."""
-        wrong = self._list_wrong(chunk)
-        # The first few of each suffice for the first few of all.
-        first = [(row, it) for it in wrong for row in it.rows[:SHOWN_FAULTS].tolist()]
-        first.sort(key=lambda it: it[0])
-        more = sum(len(it.rows) for it in wrong) - len(first)
-        faults.add([_describe(it, rows_before + row + 1) for row, it in first], more)
-
-    def find_bad(self, chunk: Any) -> list[tuple[Array, str, str]]:
-        """Places of bad rows in a chunk, with the column and the reason."""
-        return [
-            (it.rows, it.feature.name, explain(it.kind, it.feature.name, it.feature))
-            for it in self._list_wrong(chunk)
-        ]
-
-    def _list_wrong(self, chunk: Any) -> list[_Wrong]:
-        read = zip(self._features, self._places, self._read(chunk), strict=True)
-        return [
-            it
-            for feature, place, cells in read
-            for it in self._find_wrong(feature, chunk.column(place), cells)
-        ]
+    def find_bad(self, chunk: Any) -> list[Bad]:
+        read = zip(self._columns, self._read(chunk), strict=True)
+        return [it for column, cells in read for it in column.find_bad(chunk, cells)]
 
     def to_array(self, chunk: Any) -> Array:
         """As the model is asked, shape (n, f): numbers, or objects where there is text."""
-        X = np.empty((chunk.num_rows, len(self._features)), object if self._has_text else float)
-        for index, (feature, cells) in enumerate(
-            zip(self._features, self._read(chunk), strict=True)
-        ):
-            X[:, index] = _to_objects(cells) if isinstance(feature, Category) else _to_floats(cells)
+        cells = self._read(chunk)
+        X = np.empty((chunk.num_rows, len(cells)), object if self._has_text else float)
+        for index, it in enumerate(cells):
+            X[:, index] = _to_objects(it) if pa.types.is_string(it.type) else _to_floats(it)
         return X
 
     def convert(self, chunk: Any) -> Any:
         """Text as what it stands for, where it stands for a feature."""
         if not self._is_text:
             return chunk
-        cells = self._read(chunk)
-        for feature, place, converted in zip(self._features, self._places, cells, strict=True):
-            field = pa.field(feature.name, KINDS[feature.type])
-            chunk = chunk.set_column(place, field, converted)
+        for column, cells in zip(self._columns, self._read(chunk), strict=True):
+            chunk = chunk.set_column(column.place, pa.field(column.name, cells.type), cells)
         return chunk
 
     def _read(self, chunk: Any) -> list[Any]:
         """The cells of each feature, converted once if a chunk is asked for again at once."""
         if self._last[0] is not chunk:
-            columns = map(chunk.column, self._places)
-            self._last = (chunk, list(map(self._convert, self._features, columns)))
+            self._last = (chunk, [it.read(chunk) for it in self._columns])
         return self._last[1]
 
-    def _find_wrong(self, feature: Feature, column: Any, cells: Any) -> Iterator[_Wrong]:
+
+class _Column:
+    """One feature in the chunks of a table."""
+
+    def __init__(self, feature: Feature, table: Table) -> None:
+        self.name = feature.name
+        self.place = table.schema.get_field_index(feature.name)
+        self._feature = feature
+        self._is_text = table.is_text
+        self._decimal = table.decimal
+        known = feature.values if isinstance(feature, Category) else []
+        self._missing = pa.array([word for word in MISSING if word not in known])
+
+    def read(self, chunk: Any) -> Any:
+        """Null where a cell is missing, or is no value of the feature."""
+        column = chunk.column(self.place)
+        cells = self._convert(column)
+        if self._is_text and _may_miss(cells, column):
+            return self._convert(self._clear(column))
+        return cells
+
+    def find_bad(self, chunk: Any, cells: Any) -> Iterator[Bad]:
+        column = chunk.column(self.place)
         if self._is_text and cells.null_count > column.null_count:
-            column = self._clear(feature, column)
-        if not feature.nullable and column.null_count:
-            yield _Wrong(_find(column.is_null()), "missing", feature)
+            column = self._clear(column)
+        if not self._feature.nullable and column.null_count:
+            yield self._explain(_to_mask(column.is_null()), "missing")
         if cells.null_count > column.null_count:
             is_wrong = pc.and_not(cells.is_null(), column.is_null())
-            yield _Wrong(_find(is_wrong), WRONG[feature.type], feature)
+            yield self._explain(_to_mask(is_wrong), WRONG[self._feature.type])
         if pa.types.is_floating(cells.type):
             finite = np.isfinite(_to_floats(cells))
             if np.count_nonzero(finite) + cells.null_count < len(cells):
-                infinite = ~finite & cells.is_valid().to_numpy(zero_copy_only=False)
-                yield _Wrong(np.flatnonzero(infinite), "finite_number", feature)
+                yield self._explain(~finite & _to_mask(cells.is_valid()), "finite_number")
 
-    def _convert(self, feature: Feature, column: Any) -> Any:
-        cells = _convert(feature, column)
-        if self._is_text and _may_miss(cells, column):
-            return _convert(feature, self._clear(feature, column))
-        return cells
+    def _explain(self, mask: Array, kind: str) -> Bad:
+        """`kind` is pydantic's."""
+        return Bad(np.flatnonzero(mask), self.name, explain(kind, self.name, self._feature))
 
-    def _clear(self, feature: Feature, text: Any) -> Any:
-        is_missing = pc.is_in(pc.utf8_ltrim_whitespace(text), self._missing[feature.name])
+    def _convert(self, column: Any) -> Any:
+        if pa.types.is_dictionary(column.type):
+            column = column.dictionary_decode()
+        kind = KINDS[self._feature.type]
+        if column.type == kind:
+            return column
+        if not pa.types.is_string(column.type):
+            return column.cast(kind, safe=False)
+        if kind == pa.bool_():
+            return _read_booleans(column)
+        return _read_numbers(column, self._decimal)
+
+    def _clear(self, text: Any) -> Any:
+        is_missing = pc.is_in(pc.utf8_ltrim_whitespace(text), self._missing)
         return pc.if_else(is_missing, None, text)
 
 
-def _find_missing(feature: Feature) -> Any:
-    """Words that stand for nothing: those that are no values of the feature."""
-    known = feature.values if isinstance(feature, Category) else []
-    return pa.array([word for word in MISSING if word not in known])
+def _require_features(features: Sequence[Feature], table: Table) -> None:
+    """Raises InvalidTable."""
+    names = Counter(table.schema.names)
+    faults = Faults()
+    twice = sorted(name for name, count in names.items() if count > 1)
+    faults.add_columns((it, f"There are two columns {shorten(it)}.") for it in twice)
+    faults.raise_any()
+    sent = shorten(", ".join(names))
+    for feature in features:
+        name, kind = feature.name, WRONG[feature.type]
+        if name not in names:
+            # Nullable or not: a name misspelt would be taken for a column of the caller's own.
+            said = f"There is no column {shorten(name)}. The columns are {sent}."
+            faults.add_columns([(name, said)])
+        elif not (table.is_text or _takes(feature, found := table.schema.field(name).type)):
+            said = f"{explain(kind, name, feature)} Its column is of type {found}."
+            faults.add_columns([(name, said)])
+    faults.raise_any()
 
 
 def _may_miss(cells: Any, column: Any) -> bool:
@@ -178,13 +197,9 @@ def _may_miss(cells: Any, column: Any) -> bool:
     return pa.types.is_floating(cells.type) and bool(pc.any(pc.is_nan(cells)).as_py())
 
 
-def _find(mask: Any) -> Array:
-    return np.flatnonzero(mask.to_numpy(zero_copy_only=False))
-
-
-def _describe(wrong: _Wrong, row: int) -> TableFault:
-    reason = explain(wrong.kind, wrong.feature.name, wrong.feature)
-    return TableFault(reason, row, shorten(wrong.feature.name))
+def _to_mask(cells: Any) -> Array:
+    mask: Array = cells.to_numpy(zero_copy_only=False)
+    return mask
 
 
 def _takes(feature: Feature, kind: Any) -> bool:
@@ -200,19 +215,9 @@ def _takes(feature: Feature, kind: Any) -> bool:
     return bool(types.is_string(kind) or types.is_large_string(kind) or types.is_string_view(kind))
 
 
-def _convert(feature: Feature, column: Any) -> Any:
-    """Null where a cell is missing, or is no value of the feature."""
-    if pa.types.is_dictionary(column.type):
-        column = column.dictionary_decode()
-    kind = KINDS[feature.type]
-    if column.type == kind:
-        return column
-    if not pa.types.is_string(column.type):
-        return column.cast(kind, safe=False)
-    return _read_numbers(column) if feature.type == "number" else _read_booleans(column)
-
-
-def _read_numbers(text: Any) -> Any:
+def _read_numbers(text: Any, decimal: str) -> Any:
+    if decimal != ".":
+        text = pc.replace_substring(text, decimal, ".")
     with suppress(pa.ArrowInvalid):
         return text.cast(pa.float64())
     text = pc.utf8_trim_whitespace(text)

@@ -1,6 +1,5 @@
 """Opens CSV: every cell is text, and `columns` knows which are missing."""
 
-import codecs
 import io
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -13,27 +12,47 @@ from pyarrow import csv
 
 from errors import MalformedTable, TableFault
 from worker.tables.columns import Faults
-from worker.tables.tables import Batches, Limits, Source, Table, readable, require_columns
+from worker.tables.tables import Batches, Limits, Source, Table, readable
 
 BLOCK_BYTES = 1024**2  # of text read at a time, so that no row can be longer
 
-OnRow = Callable[[Any], str]
+# Its handler of Ctrl-C makes a pipe, which a confined process may not.
+pa.enable_signal_handlers(False)
+
+OnRow = Callable[[Any], str]  # is told of a row with more cells than the header, or fewer
 
 
-def open_csv(source: Source, features: int, limits: Limits) -> Table:
-    """Raises MalformedTable or InvalidTable."""
+def open_csv(source: Source, limits: Limits) -> Table:
+    """Raises MalformedTable."""
     with _readable(source):
         source = _end_line(source)
         schema = _read_header(source)
-        require_columns(schema, features)
     return Table(schema, partial(_read, source, schema, limits), is_text=True)
+
+
+def open_rows(content: bytes, names: list[str], delimiter: str, on_row: OnRow) -> Table:
+    """Rows below a header with these names; semicolons let a comma separate decimals."""
+    schema = _make_schema(names)
+    reading = csv.ReadOptions(column_names=names, block_size=len(content) + 1, use_threads=False)
+    parsing = _make_parsing(on_row, schema, delimiter)
+
+    def read() -> Batches:
+        with readable("CSV"):
+            yield from _open(partial(pa.BufferReader, content), reading, parsing)
+
+    return Table(schema, read, is_text=True, decimal="," if delimiter == ";" else ".")
+
+
+def describe_ragged(row: Any) -> str:
+    return f"It has {row.actual_columns} cells, and the header has {row.expected_columns}."
 
 
 def _read(source: Source, schema: Any, limits: Limits) -> Batches:
     ragged = _RaggedRows(limits.rows)
+    reading = csv.ReadOptions(block_size=BLOCK_BYTES, use_threads=False)
     try:
         with _readable(source):
-            for batch in _open(source, ragged.note, has_blank_rows=len(schema) == 1):
+            for batch in _open(source, reading, _make_parsing(ragged.note, schema)):
                 if not ragged.last:  # which leaves out rows, so that the next have other numbers
                     yield batch
     except MalformedTable:
@@ -77,56 +96,41 @@ def _read_header(source: Source) -> Any:
         raise MalformedTable("The CSV is empty. Name its columns in the first line.") from None
     except (Error, UnicodeDecodeError) as error:
         raise MalformedTable(f"The header of the CSV cannot be read: {error}.") from None
+    return _make_schema(names)
+
+
+def _make_schema(names: list[str]) -> Any:
     return pa.schema([(name, pa.string()) for name in names])
 
 
-def make_parse_options(on_row: OnRow, has_blank_rows: bool, delimiter: str = ",") -> Any:
+def _make_parsing(on_row: OnRow, schema: Any, delimiter: str = ",") -> Any:
     """A blank line is a row if there is one column, and nothing if there are more."""
     return csv.ParseOptions(
         delimiter=delimiter,
         newlines_in_values=True,
         invalid_row_handler=on_row,
-        ignore_empty_lines=not has_blank_rows,
+        ignore_empty_lines=len(schema) > 1,
     )
 
 
-def describe_ragged(row: Any) -> str:
-    """The fault of a row that pyarrow leaves out."""
-    return f"It has {row.actual_columns} cells, and the header has {row.expected_columns}."
-
-
-def _open(source: Source, on_row: OnRow, has_blank_rows: bool) -> Any:
-    return csv.open_csv(
-        source(),
-        csv.ReadOptions(block_size=BLOCK_BYTES, use_threads=False),
-        make_parse_options(on_row, has_blank_rows),
-        csv.ConvertOptions(
-            default_column_type=pa.string(), strings_can_be_null=True, null_values=[""]
-        ),
+def _open(source: Source, reading: Any, parsing: Any) -> Any:
+    converting = csv.ConvertOptions(
+        default_column_type=pa.string(), strings_can_be_null=True, null_values=[""]
     )
+    return csv.open_csv(source(), reading, parsing, converting)
 
 
 @contextmanager
 def _readable(source: Source) -> Iterator[None]:
+    """Raises MalformedTable; with the line, if that is not UTF-8."""
     try:
         with readable("CSV"):
             yield
     except MalformedTable:
-        _require_utf_8(source)
-        raise
-
-
-def _require_utf_8(source: Source) -> None:
-    """Raises MalformedTable with the line that is not."""
-    decoder = codecs.getincrementaldecoder("utf-8")()
-    line, piece = 1, b"."
-    with source() as file:
-        while piece:
-            piece = file.read(BLOCK_BYTES)
+        for number, line in enumerate(io.BufferedReader(source()), start=1):
             try:
-                decoder.decode(piece, final=not piece)
-            except UnicodeDecodeError as error:
-                line += error.object.count(b"\n", 0, error.start)
-                said = f"Line {line} of the CSV is not in UTF-8. Save it so."
+                line.decode()
+            except UnicodeDecodeError:
+                said = f"Line {number} of the CSV is not in UTF-8. Save it so."
                 raise MalformedTable(said) from None
-            line += piece.count(b"\n")
+        raise

@@ -28,27 +28,23 @@ def open_json(body: bytes, model: Estimator, limits: Limits) -> tuple[Table, boo
 
     Raises MalformedBody, MalformedTable, InvalidTable or TableTooLarge.
     """
-    content = _parse(body)
-    reader = _Reader(model, limits)
-    if "instances" in content:
-        batches = reader.read_instances(content["instances"])
-    else:
-        batches = reader.read_columns(content["columns"])
-    return Table(reader.schema, partial(iter, batches)), "columns" in content
-
-
-def _parse(body: bytes) -> dict[str, Any]:
     try:
         content = from_json(body, cache_strings="keys")
     except ValueError as error:
         raise MalformedBody(f"The body is not JSON: {error}. {SHAPE}") from None
+    reader = _Reader(model, limits)
     match content:
-        case {"instances": list(instances)} if len(content) == 1:
-            return {"instances": instances}
-        case {"columns": dict(columns)} if len(content) == 1:
-            if all(isinstance(it, list) for it in columns.values()):
-                return {"columns": columns}
-    raise InvalidTable([TableFault(SHAPE)])
+        case {"instances": list(instances), **others} if not others:
+            batches = reader.read_instances(instances)
+        case {"columns": dict(columns), **others} if not others and _are_lists(columns):
+            batches = reader.read_columns(columns)
+        case _:
+            raise InvalidTable([TableFault(SHAPE)])
+    return Table(reader.schema, partial(iter, batches)), "columns" in content
+
+
+def _are_lists(columns: dict[str, Any]) -> bool:
+    return all(isinstance(it, list) for it in columns.values())
 
 
 class _Reader:

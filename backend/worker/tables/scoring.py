@@ -7,40 +7,25 @@ from typing import Any, NamedTuple
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from batch.media import Format
+from batch.media import TEXTS, Format
 from errors import InvalidTable, MalformedTable, TableFault, shorten
-from worker.estimator import Estimator
 from worker.exchange import Array
 from worker.tables.answers import Answers, Scored
 from worker.tables.columnar import open_arrow, open_parquet
 from worker.tables.columns import Columns, Faults
 from worker.tables.csv_tables import open_csv
 from worker.tables.json_tables import open_json
-from worker.tables.tables import Limits, Source, Table
-from worker.tables.writers import (
-    Pieces,
-    Writer,
-    write_arrow,
-    write_columns,
-    write_csv,
-    write_parquet,
-    write_predictions,
-)
+from worker.tables.tables import Limits, Source, Table, readable
+from worker.tables.writers import WRITERS, Pieces, Writer, write_columns
 
+MAX_EXTRA_COLUMNS = 1000
 KEPT_BYTES = 64 * 1024**2  # of a table, and as much of it in numbers: it need not be read again
 
-OPENERS: dict[Format, Callable[[Source, int, Limits], Table]] = {
+OPENERS: dict[Format, Callable[[Source, Limits], Table]] = {
     Format.ARROW: open_arrow,
     Format.CSV: open_csv,
     Format.PARQUET: open_parquet,
 }
-WRITERS: dict[Format, Writer] = {
-    Format.ARROW: write_arrow,
-    Format.CSV: write_csv,
-    Format.JSON: write_predictions,
-    Format.PARQUET: write_parquet,
-}
-
 # A chunk of rows, and what the model is asked, of shape (n, f).
 Read = tuple[Any, Array]
 
@@ -48,11 +33,10 @@ Read = tuple[Any, Array]
 class Job(NamedTuple):
     """What is asked of a model, and in which formats."""
 
-    model: Estimator
+    answers: Answers
     sent: Format
     wanted: Format
     limits: Limits
-    counter: Any  # with `add`, for the rows of a chunk and their answers
 
 
 def score(body: memoryview, job: Job) -> Pieces:
@@ -60,29 +44,33 @@ def score(body: memoryview, job: Job) -> Pieces:
     if not body:
         raise MalformedTable("The body is empty. Send a table.")
     table, write = _open(body, job)
-    answers = Answers(job.model, job.counter)
-    columns = Columns(job.model.description.features, table.schema, table.is_text)
-    schema = plan(table.schema, columns, answers, job.wanted)
-    chunks = _read_twice(table, columns, job.limits, len(answers.names))
-    rows = (Scored(_fit(chunk, schema, columns), answers.ask(X)) for chunk, X in chunks)
-    return write(rows, answers, schema)
+    features = job.answers.model.description.features
+    with readable("table"):  # names need not be text
+        _require_plain(table.schema, len(features))
+    columns = Columns(features, table)
+    schema = plan(table.schema, columns, job.answers, job.wanted)
+    chunks = _read_twice(table, columns, job.limits, len(job.answers.names))
+    rows = (Scored(shape(it, columns, job.wanted), job.answers.ask(X)) for it, X in chunks)
+    return write(rows, job.answers, schema)
 
 
 def plan(sent: Any, columns: Columns, answers: Answers, wanted: Format) -> Any:
     """The schema of the rows as they are written; raises InvalidTable if there is none."""
-    if wanted not in (Format.CSV, Format.JSON):
-        sent = columns.convert(_make_empty(sent)).schema
-    _require_writable(sent, answers, wanted)
-    return sent
+    schema = shape(_make_empty(sent), columns, wanted).schema
+    _require_writable(schema, answers, wanted)
+    return schema
+
+
+def shape(chunk: Any, columns: Columns, wanted: Format) -> Any:
+    """Rows as they are written: text stays text in text."""
+    return chunk if wanted in TEXTS else columns.convert(chunk)
 
 
 def _open(body: memoryview, job: Job) -> tuple[Table, Writer]:
     write = WRITERS[job.wanted]
     if job.sent is not Format.JSON:
-        features = len(job.model.description.features)
-        source = partial(pa.BufferReader, pa.py_buffer(body))
-        return OPENERS[job.sent](source, features, job.limits), write
-    table, in_columns = open_json(bytes(body), job.model, job.limits)
+        return OPENERS[job.sent](partial(pa.BufferReader, pa.py_buffer(body)), job.limits), write
+    table, in_columns = open_json(bytes(body), job.answers.model, job.limits)
     is_same = in_columns and job.wanted is Format.JSON
     return table, write_columns if is_same else write
 
@@ -96,8 +84,7 @@ def _read_twice(table: Table, columns: Columns, limits: Limits, more: int) -> It
     rows = size = 0
     kept: list[Read] = []
     for chunk in table.chunks(limits, more):
-        columns.find_faults(chunk, faults, rows)
-        faults.raise_many()
+        faults.add_rows(columns.find_bad(chunk), rows)
         rows += chunk.num_rows
         size += chunk.nbytes
         if size <= KEPT_BYTES:
@@ -110,8 +97,30 @@ def _read_twice(table: Table, columns: Columns, limits: Limits, more: int) -> It
     return ((chunk, columns.to_array(chunk)) for chunk in table.chunks(limits, more))
 
 
-def _fit(chunk: Any, schema: Any, columns: Columns) -> Any:
-    return chunk if chunk.schema.types == schema.types else columns.convert(chunk)
+def _require_plain(schema: Any, features: int) -> None:
+    """Raises InvalidTable for columns that no table can have here, whatever the model."""
+    if len(schema) > features + MAX_EXTRA_COLUMNS:
+        said = f"More than {MAX_EXTRA_COLUMNS} columns beside the features are not taken."
+        raise InvalidTable([TableFault(said)])
+    faults = Faults()
+    held = "Columns hold numbers, booleans, text or times: drop it."
+    faults.add_columns(
+        (it.name, f"{shorten(it.name)} is of type {shorten(str(it.type))}. {held}")
+        for it in schema
+        if not _is_plain(it.type)
+    )
+    faults.raise_any()
+
+
+def _is_plain(kind: Any) -> bool:
+    if isinstance(kind, pa.BaseExtensionType):
+        kind = kind.storage_type
+    if pa.types.is_dictionary(kind):
+        kind = kind.value_type
+    types = pa.types
+    is_nested = types.is_nested(kind) or types.is_run_end_encoded(kind)
+    is_odd = types.is_dictionary(kind) or isinstance(kind, pa.BaseExtensionType)
+    return not (is_nested or is_odd or types.is_interval(kind))
 
 
 def _make_empty(schema: Any) -> Any:

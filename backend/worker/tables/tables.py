@@ -1,6 +1,5 @@
 """Reads tables of many rows, a chunk at a time."""
 
-from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -9,16 +8,14 @@ from typing import Any, NamedTuple
 import numpy as np
 import pyarrow as pa
 
-from errors import InvalidTable, MalformedTable, TableFault, TableTooLarge, shorten
-from worker.tables.columns import Faults
+from errors import MalformedTable, TableTooLarge, shorten
 
 # A chunk is what is in memory at a time.
 CHUNK_ROWS = 16_384
-CHUNK_CELLS = 131_072
+CHUNK_COLUMNS = 8  # so many rows of them, and fewer of more
 MIN_CHUNK_ROWS = 256
 CHUNK_BYTES = 8 * 1024**2
 
-MAX_EXTRA_COLUMNS = 1000
 VIEW_BYTES = 16  # of a view, the first four of which are the length
 
 Batches = Iterator[Any]  # of pyarrow.RecordBatch, which has no types
@@ -30,6 +27,12 @@ class Limits(NamedTuple):
 
     rows: int
     unpacked_bytes: int
+    chunk_rows: int = CHUNK_ROWS
+
+    def count_rows(self, columns: int) -> int:
+        """Rows of a chunk."""
+        most = self.chunk_rows
+        return min(most, max(MIN_CHUNK_ROWS, CHUNK_COLUMNS * most // columns))
 
     def check(self, rows: int, size: int = 0) -> None:
         """Raises TableTooLarge."""
@@ -47,20 +50,16 @@ class Table:
     schema: Any
     read: Callable[[], Batches]
     is_text: bool = False
+    decimal: str = "."  # in text, between the whole numbers and the rest
 
     def chunks(self, limits: Limits, more_columns: int = 0) -> Batches:
         """Bounded in rows, cells and bytes; `more_columns` are those of the answer."""
         rows = size = 0
-        for piece in _slice(self.read(), count_rows(len(self.schema) + more_columns)):
+        for piece in _slice(self.read(), limits.count_rows(len(self.schema) + more_columns)):
             rows += piece.num_rows
             size += size_batch(piece)
             limits.check(rows, size)
             yield from _split(piece)
-
-
-def count_rows(columns: int) -> int:
-    """Rows of a chunk."""
-    return min(CHUNK_ROWS, max(MIN_CHUNK_ROWS, CHUNK_CELLS // columns))
 
 
 def _slice(batches: Batches, rows: int) -> Batches:
@@ -123,33 +122,3 @@ def readable(what: str) -> Iterator[None]:
     except (pa.ArrowException, OSError, LookupError, UnicodeDecodeError) as error:
         said = shorten(str(error).partition("\n")[0])
         raise MalformedTable(f"The body is no {what} that can be read: {said}.") from None
-
-
-def require_columns(schema: Any, features: int) -> None:
-    """Raises InvalidTable for columns that no table can have here, whatever the model."""
-    if not len(schema):
-        raise InvalidTable([TableFault("The table has no columns.")])
-    if len(schema) > features + MAX_EXTRA_COLUMNS:
-        said = f"More than {MAX_EXTRA_COLUMNS} columns beside the features are not taken."
-        raise InvalidTable([TableFault(said)])
-    twice = sorted(name for name, count in Counter(schema.names).items() if count > 1)
-    faults = Faults()
-    faults.add_columns((it, f"There are two columns {shorten(it)}.") for it in twice)
-    held = "Columns hold numbers, booleans, text or times: drop it."
-    faults.add_columns(
-        (it.name, f"{shorten(it.name)} is of type {shorten(str(it.type))}. {held}")
-        for it in schema
-        if not _is_plain(it.type)
-    )
-    faults.raise_any()
-
-
-def _is_plain(kind: Any) -> bool:
-    if isinstance(kind, pa.BaseExtensionType):
-        kind = kind.storage_type
-    if pa.types.is_dictionary(kind):
-        kind = kind.value_type
-    types = pa.types
-    is_nested = types.is_nested(kind) or types.is_run_end_encoded(kind)
-    is_odd = types.is_dictionary(kind) or isinstance(kind, pa.BaseExtensionType)
-    return not (is_nested or is_odd or types.is_interval(kind))

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterator
+from itertools import chain
 from typing import Any
 
 import pyarrow as pa
@@ -9,6 +10,7 @@ import pyarrow.compute as pc
 import pyarrow.ipc
 import pyarrow.parquet as pq
 
+from batch.media import Format
 from errors import TableTooLarge
 from worker.tables.answers import PROBABILITY, Answers, Scored
 
@@ -71,11 +73,12 @@ def write_parquet(rows: Rows, answers: Answers, sent: Any) -> Pieces:
     yield sink.take()
 
 
-def join_parquet(files: Iterator[Any], schema: Any) -> Pieces:
+def join_parquet(files: Iterator[Any]) -> Pieces:
     """One Parquet file of several with the same columns, row group by row group."""
-    sink = _Sink()
+    first = next(files)
+    sink, schema = _Sink(), first.schema_arrow
     with pq.ParquetWriter(pa.PythonFile(sink, "w"), schema, **_find_encoding(schema)) as joined:
-        for file in files:
+        for file in chain([first], files):
             for group in range(file.num_row_groups):
                 joined.write_table(file.read_row_group(group).cast(schema))
                 yield sink.take()
@@ -198,3 +201,11 @@ def _write_list(columns: list[Any], answers: Answers) -> Pieces:
         text = answers.json_labels.take(column.indices) if is_label else column.cast(pa.string())
         yield _take_text(pc.binary_join_element_wise(",", text.fill_null("null"), ""))[skipped:]
         skipped = 0
+
+
+WRITERS: dict[Format, Writer] = {
+    Format.ARROW: write_arrow,
+    Format.CSV: write_csv,
+    Format.JSON: write_predictions,
+    Format.PARQUET: write_parquet,
+}
