@@ -7,10 +7,9 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-from batch.media import Format
 from errors import CommandFailed, ModelRefused, ModelServerError
 from files.crew import Crew
-from files.output import NAMES, Output, Record
+from files.output import Output, Record
 from files.pace import Pace
 from files.sources import Part, Source, open_source, require_there
 from inference import Model
@@ -39,7 +38,6 @@ class Scoring(NamedTuple):
     source: Source
     crew: Crew
     output: Output
-    wanted: Format
     share: Share
 
 
@@ -73,19 +71,11 @@ def _run(arguments: argparse.Namespace, nursery: Nursery) -> int:
     model = _load(file, manifests, settings, nursery)
     crew = Crew(model, settings.batch_seconds)
     features = [feature.name for feature in model.description.features]
-    source = open_source(
-        arguments.input,
-        features,
-        lambda file, head: crew.look(file, {"wanted": output.ending or head["sent"], **head}),
-    )
-    scoring = Scoring(source, crew, output, output.ending or source.kind, arguments.part)
-    identity = {
-        "version": model.description.version,
-        "sha256": model.description.sha256,
-        "format": NAMES[scoring.wanted],
-        "files": source.identity,
-    }
-    with output.begin(identity, shared=arguments.part.every > 1) as done:
+    source = open_source(arguments.input, features, output.ending, crew.look)
+    scoring = Scoring(source, crew, output, arguments.part)
+    known = model.description
+    identity = {"version": known.version, "sha256": known.sha256, "files": source.identity}
+    with output.begin(source.head["wanted"], identity, shared=arguments.part.every > 1) as done:
         print(f"Scoring {arguments.input} with model {file.version}.", flush=True)
         if done:
             return _account(done, output, "Scored already")
@@ -93,11 +83,11 @@ def _run(arguments: argparse.Namespace, nursery: Nursery) -> int:
 
 
 def _score(scoring: Scoring) -> int:
-    crew, output, wanted = scoring.crew, scoring.output, scoring.wanted
+    output = scoring.output
     pace = Pace(scoring.source.size)
     records: dict[str, Record | None] = {}
     try:
-        for part, record in crew.score(_list_todo(scoring, pace, records), output, wanted):
+        for part, record in scoring.crew.score(_list_todo(scoring, pace, records), output):
             records[part.name] = record
             pace.report(part.size, record.rows, record.bad)
     finally:
@@ -117,7 +107,7 @@ def _score(scoring: Scoring) -> int:
 def _list_todo(scoring: Scoring, pace: Pace, records: dict[str, Record | None]) -> Iterator[Part]:
     """The parts of the share that are not done yet; adds all parts to the records, in order."""
     for part in scoring.source.list_parts():
-        records[part.name] = scoring.output.find_record(part.name, scoring.wanted)
+        records[part.name] = scoring.output.find_record(part.name)
         if records[part.name] or not scoring.share.holds(part):
             pace.skip(part.size)
         else:
@@ -126,15 +116,15 @@ def _list_todo(scoring: Scoring, pace: Pace, records: dict[str, Record | None]) 
 
 def _join(scoring: Scoring, records: Mapping[str, Record | None], said: str) -> int:
     """Join all parts if none is missing; the last share to be done finds them all."""
-    output, wanted = scoring.output, scoring.wanted
+    output = scoring.output
     with output.alone():
         if output.resume():  # another share has just joined them
             return 0
-        found = {name: it or output.find_record(name, wanted) for name, it in records.items()}
+        found = {name: it or output.find_record(name) for name, it in records.items()}
         done = {name: record for name, record in found.items() if record}
         if len(done) < len(found):
             return 0
-        return _account(output.finish(done, wanted, scoring.crew.join), output, said)
+        return _account(output.finish(done, scoring.crew.join), output, said)
 
 
 def _account(outcome: Record, output: Output, said: str) -> int:

@@ -9,7 +9,6 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-from batch.media import Format
 from errors import CommandFailed, InvalidTable, ModelServerError, ModelWorkerEnded
 from files.output import Output, Record
 from files.sources import File, Part
@@ -51,15 +50,13 @@ class Crew:
             for array in message.arrays.values():
                 joined.write(array.data)
 
-    def score(
-        self, parts: Iterator[Part], output: Output, wanted: Format
-    ) -> Iterator[tuple[Part, Record]]:
+    def score(self, parts: Iterator[Part], output: Output) -> Iterator[tuple[Part, Record]]:
         """Yield each part when it is done, in order; raises CommandFailed or OSError."""
         pool = ThreadPoolExecutor(self.cores)
         pending: deque[Future[tuple[Part, Record]]] = deque()
         try:
             for part in parts:
-                pending.append(pool.submit(self._score, part, output, wanted))
+                pending.append(pool.submit(self._score, part, output))
                 if len(pending) >= PARTS_AHEAD * self.cores:
                     yield pending.popleft().result()
             yield from (it.result() for it in pending)
@@ -67,10 +64,10 @@ class Crew:
             self._has_ended = True
             pool.shutdown(wait=False, cancel_futures=True)
 
-    def _score(self, part: Part, output: Output, wanted: Format) -> tuple[Part, Record]:
+    def _score(self, part: Part, output: Output) -> tuple[Part, Record]:
         for attempt in range(1, ATTEMPTS + 1):
             try:
-                return part, self._write_part(part, output, wanted)
+                return part, self._write_part(part, output)
             except ModelServerError as error:
                 is_final = attempt == ATTEMPTS or self._has_ended
                 if is_final or not isinstance(error, ModelWorkerEnded):
@@ -79,9 +76,9 @@ class Crew:
                     raise CommandFailed(f"{message}.") from None
         raise AssertionError
 
-    def _write_part(self, part: Part, output: Output, wanted: Format) -> Record:
-        head = {"ask": "part", "wanted": wanted, "size": part.file.size, **part.head}
-        with output.write_part(part.name, wanted) as (rows, bad):
+    def _write_part(self, part: Part, output: Output) -> Record:
+        head = {"ask": "part", "size": part.file.size, **part.head}
+        with output.write_part(part.name) as (rows, bad):
             part.file.require_same()
             for message in self._ask(head, [part.file.path], part.body):
                 told = message.head

@@ -52,6 +52,7 @@ class Output:
         # Within a folder, as that may be a disk of its own.
         self.bad = path.with_name(f"{path.name}.bad.csv") if self.ending else path / "_bad.csv"
         self._state = self.folder / "_job.json"
+        self._kind = Format.CSV
         self._is_shared = False
         # What is put together, whole before it gets its name, and that name.
         self._results = {self.folder / ".ready-bad": self.bad}
@@ -77,14 +78,14 @@ class Output:
 
     @contextmanager
     def begin(
-        self, identity: Mapping[str, Any], *, shared: bool = False
+        self, kind: Format, identity: Mapping[str, Any], *, shared: bool = False
     ) -> Iterator[Record | None]:
         """The folder, for this process or for those that share it, and what `resume` returns.
 
         Raises CommandFailed. `identity` says what is scored with what: with another one, nothing
         goes on.
         """
-        self._is_shared = shared
+        self._kind, self._is_shared = kind, shared
         with self._failing():
             self.folder.mkdir(exist_ok=True)
             self._require_ours()
@@ -97,7 +98,7 @@ class Output:
                 raise CommandFailed(f"{said}. Wait for it, or name another OUT.") from None
             with self.alone():
                 self._require_free()
-                self._match({"layout": LAYOUT, **identity})
+                self._match({"layout": LAYOUT, "format": NAMES[kind], **identity})
                 done = self.resume()
             if not shared:
                 for leftover in self.folder.glob(".part-*.tmp"):
@@ -114,24 +115,24 @@ class Output:
             fcntl.flock(lock, fcntl.LOCK_EX)
             yield
 
-    def find_record(self, name: str, kind: Format) -> Record | None:
+    def find_record(self, name: str) -> Record | None:
         """Of a part that is done."""
         try:
             record = Record(**json.loads((self.folder / f".{name}.json").read_bytes()))
         except (OSError, ValueError, TypeError):
             return None
-        return record if self.locate(name, kind).exists() else None
+        return record if self.locate(name).exists() else None
 
-    def locate(self, name: str, kind: Format) -> Path:
-        return self.folder / f"{name}{NAMES[kind]}"
+    def locate(self, name: str) -> Path:
+        return self.folder / f"{name}{NAMES[self._kind]}"
 
     def locate_bad(self, name: str) -> Path:
         return self.folder / f".{name}.bad.csv"
 
     @contextmanager
-    def write_part(self, name: str, kind: Format) -> Iterator[tuple[BinaryIO, BinaryIO]]:
+    def write_part(self, name: str) -> Iterator[tuple[BinaryIO, BinaryIO]]:
         """Files for its rows and its bad rows, which get their names at the end."""
-        with _writing(self.locate(name, kind)) as rows, _writing(self.locate_bad(name)) as bad:
+        with _writing(self.locate(name)) as rows, _writing(self.locate_bad(name)) as bad:
             yield rows, bad
 
     def write_record(self, name: str, record: Record) -> None:
@@ -155,7 +156,7 @@ class Output:
         self.clear()
         return Record(**done)
 
-    def finish(self, records: Mapping[str, Record], kind: Format, join: Join) -> Record:
+    def finish(self, records: Mapping[str, Record], join: Join) -> Record:
         """Records are by name, in order. What only a rerun would need is removed.
 
         Raises CommandFailed if files of others are in the places of the results.
@@ -167,9 +168,9 @@ class Output:
             with _writing(self.folder / ".ready-bad") as file:
                 self._join_bad(records, file)
         if self.ending:
-            parts = [self.locate(name, kind) for name in records]
+            parts = [self.locate(name) for name in records]
             with _writing(self.folder / ".ready") as file:
-                (_join_csv if kind is Format.CSV else join)(parts, file)
+                (_join_csv if self._kind is Format.CSV else join)(parts, file)
         self._write_state({**self.read_state(), "done": outcome._asdict()})
         self._publish()
         self.clear()

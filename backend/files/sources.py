@@ -100,8 +100,11 @@ class Source(NamedTuple):
             yield Part(0, file, round(rows * share), self.head | {"groups": waiting})
 
 
-def open_source(path: Path, features: list[str], look: Look) -> Source:
-    """Raises CommandFailed or OSError; `look` has a process say what is in a file."""
+def open_source(path: Path, features: list[str], wanted: Format | None, look: Look) -> Source:
+    """Raises CommandFailed or OSError; `look` has a process say what is in a file.
+
+    The format that is wanted is by default that of the files.
+    """
     files = [_look_at(it) for it in _list_files(path)]
     kinds = {_find_kind(file.path) for file in files}
     if len(kinds) > 1:
@@ -112,7 +115,8 @@ def open_source(path: Path, features: list[str], look: Look) -> Source:
     groups: dict[Path, list[int]] = {}
     looks: list[tuple[dict[str, Any], str]] = []
     for file in files:
-        head = _describe(file, kind, features)
+        head = {"sent": kind, "wanted": wanted or kind}
+        head |= _describe(file, kind, features)
         told = look(file, head)
         groups[file.path] = list(map(int, told["groups"]))
         looks.append((head, told["columns"]))
@@ -133,10 +137,10 @@ def require_there(path: Path) -> None:
 
 def _describe(file: File, kind: Format, features: list[str]) -> dict[str, Any]:
     if kind is Format.PARQUET:
-        return {"sent": kind}
+        return {}
     with _reading(file.path) as (_, text):
         delimiter, names = read_header(file.path, text, features)
-    return {"sent": kind, "delimiter": delimiter, "names": names}
+    return {"delimiter": delimiter, "names": names}
 
 
 @contextmanager

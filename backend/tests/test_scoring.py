@@ -21,6 +21,7 @@ import warm
 from conftest import NAMES, VERSION, fit, publish_in
 from processes import ROOT, environment, list_processes, running, wait_until
 
+from batch.media import Format
 from files.output import Output
 
 COMMAND = [sys.executable, str(ROOT / "backend/scoring.py")]
@@ -381,7 +382,7 @@ def test_what_was_begun_resumes_with_no_newer_model_nor_another_input(
 
 @pytest.mark.parametrize("arguments", [[], ["--part", "1/2"]])
 def test_two_do_not_write_the_same(score, table, tmp_path, arguments):
-    with Output(tmp_path / "out").begin({}):
+    with Output(tmp_path / "out").begin(Format.CSV, {}):
         done = score(table, tmp_path / "out", *arguments)
 
     assert done.returncode == 1

@@ -35,13 +35,13 @@ def look(tmp_path_factory):
     manifests = Manifests(settings)
     model = open_model(manifests.find()[0], manifests, settings, nursery)
     crew = Crew(model, seconds=60)
-    yield lambda file, head: crew.look(file, {"wanted": Format.PARQUET, **head})
+    yield crew.look
     nursery.close()
 
 
 @pytest.fixture
 def open_it(look):
-    return lambda path: open_source(path, FEATURES, look)
+    return lambda path: open_source(path, FEATURES, Format.PARQUET, look)
 
 
 @pytest.fixture
