@@ -35,7 +35,7 @@ class Crew:
         """Say what is in a file; raises CommandFailed if it cannot be scored."""
         head = {"ask": "look", "size": file.size, **head}
         try:
-            [told] = self._ask(head, [file.path])
+            *_, told = self._ask(head, [file.path])
         except InvalidTable as error:
             raise CommandFailed(" ".join(it.detail for it in error.faults)) from None
         except ModelServerError as error:
@@ -84,8 +84,8 @@ class Crew:
                 told = message.head
                 for name, array in message.arrays.items():
                     (bad if name == "faults" else rows).write(array.data)
+            record = _read_record(part, told)
             part.file.require_same()
-        record = Record(str(part.file.path), int(told["rows"]), int(told["bad"]))
         output.write_record(part.name, record)
         return record
 
@@ -122,3 +122,10 @@ def _read(path: Path, offset: int, size: int) -> bytes:
     with path.open("rb", buffering=0) as file:
         left = os.fstat(file.fileno()).st_size - file.seek(offset)
         return file.read(max(0, min(size, left)))
+
+
+def _read_record(part: Part, told: dict[str, Any]) -> Record:
+    match told:
+        case {"rows": int(rows), "bad": int(bad)}:
+            return Record(str(part.file.path), rows, bad)
+    raise ModelWorkerEnded("Its process does not say how many rows it has read")

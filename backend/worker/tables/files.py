@@ -111,13 +111,15 @@ class Part:
         ragged = np.array([row for row, _ in self._ragged], int)
         before = ragged - np.arange(1, len(ragged) + 1)  # rows before each that are not ragged
         ready = int(np.searchsorted(before, self._read, side="right"))
-        faults = [(row, "", reason) for row, reason in self._ragged[self._told : ready]]
+        left = self._ragged[self._told : ready]
+        faults: list[tuple[int, str, str]] = [(row, "", reason) for row, reason in left]
         for places, column, reason in self._bad:
             numbers = places + 1 + np.searchsorted(before, places, side="right")
             faults += [(row, column, reason) for row in numbers.tolist()]
         self._told, self._bad = ready, []
+        faults.sort(key=lambda it: it[0])
         text = io.StringIO(newline="")
-        csv.writer(text).writerows(sorted(faults, key=lambda it: it[0]))
+        csv.writer(text).writerows(faults)
         return len({row for row, _, _ in faults}), text.getvalue().encode()
 
     def _decode(self, content: bytes) -> bytes:
