@@ -62,7 +62,8 @@ def _reap(forks: set[int]) -> None:
 def _look_around() -> None:
     """Import what models are made of, and have scikit-learn look for thread pools in /proc."""
     for module, _ in read_allow_list():
-        import_module(module)
+        with suppress(ModuleNotFoundError):  # another version of SciPy has it
+            import_module(module)
     KNeighborsClassifier(1, algorithm="brute").fit([[0.0], [1.0]], [0, 1]).predict([[0.0]])
 
 
