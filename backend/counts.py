@@ -59,7 +59,7 @@ class ClassCounts:
             self._single_sum += probability
 
     def add_table(self, counts: TableCounts) -> None:
-        """From any thread."""
+        """Any thread may call this."""
         with self._lock:
             self._tables = self._tables.plus(counts)
 

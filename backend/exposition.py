@@ -16,7 +16,7 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 from prometheus_client.samples import Sample
 
-# What several workers say of themselves is added up; of other gauges the largest is told.
+# Values of several workers are added up; for other gauges the largest counts.
 COMBINED: dict[str, Callable[[float, float], float]] = {
     "journal_up": min,
     "http_requests_in_flight": add,

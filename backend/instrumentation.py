@@ -29,7 +29,7 @@ METHODS = frozenset({"DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT"}
 
 
 class Durations:
-    """Of requests, by bucket, and their sum. Prometheus's own take as long as the model."""
+    """Durations by bucket, and their sum. Prometheus's own take as long as the model."""
 
     def __init__(self) -> None:
         self.counts = [0] * (len(BUCKETS) + 1)
@@ -41,7 +41,7 @@ class Durations:
 
 
 class Instruments:
-    """What one app has counted."""
+    """The counts of one app."""
 
     def __init__(self, workers: Workers | None = None) -> None:
         self.since = datetime.now(UTC).replace(microsecond=0)
@@ -58,7 +58,7 @@ class Instruments:
         self.own: list[Source] = [self._collect_requests, self._collect_models]
 
     def count(self, answered: Answered) -> None:
-        """On the event loop."""
+        """Call this on the event loop."""
         self._requests[answered[:3]] += 1
         self._durations[answered.route].add(answered.seconds)
 
@@ -125,7 +125,7 @@ def _describe(model: Model, live_since: float) -> Iterator[Metric]:
 
 
 def _fill(family: Counter | Gauge, values: Mapping[Any, float]) -> Metric:
-    """With a series for each tuple of labels; other threads may add some meanwhile."""
+    """Has a series for each tuple of labels; other threads may add some meanwhile."""
     for labels, value in dict(values).items():
         family.add_metric(list(map(str, labels)), value)
     return family

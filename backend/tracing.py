@@ -21,7 +21,7 @@ MAX_LENGTH = 256  # of what the caller chooses: a path, a header
 FLUSH_SECONDS = 3
 QUIET_SECONDS = 60  # between two lines about a collector that is away
 
-# What the scope that the middleware sees holds for us: the app's own, and what the app raised.
+# Keys of the middleware's scope: the app's own scope, and what the app raised.
 _SCOPE, _FAILURE = "tracing.scope", "tracing.failure"
 
 

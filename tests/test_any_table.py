@@ -1,4 +1,4 @@
-"""From a file to an answer, for tables unlike Iris: with files between the services."""
+"""Tables unlike Iris go from a file to an answer, with files between the services."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""What a model can be asked in this process."""
+"""The questions that a model answers in this process."""
 
 from collections.abc import Sequence
 from typing import Any

@@ -11,7 +11,7 @@ Layer = tuple[Array, Array]  # weights, shape (s, n), and intercepts, shape (s,)
 
 UNKNOWN = "\ufffe"  # no character, so no table's category
 
-# What stands for a feature's texts, for any other text, and for no value.
+# Stand for a feature's texts, for any other text, and for no value.
 Special = dict[str | None, Any]
 
 

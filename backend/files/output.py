@@ -27,7 +27,7 @@ Join = Callable[[list[Path], BinaryIO], None]
 
 
 class Record(NamedTuple):
-    """What is done of a file: `rows` are all of them, `bad` those without an answer."""
+    """The finished share of a file: `rows` are all of them, `bad` those without an answer."""
 
     path: str
     rows: int

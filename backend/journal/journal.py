@@ -37,7 +37,7 @@ class Journal:
         self.feedback = Feedback(database)
 
     async def ask(self, function: Callable[[*Arguments], Answer], *args: *Arguments) -> Answer:
-        """In threads of its own, or a database that hangs would hold up all that needs one.
+        """Call it in a thread of our own: a database that hangs would hold up all that need one.
 
         Raises JournalAway if it cannot be reached.
         """

@@ -9,7 +9,7 @@ from schemas import Description, Value
 
 # Of one prediction: its id, the index of its class, the probabilities, the values.
 Row = tuple[str, int, list[float] | None, list[Value]]
-# Of a table: its id, its rows, and these counted by feature and bin, and by class.
+# A table's id, its rows, and these counted by feature and bin, and by class.
 Table = tuple[str, int, list[int], list[int]]
 Name = tuple[str, str]  # version and sha256, as a model.pkl may be replaced
 

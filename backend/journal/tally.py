@@ -64,6 +64,6 @@ class Tally(NamedTuple):
 
 
 def make_tally(description: Description) -> Tally:
-    """Of no rows."""
+    """The tally of no rows."""
     features = ModelBins(description.features).count([()] * len(description.features))
     return Tally(features, np.zeros(len(description.target.classes), np.int64), {})

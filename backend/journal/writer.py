@@ -65,7 +65,7 @@ class Writer:
         self._retention.tidy(time())
 
     def _learn(self, descriptions: dict[Name, Description]) -> None:
-        """What was counted of a manifest that somebody has changed may have other bins."""
+        """Forget counts of a manifest that somebody has changed: its bins may be others."""
         for model, description in descriptions.items():
             if self._descriptions.get(model, description) != description:
                 self._tallies = {key: it for key, it in self._tallies.items() if key[0] != model}
@@ -124,7 +124,7 @@ class Writer:
         with self._database.begin() as connection:
             if described:
                 connection.execute(self._database.replace(models), described)
-            # Those that came through before the answer was lost are there already.
+            # Rows that came through before the answer was lost are there already.
             again = self._database.insert(predictions).on_conflict_do_nothing()
             connection.execute(again, rows)
             connection.execute(self._database.replace(tallies), counted)
@@ -133,14 +133,14 @@ class Writer:
 def _start_shadow(settings: Settings) -> "Shadow | None":
     if settings.shadow == "off":
         return None
-    # What loads a model takes ten megabytes, which only this needs.
+    # Loading a model takes ten megabytes, which only this needs.
     from journal.shadow import Shadow  # noqa: PLC0415
 
     return Shadow(settings)
 
 
 def _sort(record: Record) -> tuple[Name, bool, int]:
-    """Those that follow each other, of one model and one stretch of time, are counted at once."""
+    """Neighbours of one model and one stretch of time are counted at once."""
     return record.model, record.is_table, FINE.begin(record.moment)
 
 

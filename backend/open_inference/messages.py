@@ -17,7 +17,7 @@ HEADER = "Inference-Header-Content-Length"  # of the JSON that stands before bin
 SMALLEST_COMPRESSED = 1024  # bytes: of less, little is saved
 
 _SHOWN_FAULTS = 5
-# Of extensions that are not offered; left out unsaid, the answer would not be what was asked for.
+# They ask for extensions that are not offered: to ignore one would change the answer in silence.
 _REFUSED_PARAMETERS = ("classification", "shared_memory_region")
 _COMPRESS: dict[str, Callable[[bytes], bytes]] = {
     "gzip": lambda body: gzip.compress(body, 1, mtime=0),

@@ -66,7 +66,7 @@ def read_least_lag(url):
 
 
 def read_shared(workers):
-    """What the workers have told each other by now, which a killed one leaves behind."""
+    """The counts that workers have shared by now; a killed one leaves its own behind."""
     [folder] = workers.folder.glob("iris-ml-*")
     told = Sum([partial(Workers(folder).read_others, VERSION)])
     return parse(generate_latest(told).decode())

@@ -63,7 +63,7 @@ def _try_out(model: Estimator) -> None:
 
 
 def _remark(versions: Sequence[str]) -> list[str]:
-    """On the first scikit-learn of these that may answer otherwise than ours."""
+    """Name the first scikit-learn of these that may answer otherwise than ours."""
     ours = sklearn.__version__
     others = [it for it in versions if it.split(".")[:2] != ours.split(".")[:2]]
     return [f"It was made with scikit-learn {it}; this is {ours}." for it in others[:1]]

@@ -35,7 +35,7 @@ _Shape = Annotated[list[Annotated[int, Field(ge=0, le=MOST_BYTES)]], Field(max_l
 
 
 class _Text(BaseModel, strict=True):
-    """What a message begins with; its arrays are little-endian."""
+    """The beginning of a message; its arrays are little-endian."""
 
     head: dict[str, Any]
     arrays: dict[str, tuple[Literal["<f8", "<i8", "<i4", "|u1", "|b1"], _Shape]]

@@ -202,7 +202,7 @@ def _make_filter(machine: str) -> Filter:
     ]
 
     def add(number: int, *steps: tuple[int, int, int, int]) -> None:
-        """What to do if this is the number of the call."""
+        """Return the verdict if this is the number of the call."""
         program.extend([(_EQUAL, 0, len(steps), number), *steps])
 
     # glibc takes the older call for one that does not exist.

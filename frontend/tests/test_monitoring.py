@@ -7,7 +7,7 @@ import texts
 
 
 def count(route, by_status, p50, p99):
-    """What the backend counts of a route."""
+    """The backend's counts of a route."""
     latency = {"p50": p50, "p99": p99}
     number = sum(by_status.values())
     return {"route": route, "count": number, "by_status": by_status, "latency_seconds": latency}

@@ -79,7 +79,7 @@ def record(training, tmp_path):
 
 @pytest.fixture
 def services(tmp_path):
-    """As metrics.py has them, with models and what is unsent in the test's own folder."""
+    """The settings of metrics.py, with models and unsent runs in the test's own folder."""
 
     def at(url):
         tracker = Tracker(url, url, patience=0)

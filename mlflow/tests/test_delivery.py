@@ -17,7 +17,7 @@ def read_manifest(folder):
 
 
 def find_trainings(server, record):
-    """Of this test's experiment, without those that are deleted."""
+    """The runs of this test's experiment that are not deleted."""
     client = MlflowClient(server)
     experiment = client.get_experiment_by_name(record.name).experiment_id
     return client.search_runs([experiment], "attributes.run_name = 'training'")

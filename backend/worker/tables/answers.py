@@ -53,7 +53,7 @@ class Answers:
         return self.make_columns(indices, probabilities)
 
     def take_counts(self) -> TableCounts | None:
-        """What was asked since the last call."""
+        """Return the counts since the last call."""
         taken, self._counts = self._counts, None
         return taken
 

@@ -79,7 +79,7 @@ class Faults:
 
 
 class Columns:
-    """Where the features are in a table; raises InvalidTable if they are not."""
+    """Find the features in a table; raises InvalidTable if they are missing."""
 
     def __init__(self, features: Sequence[Feature], table: Table) -> None:
         _require_features(features, table)

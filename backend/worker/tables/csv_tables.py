@@ -86,7 +86,7 @@ class _RaggedRows:
 
 
 def _read_header(source: Source) -> Any:
-    """Without pyarrow, which would look through all rows that do not fit the header first."""
+    """Needs no pyarrow, which would first look through all rows that do not fit the header."""
     with source() as file:
         head = file.read(BLOCK_BYTES)
     text = io.TextIOWrapper(io.BytesIO(head), "utf-8-sig", newline="")
