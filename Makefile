@@ -79,9 +79,9 @@ test: $(VENV)/installed ## Test everything but Docker
 	  echo "== $$part" && $(MAKE) --no-print-directory test-$$part || exit 1; \
 	done
 
-# The API's and the page's tests with real clients and browsers lie in tests/, as they start both.
+# Tests with real clients and browsers lie in tests/, as they start several servers.
 OF_API := $(patsubst %,tests/test_%.py,api_document conformance open_inference pickles)
-OF_PAGE := $(patsubst %,tests/test_%.py,overview page page_models)
+OF_PAGE := $(patsubst %,tests/test_%.py,overview page page_models site)
 # Files are scored by what trainings publish, and that part has the time.
 OF_FILES := $(patsubst %,tests/test_%.py,output pace scoring sources text)
 test-backend: FOLDER := backend
@@ -90,7 +90,7 @@ test-backend: ALSO := $(OF_API)
 test-backend: ## Test the backend, and its API with real clients
 test-frontend: FOLDER := frontend
 test-frontend: ALSO := $(OF_PAGE)
-test-frontend: ## Test the page, in a browser too
+test-frontend: ## Test the page and the site of the documentation, in a browser too
 test-trainer: FOLDER := mlflow
 test-trainer: FILES := $(OF_FILES)
 test-trainer: ## Test trainings, and the scoring of files
