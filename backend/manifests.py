@@ -12,7 +12,7 @@ from schemas import Manifest, SignatureState
 from settings import Settings
 from signatures import check_trust
 
-KEPT = 16  # of a megabyte at most; in memory a few times as much
+KEPT = 4  # of a megabyte at most; in memory twenty times as much
 MANY_FAULTS = 100  # to name each of half a million would take seconds and gigabytes
 
 Inspected = tuple[Manifest | None, SignatureState]
