@@ -10,7 +10,7 @@ import requests
 from accessibility import expect_no_barriers
 from documentation import ROOT
 from page import SETOSA, VIEWS, expect_answer, fill, find_chart, is_settled, press, visit
-from playwright.sync_api import expect
+from playwright.sync_api import Error, expect
 from processes import running_backend, running_frontend, train, wait_until
 
 sys.path.append(str(ROOT / "frontend/tests"))
@@ -67,11 +67,16 @@ def upload(tab, name, content):
     expect(tab.get_by_test_id("stApp")).to_have_attribute("data-test-script-state", "notRunning")
 
 
-def download(tab, name):
-    # A run that ends meanwhile takes away the file that the button leads to.
+def download(tab, name, presses=3):
+    """Press again if nothing comes: a run that ends meanwhile takes away the button's file."""
     expect(tab.get_by_test_id("stApp")).to_have_attribute("data-test-script-state", "notRunning")
-    with tab.expect_download() as waiting:
-        press(tab, name)
+    try:
+        with tab.expect_download(timeout=10_000) as waiting:
+            press(tab, name)
+    except Error:
+        if presses == 1:
+            raise
+        return download(tab, name, presses - 1)
     return waiting.value.path()
 
 
