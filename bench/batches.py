@@ -254,7 +254,7 @@ def main() -> None:
             publish(dump(estimator), folder, datetime.now(UTC))
             pickled = next(folder.glob("*.pkl"))
             [file] = find_published(folder)
-            model, _ = open_model(pickled.read_bytes(), file, None)
+            model, _ = open_model(pickled.read_bytes(), file, None, is_tried=False)
             with (
                 serving("main:app", "backend", MODELS_DIR=folder) as ours,
                 serving(
