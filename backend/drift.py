@@ -1,7 +1,7 @@
 """Compares what a model is asked with what it was trained on."""
 
-from math import sqrt
-from statistics import NormalDist
+from functools import cache
+from math import erfc, exp, lgamma, log, sqrt
 
 import numpy as np
 
@@ -12,8 +12,7 @@ from schemas import Category, Description, Feature
 MIN_ROWS = 100  # fewer tell nothing
 # Siddiqi, Credit Risk Scorecards, 2006: below the one stable, from the other on shifted.
 MODERATE, SHIFTED = 0.1, 0.25
-# Chance alone may reach the bound below once in 100,000 times.
-DEVIATIONS = NormalDist().inv_cdf(1 - 1e-5)
+CHANCE = 1e-5  # how often chance alone may reach the bound below
 NO_VERDICT: tuple[None, Verdict] = (None, "unknown")
 SPARSE = 0.05  # of the training rows; bins of fewer are merged, as chance rules them
 SMOOTHING = 0.5  # added to each count, or one empty bin would make the index infinite
@@ -62,14 +61,23 @@ def judge(expected: Array, observed: Array) -> tuple[float | None, Verdict]:
     return psi, "moderate" if psi < max(SHIFTED, chance) else "shifted"
 
 
+@cache
 def _find_chi_squared(freedom: int) -> float:
-    """The value that it exceeds by chance alone.
+    """The value that it exceeds by chance alone, found by bisection."""
+    low, high = 0.0, 100.0 + 10 * freedom
+    for _ in range(60):
+        middle = (low + high) / 2
+        is_low = _exceeds(middle, freedom) > CHANCE
+        low, high = (middle, high) if is_low else (low, middle)
+    return high
 
-    Its cube root is nearly normal (Wilson and Hilferty, The distribution of chi-square, 1931); of
-    few degrees it is up to 11 % too large here, which raises no false alarm.
-    """
-    variance = 2 / (9 * freedom)
-    return freedom * (1 - variance + DEVIATIONS * sqrt(variance)) ** 3
+
+def _exceeds(chi_squared: float, freedom: int) -> float:
+    """How probably it does (Abramowitz and Stegun, 26.4.4 and 26.4.5)."""
+    half, odd = chi_squared / 2, freedom % 2
+    powers = [step + odd / 2 for step in range(freedom // 2)]
+    terms = sum(exp(it * log(half) - half - lgamma(it + 1)) for it in powers)
+    return terms + (erfc(sqrt(half)) if odd else 0)
 
 
 def population_stability_index(expected: Array, observed: Array) -> float:

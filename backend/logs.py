@@ -31,7 +31,7 @@ class Answered(NamedTuple):
     status: int
     seconds: float
     request_id: str
-    moment: float = 0.0  # seconds since 1970
+    moment: float  # seconds since 1970
 
 
 def read_request_id(header: bytes | None) -> str | None:

@@ -1,6 +1,5 @@
 """Reads each manifest once: its signature before its content."""
 
-from functools import lru_cache
 from threading import Lock
 from typing import Any
 
@@ -12,7 +11,8 @@ from schemas import Manifest, SignatureState
 from settings import Settings
 from signatures import check_trust
 
-KEPT = 4  # of a megabyte at most; in memory twenty times as much
+KEPT_BYTES = 1024**2  # of manifests as they are in the folder; in memory a few times as much
+ENTRY_BYTES = 1024  # of one that is missing or refused
 MANY_FAULTS = 100  # to name each of half a million would take seconds and gigabytes
 
 Inspected = tuple[Manifest | None, SignatureState]
@@ -23,7 +23,8 @@ class Manifests:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._inspect = lru_cache(maxsize=KEPT)(self._try)
+        self._kept: dict[PublishedFile, Inspected | ModelRefused] = {}
+        self._room = KEPT_BYTES
         self._lock = Lock()
 
     def find(self) -> list[PublishedFile]:
@@ -33,16 +34,27 @@ class Manifests:
     def read(self, file: PublishedFile) -> Inspected:
         """None if there is no manifest; raises ModelRefused if it or its signature is wrong."""
         with self._lock:  # asked for twice at once, it is read once
-            found = self._inspect(file)
+            if file not in self._kept:
+                self._keep(file)
+            found = self._kept[file]
         if isinstance(found, ModelRefused):
             raise ModelRefused(found.reason, found.message)
         return found
 
-    def _try(self, file: PublishedFile) -> Inspected | ModelRefused:
+    def _keep(self, file: PublishedFile) -> None:
         try:
-            return _inspect(file, self._settings)
+            self._kept[file] = _inspect(file, self._settings)
         except ModelRefused as refusal:
-            return refusal.with_traceback(None)
+            self._kept[file] = refusal.with_traceback(None)
+        self._room -= _weigh(file)
+        while self._room < 0 and len(self._kept) > 1:
+            oldest = next(iter(self._kept))
+            del self._kept[oldest]
+            self._room += _weigh(oldest)
+
+
+def _weigh(file: PublishedFile) -> int:
+    return ENTRY_BYTES + file.manifest_bytes
 
 
 def _inspect(file: PublishedFile, settings: Settings) -> Inspected:

@@ -31,6 +31,10 @@ class PublishedFile(NamedTuple):
         return self.path.with_suffix(".json")
 
     @property
+    def manifest_bytes(self) -> int:
+        return self.identity[len(_ABSENT)]  # the first of the manifest's, after the pickle's
+
+    @property
     def created_at(self) -> datetime:
         """As the name says, else as the file does."""
         if self.version == UNVERSIONED:

@@ -206,12 +206,12 @@ def test_monitoring_follows_the_traffic_and_leaves_the_reader_where_they_are(bac
     before = requests_made.inner_text()
     main = tab.get_by_test_id("stMain")
     main.evaluate("it => it.scrollTo(0, 400)")
-    expect(find_chart(tab, "Requests per second")).to_be_attached()
+    expect(find_chart(tab, "Requests per second")).to_be_attached(timeout=10_000)
     scrolled = main.evaluate("it => it.scrollTop")
 
     requests.post(f"{backend}/predict", json=dict(zip(NAMES, (5, 3, 1, 0), strict=True)))
 
-    expect(requests_made).not_to_have_text(before)
+    expect(requests_made).not_to_have_text(before, timeout=10_000)
     assert main.evaluate("it => it.scrollTop") == scrolled > 0
     assert tab.faults == []
 

@@ -64,6 +64,13 @@ def test_a_search_finds_a_page(site, tab):
     assert tab.faults == []
 
 
+def test_every_page_is_in_the_menu_once():
+    listed = re.findall(r"[\w/-]+\.md", (ROOT / "mkdocs.yml").read_text().partition("\nnav:")[2])
+
+    found = {it.relative_to(ROOT / "docs").as_posix() for it in ROOT.glob("docs/**/*.md")}
+    assert sorted(listed) == sorted(found | {"reference/http.md"})  # made when it is built
+
+
 def test_every_route_of_the_backend_is_on_the_page_of_routes(folder):
     page = (folder / "reference/http/index.html").read_text()
     document = json.loads((folder / "reference/openapi.json").read_text())["paths"]

@@ -172,6 +172,16 @@ def test_shifted_rows_raise_the_alarm_everywhere_it_is_shown(start_journal):
     assert exposed(client)["model_drift_rows"] == 150
 
 
+def test_the_rows_of_the_training_table_raise_none(start_journal):
+    client = start_journal()
+
+    ask_batch(client, load_iris().data)
+
+    wait_until(lambda: windows(client)["hour"]["rows"] == 150)
+    assert find_shifted(windows(client)["model"]) == []
+    assert windows(client)["model"]["classes"]["verdict"] == "stable"
+
+
 def test_each_model_has_rows_of_its_own_of_tables_and_single_predictions(start_journal, publish):
     client = start_journal()
     row = [9.0, 3.0, 5.0, 2.0]

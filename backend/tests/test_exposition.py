@@ -125,9 +125,9 @@ def exposed(instruments):
 
 def test_counters_and_histograms_are_added_up(two):
     one, other = two
-    one.count(Answered("GET", "/models", 200, 0.001, ""))
+    one.count(Answered("GET", "/models", 200, 0.001, "", 0))
     for status in (200, 404):
-        other.count(Answered("GET", "/models", status, 0.3, ""))
+        other.count(Answered("GET", "/models", status, 0.3, "", 0))
     other.share()
 
     found = exposed(one)

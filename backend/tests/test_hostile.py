@@ -341,7 +341,7 @@ def test_a_row_that_is_not_answered_well_is_answered_with_the_reason(app, code, 
 
     assert response.status_code == status
     assert expected in response.json()["detail"]
-    assert len(response.content) < 10_000
+    assert len(response.content) < 5000
 
 
 @pytest.mark.parametrize(

@@ -150,6 +150,6 @@ def test_a_log_that_nobody_reads_any_more_stops_nothing():
     stream = io.StringIO()
     stream.close()
 
-    RequestLog(stream, is_json=True).write([Answered("GET", "/", 200, 0.1, "x")])
+    RequestLog(stream, is_json=True).write([Answered("GET", "/", 200, 0.1, "x", 0)])
 
     assert stream.closed

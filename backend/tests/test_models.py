@@ -75,10 +75,10 @@ def test_a_manifest_is_read_once_whoever_asks_until_it_changes(publish, start_li
     assert len(three.get("/models").json()["models"]) == 2
 
 
-def test_a_few_manifests_are_kept(publish, tmp_path, monkeypatch):
+def test_manifests_are_kept_whole_while_there_is_room(publish, tmp_path, monkeypatch):
     for day in range(10, 20):
-        publish(f"2026_11_{day}_T00_00_00")
-    monkeypatch.setattr(manifests, "KEPT", 5)
+        size = publish(f"2026_11_{day}_T00_00_00").with_suffix(".json").stat().st_size
+    monkeypatch.setattr(manifests, "KEPT_BYTES", 5 * size)
     opened, kept = count_reads(monkeypatch), Manifests(Settings(models_dir=tmp_path))
     newest, *_, oldest = kept.find()
 

@@ -181,7 +181,7 @@ def snapshot_of(*answered):
     instruments = Instruments()
     for route, seconds, count in answered:
         for _ in range(count):
-            instruments.count(Answered("GET", route, 200, seconds, ""))
+            instruments.count(Answered("GET", route, 200, seconds, "", 0))
     return take_snapshot(instruments, None, None, Report()).requests
 
 

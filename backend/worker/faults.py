@@ -18,6 +18,7 @@ from instances import MAX_FAULTS
 TOO_LARGE = "It takes more memory than a model worker may use. Send fewer rows at a time."
 
 LONGEST_TEXT = 2000  # characters of what a model has to say
+LONGEST_NAME = 500  # characters of a column
 
 _FAULTS = TypeAdapter(list[TableFault])
 _MORE = TypeAdapter(int | Annotated[str, Field(max_length=100)])
@@ -41,5 +42,5 @@ def read_fault(fault: dict[str, Any]) -> ModelServerError:
 
 
 def _shorten(fault: TableFault) -> TableFault:
-    column = fault.column and fault.column[:LONGEST_TEXT]
+    column = fault.column and fault.column[:LONGEST_NAME]
     return fault._replace(detail=fault.detail[:LONGEST_TEXT], column=column)

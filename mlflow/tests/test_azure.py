@@ -142,6 +142,7 @@ def test_the_same_command_keeps_what_a_workspace_does_not_take_and_logs_to_it_la
     assert kept.returncode == 0, kept.stderr
     assert "Not logged: MLflow failed half-way: " in kept.stderr
     [published] = tmp_path.glob("model_*.pkl")
+    assert train("--sync").returncode == 1
     assert len(list((tmp_path / "unsent").iterdir())) == 1
     workspace.stores = True
 
