@@ -98,9 +98,6 @@ class Server(NamedTuple):
     pid: int
 
 
-Times = tuple[float, float]  # seconds that passed, and of CPU time
-
-
 @contextmanager
 def serving(app: str, folder: str, **variables: object) -> Iterator[Server]:
     """Address and process of a server on a core of its own."""
@@ -130,40 +127,33 @@ def post(url: str, body: bytes, media_type: str) -> bytes:
     return content
 
 
-def read_cpu_exactly(pid: int) -> float:
-    """Seconds of CPU time of all threads there are, to the nanosecond."""
-    threads = Path(f"/proc/{pid}/task").glob("*/schedstat")
-    return sum(int(it.read_text().split()[0]) for it in threads) / 1e9
-
-
-def time_of(call: Callable[[], object], pid: int) -> tuple[float, float]:
-    """Seconds that passed, and those of CPU time in the process that does the work."""
-    before, start = read_cpu_exactly(pid), time.perf_counter()
+def time_of(call: Callable[[], object]) -> float:
+    """Seconds."""
+    start = time.perf_counter()
     call()
-    passed = time.perf_counter() - start
-    return passed, read_cpu_exactly(pid) - before
+    return time.perf_counter() - start
 
 
-def measure_speed(model: Estimator, ours: Server, theirs: Server) -> dict[str, list[Times]]:
-    """What each way takes, round by round."""
+def measure_speed(model: Estimator, ours: Server, theirs: Server) -> dict[str, list[float]]:
+    """Seconds of each way, round by round."""
     X = draw(ROWS)
     batch, usual = f"{ours.url}/predict/batch", f"{theirs.url}/invocations"
-    ways = {
-        "in process": (lambda: model.answer(X), os.getpid()),
-        "in process, in chunks": (partial(answer_in_chunks, model, X), os.getpid()),
+    ways: dict[str, Callable[[], object]] = {
+        "in process": lambda: model.answer(X),
+        "in process, in chunks": partial(answer_in_chunks, model, X),
     }
     for name, body in write(X).items():
-        ways[name] = (partial(post, batch, body, TYPES[name]), ours.pid)
+        ways[name] = partial(post, batch, body, TYPES[name])
     for name, body in write_for_pandas(X).items():
-        ways[name] = (partial(post, usual, body, JSON), theirs.pid)
+        ways[name] = partial(post, usual, body, JSON)
         with_all = f"{usual}?probabilities=true"
-        ways[f"{name}, probabilities"] = (partial(post, with_all, body, JSON), theirs.pid)
-    for call, _ in ways.values():
+        ways[f"{name}, probabilities"] = partial(post, with_all, body, JSON)
+    for call in ways.values():
         call()  # to warm up
-    times: dict[str, list[Times]] = {name: [] for name in ways}
+    times: dict[str, list[float]] = {name: [] for name in ways}
     for _ in range(ROUNDS):
         for name, way in ways.items():
-            times[name].append(time_of(*way))
+            times[name].append(time_of(way))
     return times
 
 
@@ -172,23 +162,22 @@ def answer_in_chunks(model: Estimator, X: np.ndarray) -> None:
         model.answer(X[start : start + CHUNK_ROWS])
 
 
-def report_speed(name: str, times: dict[str, list[Times]]) -> None:
-    """Ratios are of CPU time, which other work on the machine changes least."""
+def report_speed(name: str, times: dict[str, list[float]]) -> None:
+    """Each server, with all of its processes, has one core; so has what runs in process."""
     print(f"\n{name}, {ROWS:,} rows, median of {ROUNDS} rounds\n")
     print(
-        "| way | ms | CPU ms | rows a CPU second | of in process | of in chunks "
+        "| way | ms | rows a second | of in process | of in chunks "
         "| × pandas, labels | × pandas, probabilities |"
     )
-    print("| --- |" + " ---: |" * 7)
-    passed = {way: statistics.median(it[0] for it in rounds) for way, rounds in times.items()}
-    cpu = {way: statistics.median(it[1] for it in rounds) for way, rounds in times.items()}
-    labels = min(cpu["pandas, split"], cpu["pandas, records"])
-    both = min(cpu[f"pandas, {it}, probabilities"] for it in ("split", "records"))
-    for way, seconds in cpu.items():
+    print("| --- |" + " ---: |" * 6)
+    median = {way: statistics.median(rounds) for way, rounds in times.items()}
+    labels = min(median["pandas, split"], median["pandas, records"])
+    both = min(median[f"pandas, {it}, probabilities"] for it in ("split", "records"))
+    for way, seconds in median.items():
         print(
-            f"| {way} | {passed[way] * 1000:.1f} | {seconds * 1000:.1f} | {ROWS / seconds:,.0f} "
-            f"| {cpu['in process'] / seconds:.2f} "
-            f"| {cpu['in process, in chunks'] / seconds:.2f} | {labels / seconds:.1f} "
+            f"| {way} | {seconds * 1000:.1f} | {ROWS / seconds:,.0f} "
+            f"| {median['in process'] / seconds:.2f} "
+            f"| {median['in process, in chunks'] / seconds:.2f} | {labels / seconds:.1f} "
             f"| {both / seconds:.1f} |"
         )
 
