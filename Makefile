@@ -122,7 +122,7 @@ bench: $(VENV)/installed ## Measure serving, the page, trainings, and what a cha
 	$(BIN)/python bench/training_quality.py
 	$(BIN)/python bench/training_speed.py
 	$(BIN)/python bench/going_live.py
-	$(BIN)/python bench/documented.py cluster journal_growth
+	$(BIN)/python bench/documented.py training_cluster journal_growth
 	$(BIN)/python bench/documented.py "scoring --rows 50_000_000"
 	$(BIN)/python bench/documented.py "soak --minutes 10"
 	$(BIN)/python bench/documented.py fuzz
@@ -140,6 +140,8 @@ lint: $(VENV)/installed ## Check style, types, Dockerfiles, workflows and Compos
 	  echo "mypy $$service" && (cd $$service && $(BIN)/mypy --config-file ../pyproject.toml .) || exit 1; \
 	done
 	$(BIN)/mypy --config-file pyproject.toml deploy/azure/apps.py
+	@echo "mypy bench" && cd bench && MYPYPATH=../backend:../tests $(BIN)/mypy --config-file= --no-strict-optional \
+	  --ignore-missing-imports --follow-imports silent --explicit-package-bases .
 	$(BIN)/hadolint $(SERVICES:%=%/Dockerfile) $(wildcard deploy/*/Dockerfile)
 	$(BIN)/shellcheck doctor .ci/run $(wildcard */*.sh .devcontainer/*.sh .github/*.sh deploy/*/*.sh)
 	$(BIN)/check-jsonschema --builtin-schema vendor.compose-spec docker-compose.yaml $(filter-out deploy/caddy/%,$(OVERLAYS))

@@ -24,7 +24,7 @@ sys.path.insert(0, str(Path(__file__).parent.parent / "backend"))
 import shortcut
 from instrumentation import Instruments
 from journal.recorder import Recorder
-from ledger import Ledger
+from ledger import Entry, Ledger
 from live import LiveModel
 from loading import load
 from logs import Answered, RequestLog
@@ -33,7 +33,7 @@ from settings import Settings
 from worker.nursery import find_nursery
 
 ROUNDS = 7
-ANSWERED = Answered("POST", "/predict", 200, 1e-4, "x")
+ANSWERED = Answered("POST", "/predict", 200, 1e-4, "x", 0)
 SCOPE = {
     "type": "http", "method": "POST", "path": "/predict", "query_string": b"",
     "headers": [(b"host", b"localhost"), (b"content-type", b"application/json"),
@@ -71,11 +71,15 @@ async def time_whole(app: Callable[..., Awaitable[None]], bodies: list[bytes]) -
     return best / len(bodies) * 1e6
 
 
+async def refuse(*_: object) -> None:
+    raise AssertionError("the shortcut answers all of these")
+
+
 def assemble(live: LiveModel, settings: Settings) -> tuple[shortcut.Shortcut, Callable]:
     """The shortcut, and a function that writes down a thousand predictions as its ledger does."""
     log = RequestLog(io.StringIO(), is_json=False)
     recorder = Recorder(settings, live)
-    recorder._put = lambda *_: None  # the queue is emptied by another process
+    setattr(recorder, "_put", lambda *_: None)  # noqa: B010  the queue is emptied elsewhere
     ledger = Ledger(log, recorder)
     asked = [json.dumps(it).encode() for it in draw_instances()]
 
@@ -84,13 +88,13 @@ def assemble(live: LiveModel, settings: Settings) -> tuple[shortcut.Shortcut, Ca
         ledger.write()
 
     model = live.model()
-    entries = []
+    entries: list[Entry] = []
     for body in asked:
         values = model.read_instance(body)
         [answer] = model.answer_many([values])
         prediction = model.describe(values, answer)
         entries.append((model, prediction, values, ANSWERED))
-    return shortcut.Shortcut(None, live, ledger, settings), write
+    return shortcut.Shortcut(refuse, live, ledger, settings), write
 
 
 def measure(name: str) -> dict[str, float]:

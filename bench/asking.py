@@ -110,8 +110,8 @@ def write_table(rows: Rows, kind: str) -> bytes:
     if kind == JSON:
         return json.dumps({"columns": columns}).encode()
     if kind == CSV:
-        lines = [",".join(map(str, row)) for row in [NAMES, *rows]]
-        return "\n".join(lines).encode()
+        lines = [",".join(map(str, row)) for row in rows]
+        return "\n".join([",".join(NAMES), *lines]).encode()
     table, sink = pa.table(columns), io.BytesIO()
     if kind == PARQUET:
         pq.write_table(table, sink)

@@ -23,7 +23,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 import numpy as np
@@ -99,7 +99,7 @@ class Server(NamedTuple):
 
 
 @contextmanager
-def serving(app: str, folder: str, **variables: object) -> Iterator[Server]:
+def serving(app: str, folder: str, **variables: Any) -> Iterator[Server]:
     """Address and process of a server on a core of its own."""
     port = find_free_port()
     command = ["taskset", "-c", str(SERVER_CORE), sys.executable, "-m", "uvicorn", app]
@@ -187,7 +187,8 @@ def measure_waiting(url: str, bodies: dict[str, bytes]) -> None:
     print("| batches of | batches a second | p50 ms | p99 ms |")
     print("| --- | ---: | ---: | ---: |")
     for name, body in {"": b"", **bodies}.items():
-        stop, done = threading.Event(), []
+        stop = threading.Event()
+        done: list[str] = []
         runner = threading.Thread(target=send_until, args=(stop, done, url, name, body))
         if name:
             runner.start()
@@ -199,7 +200,7 @@ def measure_waiting(url: str, bodies: dict[str, bytes]) -> None:
         print(f"| {name or 'none'} | {rate:.1f} | {load.p50:.1f} | {load.p99:.1f} |")
 
 
-def send_until(stop: threading.Event, done: list, url: str, name: str, body: bytes) -> None:
+def send_until(stop: threading.Event, done: list[str], url: str, name: str, body: bytes) -> None:
     while not stop.is_set():
         post(f"{url}/predict/batch", body, TYPES[name])
         done.append(name)

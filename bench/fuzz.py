@@ -155,7 +155,7 @@ def run(backend: Backend, known: list[str], count: int, seed: int) -> tuple[Fuzz
 def _rest(backend: Backend) -> Held:
     """Once all connections are closed at both ends."""
     if not backend.is_alive():
-        return Held(0, 0, [])
+        return Held(0, 0, [], 0)
     wait_for(REST_SECONDS, lambda: not backend.has_callers())
     return backend.measure()
 

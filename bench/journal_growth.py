@@ -38,7 +38,7 @@ from journal.reading import FRESH_SECONDS
 from journal.retention import MOST_ROWS, Retention
 from journal.tally import FINE
 from journal.writer import Writer
-from schemas import Description
+from schemas import Description, Value
 from settings import Settings
 
 KINDS = ("SQLite", "PostgreSQL")
@@ -61,7 +61,7 @@ class Grown(NamedTuple):
 
 def draw_rows(first: int, last: int, most: int, size: int = DELIVERY) -> Iterator[list[Row]]:
     """The deliveries between two counts, where as many as `most` are made in the last day."""
-    values = [list(it.values()) for it in draw_instances()]
+    values: list[list[Value]] = [list(it.values()) for it in draw_instances()]
     for begin in range(first, last, size):
         prefix = begin_at(int(1000 * (time.time() - DAY * (1 - begin / most))))
         yield [
@@ -70,7 +70,7 @@ def draw_rows(first: int, last: int, most: int, size: int = DELIVERY) -> Iterato
         ]
 
 
-def draw_answer() -> tuple[int, list[float]]:
+def draw_answer() -> tuple[int, list[float] | None]:
     """With as many digits as a model's have."""
     first, second = sorted((random.random(), random.random()))
     return random.randrange(3), [first, second - first, 1 - second]

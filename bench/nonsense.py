@@ -155,7 +155,8 @@ def spoil(document: Any, changed: Sequence[tuple[list[int], int, str]]) -> bytes
 
 def _walk(root: list[Any], place: list[int]) -> tuple[Any, Any]:
     """The container of some part, and where in it that is."""
-    parent, key = root, 0
+    parent: Any = root
+    key: Any = 0
     for step in place:
         part = parent[key] if parent else None
         if not isinstance(part, list | dict) or not part:

@@ -18,6 +18,7 @@ import tempfile
 import threading
 import time
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -134,8 +135,8 @@ def read_memory(pid: int) -> int:
 def measure_bare(pickled: Path, rows: int, chunk: int, processes: int) -> float:
     """Rows a second of all processes, which begin together."""
     command = [sys.executable, "-c", BARE, str(pickled), str(rows), str(chunk)]
-    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
-    started = [subprocess.Popen(command, env=environment(), **pipes) for _ in range(processes)]
+    start = partial(subprocess.Popen, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    started = [start(command, env=environment()) for _ in range(processes)]
     for it in started:
         assert it.stdout.readline() == "ready\n"
     for it in started:
