@@ -1,34 +1,31 @@
-"""Has a batch scored and sends its answer, as long as the caller is there."""
+"""Sends the answer to a batch, as long as the caller is there."""
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Coroutine, Iterator
-from functools import partial
-from typing import Any, TypeVar
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
 
 from fastapi import Request
 from fastapi.responses import StreamingResponse
 from starlette.requests import ClientDisconnect
 from starlette.types import Message, Receive, Scope, Send
 
-from batch.line import Place
-
 log = logging.getLogger(__name__)
 
-Result = TypeVar("Result")
+Pieces = AsyncGenerator[bytes | memoryview]
 
 STALLED_SECONDS = 30  # in which nothing of the answer is taken
 
 
-async def unless_gone(request: Request, work: Coroutine[Any, Any, Result]) -> Result:
-    """The result of the work; raises ClientDisconnect as soon as nobody waits for it."""
-    working = asyncio.create_task(work)
+async def begin(request: Request, pieces: Pieces) -> Pieces:
+    """The same pieces, once the first is made; raises ClientDisconnect if nobody waits for it."""
+    working = asyncio.ensure_future(anext(pieces, b""))
     watching = asyncio.create_task(_watch(request))
     try:
         await asyncio.wait({working, watching}, return_when=asyncio.FIRST_COMPLETED)
         if not working.done():
             raise ClientDisconnect
-        return working.result()
+        return _go_on(working.result(), pieces)
     finally:
         working.cancel()
         watching.cancel()
@@ -40,25 +37,17 @@ async def _watch(request: Request) -> None:
         pass
 
 
-Pieces = Iterator[bytes | memoryview]
-
-
-async def start(place: Place, pieces: Pieces) -> AsyncIterator[bytes | memoryview]:
-    """The pieces of an answer, the first of them made in our turn; raises TooManyBatches."""
-    await place.wait_for_turn()
-    return _go_on(place, pieces, await place.run(partial(next, pieces, None)))
-
-
-async def _go_on(
-    place: Place, pieces: Pieces, piece: bytes | memoryview | None
-) -> AsyncIterator[bytes | memoryview]:
-    while piece is not None:
-        yield piece
-        piece = await place.run(partial(next, pieces, None))
+async def _go_on(first: bytes | memoryview, rest: Pieces) -> Pieces:
+    async with aclosing(rest):
+        yield first
+        async for piece in rest:
+            yield piece
 
 
 class Download(StreamingResponse):
     """Gives up where the caller stops taking what is sent, for others are waiting."""
+
+    body_iterator: Pieces
 
     async def stream_response(self, send: Send) -> None:
         async def send_soon(message: Message) -> None:
@@ -68,7 +57,8 @@ class Download(StreamingResponse):
         await super().stream_response(send_soon)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        try:
-            await super().__call__(scope, receive, send)
-        except TimeoutError:
-            log.warning("download stalled seconds=%d", STALLED_SECONDS)
+        async with aclosing(self.body_iterator):
+            try:
+                await super().__call__(scope, receive, send)
+            except TimeoutError:
+                log.warning("download stalled seconds=%d", STALLED_SECONDS)

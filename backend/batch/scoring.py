@@ -1,13 +1,13 @@
 """Has a table answered by a process of its own, piece by piece."""
 
-from collections.abc import Iterator
 from contextlib import closing
 from time import monotonic
 from typing import NamedTuple
 
 import numpy as np
 
-from batch.line import Place
+from batch.delivery import Pieces
+from batch.line import Line
 from batch.media import Format
 from counts import TableCounts
 from errors import ModelWorkerEnded
@@ -16,7 +16,6 @@ from journal.counting import TableCounter
 from settings import Settings
 from worker.exchange import ExchangeError, Message
 from worker.faults import read_fault
-from worker.nursery import WorkerProcess
 
 ROUNDED_UP = 1 + 1e-6  # a probability
 MOST_PIECE = 64 * 1024**2  # of an answer: eight times what a piece has, if its rows are not huge
@@ -32,42 +31,38 @@ class Job(NamedTuple):
     settings: Settings
 
 
-def score(body: bytes, job: Job, place: Place) -> Iterator[memoryview]:
-    """The answer, which is not made before it is asked for; ends early once the caller has left."""
+async def score(body: bytes, job: Job, line: Line) -> Pieces:
+    """The answer, not made before it is asked for; raises TooManyBatches and what is at fault."""
     head = {
         "sent": job.sent,
         "wanted": job.wanted,
         "rows": job.settings.max_batch_rows,
         "bytes": job.settings.max_body_bytes,
     }
-    with closing(job.counter), job.model.worker.apart(head) as process:
-        place.employ(process)
-        try:
-            arrays = {"body": np.frombuffer(body, np.uint8)}
-            process.tell(head | {"ask": "table"}, arrays, job.settings.batch_seconds)
-            for message in _listen(process, job.settings.batch_seconds):
-                if counts := _read_counts(message, job):
-                    job.counter.add(counts)
-                if "fault" in message.head:
-                    raise read_fault(message.head["fault"])
-                if "done" in message.head:
-                    return
-                yield _read_piece(message)
-        except TimeoutError:
-            said = f"The table took longer than {job.settings.batch_seconds:g} seconds. Send less."
-            raise ModelWorkerEnded(said) from None
-        except (ArithmeticError, ExchangeError, LookupError, TypeError, ValueError) as error:
-            said = f"The table's process has ended: {error} Send less, or look at the table."
-            raise ModelWorkerEnded(said) from None
-
-
-def _listen(process: WorkerProcess, seconds: float) -> Iterator[Message]:
-    """Messages as long as the process itself has not taken so many seconds for them."""
-    while True:
-        began = monotonic()
-        message = process.receive(seconds, MOST_PIECE)
-        seconds -= monotonic() - began
-        yield message
+    left = job.settings.batch_seconds  # of the process's own time, as a caller may take longer
+    async with line.turn(), job.model.worker.apart(head) as process:
+        with closing(job.counter):
+            try:
+                arrays = {"body": np.frombuffer(body, np.uint8)}
+                await process.tell_soon(head | {"ask": "table"}, arrays, left)
+                while True:
+                    began = monotonic()
+                    message = await process.receive_soon(left, MOST_PIECE)
+                    left -= monotonic() - began
+                    if counts := _read_counts(message, job):
+                        job.counter.add(counts)
+                    if "fault" in message.head:
+                        raise read_fault(message.head["fault"])
+                    if "done" in message.head:
+                        return
+                    yield _read_piece(message)
+            except TimeoutError:
+                seconds = job.settings.batch_seconds
+                said = f"The table took longer than {seconds:g} seconds. Send less."
+                raise ModelWorkerEnded(said) from None
+            except (ArithmeticError, ExchangeError, LookupError, TypeError, ValueError) as error:
+                said = f"The table's process has ended: {error} Send less, or look at the table."
+                raise ModelWorkerEnded(said) from None
 
 
 def _read_piece(message: Message) -> memoryview:

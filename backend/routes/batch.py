@@ -4,8 +4,8 @@ from typing import Any
 
 from fastapi import APIRouter, Request, Response
 
-from batch.delivery import Download, start, unless_gone
-from batch.line import Placed, keep_line
+from batch.delivery import Download, begin
+from batch.line import keep_line
 from batch.media import Format, choose_format, find_format
 from batch.scoring import Job, score
 from bodies import read_body
@@ -41,9 +41,7 @@ _OTHERS: dict[str, Any] = {it: _TABLE for it in Format if it is not Format.JSON}
         }
     },
 )
-async def predict_batch(
-    request: Request, live: Live, place: Placed, version: Version = None
-) -> Response:
+async def predict_batch(request: Request, live: Live, version: Version = None) -> Response:
     """Class and class probabilities for each row of a table: JSON, CSV, Parquet or Arrow.
 
     The answer is in the format that `Accept` asks for, else in the one that was sent. CSV, Parquet
@@ -57,6 +55,6 @@ async def predict_batch(
     journal = request.app.state.journal
     counter = TableCounter(model, journal.recorder if journal else None)
     job = Job(model, sent, wanted, counter, settings)
-    pieces = await unless_gone(request, start(place, score(body, job, place)))
+    pieces = await begin(request, score(body, job, request.state.line))
     headers = {"X-Model-Version": model.version}
     return Download(pieces, headers=headers, media_type=wanted)

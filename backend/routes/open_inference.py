@@ -196,9 +196,8 @@ async def _answer_body(
     if len(body) < TABLE_BODY:
         return await model.run(work)
     line: Line = request.state.line
-    async with line.place() as place:
-        await place.wait_for_turn()
-        return await place.run(work)
+    async with line.turn():
+        return await asyncio.to_thread(work)
 
 
 def _note_use(request: Request, model: Model) -> Use:

@@ -18,7 +18,8 @@ from sklearn.neighbors import KNeighborsClassifier
 
 import bodies
 from batch import delivery
-from batch.line import MAX_WAITING, Place
+from batch.line import MAX_WAITING
+from worker.model_worker import ModelWorker
 from worker.nursery import find_nursery
 
 ROWS = 480_000
@@ -29,11 +30,12 @@ def scorers(monkeypatch):
     """The processes that have been asked for tables."""
     asked = []
 
-    def employ(place, process, original=Place.employ):
+    def take_spare(worker, original=ModelWorker._take_spare):
+        process = original(worker)
         asked.append(process.pid)
-        original(place, process)
+        return process
 
-    monkeypatch.setattr(Place, "employ", employ)
+    monkeypatch.setattr(ModelWorker, "_take_spare", take_spare)
     return asked
 
 
@@ -141,7 +143,7 @@ def test_places_are_few_and_the_next_caller_is_asked_to_wait(client):
     ask, scope = client.portal.start_task_soon, make_scope(client)
     callers = [ask(client.app, dict(scope), leave_after(60), stall) for _ in range(MAX_WAITING + 1)]
 
-    wait_until(lambda: len(client.app_state["line"].taken) == len(callers))
+    wait_until(lambda: client.app_state["line"].taken == len(callers))
     response = client.post("/predict/batch", content=b"x", headers={"Content-Type": ARROW})
     for caller in callers:
         caller.cancel()

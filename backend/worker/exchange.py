@@ -62,7 +62,7 @@ def lay_out(head: Mapping[str, Any], arrays: Mapping[str, Array] | None = None) 
     return [_SIZE.pack(len(text)), text, *parts]
 
 
-def unpack(packed: Part | bytearray, most_text: int = MOST_BYTES) -> Message:
+def unpack(packed: Part, most_text: int = MOST_BYTES) -> Message:
     """Raises ExchangeError unless it is exactly what `pack` writes."""
     try:
         [size] = _SIZE.unpack_from(packed)
@@ -85,11 +85,24 @@ def unpack(packed: Part | bytearray, most_text: int = MOST_BYTES) -> Message:
 
 def send(channel: socket.socket, *parts: Part) -> None:
     """One message; raises ExchangeError if the other side has gone, TimeoutError if it hangs."""
+    with _still_there():
+        for part in _frame(parts):
+            channel.sendall(part)
+
+
+async def send_soon(channel: socket.socket, *parts: Part) -> None:
+    """As `send`, on an event loop, whose caller sees to the time."""
+    loop = asyncio.get_running_loop()
+    channel.setblocking(False)
+    with _still_there():
+        for part in _frame(parts):
+            await loop.sock_sendall(channel, part)
+
+
+def _frame(parts: tuple[Part, ...]) -> tuple[Part, ...]:
     size = sum(map(len, parts))
     whole = (_SIZE.pack(size), *parts)
-    with _still_there():
-        for part in whole if size > JOINED_BYTES else (b"".join(whole),):
-            channel.sendall(part)
+    return whole if size > JOINED_BYTES else (b"".join(whole),)
 
 
 def receive(
@@ -118,18 +131,27 @@ def _receive_exactly(channel: socket.socket, size: int, deadline: float | None) 
     return taken
 
 
-async def exchange(channel: socket.socket, packed: bytes, most: int) -> bytearray:
-    """Send one message on an event loop, and return the next; raises ExchangeError."""
-    loop = asyncio.get_running_loop()
+async def receive_soon(channel: socket.socket, most: int) -> memoryview:
+    """As `receive`, on an event loop, whose caller sees to the time."""
     channel.setblocking(False)
     with _still_there():
-        await loop.sock_sendall(channel, _SIZE.pack(len(packed)) + packed)
-        taken = bytearray()
-        while len(taken) < _SIZE.size or len(taken) < _SIZE.size + _read_size(taken, most):
-            if not (piece := await loop.sock_recv(channel, 65_536)):
-                raise ConnectionResetError
-            taken += piece
-    return taken[_SIZE.size :]
+        size = _read_size(await _receive_exactly_soon(channel, _SIZE.size), most)
+        return await _receive_exactly_soon(channel, size)
+
+
+async def _receive_exactly_soon(channel: socket.socket, size: int) -> memoryview:
+    loop = asyncio.get_running_loop()
+    taken = np.empty(size, np.uint8).data
+    done = 0
+    while done < size:
+        try:
+            count = channel.recv_into(taken[done:])  # the loop would first look at all others
+        except BlockingIOError:
+            count = await loop.sock_recv_into(channel, taken[done:])
+        if not count:
+            raise ConnectionResetError
+        done += count
+    return taken
 
 
 @contextmanager
@@ -142,7 +164,7 @@ def _still_there() -> Iterator[None]:
         raise ExchangeError(f"The other side has gone: {error!r}.") from None
 
 
-def _read_size(taken: bytearray | memoryview, most: int) -> int:
+def _read_size(taken: memoryview, most: int) -> int:
     [size] = _SIZE.unpack_from(taken)
     if size > most:
         raise ExchangeError(f"A message of {size} bytes is not taken.")

@@ -3,8 +3,8 @@
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
 from threading import Lock, Thread
 from time import monotonic
 from typing import Any, get_args
@@ -90,8 +90,8 @@ class ModelWorker:
             return await asyncio.to_thread(self.answer, X)
         try:
             seconds = self._settings.predict_seconds
-            message = await self._process.ask_soon(head | {"ask": "answer"}, arrays, seconds)
-            return self._read_answer(message, len(X))
+            await self._process.tell_soon(head | {"ask": "answer"}, arrays, seconds)
+            return self._read_answer(await self._process.receive_soon(seconds), len(X))
         except (ExchangeError, TimeoutError) as error:
             await asyncio.to_thread(self._note_end, error, len(X))
             raise _ended(error) from None
@@ -122,21 +122,24 @@ class ModelWorker:
         finally:
             process.end()
 
-    @contextmanager
-    def apart(self, head: dict[str, Any]) -> Iterator[WorkerProcess]:
+    @asynccontextmanager
+    async def apart(self, head: dict[str, Any]) -> AsyncIterator[WorkerProcess]:
         """Another process with the same model, for one table.
 
         The next one stands by then, and has rehearsed a table with such a head.
         """
-        with self._sparing:
-            spare, self._spare = self._spare, None
-        process = spare if spare and spare.waits else self.start_another()
+        process = await asyncio.to_thread(self._take_spare)
         try:
             yield process
         finally:
             process.end()
         # Not while the table is answered: a fork would take its time from it.
         Thread(target=self._refill, args=[head], daemon=True).start()
+
+    def _take_spare(self) -> WorkerProcess:
+        with self._sparing:
+            spare, self._spare = self._spare, None
+        return spare if spare and spare.waits else self.start_another()
 
     def _refill(self, head: dict[str, Any]) -> None:
         with self._sparing, suppress(ExchangeError, ModelWorkerEnded, TimeoutError):

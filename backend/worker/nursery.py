@@ -21,11 +21,11 @@ from worker.exchange import (
     Array,
     ExchangeError,
     Message,
-    exchange,
     lay_out,
-    pack,
     receive,
+    receive_soon,
     send,
+    send_soon,
     unpack,
 )
 
@@ -64,13 +64,17 @@ class WorkerProcess:
         self.tell(head, arrays, seconds)
         return self.receive(seconds)
 
-    async def ask_soon(
+    async def tell_soon(
         self, head: dict[str, Any], arrays: dict[str, Array], seconds: float
-    ) -> Message:
-        """As `ask`, on an event loop, which serves others meanwhile."""
+    ) -> None:
+        """As `tell`, on an event loop, which serves others meanwhile."""
         async with asyncio.timeout(seconds):
-            packed = await exchange(self._channel, pack(head, arrays), MOST_ANSWER)
-        return unpack(packed, MOST_TEXT)
+            await send_soon(self._channel, *lay_out(head, arrays))
+
+    async def receive_soon(self, seconds: float, most: int = MOST_ANSWER) -> Message:
+        """As `receive`, on an event loop."""
+        async with asyncio.timeout(seconds):
+            return unpack(await receive_soon(self._channel, most), MOST_TEXT)
 
     @property
     def waits(self) -> bool:
@@ -78,11 +82,6 @@ class WorkerProcess:
         poll = select.poll()
         poll.register(self._channel, select.POLLIN)
         return not poll.poll(0)
-
-    def hang_up(self) -> None:
-        """Wake whoever waits for its answer, from any thread; it ends by itself."""
-        with suppress(OSError):
-            self._channel.shutdown(socket.SHUT_RDWR)
 
     def end(self) -> None:
         """Kill it."""
