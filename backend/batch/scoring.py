@@ -18,6 +18,7 @@ from worker.exchange import ExchangeError, Message
 from worker.faults import read_fault
 
 ROUNDED_UP = 1 + 1e-6  # a probability
+KEPT_BYTES = 1024**2  # of a table whose process can answer the next one
 MOST_PIECE = 64 * 1024**2  # of an answer: eight times what a piece has, if its rows are not huge
 
 
@@ -40,7 +41,9 @@ async def score(body: bytes, job: Job, line: Line) -> Pieces:
         "bytes": job.settings.max_body_bytes,
     }
     left = job.settings.batch_seconds  # of the process's own time, as a caller may take longer
-    async with line.turn(), job.model.worker.apart(head) as process:
+    # Such a table is read by code that is safe for memory, so nothing of it stays.
+    is_kept = job.sent is Format.JSON and len(body) <= KEPT_BYTES
+    async with line.turn(), job.model.worker.apart(head, is_kept=is_kept) as process:
         with closing(job.counter):
             try:
                 arrays = {"body": np.frombuffer(body, np.uint8)}

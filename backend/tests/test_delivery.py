@@ -12,7 +12,7 @@ import pyarrow as pa
 import pytest
 import requests
 from conftest import NAMES, fit_iris, publish_in, running_server
-from formats import ARROW, write
+from formats import ARROW, JSON, write
 from processes import wait_until
 from sklearn.neighbors import KNeighborsClassifier
 
@@ -113,6 +113,16 @@ def test_who_leaves_gives_up_the_place_and_the_process(client, scorers, body, mo
 
     assert has_room(client)
     wait_until(lambda: not is_any_left(scorers))
+
+
+@pytest.mark.parametrize(("kind", "is_same"), [(JSON, True), (ARROW, False)])
+def test_a_small_table_of_json_leaves_its_process_to_the_next(client, scorers, kind, is_same):
+    body = write(pa.table(dict.fromkeys(NAMES, [1.0])), kind)
+
+    for _ in range(2):
+        client.post("/predict/batch", content=body, headers={"Content-Type": kind})
+
+    assert (scorers[0] == scorers[1]) is is_same
 
 
 async def stall(message):

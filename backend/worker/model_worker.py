@@ -123,16 +123,24 @@ class ModelWorker:
             process.end()
 
     @asynccontextmanager
-    async def apart(self, head: dict[str, Any]) -> AsyncIterator[WorkerProcess]:
+    async def apart(
+        self, head: dict[str, Any], *, is_kept: bool = False
+    ) -> AsyncIterator[WorkerProcess]:
         """Another process with the same model, for one table.
 
-        The next one stands by then, and has rehearsed a table with such a head.
+        The next one stands by then: the same if it is kept, else one that has rehearsed a table
+        with such a head.
         """
         process = await asyncio.to_thread(self._take_spare)
         try:
             yield process
-        finally:
+        except BaseException:
             process.end()
+            raise
+        if is_kept:
+            self._spare = process
+            return
+        process.end()
         # Not while the table is answered: a fork would take its time from it.
         Thread(target=self._refill, args=[head], daemon=True).start()
 
