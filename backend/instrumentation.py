@@ -59,8 +59,9 @@ class Instruments:
 
     def count(self, answered: Answered) -> None:
         """Call this on the event loop."""
-        self._requests[answered[:3]] += 1
-        self._durations[answered.route].add(answered.seconds)
+        method, route, status, seconds, _, _ = answered
+        self._requests[method, route, status] += 1
+        self._durations[route].add(seconds)
 
     def live(self, model: Model) -> None:
         self._loads += 1
@@ -173,6 +174,6 @@ class Instrumented:
             route = getattr(scope.get("route"), "path", "none")
             method = scope["method"] if scope["method"] in METHODS else "other"
             seconds = perf_counter() - started
-            answered = Answered(method, route, status, seconds, identifier, time())
+            answered = (method, route, status, seconds, identifier, time())
             self._instruments.count(answered)
             self._log.write([answered])

@@ -10,7 +10,7 @@ from inference import Model
 from instrumentation import Instruments
 from ledger import Ledger
 from live import LiveModel
-from logs import Answered, read_request_id
+from logs import read_request_id
 from schemas import Prediction, Value
 from security import PREDICTION_HEADERS, Keys
 from settings import Settings
@@ -61,7 +61,7 @@ class Shortcut:
         await send({"type": "http.response.start", "status": 200, "headers": sent})
         await send({"type": "http.response.body", "body": content})
         seconds = perf_counter() - started
-        answered = Answered("POST", "/predict", 200, seconds, identifier, time())
+        answered = ("POST", "/predict", 200, seconds, identifier, time())
         self._instruments.count(answered)
         self._ledger.add((model, prediction, values, answered))
 

@@ -27,13 +27,13 @@ from journal.recorder import Recorder
 from ledger import Entry, Ledger
 from live import LiveModel
 from loading import load
-from logs import Answered, RequestLog
+from logs import RequestLog
 from manifests import Manifests
 from settings import Settings
 from worker.nursery import find_nursery
 
 ROUNDS = 7
-ANSWERED = Answered("POST", "/predict", 200, 1e-4, "x", 0)
+ANSWERED = ("POST", "/predict", 200, 1e-4, "x", 0.0)
 SCOPE = {
     "type": "http", "method": "POST", "path": "/predict", "query_string": b"",
     "headers": [(b"host", b"localhost"), (b"content-type", b"application/json"),

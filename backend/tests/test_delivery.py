@@ -117,7 +117,7 @@ def test_who_leaves_gives_up_the_place_and_the_process(client, scorers, body, mo
 
 @pytest.mark.parametrize(("kind", "is_same"), [(JSON, True), (ARROW, False)])
 def test_a_small_table_of_json_leaves_its_process_to_the_next(client, scorers, kind, is_same):
-    body = write(pa.table(dict.fromkeys(NAMES, [1.0])), kind)
+    body = write(pa.table({name: [1.0] for name in NAMES}), kind)
 
     for _ in range(2):
         client.post("/predict/batch", content=body, headers={"Content-Type": kind})

@@ -12,7 +12,7 @@ import requests
 from conftest import SETOSA, VERSION, running_server
 from processes import wait_until
 
-from logs import Answered, JsonFormatter, RequestLog, TextFormatter, request_id
+from logs import JsonFormatter, RequestLog, TextFormatter, request_id
 
 NAMES = ["plain", "long", "wrong", "lost"]
 
@@ -150,6 +150,6 @@ def test_a_log_that_nobody_reads_any_more_stops_nothing():
     stream = io.StringIO()
     stream.close()
 
-    RequestLog(stream, is_json=True).write([Answered("GET", "/", 200, 0.1, "x", 0)])
+    RequestLog(stream, is_json=True).write([("GET", "/", 200, 0.1, "x", 0)])
 
     assert stream.closed

@@ -13,7 +13,6 @@ from sklearn.svm import LinearSVC
 
 from instrumentation import BUCKETS, Instruments
 from journal.reading import Report
-from logs import Answered
 from monitoring import take_snapshot
 
 OLDER = "2026_11_20_T00_00_00"
@@ -181,7 +180,7 @@ def snapshot_of(*answered):
     instruments = Instruments()
     for route, seconds, count in answered:
         for _ in range(count):
-            instruments.count(Answered("GET", route, 200, seconds, "", 0))
+            instruments.count(("GET", route, 200, seconds, "", 0))
     return take_snapshot(instruments, None, None, Report()).requests
 
 
