@@ -9,7 +9,7 @@ from processes import ROOT, running, wait_until
 from shell import read
 
 sys.path.append(str(ROOT / "bench"))  # last, as some of its modules are called like ours
-from scoring import publish_with_example, score, write_parquet
+from scoring import publish_with_example, score, write_csv, write_parquet
 
 SOAK = pytest.mark.soak
 KILLS, PARTS = 30, 300
@@ -40,14 +40,18 @@ def models_dir(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("few", "many"),
-    [(1_000_000, 6_000_000), pytest.param(2_000_000, 50_000_000, marks=SOAK)],
+    ("write", "few", "many"),
+    [
+        (write_parquet, 1_000_000, 6_000_000),
+        pytest.param(write_parquet, 2_000_000, 50_000_000, marks=SOAK),
+        pytest.param(write_csv, 2_000_000, 20_000_000, marks=SOAK),
+    ],
 )
-def test_more_rows_take_no_more_memory(few, many, models_dir, tmp_path):
+def test_more_rows_take_no_more_memory(write, few, many, models_dir, tmp_path):
     most = {}
     for rows in (few, many):
-        write_parquet(tmp_path / "rows.parquet", rows)
-        run = score(models_dir, tmp_path / "rows.parquet", tmp_path / f"scored_{rows}")
+        write(tmp_path / "rows", rows)
+        run = score(models_dir, tmp_path / "rows", tmp_path / f"scored_{rows}")
         assert run.rows == rows
         most[rows] = run.most
 

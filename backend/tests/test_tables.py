@@ -1,14 +1,19 @@
+import gc
 import io
+import weakref
 from functools import partial
 
 import numpy as np
 import pyarrow as pa
 import pytest
+from conftest import NAMES, fit, make_model
 from formats import ARROW, CSV, PARQUET, read, write, write_batches
 
 from errors import InvalidTable, MalformedTable, TableTooLarge
+from worker.exchange import Message
 from worker.tables.columnar import open_arrow, open_parquet
 from worker.tables.csv_tables import BLOCK_BYTES, open_csv
+from worker.tables.files import Part
 from worker.tables.tables import CHUNK_BYTES, Limits, Table
 
 LIMITS = Limits(1_000_000, 2**30)
@@ -180,3 +185,16 @@ def test_a_header_alone_is_a_table_without_rows_and_without_one_there_is_none(bo
     assert list(table.chunks(LIMITS)) == []
     with pytest.raises(MalformedTable):
         open_table(body.replace(b"a,b", b""), CSV)
+
+
+def test_a_part_of_a_file_is_forgotten_once_it_is_written():
+    head = {"sent": CSV, "wanted": CSV, "names": NAMES, "delimiter": ","}
+    body = np.frombuffer(b"5.1,3.5,1.4,0.2\nragged\n", np.uint8)
+    part = Part(make_model(fit()).worker, Message(head, {"body": body}), None)
+    assert b"setosa" in b"".join(part.write())
+    kept = weakref.ref(part)
+
+    del part
+    gc.collect()
+
+    assert kept() is None

@@ -4,6 +4,7 @@ import csv
 import io
 import socket
 import sys
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -25,6 +26,9 @@ from worker.tables.writers import WRITERS, Pieces, Rows
 UNLIMITED = Limits(sys.maxsize, sys.maxsize, chunk_rows=65_536)
 REPLACED = "\ufffd"  # stands for bytes that are no text
 NO_ANSWER = "The model has no answer to values this large or this unusual."
+
+
+Ragged = list[tuple[int, str]]  # numbers of rows, and what is wrong with them
 
 
 class RemoteFile:
@@ -85,13 +89,15 @@ class Part:
         self._answers = FileAnswers(model)
         self._wanted = Format(head["wanted"])
         self._bad: list[Bad] = []
-        self._ragged: list[tuple[int, str]] = []
+        self._ragged: Ragged = []
         self._read = 0  # rows, but for ragged ones
         self._told = 0  # ragged rows
         self._is_damaged = False
         if head["sent"] == Format.CSV:
             content = self._decode(arrays["body"].tobytes())
-            self._table = open_rows(content, head["names"], head["delimiter"], self._skip)
+            # pyarrow keeps it where no garbage collector looks, so it must not lead back to here.
+            note = partial(_skip, self._ragged)
+            self._table = open_rows(content, head["names"], head["delimiter"], note)
         else:
             self._table = open_parquet(source, UNLIMITED, head.get("groups"))
         self.schema = self._table.schema
@@ -130,10 +136,6 @@ class Part:
             return content.decode(errors="replace").encode()
         return content
 
-    def _skip(self, row: Any) -> str:
-        self._ragged.append((row.number, describe_ragged(row)))
-        return "skip"
-
     def _score(self) -> Rows:
         for chunk in self._table.chunks(UNLIMITED):
             scored = self._answer(chunk)
@@ -169,3 +171,8 @@ class Part:
         found = [pc.match_substring(it, REPLACED).fill_null(False) for it in chunk.columns]
         is_damaged = np.any([it.to_numpy(zero_copy_only=False) for it in found], axis=0)
         return [Bad(np.flatnonzero(is_damaged), "", "It holds bytes that are no UTF-8.")]
+
+
+def _skip(ragged: Ragged, row: Any) -> str:
+    ragged.append((row.number, describe_ragged(row)))
+    return "skip"
