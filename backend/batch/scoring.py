@@ -18,7 +18,7 @@ from worker.exchange import ExchangeError, Message
 from worker.faults import read_fault
 
 ROUNDED_UP = 1 + 1e-6  # a probability
-KEPT_BYTES = 1024**2  # of a table whose process can answer the next one
+KEPT_BYTES = 256 * 1024  # of a table in JSON whose process answers the next one too
 MOST_PIECE = 64 * 1024**2  # of an answer: eight times what a piece has, if its rows are not huge
 
 
@@ -41,7 +41,7 @@ async def score(body: bytes, job: Job, line: Line) -> Pieces:
         "bytes": job.settings.max_body_bytes,
     }
     left = job.settings.batch_seconds  # of the process's own time, as a caller may take longer
-    # Such a table is read by code that is safe for memory, so nothing of it stays.
+    # Memory-safe code parses JSON, so a small table leaves the process as it was.
     is_kept = job.sent is Format.JSON and len(body) <= KEPT_BYTES
     async with line.turn(), job.model.worker.apart(head, is_kept=is_kept) as process:
         with closing(job.counter):
