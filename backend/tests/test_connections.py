@@ -4,7 +4,7 @@ import select
 import socket
 import threading
 import time
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from http.client import HTTPResponse
 from pathlib import Path
 
@@ -133,7 +133,8 @@ def read_refusal(connection, status=408):
     assert {(name, response.headers[name.decode()].encode()) for name, _ in HEADERS} == {*HEADERS}
     assert response.headers["Connection"] == "close"
     assert response.headers["Content-Type"] == "application/problem+json"
-    assert connection.recv(1) == b""
+    with suppress(ConnectionResetError):  # some of what was sent came after the end
+        assert connection.recv(1) == b""
     document = json.loads(content)
     assert document["request_id"] == response.headers["X-Request-ID"]
     assert document["status"] == status
@@ -145,7 +146,8 @@ def trickle(connection, data, seconds=0.03, size=1):
     for start in range(0, len(data), size):
         if select.select([connection], [], [], seconds)[0]:
             return
-        connection.sendall(data[start : start + size])
+        with suppress(ConnectionError):  # it is cut at this moment, and what it was told comes next
+            connection.sendall(data[start : start + size])
     raise AssertionError("it was not cut")
 
 
@@ -486,10 +488,9 @@ def test_trailers_are_no_headers(serve):
 
 def test_too_large_a_body_is_refused_before_it_is_asked_for(publish, tmp_path):
     publish()
-    options = ["--http", "connections:Connection"]
     asking = b"Content-Type: application/json\r\nExpect: 100-continue\r\n\r\n"
 
-    with running_server(tmp_path, *options, MAX_BODY_BYTES=1000) as (url, _):
+    with running_server(tmp_path, MAX_BODY_BYTES=1000) as (url, _):
         address = ("127.0.0.1", int(url.rpartition(":")[2]))
         with socket.create_connection(address, 20) as connection:
             for path in (b"/predict", b"/predict/batch", b"/v2/models/iris/infer"):
