@@ -48,6 +48,8 @@ ROWS = 100_000
 ROUNDS = 5
 SECONDS = 8
 SIZES = [10_000, 100_000, 500_000]
+LAUNCHER = ["serve.py", "--log-level", "warning"]
+PANDAS = ["-m", "uvicorn", "pandas_server:app", "--no-access-log", "--log-level", "warning"]
 SERVER_CORE, CLIENT_CORE = 0, 1
 
 JSON = "application/json"
@@ -99,11 +101,10 @@ class Server(NamedTuple):
 
 
 @contextmanager
-def serving(app: str, folder: str, **variables: Any) -> Iterator[Server]:
+def serving(program: list[str], folder: str, **variables: Any) -> Iterator[Server]:
     """Address and process of a server on a core of its own."""
     port = find_free_port()
-    command = ["taskset", "-c", str(SERVER_CORE), sys.executable, "-m", "uvicorn", app]
-    command += ["--port", str(port), "--no-access-log", "--log-level", "warning"]
+    command = ["taskset", "-c", str(SERVER_CORE), sys.executable, *program, "--port", str(port)]
     with (
         tempfile.TemporaryDirectory() as journal,
         running(
@@ -214,7 +215,7 @@ def measure_memory(folder: Path) -> None:
     for name, media_type in TYPES.items():
         cells = []
         for rows in SIZES:
-            with serving("main:app", "backend", MODELS_DIR=folder, MAX_BODY_BYTES=2**26) as it:
+            with serving(LAUNCHER, "backend", MODELS_DIR=folder, MAX_BODY_BYTES=2**26) as it:
                 rest = wait_for_model(it)
                 for _ in range(3):
                     post(f"{it.url}/predict/batch", tables[rows][name], media_type)
@@ -246,10 +247,8 @@ def main() -> None:
             [file] = find_published(folder)
             model, _ = open_model(pickled.read_bytes(), file, None, is_tried=False)
             with (
-                serving("main:app", "backend", MODELS_DIR=folder) as ours,
-                serving(
-                    "pandas_server:app", "bench", MODEL=pickled, PYTHONWARNINGS="ignore"
-                ) as theirs,
+                serving(LAUNCHER, "backend", MODELS_DIR=folder) as ours,
+                serving(PANDAS, "bench", MODEL=pickled, PYTHONWARNINGS="ignore") as theirs,
             ):
                 wait_for_model(ours)
                 report_speed(name, measure_speed(model, ours, theirs))

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from load import Load, draw_instances, list_processes, read_memory, require_wrk, run_wrk
 from models import dump, fit, publish
-from serving import LOAD_CORE, serving
+from serving import LAUNCHER, LOAD_CORE, serving
 
 ROUNDS = 9
 SECONDS = 3
@@ -63,7 +63,7 @@ def main() -> None:
             publish(dump(fit(estimator)), models_dir, moment)
         servers = {
             name: stack.enter_context(
-                serving("main:app", "backend", "/health/ready", MODELS_DIR=models_dir, **settings)
+                serving(LAUNCHER, "backend", "/health/ready", MODELS_DIR=models_dir, **settings)
             )
             for name, settings in SETTINGS.items()
         }

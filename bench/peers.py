@@ -26,7 +26,16 @@ import joblib
 import requests
 from load import Load, draw_instances, list_processes, read_cpu, require_wrk, run_wrk
 from models import ESTIMATORS, NAMES, dump, fit, publish
-from serving import LOAD_CORE, SERVER_CORE, find_free_port, running, serving, wait_until
+from serving import (
+    LAUNCHER,
+    LOAD_CORE,
+    SERVER_CORE,
+    UVICORN,
+    find_free_port,
+    running,
+    serving,
+    wait_until,
+)
 from sklearn.base import clone
 from sklearn.datasets import load_iris
 
@@ -218,8 +227,8 @@ def own_serving(model: str) -> Iterator[dict[str, Server]]:
         directory = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         publish(dump(fit(model)), directory, datetime.now(UTC))
         started = {
-            BACKEND: serving("main:app", "backend", "/health/ready", MODELS_DIR=directory),
-            BARE: serving("limits:bare", "bench", "/"),
+            BACKEND: serving(LAUNCHER, "backend", "/health/ready", MODELS_DIR=directory),
+            BARE: serving([*UVICORN, "limits:bare"], "bench", "/"),
         }
         yield {
             name: Server(*stack.enter_context(it), dict, lambda answer: answer["prediction_class"])

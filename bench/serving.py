@@ -28,17 +28,16 @@ ROUNDS = 7
 SECONDS = 3
 SERVER_CORE, LOAD_CORE = "0", "1"
 UVICORN = ["-m", "uvicorn", "--no-access-log", "--no-server-header", "--timeout-keep-alive", "75"]
-BACKEND = ["--http", "connections:Connection", "--ws", "none"]  # as it ships
+LAUNCHER = ["serve.py"]
 
 
 @contextmanager
 def serving(
-    app: str, folder: str, path: str, cores: str = SERVER_CORE, **settings: object
+    program: list[str], folder: str, path: str, cores: str = SERVER_CORE, **settings: object
 ) -> Iterator[tuple[str, int]]:
-    """The address and process of an app on the server's core, once it answers a GET of the path."""
+    """Its address and process on the server's core, once it answers a GET of the path."""
     port = find_free_port()
-    command = ["taskset", "-c", cores, sys.executable, *UVICORN, app]
-    command += [*(BACKEND if folder == "backend" else ()), "--port", str(port)]
+    command = ["taskset", "-c", cores, sys.executable, *program, "--port", str(port)]
     with tempfile.TemporaryDirectory() as journal, Path(os.devnull).open("w") as log:
         variables = {"JOURNAL_URL": f"sqlite:///{journal}/journal.db"} | settings
         with running(command, folder, log, **variables) as process:
@@ -96,7 +95,7 @@ def measure_workers(bodies: list) -> None:
         servers = {
             workers: stack.enter_context(
                 serving(
-                    "main:app",
+                    LAUNCHER,
                     "backend",
                     "/health/ready",
                     cores="0,1",
@@ -123,16 +122,16 @@ def main() -> None:
     measure_workers(bodies)
     with ExitStack() as stack:
         servers = {
-            "bare ASGI app": stack.enter_context(serving("limits:bare", "bench", "/")),
+            "bare ASGI app": stack.enter_context(serving([*UVICORN, "limits:bare"], "bench", "/")),
             "FastAPI, a constant": stack.enter_context(
-                serving("limits:fastapi", "bench", "/predict")
+                serving([*UVICORN, "limits:fastapi"], "bench", "/predict")
             ),
         }
         for name in ESTIMATORS:
             directory = Path(stack.enter_context(tempfile.TemporaryDirectory()))
             publish(dump(fit(name)), directory, datetime.now(UTC))
             servers[name] = stack.enter_context(
-                serving("main:app", "backend", "/health/ready", MODELS_DIR=directory)
+                serving(LAUNCHER, "backend", "/health/ready", MODELS_DIR=directory)
             )
         for connections in (1, 32):
             report(connections, measure(connections, bodies, servers))

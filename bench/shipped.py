@@ -17,10 +17,6 @@ from load import read_memory
 sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
 from processes import find_free_port, list_processes, running, wait_until
 
-# As in backend/Dockerfile.
-UVICORN = ["-m", "uvicorn", "main:app", "--timeout-keep-alive", "75", "--no-access-log"]
-UVICORN += ["--timeout-graceful-shutdown", "10", "--no-server-header"]
-UVICORN += ["--http", "connections:Connection", "--ws", "none"]
 START_SECONDS = 60
 REST_SECONDS = 10  # at most, until all connections are closed at both ends
 WRITER = "journal.writer"
@@ -54,7 +50,7 @@ class Backend:
 
     def start(self) -> None:
         """Returns once a model is live."""
-        command = [sys.executable, *UVICORN, "--port", str(self.port)]
+        command = [sys.executable, "serve.py", "--port", str(self.port)]
         process = self._life.enter_context(
             running(command, "backend", self._log, **self._variables)
         )

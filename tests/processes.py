@@ -122,8 +122,7 @@ def running_backend(models_dir: Path, port: int | None = None, **settings: objec
     It has no journal unless one is set.
     """
     port = port or find_free_port()
-    command = [sys.executable, "-m", "uvicorn", "main:app", "--port", str(port)]
-    command += ["--http", "connections:Connection", "--ws", "none", "--no-server-header"]
+    command = [sys.executable, "serve.py", "--port", str(port)]
     url, look = f"http://127.0.0.1:{port}", "ready" if [*models_dir.glob("*.pkl")] else "live"
     with running(command, "backend", **{"MODELS_DIR": models_dir, "JOURNAL": "off"} | settings):
         wait_until(lambda: requests.get(f"{url}/health/{look}", timeout=5).ok)

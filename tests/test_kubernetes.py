@@ -175,10 +175,10 @@ def test_every_server_is_probed_at_a_port_and_a_path_that_answer(cluster):
 
 
 def test_a_backend_that_goes_has_time_to_end(cluster):
-    docker, recorder = (
-        (ROOT / "backend" / it).read_text() for it in ("Dockerfile", "journal/recorder.py")
+    launcher, recorder = (
+        (ROOT / "backend" / it).read_text() for it in ("serve.py", "journal/recorder.py")
     )
-    serving = re.search(r'"--timeout-graceful-shutdown", "(\d+)"', docker)[1]
+    serving = re.search(r"^DRAIN_SECONDS = (\d+)", launcher, re.MULTILINE)[1]
     writing = re.search(r"^CLOSE_SECONDS = ([\d.]+)", recorder, re.MULTILINE)[1]
 
     for spec in (cluster.pods[name].spec for name in BACKENDS):

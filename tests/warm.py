@@ -67,11 +67,13 @@ PROGRAMS = {
     "databases.py": "trainer",
     "dask": "trainer",
     "mlflow": "trainer",
+    "serve.py": "backend",
     "uvicorn": "backend",
     "journal.writer": "backend",
     "worker": "backend",
     "streamlit": "page",
 }
+FORKING = ("serve.py", "uvicorn", "journal.writer", "scoring.py")
 
 
 class Popen(subprocess.Popen[Any]):
@@ -378,10 +380,10 @@ def _serve_forks(asked: socket.socket) -> None:
 
 
 def _run(arguments: list[str]) -> None:
+    if {*FORKING} & {*arguments[:2], Path(arguments[0]).name}:
+        subprocess.Popen = ForkedWorker  # type: ignore[misc]
     sys.path[:0] = filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))
     if arguments[0] == "-m":
-        if arguments[1] in ("uvicorn", "journal.writer"):
-            subprocess.Popen = ForkedWorker  # type: ignore[misc]
         sys.argv = arguments[1:]
         sys.path.insert(0, str(Path.cwd()))
         runpy.run_module(arguments[1], run_name="__main__", alter_sys=True)

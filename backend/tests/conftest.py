@@ -174,12 +174,12 @@ def running_app(folder: Path, **settings: Any) -> Iterator[TestClient]:
 
 @contextmanager
 def running_server(
-    folder: Path, *options: str, output: Any = None, **variables: Any
+    folder: Path, *, output: Any = None, **variables: Any
 ) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
     """The address and the process of a real backend that is ready, as a user starts it."""
     port = find_free_port()
     url = f"http://127.0.0.1:{port}"
-    command = [sys.executable, "-m", "uvicorn", "main:app", "--port", str(port), *options]
+    command = [sys.executable, "serve.py", "--port", str(port)]
     with running(command, "backend", output, MODELS_DIR=folder, **variables) as process:
         wait_until(lambda: requests.get(f"{url}/health/ready", timeout=5).ok)
         yield url, process

@@ -168,8 +168,7 @@ def server(tmp_path_factory):
     """The address of a real backend that takes bodies of 20 KB, nine of them at once."""
     folder = tmp_path_factory.mktemp("models")
     publish_in(folder)
-    options = ("--http", "connections:Connection")
-    with running_server(folder, *options, JOURNAL="off", MAX_BODY_BYTES=20_000) as (url, _):
+    with running_server(folder, JOURNAL="off", MAX_BODY_BYTES=20_000) as (url, _):
         yield url
 
 

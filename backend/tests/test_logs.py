@@ -47,9 +47,8 @@ def service(publish, tmp_path):
     with ExitStack() as stack:
 
         def start(**settings):
-            options = ["--log-config", "log_config.json", "--no-access-log"]  # as it ships
             variables = {"JOURNAL": "off", "output": stack.enter_context(log.open("w"))} | settings
-            url, process = stack.enter_context(running_server(tmp_path, *options, **variables))
+            url, process = stack.enter_context(running_server(tmp_path, **variables))
             stack.callback(os.killpg, process.pid, signal.SIGKILL)  # the journal stays away
             return url, lambda: log.read_text().split("\n")[:-1]  # the last is not whole yet
 
