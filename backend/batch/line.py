@@ -1,8 +1,10 @@
 """Lets one batch be scored at a time."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
+from typing import TypeVar
 
 from fastapi import FastAPI
 
@@ -11,6 +13,8 @@ from errors import TooManyBatches
 
 MAX_WAITING = 8  # each with a body in memory
 
+Result = TypeVar("Result")
+
 
 class Line:
     """All batches there are: one that is scored, and those that wait."""
@@ -18,6 +22,7 @@ class Line:
     def __init__(self) -> None:
         self.taken = 0
         self._turn = asyncio.Lock()
+        self._thread = ThreadPoolExecutor(1, "line")
 
     @asynccontextmanager
     async def turn(self) -> AsyncIterator[None]:
@@ -31,10 +36,19 @@ class Line:
         finally:
             self.taken -= 1
 
+    async def run(self, work: Callable[[], Result]) -> Result:
+        """Call it in the one thread there is: it goes on even if its caller has left."""
+        return await asyncio.get_running_loop().run_in_executor(self._thread, work)
+
+    def close(self) -> None:
+        self._thread.shutdown(wait=False, cancel_futures=True)
+
 
 @asynccontextmanager
 async def keep_line(app: FastAPI) -> AsyncIterator[dict[str, Line | Uploads]]:
-    """A router's lifespan."""
+    """A router's lifespan: the thread ends with the app."""
+    line = Line()
     # As many of the largest bodies may come in at once as there are places.
     uploads = Uploads((MAX_WAITING + 1) * app.state.settings.max_body_bytes)
-    yield {"line": Line(), "uploads": uploads}
+    yield {"line": line, "uploads": uploads}
+    line.close()

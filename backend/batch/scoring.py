@@ -1,6 +1,8 @@
 """Has a table answered by a process of its own, piece by piece."""
 
+import asyncio
 from contextlib import closing
+from functools import partial
 from time import monotonic
 from typing import NamedTuple
 
@@ -16,9 +18,11 @@ from journal.counting import TableCounter
 from settings import Settings
 from worker.exchange import ExchangeError, Message
 from worker.faults import read_fault
+from worker.nursery import WorkerProcess
 
 ROUNDED_UP = 1 + 1e-6  # a probability
 KEPT_BYTES = 256 * 1024  # of a table in JSON whose process answers the next one too
+MOST_SAID = 128 * 1024  # of JSON beside a piece, as reading it keeps the event loop
 MOST_PIECE = 64 * 1024**2  # of an answer: eight times what a piece has, if its rows are not huge
 
 
@@ -43,15 +47,16 @@ async def score(body: bytes, job: Job, line: Line) -> Pieces:
     left = job.settings.batch_seconds  # of the process's own time, as a caller may take longer
     # Memory-safe code parses JSON, so a small table leaves the process as it was.
     is_kept = job.sent is Format.JSON and len(body) <= KEPT_BYTES
-    async with line.turn(), job.model.worker.apart(head, is_kept=is_kept) as process:
-        with closing(job.counter):
+    worker = job.model.worker
+    async with line.turn():
+        process = await line.run(partial(worker.take_spare, is_kept=is_kept))
+        with closing(job.counter), worker.lend(process, head, is_kept=is_kept):
             try:
                 arrays = {"body": np.frombuffer(body, np.uint8)}
                 await process.tell_soon(head | {"ask": "table"}, arrays, left)
                 while True:
-                    began = monotonic()
-                    message = await process.receive_soon(left, MOST_PIECE)
-                    left -= monotonic() - began
+                    message, taken = await _receive(process, left)
+                    left -= taken
                     if counts := _read_counts(message, job):
                         job.counter.add(counts)
                     if "fault" in message.head:
@@ -68,10 +73,20 @@ async def score(body: bytes, job: Job, line: Line) -> Pieces:
                 raise ModelWorkerEnded(said) from None
 
 
+async def _receive(process: WorkerProcess, left: float) -> tuple[Message, float]:
+    """The next message, and the seconds it took; raises TimeoutError if none are left."""
+    await asyncio.sleep(0)  # others come first, also if there is always more to read
+    if left <= 0:
+        raise TimeoutError
+    began = monotonic()
+    message = await process.receive_soon(left, MOST_PIECE, MOST_SAID)
+    return message, monotonic() - began
+
+
 def _read_piece(message: Message) -> memoryview:
-    """Raises what Python does if it is not bytes in a row, whose length is their number."""
+    """Raises what Python does if it is not some bytes in a row, whose length is their number."""
     piece = message.arrays["piece"].astype(np.uint8, casting="no", copy=False)
-    if piece.ndim != 1:
+    if piece.ndim != 1 or not piece.size:
         raise ValueError("its answer is not bytes.")
     return piece.data
 

@@ -197,7 +197,7 @@ async def _answer_body(
         return await model.run(work)
     line: Line = request.state.line
     async with line.turn():
-        return await asyncio.to_thread(work)
+        return await line.run(work)
 
 
 def _note_use(request: Request, model: Model) -> Use:

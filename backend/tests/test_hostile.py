@@ -4,6 +4,7 @@ The allow-list is a first filter and no wall, so most tests take it away: their 
 a string of Python.
 """
 
+import asyncio
 import gc
 import json
 import os
@@ -353,6 +354,11 @@ def test_a_row_that_is_not_answered_well_is_answered_with_the_reason(app, code, 
         ("channel.sendall(struct.pack('<Q', 8) + pack({'rows': float('nan')}))", "has ended"),
         ("send(channel, pack({}, {'piece': np.zeros(2)}))", "has ended"),
         ("send(channel, pack({}, {'piece': np.zeros((1, 9), np.uint8)}))", "not bytes"),
+        ("send(channel, pack({}, {'piece': np.zeros(0, np.uint8)}))", "not bytes"),
+        (
+            "send(channel, pack({'x': 'x' * 10**6}, {'piece': np.ones(1, np.uint8)}))",
+            "has ended",
+        ),
         ("send(channel, pack({'rows': -1, 'total': 0}))", "has ended"),
         (counts(2**70), "not those of a table"),
         (counts(1, found=2), "not of these rows"),
@@ -366,6 +372,36 @@ def test_a_table_that_is_not_answered_well_is_answered_with_the_reason(app, code
 
     assert response.status_code == 503
     assert expected in response.json()["detail"]
+
+
+ENDLESS = """until = time.monotonic() + 20
+    while time.monotonic() < until:
+        send(channel, pack({}, {"piece": np.zeros(1, np.uint8)}))
+    send(channel, pack({}, {"piece": np.ones(1, np.uint8)}))
+    send(channel, pack({"done": True}))"""
+
+
+def test_an_endless_answer_is_cut_and_keeps_nobody_waiting(app):
+    publish_in(app.folder, version := next(NAMES), arm(ENDLESS, "table"))
+    headers, query = [(b"content-type", b"application/json")], f"version={version}".encode()
+    scope = {"type": "http", "method": "POST", "path": "/predict/batch", "http_version": "1.1"}
+    scope |= {"headers": headers, "query_string": query, "state": dict(app.app_state)}
+    messages = [{"type": "http.request", "body": json.dumps({"instances": [SETOSA]}).encode()}]
+    pieces, answered = set(), 0
+
+    async def receive():
+        return messages.pop() if messages else await asyncio.Event().wait()
+
+    async def take(message):  # at once, so that nothing but the server makes room for others
+        pieces.add(bytes(message.get("body", b"")))
+
+    table = app.portal.start_task_soon(app.app, scope, receive, take)
+    while not table.done():
+        has_begun = b"\0" in pieces
+        answered += has_begun and app.post("/predict", json=SETOSA).is_success
+
+    assert answered > 50
+    assert b"\1" not in pieces  # the end
 
 
 def spoil(nodes, is_inner, names, far):

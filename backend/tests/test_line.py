@@ -1,4 +1,6 @@
 import asyncio
+import threading
+from contextlib import suppress
 
 import pytest
 
@@ -42,3 +44,27 @@ def test_one_too_many_is_sent_away_until_a_place_is_free():
         return error.value
 
     assert asyncio.run(fill()).headers == {"Retry-After": "10"}
+
+
+def test_one_thing_is_done_at_a_time_even_if_its_caller_has_left():
+    line, gate, begun = Line(), threading.Event(), []
+
+    def work():
+        begun.append(threading.current_thread())
+        gate.wait(20)
+
+    async def leave():
+        async with line.turn():
+            with suppress(TimeoutError):
+                await asyncio.wait_for(line.run(work), 0.05)
+
+    async def leave_all():
+        await asyncio.gather(*(leave() for _ in range(3)))
+
+    asyncio.run(leave_all())
+    assert len(begun) == 1
+
+    gate.set()
+    line.close()
+    begun[0].join(20)
+    assert not begun[0].is_alive()

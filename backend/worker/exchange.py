@@ -151,6 +151,8 @@ async def _receive_exactly_soon(channel: socket.socket, size: int) -> memoryview
         if not count:
             raise ConnectionResetError
         done += count
+        if done < size:
+            await asyncio.sleep(0)  # others come first, also if there is always more to read
     return taken
 
 

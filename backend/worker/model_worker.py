@@ -3,8 +3,8 @@
 import asyncio
 import logging
 from collections import deque
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from threading import Lock, Thread
 from time import monotonic
 from typing import Any, get_args
@@ -122,32 +122,36 @@ class ModelWorker:
         finally:
             process.end()
 
-    @asynccontextmanager
-    async def apart(
-        self, head: dict[str, Any], *, is_kept: bool = False
-    ) -> AsyncIterator[WorkerProcess]:
-        """Another process with the same model, for one table.
+    def take_spare(self, *, is_kept: bool) -> WorkerProcess:
+        """Another process with the same model, for one table; raises ModelWorkerEnded.
 
-        The next one stands by then: the same if it is kept, else one that has rehearsed a table
-        with such a head.
+        Only a table that leaves its process to the next one takes one that was left so.
         """
-        process = await asyncio.to_thread(self._take_spare)
+        with self._sparing:
+            spare, self._spare = self._spare, None
+        is_fit = spare and spare.waits and (is_kept or not spare.has_read)
+        return spare if spare and is_fit else self.start_another()
+
+    @contextmanager
+    def lend(
+        self, process: WorkerProcess, head: dict[str, Any], *, is_kept: bool
+    ) -> Iterator[None]:
+        """Have the next process stand by once the table is answered.
+
+        It is the same if it is kept, else one that has rehearsed a table with such a head.
+        """
         try:
-            yield process
+            yield
         except BaseException:
             process.end()
             raise
         if is_kept:
+            process.has_read = True
             self._spare = process
             return
         process.end()
         # Not while the table is answered: a fork would take its time from it.
         Thread(target=self._refill, args=[head], daemon=True).start()
-
-    def _take_spare(self) -> WorkerProcess:
-        with self._sparing:
-            spare, self._spare = self._spare, None
-        return spare if spare and spare.waits else self.start_another()
 
     def _refill(self, head: dict[str, Any]) -> None:
         with self._sparing, suppress(ExchangeError, ModelWorkerEnded, TimeoutError):

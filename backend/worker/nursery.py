@@ -49,6 +49,7 @@ class WorkerProcess:
 
     def __init__(self, channel: socket.socket, pid: int, nursery: "Nursery") -> None:
         self.pid = pid
+        self.has_read = False  # a table, whose rows may still lie in its memory
         self._channel = channel
         self._nursery = nursery
         # Called amid anything, so it takes no lock and waits for nobody.
@@ -71,10 +72,12 @@ class WorkerProcess:
         async with asyncio.timeout(seconds):
             await send_soon(self._channel, *lay_out(head, arrays))
 
-    async def receive_soon(self, seconds: float, most: int = MOST_ANSWER) -> Message:
+    async def receive_soon(
+        self, seconds: float, most: int = MOST_ANSWER, most_text: int = MOST_TEXT
+    ) -> Message:
         """As `receive`, on an event loop."""
         async with asyncio.timeout(seconds):
-            return unpack(await receive_soon(self._channel, most), MOST_TEXT)
+            return unpack(await receive_soon(self._channel, most), most_text)
 
     @property
     def waits(self) -> bool:
