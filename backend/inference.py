@@ -71,7 +71,7 @@ class Model:
         if not self.has_probabilities:
             self.remarks.append("It has no predict_proba: probabilities are null.")
         self.serve_by(Engine())
-        self._shared = SharedCall(self._answer_soon)
+        self._shared = SharedCall[list[Value], Answer]()
         self._thread = ThreadPoolExecutor(1, "model")
 
     def serve_by(self, engine: Engine) -> None:
@@ -85,7 +85,7 @@ class Model:
         Raises InvalidInstance if the model has none, and what the worker does.
         """
         if (probabilities := self._predict_one(values)) is None:
-            answer = await self._shared.ask(values)
+            answer = await self._shared.ask(values, self._answer_soon)
         else:
             answer = (probabilities.index(max(probabilities)), probabilities)
         prediction = self.describe(values, answer)

@@ -1,4 +1,5 @@
 import asyncio
+from functools import partial
 
 import numpy as np
 import pytest
@@ -206,9 +207,9 @@ def test_waiting_instances_share_one_call_and_its_failure():
         return [2 * it for it in instances]
 
     async def ask_all():
-        shared = SharedCall(double)
+        ask = partial(SharedCall().ask, function=double)
         return [
-            await asyncio.gather(*map(shared.ask, each), return_exceptions=True)
+            await asyncio.gather(*map(ask, each), return_exceptions=True)
             for each in (range(5), [7], [8, 9, 10])
         ]
 
@@ -226,7 +227,7 @@ def test_no_more_than_a_few_share_a_call():
         return instances
 
     async def ask_many():
-        return await asyncio.gather(*map(SharedCall(count).ask, range(100)))
+        return await asyncio.gather(*map(partial(SharedCall().ask, function=count), range(100)))
 
     assert asyncio.run(ask_many()) == [*range(100)]
     assert calls == [64, 36]
@@ -237,8 +238,8 @@ def test_one_who_has_gone_does_not_keep_the_answer_from_the_others():
         return instances
 
     async def ask_two():
-        shared = SharedCall(echo)
-        gone, stays = (asyncio.ensure_future(shared.ask(it)) for it in (1, 2))
+        shared = SharedCall()
+        gone, stays = (asyncio.ensure_future(shared.ask(it, echo)) for it in (1, 2))
         await asyncio.sleep(0)
         gone.cancel()
         return await stays
