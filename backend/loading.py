@@ -12,7 +12,7 @@ from engines.reading import read_engine
 from errors import ModelRefused, ModelWorkerEnded
 from inference import Model
 from manifests import Manifests
-from repository import PublishedFile, read_pickle
+from repository import Pickle, PublishedFile
 from schemas import Description, Manifest
 from settings import Settings
 from worker.faults import LONGEST_TEXT
@@ -34,7 +34,8 @@ def open_model(
 ) -> Model:
     """As `load`, of one that is asked in processes alone."""
     manifest, signature = manifests.read(file)
-    worker = ModelWorker(nursery, partial(_read, file, manifest, settings), settings)
+    pickle = Pickle(file, settings.max_model_bytes)
+    worker = ModelWorker(nursery, partial(_read, file, pickle, manifest), settings)
     worker.needs_walls = signature != "signed" and settings.model_trust != "auto"
     told = worker.open()
     description = manifest or _read_description(told["description"], file)
@@ -45,9 +46,9 @@ def open_model(
     return model
 
 
-def _read(file: PublishedFile, manifest: Manifest | None, settings: Settings) -> Opening:
+def _read(file: PublishedFile, pickle: Pickle, manifest: Manifest | None) -> Opening:
     """The message that opens the model; raises ModelRefused."""
-    pickled = read_pickle(file, settings.max_model_bytes)
+    pickled = pickle.read()
     if manifest:
         _check_content(pickled, manifest)
     head = {

@@ -2,10 +2,13 @@
 
 import os
 import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
+from weakref import finalize
 
 from pydantic_core import from_json
 
@@ -67,9 +70,20 @@ def find_published(directory: Path, key: Path | None = None) -> list[PublishedFi
     return list(map(describe, newest_first))
 
 
-def read_pickle(file: PublishedFile, max_bytes: int) -> bytes:
-    """Raises ModelRefused where it is no regular file of the folder, or too large."""
-    return _read(file.path, max_bytes, "MAX_MODEL_BYTES allows {}.")
+class Pickle:
+    """An open file: it can be read again even if it has been deleted or replaced."""
+
+    def __init__(self, file: PublishedFile, max_bytes: int) -> None:
+        """Raises ModelRefused if it is not a regular file of the folder, or too large."""
+        self._max_bytes = max_bytes
+        with _explaining(file.path):
+            self._descriptor = _open(file.path, max_bytes, "MAX_MODEL_BYTES allows {}.")
+        finalize(self, os.close, self._descriptor)
+
+    def read(self) -> bytes:
+        """From any thread."""
+        size = os.fstat(self._descriptor).st_size
+        return os.pread(self._descriptor, min(size, self._max_bytes), 0)
 
 
 def read_manifest(file: PublishedFile) -> dict[str, Any] | None:
@@ -122,15 +136,26 @@ def _identify(path: Path | os.DirEntry[str]) -> tuple[int, ...]:
 
 
 def _read(path: Path, max_bytes: int, limit: str) -> bytes:
+    with _explaining(path), os.fdopen(_open(path, max_bytes, limit), "rb") as source:
+        return source.read(max_bytes)
+
+
+def _open(path: Path, max_bytes: int, limit: str) -> int:
+    # Non-blocking, or opening a named pipe would wait for somebody to write to it.
+    descriptor = os.open(_resolve(path), os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW)
     try:
-        # Non-blocking, or opening a named pipe would wait for somebody to write to it.
-        descriptor = os.open(_resolve(path), os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW)
-        try:
-            _require_regular(path, os.fstat(descriptor), max_bytes, limit)
-            with os.fdopen(descriptor, "rb", closefd=False) as source:
-                return source.read(max_bytes)
-        finally:
-            os.close(descriptor)
+        _require_regular(path, os.fstat(descriptor), max_bytes, limit)
+    except ModelRefused:
+        os.close(descriptor)
+        raise
+    return descriptor
+
+
+@contextmanager
+def _explaining(path: Path) -> Iterator[None]:
+    """Raises ModelRefused for what the system says."""
+    try:
+        yield
     except PermissionError:
         message = f"The backend may not read {path.name}. Check its owner and mode."
         raise ModelRefused("file", message) from None

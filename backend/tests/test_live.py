@@ -98,6 +98,7 @@ def test_an_emptied_folder_leaves_the_model_in_memory_and_readiness_says_so(clie
 
     wait_until(lambda: "keeps serving" in reason(client))
     assert version_of_a_prediction(client) == VERSION
+    assert client.post("/predict/batch", json={"instances": [SETOSA]}).is_success
     [entry] = client.get("/models").json()["models"]
     assert entry["state"] == "live"
     assert client.get(f"/models/{VERSION}").json()["manifest"]

@@ -6,7 +6,7 @@ import pytest
 from conftest import VERSION
 
 from errors import FolderUnreadable, ModelRefused
-from repository import find_published, read_manifest, read_pickle
+from repository import Pickle, find_published, read_manifest
 
 NAME = f"model_{VERSION}.pkl"
 
@@ -18,7 +18,7 @@ def only(directory):
 
 def refusal(directory, max_bytes=1000):
     with pytest.raises(ModelRefused) as refused:
-        read_pickle(only(directory), max_bytes)
+        Pickle(only(directory), max_bytes)
     return str(refused.value)
 
 
@@ -70,7 +70,7 @@ def test_a_file_that_may_not_be_read_is_refused(folder):
     file = only(folder)
 
     with nobody(), pytest.raises(ModelRefused, match=f"may not read {NAME}. Check its owner"):
-        read_pickle(file, 1000)
+        Pickle(file, 1000)
 
 
 def test_a_link_is_followed_within_the_folder_alone(folder):
@@ -78,7 +78,7 @@ def test_a_link_is_followed_within_the_folder_alone(folder):
     (folder / "..data").write_bytes(b"1")
 
     (folder / NAME).symlink_to("..data")
-    assert read_pickle(only(folder), 10) == b"1"
+    assert Pickle(only(folder), 10).read() == b"1"
     (folder / NAME).unlink()
     (folder / NAME).symlink_to("../elsewhere")
     assert refusal(folder) == f"{NAME} is a link that leads out of the folder."
