@@ -2,8 +2,9 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Awaitable
 from contextlib import aclosing
+from typing import TypeVar
 
 from fastapi import Request
 from fastapi.responses import StreamingResponse
@@ -12,20 +13,26 @@ from starlette.types import Message, Receive, Scope, Send
 
 log = logging.getLogger(__name__)
 
+Result = TypeVar("Result")
 Pieces = AsyncGenerator[bytes | memoryview]
 
 STALLED_SECONDS = 30  # in which nothing of the answer is taken
 
 
 async def begin(request: Request, pieces: Pieces) -> Pieces:
-    """The same pieces, once the first is made; raises ClientDisconnect if nobody waits for it."""
-    working = asyncio.ensure_future(anext(pieces, b""))
+    """The same pieces, once the first is made; raises as `unless_gone` does."""
+    return _go_on(await unless_gone(request, anext(pieces, b"")), pieces)
+
+
+async def unless_gone(request: Request, work: Awaitable[Result]) -> Result:
+    """Its result; raises ClientDisconnect as soon as nobody waits for it."""
+    working = asyncio.ensure_future(work)
     watching = asyncio.create_task(_watch(request))
     try:
         await asyncio.wait({working, watching}, return_when=asyncio.FIRST_COMPLETED)
         if not working.done():
             raise ClientDisconnect
-        return _go_on(working.result(), pieces)
+        return working.result()
     finally:
         working.cancel()
         watching.cancel()

@@ -8,6 +8,7 @@ from typing import Annotated, Any, TypeVar
 
 from fastapi import APIRouter, Depends, Request, Response
 
+from batch.delivery import unless_gone
 from batch.line import Line
 from bodies import read_body
 from errors import NoModelPublished, UnknownModel, shorten
@@ -195,7 +196,10 @@ async def _answer_body(
     work = partial(answer, use, model.answer, body)
     if len(body) < TABLE_BODY:
         return await model.run(work)
-    line: Line = request.state.line
+    return await unless_gone(request, _wait_in(request.state.line, work))
+
+
+async def _wait_in(line: Line, work: Callable[[], Answer]) -> Answer:
     async with line.turn():
         return await line.run(work)
 

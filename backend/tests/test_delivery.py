@@ -1,4 +1,5 @@
 import asyncio
+import json
 import select
 import socket
 import time
@@ -13,12 +14,14 @@ import pytest
 import requests
 from conftest import NAMES, fit_iris, publish_in, running_server
 from formats import ARROW, JSON, write
+from open_protocol import describe_tensor
 from processes import wait_until
 from sklearn.neighbors import KNeighborsClassifier
 
 import bodies
 from batch import delivery
 from batch.line import MAX_WAITING
+from routes import open_inference
 from worker.model_worker import ModelWorker
 from worker.nursery import find_nursery
 
@@ -54,20 +57,20 @@ def table(rows=ROWS):
     return write(pa.table(dict.fromkeys(NAMES, np.ones(rows))), ARROW)
 
 
-def make_scope(client):
+def make_scope(client, path="/predict/batch"):
     headers = [(b"content-type", ARROW.encode())]
-    scope = {"type": "http", "method": "POST", "path": "/predict/batch", "headers": headers}
+    scope = {"type": "http", "method": "POST", "path": path, "headers": headers}
     return scope | {"query_string": b"", "state": dict(client.app_state), "http_version": "1.1"}
 
 
-def talk(client, receive, sent=None):
+def talk(client, receive, sent=None, **options):
     """The messages of an answer to a caller who sends so; a list shows them as they come."""
     sent = [] if sent is None else sent
 
     async def keep(message):
         sent.append(message)
 
-    client.portal.call(client.app, make_scope(client), receive, keep)
+    client.portal.call(client.app, make_scope(client, **options), receive, keep)
     return sent
 
 
@@ -113,6 +116,16 @@ def test_who_leaves_gives_up_the_place_and_the_process(client, scorers, body, mo
 
     assert has_room(client)
     wait_until(lambda: not is_any_left(scorers))
+
+
+def test_who_leaves_a_large_inference_is_not_answered(slow_client, monkeypatch):
+    monkeypatch.setattr(open_inference, "TABLE_BODY", 0)
+    tensor = describe_tensor("x", [[1.0] * len(NAMES)] * 40_000)
+    leaving = leave_after(0.1, json.dumps({"inputs": [tensor]}).encode())
+
+    [start, *_] = talk(slow_client, leaving, path="/v2/models/iris/infer")
+
+    assert start["status"] == 400  # which nobody reads
 
 
 @pytest.mark.parametrize(
