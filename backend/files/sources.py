@@ -95,7 +95,8 @@ class Source(NamedTuple):
             if rows and rows + count > PART_ROWS:
                 yield Part(0, file, round(rows * share), self.head | {"groups": waiting})
                 waiting, rows = [], 0
-            waiting, rows = [*waiting, index], rows + count
+            waiting.append(index)
+            rows += count
         if rows:
             yield Part(0, file, round(rows * share), self.head | {"groups": waiting})
 
