@@ -33,7 +33,10 @@ def run(control: socket.socket) -> None:
         _reap(forks)
         if not ready:
             continue
-        request, descriptors, _, _ = socket.recv_fds(control, REQUEST.size, 1)
+        try:
+            request, descriptors, _, _ = socket.recv_fds(control, REQUEST.size, 1)
+        except ConnectionError:  # it ended with something left to read
+            return
         if not request:
             return
         ended, memory = REQUEST.unpack(request)
