@@ -111,7 +111,7 @@ e2e: $(VENV)/installed ## Build, start and test the stack in Docker
 	$(BIN)/python -m pytest tests/e2e
 
 .PHONY: soak
-soak: $(VENV)/installed ## Run the long forms of tests, as every night; half an hour
+soak: $(VENV)/installed ## Run the long forms of tests, as every night; an hour
 	@for folder in $(SERVICES) tests; do \
 	  echo "== $$folder" && (cd $$folder && $(BIN)/python -m pytest -m soak --ignore e2e || test $$? = 5) || exit 1; \
 	done # 5: a folder without any
