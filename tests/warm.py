@@ -268,15 +268,16 @@ def _serve(listening: socket.socket) -> dict[str, Any]:
         asked, _ = listening.accept()
         content, descriptors, _, _ = socket.recv_fds(asked, MAX_REQUEST, MAX_DESCRIPTORS)
         request: dict[str, Any] = json.loads(content or "null")
-        if request and _fork(request, asked, descriptors):
-            listening.close()
+        if request and _fork(request, asked):
+            listening.close()  # before its number is taken for another one
+            _take(descriptors, [0, 1, 2, *request["kept"]])
             return request
         asked.close()
         for descriptor in descriptors:
             os.close(descriptor)
 
 
-def _fork(request: dict[str, Any], asked: socket.socket, descriptors: list[int]) -> bool:
+def _fork(request: dict[str, Any], asked: socket.socket) -> bool:
     """Whether this is the new process. The nursery tells the one that asked its id."""
     reading, writing = os.pipe()
     if between := os.fork():
@@ -295,7 +296,6 @@ def _fork(request: dict[str, Any], asked: socket.socket, descriptors: list[int])
     if between:
         return False
     asked.close()
-    _take(descriptors, [0, 1, 2, *request["kept"]])
     return True
 
 
