@@ -18,6 +18,7 @@ from collections import Counter
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from http.client import HTTPException
+from math import inf
 from pathlib import Path
 from typing import NamedTuple
 
@@ -149,14 +150,15 @@ def run(backend: Backend, known: list[str], count: int, seed: int) -> tuple[Fuzz
         sent += len(cases)
         first = first or _rest(backend)
         print(f"{sent:,} sent", file=sys.stderr)
-    return fuzz, first, _rest(backend)
+    return fuzz, first, _rest(backend, first.descriptors)
 
 
-def _rest(backend: Backend) -> Held:
-    """Once all connections are closed at both ends."""
+def _rest(backend: Backend, most: float = inf) -> Held:
+    """Once all connections are closed, and no process is being started, which takes two sockets."""
     if not backend.is_alive():
         return Held(0, 0, [], 0)
     wait_for(REST_SECONDS, lambda: not backend.has_callers())
+    wait_for(REST_SECONDS, lambda: backend.measure().descriptors <= most)
     return backend.measure()
 
 
