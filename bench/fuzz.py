@@ -27,7 +27,7 @@ from hypothesis.configuration import set_hypothesis_home_dir
 from load import draw_instances
 from models import dump, fit, publish
 from nonsense import ROUTES, Case, Maker, draw_material
-from shipped import REST_SECONDS, Backend, Held, wait_for
+from shipped import Backend, Held
 from wire import NO_HTTP, Answer, Kept, find_fault
 
 CONNECTIONS = 6
@@ -154,12 +154,7 @@ def run(backend: Backend, known: list[str], count: int, seed: int) -> tuple[Fuzz
 
 
 def _rest(backend: Backend, most: float = inf) -> Held:
-    """Once all connections are closed, and no process is being started, which takes two sockets."""
-    if not backend.is_alive():
-        return Held(0, 0, [], 0)
-    wait_for(REST_SECONDS, lambda: not backend.has_callers())
-    wait_for(REST_SECONDS, lambda: backend.measure().descriptors <= most)
-    return backend.measure()
+    return backend.rest(most) if backend.is_alive() else Held(0, 0, [], 0)
 
 
 def report(fuzz: Fuzz, seconds: float) -> None:

@@ -8,6 +8,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from contextlib import ExitStack, suppress
+from math import inf
 from pathlib import Path
 from typing import NamedTuple
 
@@ -32,8 +33,8 @@ class Held(NamedTuple):
 
     @property
     def descriptors(self) -> int:
-        """Those of files and callers: each model worker has one more."""
-        return len(self.files) - self.workers
+        """Those of callers and files: each version has one more, and so has each model worker."""
+        return sum(".pkl" not in it for it in self.files) - self.workers
 
 
 class Backend:
@@ -91,6 +92,12 @@ class Backend:
         threads = int(re.search(r"Threads:\s+(\d+)", status)[1])
         files = [it for it in self._list_files() if not self._is_of_journal(it)]
         return Held(read_memory(self.pid), threads, files, self._count_workers())
+
+    def rest(self, most: float = inf) -> Held:
+        """Once all connections are closed, and no process is being started, which takes two."""
+        wait_for(REST_SECONDS, lambda: not self.has_callers())
+        wait_for(REST_SECONDS, lambda: self.measure().descriptors <= most)
+        return self.measure()
 
     def _count_workers(self) -> int:
         """With the process that forks them; one that has ended has no command line any more."""

@@ -24,7 +24,7 @@ from account import Phase, Sample, list_faults, report
 from callers import Callers
 from faults import Log, PostgreSQL, Publisher, Tracking, World
 from load import read_memory
-from shipped import REST_SECONDS, Backend, wait_for
+from shipped import Backend, wait_for
 from verdicts import Judge, Ledger, read_journal
 
 POSTGRESQL_SHARE, SQLITE_SHARE = 0.8, 0.2  # of the time
@@ -49,8 +49,7 @@ def run_phase(name: str, world: World, judge: Judge, act: Callable[[], None]) ->
     stop.set()
     sampler.join()
     wait_for(30, lambda: backend.expose()["journal_lag_seconds"] == 0)
-    wait_for(REST_SECONDS, lambda: not backend.has_callers())
-    after = backend.measure()
+    after = backend.rest(before.descriptors)
     lost = int(backend.expose()["journal_lost_predictions_total"])
     backend.stop()
     journal = read_journal(backend.journal_url, ledger, [it.start for it in world.restarts])
