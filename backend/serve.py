@@ -1,6 +1,6 @@
 """Starts the backend: the image, `make local`, tests and benchmarks all call this.
 
-python serve.py [options of uvicorn, of which the last one counts]
+python serve.py [uvicorn options; the last one given counts]
 """
 
 import sys

@@ -33,7 +33,7 @@ class Held(NamedTuple):
 
     @property
     def descriptors(self) -> int:
-        """Those of callers and files: each version has one more, and so has each model worker."""
+        """Count callers and files, without one for each version and one for each model worker."""
         return sum(".pkl" not in it for it in self.files) - self.workers
 
 

@@ -4,7 +4,7 @@ import asyncio
 import logging
 from collections.abc import AsyncGenerator, Awaitable
 from contextlib import aclosing
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from fastapi import Request
 from fastapi.responses import StreamingResponse
@@ -14,14 +14,10 @@ from starlette.types import Message, Receive, Scope, Send
 log = logging.getLogger(__name__)
 
 Result = TypeVar("Result")
-Pieces = AsyncGenerator[bytes | memoryview]
+Piece = bytes | memoryview
+Pieces = AsyncGenerator[Piece]
 
 STALLED_SECONDS = 30  # in which nothing of the answer is taken
-
-
-async def begin(request: Request, pieces: Pieces) -> Pieces:
-    """The same pieces, once the first is made; raises as `unless_gone` does."""
-    return _go_on(await unless_gone(request, anext(pieces, b"")), pieces)
 
 
 async def unless_gone(request: Request, work: Awaitable[Result]) -> Result:
@@ -44,17 +40,13 @@ async def _watch(request: Request) -> None:
         pass
 
 
-async def _go_on(first: bytes | memoryview, rest: Pieces) -> Pieces:
-    async with aclosing(rest):
-        yield first
-        async for piece in rest:
-            yield piece
-
-
 class Download(StreamingResponse):
     """Gives up where the caller stops taking what is sent, for others are waiting."""
 
-    body_iterator: Pieces
+    def __init__(self, first: Piece, rest: Pieces, **options: Any) -> None:
+        """The pieces of an answer, the first of which is made before its status is sent."""
+        super().__init__(_chain(first, rest), **options)
+        self._rest = rest
 
     async def stream_response(self, send: Send) -> None:
         async def send_soon(message: Message) -> None:
@@ -64,8 +56,14 @@ class Download(StreamingResponse):
         await super().stream_response(send_soon)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        async with aclosing(self.body_iterator):
+        async with aclosing(self._rest):
             try:
                 await super().__call__(scope, receive, send)
             except TimeoutError:
                 log.warning("download stalled seconds=%d", STALLED_SECONDS)
+
+
+async def _chain(first: Piece, rest: Pieces) -> Pieces:
+    yield first
+    async for piece in rest:
+        yield piece

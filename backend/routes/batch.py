@@ -4,7 +4,7 @@ from typing import Any
 
 from fastapi import APIRouter, Request, Response
 
-from batch.delivery import Download, begin
+from batch.delivery import Download, unless_gone
 from batch.line import keep_line
 from batch.media import Format, choose_format, find_format
 from batch.scoring import Job, score
@@ -55,6 +55,7 @@ async def predict_batch(request: Request, live: Live, version: Version = None) -
     journal = request.app.state.journal
     counter = TableCounter(model, journal.recorder if journal else None)
     job = Job(model, sent, wanted, counter, settings)
-    pieces = await begin(request, score(body, job, request.state.line))
+    pieces = score(body, job, request.state.line)
+    first = await unless_gone(request, anext(pieces, b""))
     headers = {"X-Model-Version": model.version}
-    return Download(pieces, headers=headers, media_type=wanted)
+    return Download(first, pieces, headers=headers, media_type=wanted)
