@@ -75,15 +75,16 @@ class Pickle:
 
     def __init__(self, file: PublishedFile, max_bytes: int) -> None:
         """Raises ModelRefused if it is not a regular file of the folder, or too large."""
-        self._max_bytes = max_bytes
+        self._path, self._max_bytes = file.path, max_bytes
         with _explaining(file.path):
             self._descriptor = _open(file.path, max_bytes, "MAX_MODEL_BYTES allows {}.")
         finalize(self, os.close, self._descriptor)
 
     def read(self) -> bytes:
-        """From any thread."""
-        size = os.fstat(self._descriptor).st_size
-        return os.pread(self._descriptor, min(size, self._max_bytes), 0)
+        """From any thread; raises ModelRefused if the system cannot."""
+        with _explaining(self._path):
+            size = os.fstat(self._descriptor).st_size
+            return os.pread(self._descriptor, min(size, self._max_bytes), 0)
 
 
 def read_manifest(file: PublishedFile) -> dict[str, Any] | None:
