@@ -229,8 +229,10 @@ def start_journal(publish: Publish, start_live: Callable[..., TestClient], tmp_p
 
 @pytest.fixture
 def empty_client(start: Callable[[], TestClient]) -> TestClient:
-    """An app whose models folder holds nothing yet."""
-    return start()
+    """An app that has looked into its models folder, and found nothing."""
+    client = start()
+    wait_until(lambda: "No model is published" in client.get("/health/ready").text)
+    return client
 
 
 @pytest.fixture(scope="module")
