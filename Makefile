@@ -65,11 +65,11 @@ export RUN
 .PHONY: keys
 keys: ## Make the pair of keys that models are signed with, as the first start does
 	@if [ -f $(VENV)/installed ] || ! docker info >/dev/null 2>&1; then \
-	  $(MAKE) --silent $(VENV)/installed && $(BIN)/python mlflow/$(call SIGNING,keys/private,keys/public); \
+	  $(MAKE) --silent $(VENV)/installed && cd mlflow && $(BIN)/python -m $(call SIGNING,$(CURDIR)/keys/private,$(CURDIR)/keys/public); \
 	else \
-	  docker compose run --rm --no-deps mlflow python3 /app/$(call SIGNING,/keys,/public); \
+	  docker compose run --rm --no-deps mlflow python3 -m $(call SIGNING,/keys,/public); \
 	fi
-SIGNING = signing.py $(1)/model_signing_key.pem $(2)/model_public_key.pem
+SIGNING = publishing.signing $(1)/model_signing_key.pem $(2)/model_public_key.pem
 
 PARTS := backend frontend trainer stack
 .PHONY: test $(PARTS:%=test-%)

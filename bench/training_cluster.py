@@ -23,11 +23,11 @@ sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
 sys.path.insert(0, str(Path(__file__).parent.parent / "mlflow"))
 from processes import ROOT, running, wait_until
 
-from candidates import list_candidates
-from cluster import connect, run
-from comparison import Means, Outcome, Setting, compare, split
-from datasets import make_dataset
-from tables import Table
+from running.cluster import connect, run
+from table.dataset import make_dataset
+from table.reading import Table
+from training.candidates import list_candidates
+from training.comparison import Means, Outcome, Setting, compare, split
 
 ROUNDS = 3
 WORKERS = (1, 2)

@@ -19,12 +19,12 @@ from sklearn import datasets as tables
 from sklearn.model_selection import train_test_split
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "mlflow"))
-from candidates import Candidate, list_candidates
-from comparison import Setting, choose, compare, split
-from datasets import Dataset, make_dataset
-from evaluation import fit, search
-from tables import Table
-from workers import run
+from running.cores import run
+from table.dataset import Dataset, make_dataset
+from table.reading import Table
+from training.candidates import Candidate, list_candidates
+from training.comparison import Setting, choose, compare, split
+from training.evaluation import fit, search
 
 SEEDS = range(5)
 # The better of the best of scikit-learn's defaults and an AutoML library given 30 s.

@@ -35,8 +35,8 @@ import sys, warnings
 sys.path.insert(0, sys.argv[1])
 from sklearn.model_selection import (
     GridSearchCV, RepeatedStratifiedKFold, StratifiedKFold, cross_validate)
-from candidates import list_candidates, name_steps
-from datasets import read_iris
+from training.candidates import list_candidates, name_steps
+from table.dataset import read_iris
 if __name__ == "__main__":
     warnings.simplefilter("ignore")
     iris = read_iris()
@@ -52,14 +52,14 @@ if __name__ == "__main__":
 LOGGING = """
 import sys, time
 sys.path.insert(0, sys.argv[1])
-from comparison import Setting, choose, compare, split
-from candidates import list_candidates
-from datasets import read_iris
-from evaluation import fit, search
-from explanation import explain
-from figures import draw
-from records import Model, make_record
-from tracking import Tracker
+from training.comparison import Setting, choose, compare, split
+from training.candidates import list_candidates
+from table.dataset import read_iris
+from training.evaluation import fit, search
+from training.explanation import explain
+from training.figures import draw
+from runs.record import Model, make_record
+from runs.tracker import Tracker
 if __name__ == "__main__":
     iris = read_iris()
     setting = Setting(iris, split(iris, 0), 0)

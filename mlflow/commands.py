@@ -12,10 +12,10 @@ from typing import Any
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from errors import CommandFailed
-from fetching import IRIS, fetch
-from publishing import Publisher
-from signing import complete_pair, read_signing_key
-from unsent import RecordFolder
+from publishing.publisher import Publisher
+from publishing.signing import complete_pair, read_signing_key
+from runs.unsent import RecordFolder
+from table.fetching import IRIS, fetch
 
 
 class CannotSign(CommandFailed):

@@ -5,18 +5,18 @@ from dataclasses import replace
 from typing import Any
 
 from addresses import hide_secrets
-from datasets import Dataset, make_dataset, read_iris
-from delivery import Services, deliver, send_kept
-from features import describe_features
-from feedback import add_feedback
-from journal import read_labelled
-from manifests import describe
-from publishing import Publisher
-from report import account
-from tables import parse_table
-from tracking import Tracker
-from training import Options, train
-from unsent import RecordFolder
+from publishing.features import describe_features
+from publishing.manifest import describe
+from publishing.publisher import Publisher
+from runs.delivery import Services, deliver, send_kept
+from runs.tracker import Tracker
+from runs.unsent import RecordFolder
+from table.dataset import Dataset, make_dataset, read_iris
+from table.reading import parse_table
+from training.feedback import add_feedback
+from training.labels import read_labelled
+from training.report import account
+from training.train import Options, train
 
 SECONDS_TO_ANSWER = 1.0
 SECONDS_TO_START = 120.0  # the server and the first training start at the same time

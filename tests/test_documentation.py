@@ -14,6 +14,7 @@ from documentation import (
     ROOT,
     documented,
     find_refusals,
+    list_modules,
     read_blocks,
     read_constant,
 )
@@ -71,12 +72,18 @@ def settings():
     """Every variable that a service, the Procfile, Compose or start.sh reads."""
     variables = set()
     for pattern, files in (
-        (r"environ(?:ment)?\.get\(\s*\"([A-Z_]+)\"", "backend/*.py frontend/*.py mlflow/*.py"),
-        (r"\$\{([A-Z_]+):-", "docker-compose.yaml Procfile mlflow/start.sh"),
-        (r"^      ([A-Z][A-Z0-9_]+):$", "docker-compose.yaml"),  # passed on if set
-        (r"^    (\w+): .* = ", "backend/settings.py"),
+        (
+            r"environ(?:ment)?\.get\(\s*\"([A-Z_]+)\"",
+            list_modules("backend", "frontend", "mlflow"),
+        ),
+        (
+            r"\$\{([A-Z_]+):-",
+            [ROOT / it for it in ("docker-compose.yaml", "Procfile", "mlflow/start.sh")],
+        ),
+        (r"^      ([A-Z][A-Z0-9_]+):$", [ROOT / "docker-compose.yaml"]),  # passed on if set
+        (r"^    (\w+): .* = ", [ROOT / "backend/settings.py"]),
     ):
-        for path in (path for name in files.split() for path in ROOT.glob(name)):
+        for path in files:
             found = re.findall(pattern, path.read_text(), re.MULTILINE)
             variables |= {name.upper() for name in found}
     return variables - {"DROP_ROOT"}  # the image's own
@@ -113,7 +120,7 @@ def arguments():
 
 def metrics():
     """Every family that the backend's modules name, as Prometheus sees it."""
-    text = "".join(path.read_text() for path in ROOT.glob("backend/*.py"))
+    text = "".join(path.read_text() for path in list_modules("backend"))
     named = r"\b(Counter|Gauge|Histogram|_expose)(?:MetricFamily)?\(\s*\"([a-z_]+)\""
     return {
         name.removesuffix("_total") + "_total" if kind == "Counter" else name
@@ -176,7 +183,7 @@ def test_exit_codes_are_documented():
 def test_every_refusal_of_a_table_is_documented_and_no_other():
     headings = ("## What is left out", "## What is refused")
     said = set.union(*(documented("docs/training.md", heading) for heading in headings))
-    refusals = {refusal for path in ROOT.glob("mlflow/*.py") for refusal in find_refusals(path)}
+    refusals = {refusal for path in list_modules("mlflow") for refusal in find_refusals(path)}
 
     both = [(one, other) for one in refusals for other in said if re.fullmatch(one, other)]
     assert ({one for one, _ in both}, {other for _, other in both}) == (refusals, said)

@@ -8,16 +8,16 @@ import pandas as pd
 import pytest
 from processes import make_once, published, running_mlflow  # noqa: F401  # two are fixtures
 
-from candidates import list_candidates
-from comparison import Setting, compare, split
-from datasets import make_dataset, read_iris
-from delivery import Services, deliver
-from evaluation import fit, search
-from publishing import KEYS, Publisher
-from records import Model, make_record
-from tables import Table
-from tracking import Tracker
-from unsent import RecordFolder
+from publishing.publisher import KEYS, Publisher
+from runs.delivery import Services, deliver
+from runs.record import Model, make_record
+from runs.tracker import Tracker
+from runs.unsent import RecordFolder
+from table.dataset import make_dataset, read_iris
+from table.reading import Table
+from training.candidates import list_candidates
+from training.comparison import Setting, compare, split
+from training.evaluation import fit, search
 
 BRIEF = ("--only", "Baseline")  # which any live model beats
 

@@ -20,7 +20,7 @@ from servers import running_app
 from werkzeug import Response
 from werkzeug.serving import make_ssl_devcert
 
-from datasets import read_iris
+from table.dataset import read_iris
 
 LOCK = ROOT / "mlflow/requirements-azure.txt"
 SCOPE = "/subscriptions/s/resourceGroups/r/providers/Microsoft.MachineLearningServices/workspaces/w"

@@ -16,7 +16,7 @@ from mlflow.tracking import MlflowClient
 from moto.server import ThreadedMotoServer
 from processes import running_mlflow
 
-from delivery import send_kept
+from runs.delivery import send_kept
 
 BUCKET, FOLDER, REGION = "models", "of/iris", "eu-west-3"
 UNREACHABLE = {"MLFLOW_S3_ENDPOINT_URL": "http://127.0.0.1:9", "AWS_MAX_ATTEMPTS": 1}

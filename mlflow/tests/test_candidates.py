@@ -3,9 +3,9 @@ import pandas as pd
 import pytest
 from conftest import find_candidate
 
-from candidates import list_candidates
-from datasets import read_iris
-from evaluation import fit
+from table.dataset import read_iris
+from training.candidates import list_candidates
+from training.evaluation import fit
 
 NAMES = [candidate.name for candidate in list_candidates(seed=0)]
 

@@ -19,8 +19,8 @@ from processes import ROOT, find_free_port, running, train, wait_until
 from sklearn.naive_bayes import GaussianNB
 from test_comparison import Deadly, candidate
 
-from cluster import close, connect, enlist, hire, run
-from comparison import Means, Setting, compare
+from running.cluster import close, connect, enlist, hire, run
+from training.comparison import Means, Setting, compare
 
 NAMES = ("GaussianNB", "LinearDiscriminantAnalysis", "LogisticRegression")
 HERE = os.pathsep.join(map(str, (ROOT / "mlflow", ROOT / "mlflow/tests", ROOT / "tests")))
@@ -89,7 +89,7 @@ def hurry(monkeypatch):
     def shorten(reason):
         hangs = ("OF_SILENCE", "TO_ANSWER")  # Dask takes no less than 12 seconds to connect
         for name in hangs if reason == GONE else ("WITHOUT_WORKERS", "BETWEEN_LOOKS"):
-            monkeypatch.setattr(f"cluster.SECONDS_{name}", 1)
+            monkeypatch.setattr(f"running.cluster.SECONDS_{name}", 1)
 
     return shorten
 
@@ -283,7 +283,7 @@ def test_a_deadline_ends_a_search_on_a_cluster(cluster):
 
 
 def test_an_address_without_a_scheduler_says_so_and_leaves_the_work_here(capsys, monkeypatch):
-    monkeypatch.setattr("cluster.SECONDS_TO_ANSWER", 0.5)
+    monkeypatch.setattr("running.cluster.SECONDS_TO_ANSWER", 0.5)
     address = f"tcp://127.0.0.1:{find_free_port()}"
 
     with hire(address) as crew:
@@ -295,7 +295,7 @@ def test_an_address_without_a_scheduler_says_so_and_leaves_the_work_here(capsys,
 
 
 def test_a_scheduler_without_workers_is_not_used(cluster, capsys, monkeypatch):
-    monkeypatch.setattr("cluster.SECONDS_TO_JOIN", 0.5)
+    monkeypatch.setattr("running.cluster.SECONDS_TO_JOIN", 0.5)
 
     assert connect(cluster.address) is None
     assert "it has no workers" in capsys.readouterr().err
@@ -304,7 +304,7 @@ def test_a_scheduler_without_workers_is_not_used(cluster, capsys, monkeypatch):
 def test_a_scheduler_that_hangs_while_workers_are_awaited_is_not_used(
     own_cluster, capsys, monkeypatch
 ):
-    monkeypatch.setattr("cluster.SECONDS_OF_SILENCE", 12)  # Dask takes no less
+    monkeypatch.setattr("running.cluster.SECONDS_OF_SILENCE", 12)  # Dask takes no less
     answers = []
     connecting = Thread(target=lambda: answers.append(connect(own_cluster.address)), daemon=True)
 

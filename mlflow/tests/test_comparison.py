@@ -8,7 +8,7 @@ import pytest
 from conftest import find_candidate
 from sklearn.naive_bayes import GaussianNB
 
-from comparison import (
+from training.comparison import (
     Means,
     Result,
     choose,
@@ -17,8 +17,8 @@ from comparison import (
     find_runner_up,
     p_value,
 )
-from comparison import split as split_rows
-from evaluation import Score
+from training.comparison import split as split_rows
+from training.evaluation import Score
 
 
 class Broken(GaussianNB):

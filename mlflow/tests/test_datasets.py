@@ -2,9 +2,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from datasets import make_dataset, read_iris
 from errors import UnusableTable
-from tables import Table
+from table.dataset import make_dataset, read_iris
+from table.reading import Table
 
 ROWS = 40
 

@@ -5,10 +5,10 @@ from conftest import MANIFEST
 from mlflow.tracking import MlflowClient
 from servers import running_proxy
 
-from delivery import deliver, send_kept
-from publishing import Publisher
-from tracking import TrackingUnavailable
-from unsent import RecordFolder
+from publishing.publisher import Publisher
+from runs.delivery import deliver, send_kept
+from runs.tracker import TrackingUnavailable
+from runs.unsent import RecordFolder
 
 
 def read_manifest(folder):

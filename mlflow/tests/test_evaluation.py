@@ -5,9 +5,9 @@ import pytest
 from conftest import find_candidate
 from sklearn.metrics import log_loss
 
-from comparison import split
-from datasets import read_iris
-from evaluation import METRICS, fit, measure, score, search
+from table.dataset import read_iris
+from training.comparison import split
+from training.evaluation import METRICS, fit, measure, score, search
 
 
 def test_a_search_never_sees_the_rows_it_is_scored_on(mixed):

@@ -6,9 +6,9 @@ import pytest
 from conftest import find_candidate
 from test_comparison import Deadly
 
-from comparison import Result, Setting, compare, split
-from explanation import explain
-from figures import draw
+from training.comparison import Result, Setting, compare, split
+from training.explanation import explain
+from training.figures import draw
 
 
 @pytest.fixture(scope="module")

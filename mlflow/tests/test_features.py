@@ -5,10 +5,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from datasets import make_dataset, read_iris
 from errors import UnusableTable
-from features import describe_features
-from tables import Table
+from publishing.features import describe_features
+from table.dataset import make_dataset, read_iris
+from table.reading import Table
 
 
 def describe(values):

@@ -9,11 +9,11 @@ from journal_server import entries, running_journal
 from mlflow.tracking import MlflowClient
 from processes import train
 
-from datasets import make_dataset, read_iris
-from feedback import add_feedback
-from journal import LabelledPrediction
-from report import account
-from tables import Table
+from table.dataset import make_dataset, read_iris
+from table.reading import Table
+from training.feedback import add_feedback
+from training.labels import LabelledPrediction
+from training.report import account
 
 NAMES = ["sepal_length", "sepal_width", "petal_length", "petal_width"]
 

@@ -7,12 +7,12 @@ from conftest import find_candidate
 from sklearn.model_selection import RepeatedStratifiedKFold, StratifiedShuffleSplit
 from sklearn.neighbors import KNeighborsClassifier
 
-from comparison import FOLDS, split
-from datasets import make_dataset, read_iris
-from evaluation import search
-from folds import deal, number_instances
-from report import headline
-from tables import Table
+from table.dataset import make_dataset, read_iris
+from table.reading import Table
+from training.comparison import FOLDS, split
+from training.evaluation import search
+from training.folds import deal, number_instances
+from training.report import headline
 
 
 @pytest.fixture(scope="module")

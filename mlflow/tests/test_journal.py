@@ -3,7 +3,7 @@ from journal_server import entries, running_journal
 from servers import running_app
 from werkzeug import Response
 
-from journal import PAGE_ROWS, FeedbackUnavailable, read_labelled
+from training.labels import PAGE_ROWS, FeedbackUnavailable, read_labelled
 
 
 def number(rows):

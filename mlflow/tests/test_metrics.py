@@ -15,7 +15,7 @@ from conftest import BRIEF
 from processes import ROOT, environment, running, train, wait_until
 
 import metrics
-from candidates import list_candidates
+from training.candidates import list_candidates
 
 
 def read(models_dir):

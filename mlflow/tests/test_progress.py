@@ -2,9 +2,9 @@ import io
 
 from conftest import find_candidate
 
-from comparison import Task
-from evaluation import Score
-from progress import Progress
+from training.comparison import Task
+from training.evaluation import Score
+from training.progress import Progress
 
 SCORE = Score({}, {}, fit_seconds=3.0, predict_seconds=1.0)
 

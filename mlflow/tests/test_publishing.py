@@ -11,14 +11,14 @@ import joblib
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from publishing import (
+from publishing.publisher import (
     KEYS,
     MAX_MANIFEST_BYTES,
     CannotRepublish,
     ManifestTooLarge,
     Publisher,
 )
-from signing import is_signed_by, sign
+from publishing.signing import is_signed_by, sign
 
 SPAWN = multiprocessing.get_context("spawn")
 VERSION = "2026_11_21_T20_44_20"

@@ -1,8 +1,8 @@
 import pytest
 
-from candidates import list_candidates
-from datasets import read_iris
-from rival import NotComparable, make_rival
+from table.dataset import read_iris
+from training.candidates import list_candidates
+from training.rival import NotComparable, make_rival
 
 CANDIDATES = list_candidates(seed=0)
 NAMES = ["sepal_length", "sepal_width", "petal_length", "petal_width"]

@@ -13,14 +13,14 @@ from cryptography.hazmat.primitives.serialization import (
 )
 from processes import ROOT, wait_until
 
-from signing import complete_pair, read_signing_key
+from publishing.signing import complete_pair, read_signing_key
 
-COMMAND = [sys.executable, ROOT / "mlflow/signing.py"]
+COMMAND = [sys.executable, "-m", "publishing.signing"]  # from the trainer's folder
 # A start during which something happens before a half is written.
 DISTURBED = """
 import os, signal, sys
 from pathlib import Path
-import signing
+from publishing import signing
 
 write = signing.flush
 

@@ -20,7 +20,7 @@ from processes import ROOT, environment, find_free_port, give_database, running,
 from servers import running_postgresql
 from sqlalchemy import create_engine
 
-from tracking import Tracker
+from runs.tracker import Tracker
 
 
 @pytest.fixture

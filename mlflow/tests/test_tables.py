@@ -6,9 +6,9 @@ from servers import running_app
 from werkzeug import Response
 
 from errors import UnusableTable
-from fetching import fetch
-from missing import MISSING
-from tables import parse_table
+from table.fetching import fetch
+from table.missing import MISSING
+from table.reading import parse_table
 
 
 def read_table(source, **options):

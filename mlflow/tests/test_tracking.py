@@ -8,7 +8,7 @@ import pytest
 from mlflow.tracking import MlflowClient
 from servers import running_mute
 
-from tracking import Tracker, TrackingUnavailable
+from runs.tracker import Tracker, TrackingUnavailable
 
 TAGS = {"model_file": "model_2026_11_21_T20_44_20.pkl", "sha256": "0" * 64}
 

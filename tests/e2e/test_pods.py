@@ -121,7 +121,7 @@ def make_volumes(node):
         (node.folder / name).chmod(0o777)
     make_penguins(node.folder / "data")
     files = " ".join(f"/node/{name}/{file}" for name, file in KEYS.items())
-    run_as_root(node, f"python3 /app/signing.py {files} && chmod 644 {files}")
+    run_as_root(node, f"python3 -m publishing.signing {files} && chmod 644 {files}")
 
 
 def test_the_first_training_publishes_a_model_that_backend_and_page_take(node):

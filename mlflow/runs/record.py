@@ -11,10 +11,10 @@ from mlflow.data.pandas_dataset import from_pandas
 from mlflow.models import ModelSignature, infer_signature
 from sklearn.pipeline import Pipeline
 
-from candidates import read_params
-from comparison import Outcome, Result
-from datasets import Dataset
-from evaluation import METRICS
+from table.dataset import Dataset
+from training.candidates import read_params
+from training.comparison import Outcome, Result
+from training.evaluation import METRICS
 
 EXAMPLE_ROWS = 3
 SIGNATURE_ROWS = 10_000

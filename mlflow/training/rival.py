@@ -6,9 +6,9 @@ from typing import Any
 
 from sklearn.base import clone
 
-from candidates import Candidate
-from comparison import Result, p_value
-from datasets import Dataset
+from table.dataset import Dataset
+from training.candidates import Candidate
+from training.comparison import Result, p_value
 
 SIGNIFICANCE = 0.05
 

@@ -4,9 +4,9 @@ import time
 from collections import defaultdict
 from typing import TextIO
 
-from comparison import Task
-from evaluation import Score
-from workers import Failure
+from running.cores import Failure
+from training.comparison import Task
+from training.evaluation import Score
 
 BAR_WIDTH = 24  # characters
 

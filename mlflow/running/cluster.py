@@ -19,8 +19,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import joblib
 from threadpoolctl import threadpool_limits
 
-import workers
-from workers import Failure, R, S, T, attempt
+from running import cores
+from running.cores import Failure, R, S, T, attempt
 
 if TYPE_CHECKING:  # its import takes a second, and only those with a cluster need it
     from distributed import Client, Future
@@ -50,7 +50,7 @@ class TimeIsUp(Exception):
 
 
 class Crew(NamedTuple):
-    """Who does the work: `run` takes what `workers.run` takes. On one machine, no workers."""
+    """Who does the work: `run` takes what `cores.run` takes. On one machine, no workers."""
 
     run: Callable[..., Iterator[tuple[Any, Any]]]
     cores: int
@@ -84,7 +84,7 @@ def enlist(client: "Client") -> Crew:
 
 
 def _here() -> Crew:
-    return Crew(workers.run, joblib.cpu_count())
+    return Crew(cores.run, joblib.cpu_count())
 
 
 def connect(address: str) -> "Client | None":
@@ -113,7 +113,7 @@ def run(
     setting: S,
     deadline: float = float("inf"),
 ) -> Iterator[tuple[T, R | Failure]]:
-    """As `workers.run` does, on the cluster; what is left, on this machine once that is lost.
+    """As `cores.run` does, on the cluster; what is left, on this machine once that is lost.
 
     The first tasks are begun first. At the deadline those that run are left to themselves.
     """
@@ -127,7 +127,7 @@ def run(
         if client.status != "closed":
             _say(f"The cluster is lost: {reason}")
             close(client)
-        yield from workers.run(function, list(left.values()), setting, deadline)
+        yield from cores.run(function, list(left.values()), setting, deadline)
 
 
 def _open(address: str) -> "Client":
@@ -200,8 +200,10 @@ def _find_difference(worker: dict[str, str], trainer: dict[str, str]) -> str | N
 def _describe() -> dict[str, str]:
     """The versions and the code that this process has."""
     code = hashlib.sha256()
-    for path in sorted(Path(__file__).parent.glob("*.py")):
-        code.update(path.read_bytes())
+    root = Path(__file__).parents[1]
+    for path in sorted({*root.glob("*.py"), *root.glob("[a-z]*/*.py")}):
+        if path.parent.name != "tests":
+            code.update(path.read_bytes())
     python = ".".join(platform.python_version_tuple()[:2])
     versions = {name: version(name) for name in PACKAGES}
     return {"python": python, **versions, "code": code.hexdigest()}

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:  # its import takes seconds
-    from records import Record
+    from runs.record import Record
 
 
 class RecordFolder:

@@ -9,8 +9,8 @@ from matplotlib.figure import Figure
 from sklearn.calibration import CalibrationDisplay
 from sklearn.metrics import ConfusionMatrixDisplay, RocCurveDisplay
 
-from comparison import Result
-from explanation import Explanation
+from training.comparison import Result
+from training.explanation import Explanation
 
 MAX_CURVES = 10  # the most frequent classes; more lines cannot be told apart
 MAX_BARS = 30

@@ -27,7 +27,7 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 from sklearn.svm import SVC
 
-from datasets import Dataset
+from table.dataset import Dataset
 
 MAX_CATEGORIES = 100  # of one column; rarer ones are taken together
 KERNEL_POINTS = 500

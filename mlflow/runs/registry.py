@@ -12,8 +12,8 @@ from mlflow.entities import RunInfo
 from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 
-from publishing import library_versions
-from records import Model, Record
+from publishing.publisher import library_versions
+from runs.record import Model, Record
 
 
 class Uploaded(NamedTuple):

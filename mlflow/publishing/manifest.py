@@ -6,11 +6,11 @@ from typing import Any
 
 import pandas as pd
 
-from candidates import read_params
-from comparison import Result
-from datasets import Dataset
-from publishing import library_versions
-from records import Model
+from publishing.publisher import library_versions
+from runs.record import Model
+from table.dataset import Dataset
+from training.candidates import read_params
+from training.comparison import Result
 
 MAX_EXAMPLES = 10
 MAX_EXAMPLE_BYTES = 150_000

@@ -10,10 +10,10 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
-from columns import MAX_NUMBER, Kind
-from datasets import Dataset
-from folds import number_rows
-from journal import LabelledPrediction
+from table.columns import MAX_NUMBER, Kind
+from table.dataset import Dataset
+from training.folds import number_rows
+from training.labels import LabelledPrediction
 
 
 class Addition(NamedTuple):

@@ -12,8 +12,8 @@ from typing import Any
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from errors import CommandFailed
-from files import flush, locked, unfinished
-from signing import is_signed_by, sign
+from publishing.files import flush, locked, unfinished
+from publishing.signing import is_signed_by, sign
 
 MAX_MANIFEST_BYTES = 1024**2
 VERSION_FORMAT = "%Y_%m_%d_T%H_%M_%S"

@@ -5,10 +5,10 @@ import sys
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
-from publishing import Publisher
-from records import Record
-from tracking import TrackedRun, Tracker, TrackingUnavailable
-from unsent import RecordFolder, read_record
+from publishing.publisher import Publisher
+from runs.record import Record
+from runs.tracker import TrackedRun, Tracker, TrackingUnavailable
+from runs.unsent import RecordFolder, read_record
 
 
 class Services(NamedTuple):

@@ -16,8 +16,8 @@ from mlflow.tracking import MlflowClient
 
 from addresses import hide_secrets
 from errors import CommandFailed
-from records import CandidateRun, Record
-from registry import Registry, where_supported
+from runs.record import CandidateRun, Record
+from runs.registry import Registry, where_supported
 
 # Without these a client waits and retries for minutes when the server is away.
 os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")

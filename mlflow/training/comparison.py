@@ -11,11 +11,11 @@ import numpy as np
 from scipy.stats import t as student
 from sklearn.model_selection import RepeatedStratifiedKFold
 
-from candidates import Candidate
-from datasets import Dataset
-from evaluation import METRICS, Array, Score, score
-from folds import Fold, deal, number_instances
-from workers import Failure, run
+from running.cores import Failure, run
+from table.dataset import Dataset
+from training.candidates import Candidate
+from training.evaluation import METRICS, Array, Score, score
+from training.folds import Fold, deal, number_instances
 
 FOLDS = 5
 REPEATS = 2

@@ -1,10 +1,10 @@
 """Every sentence and table that a training prints."""
 
-from comparison import FOLDS, REPEATS, Outcome, Result
-from datasets import Dataset
-from evaluation import METRICS
-from feedback import Addition
-from folds import find_scarce, number_rows
+from table.dataset import Dataset
+from training.comparison import FOLDS, REPEATS, Outcome, Result
+from training.evaluation import METRICS
+from training.feedback import Addition
+from training.folds import find_scarce, number_rows
 
 _HEADS = ("log loss", "accuracy", "balanced", "F1 macro", "ROC AUC", "Brier")
 _NAME_WIDTH = 32

@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from candidates import MAX_CATEGORIES
-from columns import quote
-from datasets import Dataset
 from errors import UnusableTable
+from table.columns import quote
+from table.dataset import Dataset
+from training.candidates import MAX_CATEGORIES
 
 HISTOGRAM_BINS = 20
 MAX_BYTES = 800_000  # of the features and classes: a manifest has 1 MB

@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from datasets import Dataset
+from table.dataset import Dataset
 
 Rows = npt.NDArray[np.intp]
 

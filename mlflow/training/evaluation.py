@@ -11,9 +11,9 @@ from sklearn import metrics
 from sklearn.model_selection import GridSearchCV, StratifiedKFold, StratifiedShuffleSplit
 from sklearn.pipeline import Pipeline
 
-from candidates import Candidate, name_steps
-from datasets import Dataset
-from folds import Fold, deal, number_instances
+from table.dataset import Dataset
+from training.candidates import Candidate, name_steps
+from training.folds import Fold, deal, number_instances
 
 SEARCH_FOLDS = 3
 ROWS_FOR_ONE_SPLIT = 1000  # different ones; from here on a quarter held out tells a search enough

@@ -13,7 +13,7 @@ from charset_normalizer import from_bytes
 
 from addresses import hide_secrets
 from errors import UnusableTable
-from missing import MISSING
+from table.missing import MISSING
 
 SAMPLE_BYTES = 1_000_000  # to find encoding and delimiter from
 

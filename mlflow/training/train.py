@@ -4,10 +4,14 @@ import sys
 import time
 from typing import NamedTuple
 
-import report
-from candidates import Candidate, list_candidates
-from cluster import hire
-from comparison import (
+from errors import CommandFailed
+from running.cluster import hire
+from running.cores import Failure, run
+from runs.record import Model, Record, make_record
+from table.dataset import Dataset
+from training import report
+from training.candidates import Candidate, list_candidates
+from training.comparison import (
     Means,
     Outcome,
     Result,
@@ -18,15 +22,11 @@ from comparison import (
     list_tasks,
     split,
 )
-from datasets import Dataset
-from errors import CommandFailed
-from evaluation import Refit, refit
-from explanation import explain
-from figures import draw
-from progress import Progress
-from records import Model, Record, make_record
-from rival import NotComparable, is_worse, make_rival
-from workers import Failure, run
+from training.evaluation import Refit, refit
+from training.explanation import explain
+from training.figures import draw
+from training.progress import Progress
+from training.rival import NotComparable, is_worse, make_rival
 
 SEARCH_ROWS = 20_000  # more tell candidates no further apart
 

@@ -10,10 +10,10 @@ import numpy.typing as npt
 import pandas as pd
 from sklearn.datasets import load_iris
 
-from columns import Kind, LeftOut, quote, read_column, read_texts
 from errors import UnusableTable
-from fetching import IRIS
-from tables import Table
+from table.columns import Kind, LeftOut, quote, read_column, read_texts
+from table.fetching import IRIS
+from table.reading import Table
 
 MIN_ROWS = 20
 MIN_CLASS_ROWS = 5  # one for each fold of the comparison

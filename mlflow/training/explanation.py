@@ -6,9 +6,9 @@ import numpy as np
 import numpy.typing as npt
 from sklearn.inspection import permutation_importance
 
-from comparison import FOLDS, Result, Setting
-from evaluation import Array, fit, negative_log_loss
-from workers import run
+from running.cores import run
+from training.comparison import FOLDS, Result, Setting
+from training.evaluation import Array, fit, negative_log_loss
 
 SHUFFLES = 100  # columns shuffled a fold: each column once at least, ten times at most
 MAX_ROWS = 1000  # of a fold, to shuffle columns in
