@@ -11,19 +11,14 @@ from fastapi_offline import FastAPIOffline
 from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp
 
-from catalogue import Catalogue
-from exposition import join_workers
-from instrumentation import Instrumented, Instruments
+from instrumentation.exposition import join_workers
+from instrumentation.instruments import Instrumented, Instruments
+from instrumentation.logs import RequestLog, set_up_logs
+from instrumentation.tracing import trace
 from journal.journal import open_journal
-from ledger import Ledger
-from live import LiveModel, watch
-from loading import load
-from logs import RequestLog, set_up_logs
-from manifests import Manifests
-from monitoring import expose_recorder
+from journal.ledger import Ledger
+from monitoring.snapshot import expose_recorder
 from open_inference.tallies import Tallies
-from openapi import describe_with_live_model
-from problems import add_problem_handlers
 from routes import (
     batch,
     explain,
@@ -34,10 +29,15 @@ from routes import (
     open_inference,
     predict,
 )
-from security import Guarded
+from serving.catalogue import Catalogue
+from serving.live import LiveModel, watch
+from serving.loading import load
+from serving.manifests import Manifests
 from settings import Settings, read_settings
-from shortcut import Shortcut
-from tracing import trace
+from web.openapi import describe_with_live_model
+from web.problems import add_problem_handlers
+from web.security import Guarded
+from web.shortcut import Shortcut
 from worker.nursery import find_nursery
 
 

@@ -12,10 +12,10 @@ from files.crew import Crew
 from files.output import Output, Record
 from files.pace import Pace
 from files.sources import Part, Source, open_source, require_there
-from inference import Model
-from loading import open_model
-from manifests import Manifests
-from repository import PublishedFile
+from serving.inference import Model
+from serving.loading import open_model
+from serving.manifests import Manifests
+from serving.repository import PublishedFile
 from settings import Settings, read_settings
 from worker.nursery import Nursery
 

@@ -11,7 +11,7 @@ from uvicorn.main import main
 DRAIN_SECONDS = 10  # for requests that are being answered when the service stops
 OPTIONS = (
     "main:app",
-    *("--http", "connections:Connection", "--ws", "none"),
+    *("--http", "web.connections:Connection", "--ws", "none"),
     *("--timeout-keep-alive", "75", "--timeout-graceful-shutdown", str(DRAIN_SECONDS)),
     *("--no-access-log", "--no-server-header"),
     *("--log-config", str(Path(__file__).with_name("log_config.json"))),

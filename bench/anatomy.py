@@ -21,15 +21,15 @@ from load import draw_instances
 from models import ESTIMATORS, dump, fit, publish
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "backend"))
-import shortcut
-from instrumentation import Instruments
+from instrumentation.instruments import Instruments
+from instrumentation.logs import RequestLog
+from journal.ledger import Entry, Ledger
 from journal.recorder import Recorder
-from ledger import Entry, Ledger
-from live import LiveModel
-from loading import load
-from logs import RequestLog
-from manifests import Manifests
+from publishing.manifest import Manifests
+from serving.live import LiveModel
+from serving.loading import load
 from settings import Settings
+from web import shortcut
 from worker.nursery import find_nursery
 
 ROUNDS = 7

@@ -39,7 +39,7 @@ ROOT = Path(__file__).parent.parent
 sys.path[:0] = [str(ROOT / "tests"), str(ROOT / "backend")]
 from processes import find_free_port, running, wait_until  # noqa: E402
 
-from repository import find_published  # noqa: E402
+from serving.repository import find_published  # noqa: E402
 from worker.assembly import open_model  # noqa: E402
 from worker.estimator import Estimator  # noqa: E402
 from worker.tables.tables import CHUNK_ROWS  # noqa: E402

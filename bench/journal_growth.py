@@ -31,7 +31,7 @@ sys.path.insert(0, str(Path(__file__).parent.parent / "backend"))
 from processes import find_free_port, running_backend, wait_until
 from servers import running_postgresql
 
-from identifiers import begin_at, make_identifier, read_milliseconds
+from instrumentation.identifiers import begin_at, make_identifier, read_milliseconds
 from journal.database import Database, predictions
 from journal.messages import Delivery, Row, name, pack
 from journal.reading import FRESH_SECONDS

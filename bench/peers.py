@@ -26,6 +26,9 @@ import joblib
 import requests
 from load import Load, draw_instances, list_processes, read_cpu, require_wrk, run_wrk
 from models import ESTIMATORS, NAMES, dump, fit, publish
+from sklearn.base import clone
+from sklearn.datasets import load_iris
+
 from serving import (
     LAUNCHER,
     LOAD_CORE,
@@ -36,8 +39,6 @@ from serving import (
     serving,
     wait_until,
 )
-from sklearn.base import clone
-from sklearn.datasets import load_iris
 
 ROUNDS = 3
 SECONDS = 3

@@ -22,11 +22,11 @@ FILE = ROOT / "backend/worker/allow_list.txt"
 # In the trainer's own folder, as no import crosses into a service.
 DUMP_CANDIDATES = """
 import json, sys, joblib
-from candidates import list_candidates
-from datasets import make_dataset, read_iris
-from evaluation import fit
-from features import describe_features
-from tables import parse_table
+from training.candidates import list_candidates
+from table.dataset import make_dataset, read_iris
+from training.evaluation import fit
+from publishing.features import describe_features
+from table.reading import parse_table
 folder, table, target = sys.argv[1:]
 iris = read_iris()
 datasets = {

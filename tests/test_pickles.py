@@ -23,7 +23,7 @@ import numpy as np
 warnings.simplefilter("ignore")
 from engines.engine import NotCompiled
 from engines.reading import read_engine
-from inference import Model
+from serving.inference import Model
 from schemas import Description
 from worker.unpickling import unpickle
 from worker.compiling import parity

@@ -8,8 +8,8 @@ from typing import TypeVar
 
 from fastapi import FastAPI
 
-from bodies import Uploads
 from errors import TooManyBatches
+from web.bodies import Uploads
 
 MAX_WAITING = 8  # each with a body in memory
 

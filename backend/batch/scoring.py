@@ -10,14 +10,14 @@ import numpy as np
 
 from batch.delivery import Pieces
 from batch.line import Line
-from batch.media import Format
-from counts import TableCounts
 from errors import ModelWorkerEnded
-from inference import Model
+from features.counts import TableCounts
 from journal.counting import TableCounter
+from serving.inference import Model
 from settings import Settings
 from worker.exchange import ExchangeError, Message
 from worker.faults import read_fault
+from worker.media import Format
 from worker.nursery import WorkerProcess
 
 ROUNDED_UP = 1 + 1e-6  # a probability

@@ -12,7 +12,7 @@ import numpy as np
 from errors import CommandFailed, InvalidTable, ModelServerError, ModelWorkerEnded
 from files.output import Output, Record
 from files.sources import File, Part
-from inference import Model
+from serving.inference import Model
 from worker.exchange import ExchangeError, Message
 from worker.faults import read_fault
 from worker.nursery import WorkerProcess

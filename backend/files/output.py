@@ -12,9 +12,9 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
-from batch.media import Format
 from errors import CommandFailed
 from files.text import read_first_row
+from worker.media import Format
 
 LAYOUT = 3  # another one as soon as a source is split otherwise
 ENDINGS = {".csv": Format.CSV, ".parquet": Format.PARQUET}

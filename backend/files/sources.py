@@ -9,9 +9,9 @@ from pathlib import Path
 from stat import S_ISREG
 from typing import Any, BinaryIO, NamedTuple, cast
 
-from batch.media import Format
 from errors import CommandFailed
 from files.text import cut, read_first_row, read_header
+from worker.media import Format
 
 PART_ROWS = 262_144  # of row groups that are put together
 

@@ -1,8 +1,8 @@
 """Counts the rows of a table as they are answered."""
 
-from counts import TableCounts
-from inference import Model
+from features.counts import TableCounts
 from journal.recorder import Recorder
+from serving.inference import Model
 
 
 class TableCounter:

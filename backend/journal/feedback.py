@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import Connection, Row, func, select
 
 from journal.database import Database, feedback, models, predictions
-from reports import Accuracy, CalibrationBin
+from monitoring.reports import Accuracy, CalibrationBin
 from schemas import Labelled, LabelledPage
 
 BINS = 10  # of probabilities

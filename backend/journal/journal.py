@@ -9,12 +9,12 @@ from typing import TypeVar, TypeVarTuple
 from sqlalchemy.exc import SQLAlchemyError
 
 from errors import JournalAway
-from inference import Model
 from journal.database import Database
 from journal.feedback import Feedback
 from journal.reading import Reader, Report
 from journal.recorder import Recorder
-from live import LiveModel
+from serving.inference import Model
+from serving.live import LiveModel
 from settings import Settings
 
 READING_THREADS = 4

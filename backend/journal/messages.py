@@ -3,8 +3,8 @@
 import marshal
 from typing import Any, NamedTuple
 
-from counts import TableCounts
-from identifiers import make_identifier, read_milliseconds
+from features.counts import TableCounts
+from instrumentation.identifiers import make_identifier, read_milliseconds
 from schemas import Description, Value
 
 # Of one prediction: its id, the index of its class, the probabilities, the values.

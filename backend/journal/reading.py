@@ -8,12 +8,12 @@ from typing import NamedTuple
 from sqlalchemy import select
 from sqlalchemy.exc import SQLAlchemyError
 
-from drift import MIN_ROWS, compare_classes, compare_feature
-from inference import Model
 from journal.database import Database, say, tallies
 from journal.feedback import Feedback
 from journal.tally import COARSE, FINE, NO_SHADOWED, Period, Tally, make_tally
-from reports import Accuracies, Drift, DriftWindow, ShadowReport, WindowName
+from monitoring.drift import MIN_ROWS, compare_classes, compare_feature
+from monitoring.reports import Accuracies, Drift, DriftWindow, ShadowReport, WindowName
+from serving.inference import Model
 
 FRESH_SECONDS = 2.0  # the page, Prometheus and people may all ask at once
 

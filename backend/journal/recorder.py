@@ -12,11 +12,11 @@ from pathlib import Path
 from threading import Condition, Event, Thread
 from time import time
 
-from counts import TableCounts
-from inference import Model
+from features.counts import TableCounts
 from journal.messages import Delivery, Name, Receipt, Record, Row, name, pack, pack_table
-from live import LiveModel
 from schemas import Description
+from serving.inference import Model
+from serving.live import LiveModel
 from settings import Settings
 
 log = logging.getLogger(__name__)

@@ -5,7 +5,7 @@ from typing import Any
 
 from sqlalchemy import Connection, delete, select, text
 
-from identifiers import begin_at
+from instrumentation.identifiers import begin_at
 from journal.database import Database, feedback, predictions, say, tallies
 from journal.tally import COARSE, FINE
 

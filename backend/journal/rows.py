@@ -5,8 +5,8 @@ from typing import Any
 
 import numpy as np
 
-from binning import Array
-from identifiers import read_time
+from features.binning import Array
+from instrumentation.identifiers import read_time
 from journal.database import predictions
 from journal.messages import Row, Table
 from journal.tally import Tally, make_tally

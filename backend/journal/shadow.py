@@ -7,11 +7,11 @@ from threading import Thread
 from time import monotonic
 
 from errors import FolderUnreadable, ModelRefused, ModelServerError
-from inference import Model
-from loading import load
-from manifests import Manifests
-from repository import PublishedFile
 from schemas import Description, Value
+from serving.inference import Model
+from serving.loading import load
+from serving.manifests import Manifests
+from serving.repository import PublishedFile
 from settings import Settings
 from worker.nursery import find_nursery
 

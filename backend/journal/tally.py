@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from binning import Array, ModelBins
+from features.binning import Array, ModelBins
 from schemas import Description
 
 

@@ -13,13 +13,13 @@ from uuid import uuid4
 import numpy as np
 from sqlalchemy.exc import DataError, IntegrityError, SQLAlchemyError
 
-from binning import ModelBins
+from features.binning import ModelBins
+from instrumentation.logs import set_up_logs
 from journal.database import Database, models, predictions, say, tallies
 from journal.messages import Delivery, Name, Receipt, Record, Row
 from journal.retention import Retention
 from journal.rows import Written, compare, describe_model, describe_row, describe_tables
 from journal.tally import COARSE, FINE, Period, Tally
-from logs import set_up_logs
 from schemas import Description
 from settings import Settings
 

@@ -6,10 +6,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from pydantic_core import to_json
 
-from catalogue import Line
-from counts import count_table
 from errors import InvalidInstance, InvalidTensors, TableTooLarge
-from inference import Array, Ask, Model
+from features.counts import count_table
 from journal.counting import TableCounter
 from open_inference.inputs import list_some, to_array
 from open_inference.messages import HEADER, Message, read_json, read_request, write_response
@@ -23,6 +21,8 @@ from open_inference.protocol import (
 from open_inference.tallies import Stopwatch, Tally
 from open_inference.tensors import TEXT, read_tensor
 from schemas import Boolean, Category, Feature, Value
+from serving.catalogue import Line
+from serving.inference import Array, Ask, Model
 
 
 class Use(NamedTuple):

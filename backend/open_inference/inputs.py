@@ -6,10 +6,10 @@ from collections.abc import Sequence
 import numpy as np
 
 from errors import InvalidTensors, shorten
-from inference import Model
 from open_inference.protocol import RequestInput
 from open_inference.tensors import Array
 from schemas import Boolean, Category, Feature
+from serving.inference import Model
 
 Tensors = Sequence[tuple[RequestInput, Array]]
 

@@ -6,8 +6,8 @@ from contextlib import contextmanager
 from itertools import pairwise
 from threading import Lock
 
-from inference import LeftToWorker, Model
 from open_inference.protocol import BatchDurations, Duration, ModelStatistics, Steps
+from serving.inference import LeftToWorker, Model
 
 MOST_BATCH_SIZES = 100  # as clients may send any; the first ones stay
 

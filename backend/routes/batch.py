@@ -6,14 +6,14 @@ from fastapi import APIRouter, Request, Response
 
 from batch.delivery import Download, unless_gone
 from batch.line import keep_line
-from batch.media import Format, choose_format, find_format
 from batch.scoring import Job, score
-from bodies import read_body
 from journal.counting import TableCounter
-from live import Live
-from problems import problem_responses
 from routes.predict import Version
 from schemas import PredictionColumns, RowPredictions
+from serving.live import Live
+from web.bodies import read_body
+from web.problems import problem_responses
+from worker.media import Format, choose_format, find_format
 
 router = APIRouter(tags=["predict"], lifespan=keep_line)
 

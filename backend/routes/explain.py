@@ -5,10 +5,10 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query, Request
 
-from explanation import explain
-from problems import problem_responses
 from routes.predict import Asked, read_values
 from schemas import Explanation
+from serving.explanation import explain
+from web.problems import problem_responses
 
 router = APIRouter(tags=["predict"])
 

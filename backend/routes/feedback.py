@@ -9,7 +9,6 @@ from fastapi import APIRouter, Depends, Query, Request
 from fastapi.exceptions import RequestValidationError
 from pydantic import FailFast, Field, TypeAdapter, ValidationError
 
-from bodies import read_json_body
 from errors import (
     Faulty,
     InvalidLabels,
@@ -19,12 +18,13 @@ from errors import (
     list_errors,
     shorten,
 )
-from identifiers import read_milliseconds
+from instrumentation.identifiers import read_milliseconds
 from journal.feedback import Predicted
 from journal.journal import Journal
-from openapi import describe_type
-from problems import problem_responses
 from schemas import Label, LabelledPage, Recorded
+from web.bodies import read_json_body
+from web.openapi import describe_type
+from web.problems import problem_responses
 
 MOST_LABELS = 10_000
 MOST_BYTES = 2 * 1024**2  # two hundred for each; reading more would hold others up

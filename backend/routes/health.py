@@ -2,9 +2,9 @@
 
 from fastapi import APIRouter
 
-from live import Live
-from problems import problem_responses
 from schemas import Readiness, Status
+from serving.live import Live
+from web.problems import problem_responses
 
 KEPT = "The model in memory keeps serving."
 GONE = f"Its file is no longer in the models folder. {KEPT}"

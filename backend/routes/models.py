@@ -4,9 +4,9 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Request, Response
 
-from catalogue import Catalogue
-from problems import problem_responses
 from schemas import PublishedModel, PublishedModels
+from serving.catalogue import Catalogue
+from web.problems import problem_responses
 
 router = APIRouter(tags=["models"])
 

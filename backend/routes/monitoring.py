@@ -8,12 +8,12 @@ from prometheus_client import generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
 from errors import NoModelPublished
-from exposition import Sum
-from inference import Model
+from instrumentation.exposition import Sum
 from journal.reading import Report
-from live import Live, LiveModel
-from monitoring import expose_report, take_snapshot
-from reports import Monitoring
+from monitoring.reports import Monitoring
+from monitoring.snapshot import expose_report, take_snapshot
+from serving.inference import Model
+from serving.live import Live, LiveModel
 
 router = APIRouter(tags=["monitoring"])
 

@@ -10,11 +10,8 @@ from fastapi import APIRouter, Depends, Request, Response
 
 from batch.delivery import unless_gone
 from batch.line import Line
-from bodies import read_body
 from errors import NoModelPublished, UnknownModel, shorten
-from inference import Ask, LeftToWorker, Model
 from journal.counting import TableCounter
-from live import Live
 from open_inference.exchange import Use, describe, infer, list_versions, predict
 from open_inference.messages import read_json
 from open_inference.protocol import (
@@ -32,9 +29,12 @@ from open_inference.protocol import (
     Statistics,
 )
 from open_inference.tallies import Tallies
-from openapi import describe_body
-from problems import failure_responses
 from routes.models import Folder
+from serving.inference import Ask, LeftToWorker, Model
+from serving.live import Live
+from web.bodies import read_body
+from web.openapi import describe_body
+from web.problems import failure_responses
 
 EXTENSIONS = ["binary_tensor_data", "statistics"]
 LARGE_BODY = 8192  # bytes; no more rows than keep nobody waiting

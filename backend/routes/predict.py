@@ -4,11 +4,11 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query, Request
 
-from bodies import read_json_body
-from inference import Model
-from live import Live
-from problems import problem_responses
 from schemas import Prediction, Value
+from serving.inference import Model
+from serving.live import Live
+from web.bodies import read_json_body
+from web.problems import problem_responses
 
 router = APIRouter(tags=["predict"])
 

@@ -24,11 +24,11 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-import live
-from inference import Model
 from journal import reading, recorder
 from main import create_app
 from schemas import Description
+from serving import live
+from serving.inference import Model
 from settings import Settings
 from worker.estimator import Estimator
 from worker.model_worker import ModelWorker

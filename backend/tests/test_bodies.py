@@ -8,8 +8,8 @@ import pytest
 from conftest import SETOSA
 from fastapi import Request
 
-from bodies import Uploads, read_body
 from errors import BodyTooLarge, DamagedBody, TooManyUploads, UnsupportedEncoding
+from web.bodies import Uploads, read_body
 
 JSON = {"Content-Type": "application/json"}
 

@@ -13,8 +13,8 @@ import uvicorn
 from conftest import running_server
 from processes import wait_until
 
-import connections
-from connections import HEADERS, MOST_AHEAD, Connection, Limit
+from web import connections
+from web.connections import HEADERS, MOST_AHEAD, Connection, Limit
 
 SECONDS, LEAST = 0.3, 150
 LOOKS = 15  # SECONDS take ten
@@ -127,7 +127,7 @@ def read(connection):
 
 
 def is_over(connection):
-    """Closed or reset: a byte still on its way when the server closes turns the end into a reset."""
+    """Closed, or reset as a byte was still on its way when the server closed."""
     with suppress(ConnectionResetError):
         return connection.recv(1) == b""
     return True

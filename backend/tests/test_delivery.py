@@ -18,10 +18,10 @@ from open_protocol import describe_tensor
 from processes import wait_until
 from sklearn.neighbors import KNeighborsClassifier
 
-import bodies
 from batch import delivery
 from batch.line import MAX_WAITING
 from routes import open_inference
+from web import bodies
 from worker.model_worker import ModelWorker
 from worker.nursery import find_nursery
 

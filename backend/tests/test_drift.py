@@ -7,8 +7,14 @@ from processes import wait_until
 from pydantic import TypeAdapter
 from sklearn.datasets import load_iris
 
-from binning import EXTRA, FeatureBins, ModelBins
-from drift import MIN_ROWS, compare_classes, compare_feature, judge, population_stability_index
+from features.binning import EXTRA, FeatureBins, ModelBins
+from monitoring.drift import (
+    MIN_ROWS,
+    compare_classes,
+    compare_feature,
+    judge,
+    population_stability_index,
+)
 from schemas import Description, Feature
 
 TRIALS, ROWS = 200, 500

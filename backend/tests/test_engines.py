@@ -22,7 +22,7 @@ from sklearn.svm import SVC
 from engines.engine import Engine, NotCompiled
 from engines.leaf_bits import LeafBits
 from engines.reading import read_engine
-from sharing import SharedCall
+from serving.sharing import SharedCall
 from worker.compiling import compilation, leaf_bits, parity
 from worker.compiling.parity import require_parity
 from worker.exchange import unpack

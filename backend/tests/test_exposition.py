@@ -13,8 +13,8 @@ from prometheus_client import generate_latest
 from prometheus_client.core import GaugeMetricFamily as Gauge
 from prometheus_client.parser import text_string_to_metric_families
 
-from exposition import Sum, Workers
-from instrumentation import Instruments
+from instrumentation.exposition import Sum, Workers
+from instrumentation.instruments import Instruments
 
 WORKERS = 2
 ASKED = ("http_requests_total", "POST", "/predict", "200")

@@ -45,9 +45,9 @@ from sklearn.ensemble import (
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.tree import DecisionTreeClassifier
 
-import live
 import main
-from counts import TableCounts
+from features.counts import TableCounts
+from serving import live
 from worker import model_worker
 from worker.nursery import ENVIRONMENT, Nursery
 
@@ -237,8 +237,8 @@ NAMES = (f"2020_01_01_T00_{it:02}_{second:02}" for it in range(60) for second in
 ARMED = """
 import json, os, struct, threading, time
 import numpy as np
-from binning import ModelBins
-from counts import count_table
+from features.binning import ModelBins
+from features.counts import count_table
 from worker import service
 from worker.exchange import pack, send
 def answer(channel, model, message):

@@ -38,7 +38,7 @@ from sklearn.linear_model import LogisticRegression
 from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 
-from identifiers import begin_at
+from instrumentation.identifiers import begin_at
 from journal import journal, recorder
 from journal.database import Database, models
 from journal.feedback import Feedback

@@ -12,7 +12,7 @@ from sklearn.linear_model import LogisticRegression, RidgeClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-import live
+from serving import live
 from worker.nursery import Nursery
 
 OLDER = "2026_11_20_T00_00_00"

@@ -12,7 +12,7 @@ import requests
 from conftest import SETOSA, VERSION, running_server
 from processes import wait_until
 
-from logs import JsonFormatter, RequestLog, TextFormatter, request_id
+from instrumentation.logs import JsonFormatter, RequestLog, TextFormatter, request_id
 
 NAMES = ["plain", "long", "wrong", "lost"]
 

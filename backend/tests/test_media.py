@@ -1,7 +1,7 @@
 import pytest
 
-from batch.media import Format, choose_format, find_format
 from errors import NotAcceptable, UnsupportedMediaType
+from worker.media import Format, choose_format, find_format
 
 
 @pytest.mark.parametrize("text", ["text/csv", "Text/CSV; header=present", "text/csv;charset=UTF-8"])

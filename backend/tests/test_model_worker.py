@@ -2,10 +2,10 @@ import pytest
 from conftest import MIXED, publish_in
 from mixed import INSTANCE
 
-from batch.media import Format
-from loading import open_model
-from manifests import Manifests
+from serving.loading import open_model
+from serving.manifests import Manifests
 from settings import Settings
+from worker.media import Format
 from worker.nursery import Nursery
 
 

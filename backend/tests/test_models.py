@@ -6,9 +6,9 @@ import pytest
 from conftest import MIXED, SETOSA, VERSION, fit, reason, wait_until_live
 from processes import wait_until
 
-import manifests
 from errors import ModelRefused
-from manifests import Manifests
+from serving import manifests
+from serving.manifests import Manifests
 from settings import Settings
 
 OLDER = "2026_11_20_T00_00_00"

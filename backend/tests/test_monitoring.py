@@ -11,9 +11,9 @@ from sklearn.ensemble import RandomForestClassifier
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.svm import LinearSVC
 
-from instrumentation import BUCKETS, Instruments
+from instrumentation.instruments import BUCKETS, Instruments
 from journal.reading import Report
-from monitoring import take_snapshot
+from monitoring.snapshot import take_snapshot
 
 OLDER = "2026_11_20_T00_00_00"
 NEWER = "2026_11_21_T20_44_21"

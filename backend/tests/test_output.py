@@ -4,9 +4,9 @@ import errno
 
 import pytest
 
-from batch.media import Format
 from errors import CommandFailed
 from files.output import Output, Record
+from worker.media import Format
 
 BAD = "file,row,column,reason\nin.csv,2,x,x must be a number.\n"
 

@@ -6,7 +6,7 @@ import pytest
 from conftest import VERSION
 
 from errors import FolderUnreadable, ModelRefused
-from repository import Pickle, find_published, read_manifest
+from serving.repository import Pickle, find_published, read_manifest
 
 NAME = f"model_{VERSION}.pkl"
 

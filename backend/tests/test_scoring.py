@@ -21,8 +21,8 @@ import warm
 from conftest import NAMES, VERSION, fit, publish_in
 from processes import ROOT, environment, list_processes, running, wait_until
 
-from batch.media import Format
 from files.output import Output
+from worker.media import Format
 
 COMMAND = [sys.executable, str(ROOT / "backend/scoring.py")]
 FILES = 12

@@ -4,8 +4,8 @@ import pytest
 from conftest import DESCRIBED, SETOSA, journal_in
 from fastapi.testclient import TestClient
 
-from security import OPEN, Guarded
 from settings import Settings
+from web.security import OPEN, Guarded
 
 KEYS = "first-key, second-key"
 GET = "/feedback /models /models/live /monitoring /metrics /v2 /v2/models/iris /nothing"

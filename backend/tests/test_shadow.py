@@ -17,8 +17,8 @@ from sklearn.tree import DecisionTreeClassifier
 
 from journal.shadow import list_challengers
 from journal.writer import _start_shadow
-from manifests import Manifests
 from schemas import Manifest
+from serving.manifests import Manifests
 from settings import Settings
 
 OLD, OLDER, OLDEST = "2026_11_20_T00_00_02", "2026_11_20_T00_00_01", "2026_11_20_T00_00_00"

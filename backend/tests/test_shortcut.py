@@ -5,10 +5,10 @@ from conftest import SETOSA, VERSION, wait_until_live
 from fastapi.testclient import TestClient
 from journals import exposed
 
-from ledger import Ledger
-from logs import RequestLog
+from instrumentation.logs import RequestLog
+from journal.ledger import Ledger
 from settings import Settings
-from shortcut import Shortcut
+from web.shortcut import Shortcut
 
 
 async def refuse(*_):

@@ -8,7 +8,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from processes import wait_until
 
-from signatures import signed_bytes
+from serving.signatures import signed_bytes
 from worker.model_worker import ModelWorker
 
 

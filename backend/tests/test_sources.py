@@ -10,14 +10,14 @@ import pytest
 from conftest import number, publish_in
 from sklearn.naive_bayes import GaussianNB
 
-from batch.media import Format
 from errors import CommandFailed
 from files.crew import Crew
 from files.sources import open_source
 from files.text import PIECE_BYTES
-from loading import open_model
-from manifests import Manifests
+from serving.loading import open_model
+from serving.manifests import Manifests
 from settings import Settings
+from worker.media import Format
 from worker.nursery import Nursery
 
 FEATURES = ["x", "y"]

@@ -16,14 +16,14 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
 from processes import environment, find_free_port, wait_until
 
-import tracing
-from tracing import trace
+from instrumentation import tracing
+from instrumentation.tracing import trace
 
 EXPORTER = "opentelemetry.exporter.otlp.proto.http.trace_exporter"
 ENDPOINT = "OTEL_EXPORTER_OTLP_ENDPOINT"
 TRACE, PARENT = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
 SERVED = """
-import tracing
+from instrumentation import tracing
 from fastapi import FastAPI
 
 tracing.FLUSH_SECONDS = 0.5

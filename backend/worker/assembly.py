@@ -13,9 +13,9 @@ from sklearn.exceptions import InconsistentVersionWarning
 from sklearn.pipeline import Pipeline
 
 from errors import ModelRefused
-from instances import InstanceReader
-from repository import PublishedFile
+from features.instances import InstanceReader
 from schemas import Description, Example, Number, Target, Value
+from serving.repository import PublishedFile
 from worker.estimator import Estimator
 from worker.exchange import Array
 from worker.unpickling import unpickle

@@ -13,7 +13,7 @@ from errors import (
     TableFault,
     TableTooLarge,
 )
-from instances import MAX_FAULTS
+from features.instances import MAX_FAULTS
 
 TOO_LARGE = "It takes more memory than a model worker may use. Send fewer rows at a time."
 

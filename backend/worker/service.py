@@ -6,8 +6,8 @@ from pathlib import Path
 
 from engines.engine import NotCompiled
 from errors import ModelFailed, ModelRefused, TableTooLarge
-from repository import PublishedFile
 from schemas import Description
+from serving.repository import PublishedFile
 from worker.assembly import open_model
 from worker.compiling.compilation import compile_model
 from worker.estimator import Estimator

@@ -13,14 +13,14 @@ import pyarrow.parquet as pq
 from pyarrow import csv
 from pydantic_core import to_json
 
-from batch.media import Format
-from counts import TableCounts
 from errors import ModelServerError, TableTooLarge
+from features.counts import TableCounts
 from schemas import Value
 from worker.assembly import invent
 from worker.estimator import Estimator
 from worker.exchange import Array, Message, lay_out, pack, send
 from worker.faults import TOO_LARGE, write_fault
+from worker.media import Format
 from worker.tables.answers import Answers
 from worker.tables.columnar import count_groups, open_file
 from worker.tables.files import Part, open_remote

@@ -6,8 +6,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import pyarrow as pa
 
-from binning import ModelBins
-from counts import TableCounts, count_table
+from features.binning import ModelBins
+from features.counts import TableCounts, count_table
 from worker.estimator import Estimator
 from worker.exchange import Array
 

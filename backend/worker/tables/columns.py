@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from errors import InvalidTable, TableFault, shorten
-from instances import explain
+from features.instances import explain
 from schemas import Category, Feature
 from worker.exchange import Array
 from worker.tables.tables import Table

@@ -11,9 +11,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from batch.media import Format
 from worker.estimator import Estimator
 from worker.exchange import Array, Message, pack, receive, send, unpack
+from worker.media import Format
 from worker.tables.answers import TEXT, Answers, Scored
 from worker.tables.columnar import open_parquet
 from worker.tables.columns import Bad, Columns

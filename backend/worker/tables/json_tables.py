@@ -11,7 +11,7 @@ from pydantic import TypeAdapter, ValidationError
 from pydantic_core import ErrorDetails, from_json, to_json
 
 from errors import InvalidTable, MalformedBody, MalformedTable, TableFault, shorten
-from instances import InstanceReader, explain, type_of
+from features.instances import InstanceReader, explain, type_of
 from schemas import Feature
 from worker.estimator import Estimator
 from worker.tables.columns import KINDS, SHOWN_FAULTS, Faults

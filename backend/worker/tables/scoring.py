@@ -7,9 +7,9 @@ from typing import Any, NamedTuple
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from batch.media import TEXTS, Format
 from errors import InvalidTable, MalformedTable, TableFault, shorten
 from worker.exchange import Array
+from worker.media import TEXTS, Format
 from worker.tables.answers import Answers, Scored
 from worker.tables.columnar import open_arrow, open_parquet
 from worker.tables.columns import Columns, Faults

@@ -10,8 +10,8 @@ import pyarrow.compute as pc
 import pyarrow.ipc
 import pyarrow.parquet as pq
 
-from batch.media import Format
 from errors import TableTooLarge
+from worker.media import Format
 from worker.tables.answers import PROBABILITY, Answers, Scored
 
 # Of Parquet; smaller ones make files that are slow to read.

@@ -11,8 +11,8 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
 from errors import Fault, Faulty, InvalidRequest, ModelServerError, PlainFailure, shorten
-from instances import MAX_FAULTS
-from logs import request_id
+from features.instances import MAX_FAULTS
+from instrumentation.logs import request_id
 from open_inference.protocol import Failure
 from schemas import Problem
 

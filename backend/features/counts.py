@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from binning import Array, ModelBins
+from features.binning import Array, ModelBins
 
 # Upper bounds, of the predicted class's probability.
 PROBABILITIES = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)

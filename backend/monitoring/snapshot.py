@@ -10,11 +10,10 @@ from prometheus_client.core import GaugeMetricFamily as Gauge
 from prometheus_client.metrics_core import Metric
 from prometheus_client.samples import Sample
 
-from inference import Model
-from instrumentation import Instruments
+from instrumentation.instruments import Instruments
 from journal.reading import Report
 from journal.recorder import Recorder
-from reports import (
+from monitoring.reports import (
     CountedPredictions,
     DriftWindow,
     JournalState,
@@ -23,6 +22,7 @@ from reports import (
     RouteRequests,
     ShadowReport,
 )
+from serving.inference import Model
 
 Bucket = tuple[float, float]  # its upper bound, and how many took no longer
 Told = Mapping[str, Sequence[Sample]]  # by the name of their family

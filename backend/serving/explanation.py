@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 
 from errors import NotExplainable, UnknownFeature, shorten
-from inference import Array, Model
 from schemas import Boolean, Category, Contribution, Curve, Explanation, Feature, Number, Value
+from serving.inference import Array, Model
 
 Baseline = bool | float | str
 

@@ -9,8 +9,8 @@ from fastapi.openapi.utils import get_openapi
 from pydantic import BaseModel, TypeAdapter
 
 from errors import NoModelPublished
-from inference import Model
-from live import LiveModel
+from serving.inference import Model
+from serving.live import LiveModel
 
 
 def describe_with_live_model(app: FastAPI, live: LiveModel) -> Callable[[], dict[str, Any]]:

@@ -6,14 +6,14 @@ from time import perf_counter, time
 from pydantic_core import to_json
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from inference import Model
-from instrumentation import Instruments
-from ledger import Ledger
-from live import LiveModel
-from logs import read_request_id
+from instrumentation.instruments import Instruments
+from instrumentation.logs import read_request_id
+from journal.ledger import Ledger
 from schemas import Prediction, Value
-from security import PREDICTION_HEADERS, Keys
+from serving.inference import Model
+from serving.live import LiveModel
 from settings import Settings
+from web.security import PREDICTION_HEADERS, Keys
 
 Answer = tuple[Model, Prediction, list[Value]]
 

@@ -10,12 +10,12 @@ from typing import Any, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from binning import ModelBins
-from counts import ClassCounts, count_table
 from engines.engine import Engine, Probabilities
 from errors import Fault, InvalidInstance, shorten
-from identifiers import make_identifier
-from instances import MAX_FAULTS, InstanceReader, describe_range, point_to
+from features.binning import ModelBins
+from features.counts import ClassCounts, count_table
+from features.instances import MAX_FAULTS, InstanceReader, describe_range, point_to
+from instrumentation.identifiers import make_identifier
 from schemas import (
     Boolean,
     Category,
@@ -28,7 +28,7 @@ from schemas import (
     SignatureState,
     Value,
 )
-from sharing import SharedCall
+from serving.sharing import SharedCall
 from worker.model_worker import ModelWorker
 from worker.rows import has_text, to_array
 

@@ -14,13 +14,13 @@ from prometheus_client.core import HistogramMetricFamily as Histogram
 from prometheus_client.metrics_core import Metric
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from connections import Connection
-from counts import PROBABILITIES
 from errors import Reason
-from exposition import Source, Sum, Workers
-from identifiers import make_identifier
-from inference import Model
-from logs import Answered, RequestLog, read_request_id, request_id
+from features.counts import PROBABILITIES
+from instrumentation.exposition import Source, Sum, Workers
+from instrumentation.identifiers import make_identifier
+from instrumentation.logs import Answered, RequestLog, read_request_id, request_id
+from serving.inference import Model
+from web.connections import Connection
 
 # Seconds: a prediction takes a tenth of a millisecond, a batch seconds.
 BUCKETS = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 1, 5, 10)

@@ -6,10 +6,10 @@ from typing import Any
 from pydantic import ValidationError
 
 from errors import ModelRefused, shorten
-from repository import PublishedFile, find_published, read_manifest
 from schemas import Manifest, SignatureState
+from serving.repository import PublishedFile, find_published, read_manifest
+from serving.signatures import check_trust
 from settings import Settings
-from signatures import check_trust
 
 KEPT_BYTES = 1024**2  # of manifests as they are in the folder; in memory a few times as much
 ENTRY_BYTES = 1024  # of one that is missing or refused

@@ -18,9 +18,9 @@ from errors import (
     VersionRefused,
     shorten,
 )
-from inference import Model
-from instrumentation import Instruments
-from repository import PublishedFile
+from instrumentation.instruments import Instruments
+from serving.inference import Model
+from serving.repository import PublishedFile
 
 log = logging.getLogger(__name__)
 

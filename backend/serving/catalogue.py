@@ -6,10 +6,10 @@ from threading import Lock
 from typing import Any, NamedTuple
 
 from errors import FolderUnreadable, ModelRefused, ModelServerError, UnknownVersion, shorten
-from live import LiveModel
-from manifests import Manifests
-from repository import PublishedFile
 from schemas import Description, PublishedModel
+from serving.live import LiveModel
+from serving.manifests import Manifests
+from serving.repository import PublishedFile
 
 
 class Line(NamedTuple):

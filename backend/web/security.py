@@ -8,7 +8,6 @@ from contextlib import contextmanager
 from fastapi import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from connections import HEADERS
 from errors import (
     ForeignPage,
     ModelServerError,
@@ -16,9 +15,10 @@ from errors import (
     TooManyRequests,
     Unauthorized,
 )
-from instrumentation import Instruments
-from problems import answer_failure
+from instrumentation.instruments import Instruments
 from settings import Settings
+from web.connections import HEADERS
+from web.problems import answer_failure
 
 OPEN = frozenset(
     {"/", "/docs", "/openapi.json", "/health/live", "/health/ready"}

@@ -10,10 +10,10 @@ from pydantic import ValidationError
 from engines.engine import NotCompiled
 from engines.reading import read_engine
 from errors import ModelRefused, ModelWorkerEnded
-from inference import Model
-from manifests import Manifests
-from repository import Pickle, PublishedFile
 from schemas import Description, Manifest
+from serving.inference import Model
+from serving.manifests import Manifests
+from serving.repository import Pickle, PublishedFile
 from settings import Settings
 from worker.faults import LONGEST_TEXT
 from worker.model_worker import ModelWorker, Opening

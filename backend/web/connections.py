@@ -23,9 +23,9 @@ from uvicorn.protocols.http.httptools_impl import (
 )
 
 from errors import PlainFailure
-from identifiers import make_identifier
-from logs import read_request_id, request_id
-from problems import answer_failure
+from instrumentation.identifiers import make_identifier
+from instrumentation.logs import read_request_id, request_id
+from web.problems import answer_failure
 
 log = logging.getLogger(__name__)
 

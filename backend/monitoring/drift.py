@@ -5,8 +5,8 @@ from math import erfc, exp, lgamma, log, sqrt
 
 import numpy as np
 
-from binning import ABOVE, BELOW, EXTRA, MISSING, Array, FeatureBins
-from reports import ClassDrift, FeatureDrift, Observed, Verdict
+from features.binning import ABOVE, BELOW, EXTRA, MISSING, Array, FeatureBins
+from monitoring.reports import ClassDrift, FeatureDrift, Observed, Verdict
 from schemas import Category, Description, Feature
 
 MIN_ROWS = 100  # fewer tell nothing

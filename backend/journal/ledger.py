@@ -4,10 +4,10 @@ import asyncio
 from itertools import groupby
 from operator import itemgetter
 
-from inference import Model
+from instrumentation.logs import Answered, RequestLog
 from journal.recorder import Recorder
-from logs import Answered, RequestLog
 from schemas import Prediction, Value
+from serving.inference import Model
 
 WAIT_SECONDS = 0.02
 MOST = 64  # that a processor's cache still has, and few enough that nobody waits for them
