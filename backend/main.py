@@ -12,11 +12,12 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp
 
 from instrumentation.exposition import join_workers
-from instrumentation.instruments import Instrumented, Instruments
+from instrumentation.instruments import Instruments
 from instrumentation.logs import RequestLog, set_up_logs
 from instrumentation.tracing import trace
 from journal.journal import open_journal
 from journal.ledger import Ledger
+from monitoring.live import expose_live
 from monitoring.snapshot import expose_recorder
 from open_inference.tallies import Tallies
 from routes import (
@@ -34,10 +35,10 @@ from serving.live import LiveModel, watch
 from serving.loading import load
 from serving.manifests import Manifests
 from settings import Settings, read_settings
+from web.entrance import Entrance
 from web.openapi import describe_with_live_model
 from web.problems import add_problem_handlers
-from web.security import Guarded
-from web.shortcut import Shortcut
+from web.security import Gate, Guarded
 from worker.nursery import find_nursery
 
 
@@ -48,10 +49,12 @@ def create_app(settings: Settings) -> ASGIApp:
     nursery.start()
     manifests = Manifests(settings)
     open_model = partial(load, manifests=manifests, settings=settings, nursery=nursery)
-    live = LiveModel(manifests.find, open_model, instruments)
-    app = _assemble(settings, live, log)
+    live = LiveModel(manifests.find, open_model)
+    instruments.own.append(partial(expose_live, live))
+    app = _assemble(settings, live, instruments, log)
     app.state.catalogue = Catalogue(live, manifests)
-    guarded: ASGIApp = Guarded(app, settings, instruments)
+    gate = Gate(settings)
+    guarded: ASGIApp = Guarded(app, gate, settings.request_seconds)
     if settings.allowed_origins:
         guarded = CORSMiddleware(
             guarded,
@@ -60,11 +63,12 @@ def create_app(settings: Settings) -> ASGIApp:
             allow_headers=["Authorization", "Content-Type", "X-API-Key", "X-Request-ID"],
             expose_headers=["X-Request-ID", "X-Model-Version", "Retry-After"],
         )
-    instrumented = Instrumented(guarded, instruments, log)
-    return trace(Shortcut(instrumented, live, app.state.ledger, settings))
+    return trace(Entrance(guarded, gate, live, instruments, app.state.ledger))
 
 
-def _assemble(settings: Settings, live: LiveModel, log: RequestLog) -> FastAPI:
+def _assemble(
+    settings: Settings, live: LiveModel, instruments: Instruments, log: RequestLog
+) -> FastAPI:
     app = FastAPIOffline(  # /docs with its scripts from here, not from a CDN
         title="Iris ML",
         version="0.1.0",
@@ -76,7 +80,7 @@ def _assemble(settings: Settings, live: LiveModel, log: RequestLog) -> FastAPI:
     journal = open_journal(settings, live)
     app.state.live = live
     app.state.settings = settings
-    app.state.instruments = live.instruments
+    app.state.instruments = instruments
     app.state.journal = journal
     app.state.tallies = Tallies()
     app.state.ledger = Ledger(log, journal.recorder if journal else None)
@@ -86,21 +90,22 @@ def _assemble(settings: Settings, live: LiveModel, log: RequestLog) -> FastAPI:
         app.include_router(routes.router)
     if journal:
         app.include_router(feedback.router)
-        live.instruments.own.append(partial(expose_recorder, journal.recorder))
+        instruments.own.append(partial(expose_recorder, journal.recorder))
     return app
 
 
 @asynccontextmanager
-async def _run(app: FastAPI) -> AsyncIterator[None]:
+async def _run(app: FastAPI) -> AsyncIterator[dict[str, Instruments]]:
     """Watch the models folder, and write the journal, for as long as the app lives."""
     # What is imported stays, so that collections need not look at it: a tenth of a second each.
     gc.freeze()
-    watcher = asyncio.create_task(watch(app.state.live))
+    instruments = app.state.instruments
+    watcher = asyncio.create_task(watch(app.state.live, instruments.share))
     reader = asyncio.create_task(asyncio.to_thread(app.state.catalogue.read_ahead))
     journal = app.state.journal
     if journal:  # its writer starts while the watcher loads a model
         await asyncio.to_thread(journal.recorder.start)
-    yield
+    yield {"instruments": instruments}  # for connections, which know no app
     await reader
     watcher.cancel()
     with suppress(asyncio.CancelledError):

@@ -130,8 +130,6 @@ def _name_method(scope: Scope) -> str:
 
 def _find_route(scope: Scope) -> str | None:
     """The path of a route, not of a request: anyone can ask for any number of those."""
-    if scope["path"] == "/predict":  # answered by the shortcut, before there are routes
-        return "/predict"
     route: str | None = getattr(scope.get("route"), "path", None)
     return route
 

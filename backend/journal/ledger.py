@@ -13,22 +13,26 @@ WAIT_SECONDS = 0.02
 MOST = 64  # that a processor's cache still has, and few enough that nobody waits for them
 
 
-# A prediction that was sent, and its line of the log; None where it has one already.
-Entry = tuple[Model, Prediction, list[Value], Answered | None]
+Entry = tuple[Model, Prediction, list[Value]]
 
 
 class Ledger:
-    """On one event loop."""
+    """Predictions that were sent, and the log's lines of requests, on one event loop."""
 
     def __init__(self, requests: RequestLog, recorder: Recorder | None) -> None:
         self._requests = requests
         self._recorder = recorder
         self._entries: list[Entry] = []
+        self._answered: list[Answered] = []
         self._is_waiting = False
 
-    def add(self, entry: Entry) -> None:
-        self._entries.append(entry)
-        if len(self._entries) == MOST:
+    def add(self, model: Model, prediction: Prediction, values: list[Value]) -> None:
+        """Call `log` next, which has both written."""
+        self._entries.append((model, prediction, values))
+
+    def log(self, answered: Answered) -> None:
+        self._answered.append(answered)
+        if len(self._answered) == MOST:
             self.write()
         elif not self._is_waiting:
             self._is_waiting = True
@@ -41,7 +45,8 @@ class Ledger:
     def write(self) -> None:
         """All there is by now."""
         entries, self._entries = self._entries, []
-        self._requests.write(answered for _, _, _, answered in entries if answered)
+        answered, self._answered = self._answered, []
+        self._requests.write(answered)
         if self._recorder is None:
             return
         for model, found in groupby(entries, key=itemgetter(0)):
@@ -52,6 +57,6 @@ class Ledger:
                     list(named.values()) if (named := prediction["probabilities"]) else None,
                     values,
                 )
-                for _, prediction, values, _ in found
+                for _, prediction, values in found
             ]
             self._recorder.add(model, rows)

@@ -34,9 +34,10 @@ def take_snapshot(
     instruments: Instruments, model: Model | None, recorder: Recorder | None, report: Report
 ) -> Monitoring:
     """`report` is the journal's of the model."""
-    told = {it.name: it.samples for it in instruments.everything().collect()}
+    version = model.version if model else None
+    told = {family.name: family.samples for family in instruments.everything(version).collect()}
     return Monitoring(
-        model_version=model.version if model else None,
+        model_version=version,
         since=instruments.since,
         requests=_list_requests(told),
         predictions=_count_predictions(told, model) if model else None,

@@ -1,19 +1,17 @@
 """Shows what the service has counted."""
 
-from contextlib import suppress
 from functools import partial
 
 from fastapi import APIRouter, Request, Response
 from prometheus_client import generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
-from errors import NoModelPublished
 from instrumentation.exposition import Sum
 from journal.reading import Report
 from monitoring.reports import Monitoring
 from monitoring.snapshot import expose_report, take_snapshot
 from serving.inference import Model
-from serving.live import Live, LiveModel
+from serving.live import Live
 
 router = APIRouter(tags=["monitoring"])
 
@@ -26,7 +24,7 @@ async def show_monitoring(request: Request, live: Live) -> Monitoring:
     Latencies are estimated from the buckets of `/metrics`.
     """
     state = request.app.state
-    model = _find(live)
+    model = live.current
     recorder = state.journal.recorder if state.journal else None
     report = await _read_report(request, model)
     return take_snapshot(state.instruments, model, recorder, report)
@@ -35,16 +33,10 @@ async def show_monitoring(request: Request, live: Live) -> Monitoring:
 @router.get("/metrics", summary="Counters for Prometheus", response_class=Response)
 async def expose_metrics(request: Request, live: Live) -> Response:
     """In the text format of Prometheus."""
-    report = await _read_report(request, _find(live))
-    everything = request.app.state.instruments.everything()
+    report = await _read_report(request, live.current)
+    everything = request.app.state.instruments.everything(live.live_version)
     exposed = Sum([everything.collect, partial(expose_report, report)])
     return Response(generate_latest(exposed), media_type=CONTENT_TYPE_LATEST)
-
-
-def _find(live: LiveModel) -> Model | None:
-    with suppress(NoModelPublished):
-        return live.model()
-    return None
 
 
 async def _read_report(request: Request, model: Model | None) -> Report:

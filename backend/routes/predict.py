@@ -26,8 +26,7 @@ Asked = Annotated[Model, Depends(_find_model)]
 
 async def read_values(request: Request, model: Model) -> list[Value]:
     """Of the one instance in the body."""
-    limit = min(model.max_body_bytes, request.app.state.settings.max_body_bytes)
-    return model.read_instance(await read_json_body(request, limit))
+    return model.read_instance(await read_json_body(request, model.max_body_bytes))
 
 
 @router.post("/predict", responses=problem_responses(400, 404, 409, 413, 415, 422, 503))
@@ -35,5 +34,5 @@ async def predict(request: Request, model: Asked) -> Prediction:
     """Class and class probabilities for one instance of the model's features."""
     values = await read_values(request, model)
     prediction = await model.predict(values)
-    request.app.state.ledger.add((model, prediction, values, None))
+    request.app.state.ledger.add(model, prediction, values)
     return prediction

@@ -2,10 +2,11 @@
 
 import asyncio
 import logging
+from collections import Counter
 from collections.abc import Callable
 from math import inf
 from pathlib import Path
-from time import monotonic
+from time import monotonic, time
 from typing import Annotated, NamedTuple
 
 from fastapi import Depends, Request
@@ -14,11 +15,11 @@ from errors import (
     FolderUnreadable,
     ModelRefused,
     NoModelPublished,
+    Reason,
     UnknownVersion,
     VersionRefused,
     shorten,
 )
-from instrumentation.instruments import Instruments
 from serving.inference import Model
 from serving.repository import PublishedFile
 
@@ -48,11 +49,14 @@ class Refused(NamedTuple):
 class LiveModel:
     """One reference, replaced whole: a request sees one model from start to end."""
 
-    def __init__(self, find: Find, load: Load, instruments: Instruments) -> None:
+    def __init__(self, find: Find, load: Load) -> None:
         self._find = find
         self._load = load
-        self.instruments = instruments
-        self._model: Model | None = None
+        self.current: Model | None = None  # what serves
+        self.since = 0.0  # the moment it went live
+        self.loads = 0
+        self.refusals: Counter[Reason] = Counter()
+        self.refused_now = 0  # files that are newer than the live model
         self.file: PublishedFile | None = None  # where the live model came from
         self.gone = False  # whether it is only in memory, its file and all others deleted
         self._has_looked = False
@@ -64,17 +68,17 @@ class LiveModel:
 
     @property
     def live_version(self) -> str | None:
-        return self._model.version if self._model else None
+        return self.current.version if self.current else None
 
     def model(self) -> Model:
         """Raises NoModelPublished while there is none."""
-        if self._model is None:
+        if self.current is None:
             raise NoModelPublished(self._why_not())
-        return self._model
+        return self.current
 
     async def version(self, version: str) -> Model:
         """That version, loaded on demand; raises UnknownVersion or VersionRefused."""
-        model = self._model  # once: it may be replaced between two looks
+        model = self.current  # once: it may be replaced between two looks
         if model is not None and model.version == version:
             return model
         async with self._loading:  # asked for twice at once, it is loaded once
@@ -92,10 +96,10 @@ class LiveModel:
         self._serve_newest(files)
         newer = (it for it in files if self.file is None or it.version > self.file.version)
         self._has_looked = True
-        self.instruments.refused_now = sum(self.refusal_of(it) is not None for it in newer)
+        self.refused_now = sum(self.refusal_of(it) is not None for it in newer)
 
     def _serve_newest(self, files: list[PublishedFile]) -> None:
-        is_unfit = self._model and self.file and self._is_unfit(self.file, self._model)
+        is_unfit = self.current and self.file and self._is_unfit(self.file, self.current)
         for file in files:
             if self.file and file.path == self.file.path and not is_unfit:
                 self.gone = False
@@ -105,15 +109,15 @@ class LiveModel:
             if self._replace(file):
                 return
         if is_unfit:
-            self._model = self.file = None
-        self.gone = self._model is not None
+            self.current = self.file = None
+        self.gone = self.current is not None
 
     def _replace(self, file: PublishedFile) -> bool:
         model = self._try(file)
         if model is None:
             return False
-        self._model, self.file, self.gone = model, file, False
-        self.instruments.live(model)
+        self.current, self.file, self.gone = model, file, False
+        self.loads, self.since = self.loads + 1, time()
         log.info("model live version=%s signature=%s", model.version, model.signature)
         return True
 
@@ -147,7 +151,7 @@ class LiveModel:
         # A file that is still being written is refused twice a second, and worth one line.
         if before is None or before.refusal.reason != refusal.reason:
             log.error("model refused file=%s reason=%s", file.path.name, refusal)
-            self.instruments.refused(refusal.reason)
+            self.refusals[refusal.reason] += 1
 
     def _forget(self, files: list[PublishedFile]) -> None:
         """Drop what is known of files that are gone."""
@@ -193,12 +197,15 @@ class LiveModel:
         return f"No published model is fit to serve. {said}"
 
 
-async def watch(live: LiveModel) -> None:
-    """Poll the folder for as long as the service runs, off the request path."""
+async def watch(live: LiveModel, share: Callable[[str | None], None]) -> None:
+    """Poll the folder for as long as the service runs, off the request path.
+
+    After each look, the counts are shared with the other workers.
+    """
     while True:
         try:
             await asyncio.to_thread(live.refresh)
-            await asyncio.to_thread(live.instruments.share)
+            await asyncio.to_thread(share, live.live_version)
             live.trouble = None
         except Exception as error:  # whatever it is, newer models have to go live
             known = isinstance(error, FolderUnreadable)

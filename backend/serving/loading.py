@@ -41,6 +41,7 @@ def open_model(
     description = manifest or _read_description(told["description"], file)
     worker.classes = len(description.target.classes)
     model = Model(description, worker)
+    model.max_body_bytes = min(model.max_body_bytes, settings.max_body_bytes)
     model.signature = signature
     model.remarks += [str(it)[:LONGEST_TEXT] for it in told["remarks"][:MOST_REMARKS]]
     return model

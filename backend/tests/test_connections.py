@@ -13,6 +13,7 @@ import uvicorn
 from conftest import running_server
 from processes import wait_until
 
+from instrumentation.instruments import Instruments
 from web import connections
 from web.connections import HEADERS, MOST_AHEAD, Connection, Limit
 
@@ -55,9 +56,14 @@ def server(request):
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
     wait_until(lambda: server.started)
+    server.lifespan.state["instruments"] = Instruments()
     yield server
     server.should_exit = True
     thread.join(20)
+
+
+def count_slow(server):
+    return server.lifespan.state["instruments"].slow_connections
 
 
 @pytest.fixture
@@ -230,11 +236,11 @@ def test_what_has_begun_to_be_answered_is_only_closed(serve):
         assert b"408" not in head + connection.recv(1000)
 
 
-def test_the_app_may_not_answer_what_was_refused(serve):
-    refused, before = threading.Event(), Connection.cut
+def test_the_app_may_not_answer_what_was_refused(serve, server):
+    refused, before = threading.Event(), count_slow(server)
 
     with serve(answer_after(refused, answer_at_once))(DECLARED) as connection:
-        wait_until(lambda: Connection.cut > before)
+        wait_until(lambda: count_slow(server) > before)
         refused.set()
 
         assert read_refusal(connection)
@@ -342,12 +348,12 @@ def test_two_hundred_slow_senders_leave_no_descriptor_behind(serve, server):
     with connect() as connection:
         assert read_refusal(connection)
     wait_until(lambda: not server.server_state.connections)
-    list_descriptors, cut = Path("/dev/fd").iterdir, Connection.cut
+    list_descriptors, cut = Path("/dev/fd").iterdir, count_slow(server)
     before = len([*list_descriptors()])
 
     with ExitStack() as stack:
         senders = [stack.enter_context(connect(starts[i % 4])) for i in range(200)]
-        wait_until(lambda: Connection.cut - cut == 200)
+        wait_until(lambda: count_slow(server) - cut == 200)
         assert all(read_refusal(sender) for sender in senders)
 
     wait_until(lambda: len([*list_descriptors()]) == before)

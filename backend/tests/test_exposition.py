@@ -119,7 +119,7 @@ def two(tmp_path):
 
 
 def exposed(instruments):
-    return parse(generate_latest(instruments.everything()).decode())
+    return parse(generate_latest(instruments.everything(None)).decode())
 
 
 def test_counters_and_histograms_are_added_up(two):
@@ -127,7 +127,7 @@ def test_counters_and_histograms_are_added_up(two):
     one.count(("GET", "/models", 200, 0.001, "", 0))
     for status in (200, 404):
         other.count(("GET", "/models", status, 0.3, "", 0))
-    other.share()
+    other.share(None)
 
     found = exposed(one)
     assert found["http_requests_total", "GET", "/models", "200"] == 2
@@ -140,7 +140,7 @@ def test_counters_and_histograms_are_added_up(two):
 def test_requests_in_flight_are_added_up_while_their_worker_lives(two, tmp_path):
     one, other = two
     one.in_flight, other.in_flight = 1, 2
-    other.share()
+    other.share(None)
     [file] = tmp_path.glob("*.json")
     (tmp_path / "1.tmp").write_text(file.read_text()[:20])  # half written, it is none
     assert exposed(one)["http_requests_in_flight",] == 3

@@ -5,7 +5,7 @@ from conftest import DESCRIBED, SETOSA, journal_in
 from fastapi.testclient import TestClient
 
 from settings import Settings
-from web.security import OPEN, Guarded
+from web.security import OPEN, Gate, Guarded
 
 KEYS = "first-key, second-key"
 GET = "/feedback /models /models/live /monitoring /metrics /v2 /v2/models/iris /nothing"
@@ -120,12 +120,11 @@ def test_no_browser_renders_guesses_or_keeps_an_answer_but_the_docs(client):
     assert "frame-ancestors 'none'" in policy
 
 
-def test_a_request_that_takes_too_long_answers_503(client):
+def test_a_request_that_takes_too_long_answers_503():
     async def wait_for_ever(*_):
         await asyncio.Event().wait()
 
-    settings = Settings(request_seconds=0.05)
-    slow = TestClient(Guarded(wait_for_ever, settings, client.app.live.instruments))
+    slow = TestClient(Guarded(wait_for_ever, Gate(Settings()), 0.05))
 
     response = slow.get("/models")
 
@@ -136,8 +135,7 @@ def test_a_request_that_takes_too_long_answers_503(client):
 
 def test_more_requests_at_once_than_allowed_answer_429(start_live):
     client = start_live(max_concurrent_requests=2)
-    instruments = client.app.live.instruments
-    instruments.admitted += 2
+    client.app.gate.admitted += 2
     try:
         for path in ("/predict", "/explain"):
             response = client.post(path, json=SETOSA)
@@ -146,14 +144,14 @@ def test_more_requests_at_once_than_allowed_answer_429(start_live):
         for path in ("/health/ready", "/metrics", "/monitoring"):
             assert client.get(path).status_code == 200
     finally:
-        instruments.admitted -= 2
+        client.app.gate.admitted -= 2
 
     assert client.post("/predict", json=SETOSA).status_code == 200
 
 
 def test_who_has_no_key_takes_nobodys_place(start_live):
     client = start_live(max_concurrent_requests=1, api_key="secret")
-    client.app.live.instruments.in_flight += 100  # of those who read slowly what all may read
+    client.app.instruments.in_flight += 100  # of those who read slowly what all may read
 
     response = client.post("/predict", json=SETOSA, headers={"X-API-Key": "secret"})
 
@@ -164,5 +162,4 @@ def test_requests_that_are_done_are_not_in_flight(client):
     for path, instance in (("/predict", SETOSA), ("/predict", {}), ("/nothing", {})):
         client.post(path, json=instance)
 
-    instruments = client.app.live.instruments
-    assert (instruments.in_flight, instruments.admitted) == (0, 0)
+    assert (client.app.instruments.in_flight, client.app.gate.admitted) == (0, 0)

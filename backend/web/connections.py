@@ -87,7 +87,6 @@ class Flow(FlowControl):
 class Connection(HttpToolsProtocol):
     """A connection of uvicorn's that is looked at every second, and cut if it is late."""
 
-    cut = 0  # connections of this process
     header_limit = Limit(10)
     body_limit = Limit(30, 15_000)
     stalled_limit = Limit(30, 15_000)
@@ -234,7 +233,8 @@ class Connection(HttpToolsProtocol):
         elif limit is self._rest_limit:
             self.transport.close()
         else:
-            Connection.cut += 1
+            if instruments := self.app_state.get("instruments"):
+                instruments.slow_connections += 1
             detail = f"The headers took longer than {limit.seconds} s."
             if limit is self.body_limit:
                 detail = f"Fewer than {limit.least} bytes of the body came in {limit.seconds} s."

@@ -2,7 +2,7 @@
 
 import asyncio
 import hmac
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 from fastapi import Request
@@ -15,7 +15,6 @@ from errors import (
     TooManyRequests,
     Unauthorized,
 )
-from instrumentation.instruments import Instruments
 from settings import Settings
 from web.connections import HEADERS
 from web.problems import answer_failure
@@ -44,14 +43,21 @@ PAGE_HEADERS = [
 ]
 
 
-class Keys:
-    """API keys; with none, all callers are admitted."""
+class Gate:
+    """Lets in who may ask, no more at once than there is room for."""
 
-    def __init__(self, keys: Sequence[str]) -> None:
-        self._keys = [key.encode() for key in keys]
+    def __init__(self, settings: Settings) -> None:
+        self.admitted = 0  # of the requests in flight, the ones that take a place from others
+        self._most = settings.max_concurrent_requests
+        self._keys = [key.encode() for key in settings.api_keys]
+        self._origins = settings.allowed_origins
 
-    def admit(self, headers: Mapping[bytes, bytes]) -> bool:
-        """In the same time whichever key comes close."""
+    @property
+    def has_room(self) -> bool:
+        return self.admitted < self._most
+
+    def knows(self, headers: Mapping[bytes, bytes]) -> bool:
+        """Whether one of the keys is sent, in the same time whichever comes close."""
         if not self._keys:
             return True
         sent = headers.get(b"x-api-key")
@@ -63,17 +69,47 @@ class Keys:
         found = [hmac.compare_digest(sent, key) for key in self._keys]
         return any(found)
 
+    @contextmanager
+    def admit(self, scope: Scope) -> Iterator[None]:
+        """Takes one of the places; raises Unauthorized, ForeignPage or TooManyRequests."""
+        path, headers = scope["path"], dict(scope["headers"])
+        if path in OPEN or path.startswith(OPEN_FOLDER):
+            yield
+            return
+        if not self.knows(headers):
+            message = "Send a key: `Authorization: Bearer KEY`, or `X-API-Key: KEY`."
+            raise Unauthorized(message)
+        if scope["method"] not in SAFE and self._is_foreign(headers):
+            raise ForeignPage("Pages of other origins may not ask, unless CORS_ORIGINS names them.")
+        if path in WATCHED:
+            yield
+            return
+        if not self.has_room:
+            message = f"{self._most} requests are being answered. Send this one again later."
+            raise TooManyRequests(message)
+        self.admitted += 1
+        try:
+            yield
+        finally:
+            self.admitted -= 1
+
+    def _is_foreign(self, headers: Mapping[bytes, bytes]) -> bool:
+        """By what browsers say of the page that asks, also where they ask without a preflight."""
+        site, origin = headers.get(b"sec-fetch-site"), headers.get(b"origin", b"")
+        if site is None:  # as over plain HTTP, where they say the origin alone
+            is_own = not origin or origin.partition(b"://")[2] == headers.get(b"host")
+        else:
+            is_own = site not in (b"cross-site", b"same-site")
+        return not is_own and origin.decode("latin-1") not in self._origins
+
 
 class Guarded:
-    """An ASGI app behind keys and limits, whose answers carry headers for browsers."""
+    """An ASGI app behind a gate and a limit of time, whose answers carry headers for browsers."""
 
-    def __init__(self, app: ASGIApp, settings: Settings, instruments: Instruments) -> None:
+    def __init__(self, app: ASGIApp, gate: Gate, seconds: float) -> None:
         self._app = app
-        self._keys = Keys(settings.api_keys)
-        self._instruments = instruments
-        self._origins = settings.allowed_origins
-        self._most = settings.max_concurrent_requests
-        self._seconds = settings.request_seconds
+        self._gate = gate
+        self._seconds = seconds
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -85,12 +121,12 @@ class Guarded:
             nonlocal has_started
             if message["type"] == "http.response.start":
                 has_started = True
-                message["headers"] = [*message.get("headers", ()), *_choose_headers(scope)]
+                message["headers"] = [*message.get("headers", ()), *choose_headers(scope)]
             await send(message)
 
         limit = asyncio.timeout(None if scope["path"] == UNTIMED else self._seconds)
         try:
-            with self._admit(scope):
+            with self._gate.admit(scope):
                 async with limit:
                     await self._app(scope, receive, send_guarded)
             return
@@ -103,41 +139,8 @@ class Guarded:
             failure = RequestTooSlow(message)
         await answer_failure(Request(scope), failure)(scope, receive, send_guarded)
 
-    @contextmanager
-    def _admit(self, scope: Scope) -> Iterator[None]:
-        """Takes one of the places; raises Unauthorized, ForeignPage or TooManyRequests."""
-        path, headers = scope["path"], dict(scope["headers"])
-        if path in OPEN or path.startswith(OPEN_FOLDER):
-            yield
-            return
-        if not self._keys.admit(headers):
-            message = "Send a key: `Authorization: Bearer KEY`, or `X-API-Key: KEY`."
-            raise Unauthorized(message)
-        if scope["method"] not in SAFE and self._is_foreign(headers):
-            raise ForeignPage("Pages of other origins may not ask, unless CORS_ORIGINS names them.")
-        if path in WATCHED:
-            yield
-            return
-        if self._instruments.admitted >= self._most:
-            message = f"{self._most} requests are being answered. Send this one again later."
-            raise TooManyRequests(message)
-        self._instruments.admitted += 1
-        try:
-            yield
-        finally:
-            self._instruments.admitted -= 1
 
-    def _is_foreign(self, headers: Mapping[bytes, bytes]) -> bool:
-        """By what browsers say of the page that asks, also where they ask without a preflight."""
-        site, origin = headers.get(b"sec-fetch-site"), headers.get(b"origin", b"")
-        if site is None:  # as over plain HTTP, where they say the origin alone
-            is_own = not origin or origin.partition(b"://")[2] == headers.get(b"host")
-        else:
-            is_own = site not in (b"cross-site", b"same-site")
-        return not is_own and origin.decode("latin-1") not in self._origins
-
-
-def _choose_headers(scope: Scope) -> list[tuple[bytes, bytes]]:
+def choose_headers(scope: Scope) -> list[tuple[bytes, bytes]]:
     path = scope["path"]
     if path == "/predict" and scope["method"] == "POST":
         return PREDICTION_HEADERS

@@ -5,10 +5,12 @@ from conftest import SETOSA, VERSION, wait_until_live
 from fastapi.testclient import TestClient
 from journals import exposed
 
+from instrumentation.instruments import Instruments
 from instrumentation.logs import RequestLog
 from journal.ledger import Ledger
 from settings import Settings
-from web.shortcut import Shortcut
+from web.entrance import Entrance
+from web.security import Gate
 
 
 async def refuse(*_):
@@ -16,28 +18,27 @@ async def refuse(*_):
 
 
 @pytest.fixture
-def shortcut(client):
-    """The shortcut to the client's model, before an app that must not be asked."""
+def entrance(client):
+    """The entrance to the client's model, before an app that must not be asked."""
     ledger = Ledger(RequestLog(None, is_json=False), None)
-    settings = Settings(max_body_bytes=1000)
-    return TestClient(Shortcut(refuse, client.app.live, ledger, settings))
+    return TestClient(Entrance(refuse, Gate(Settings()), client.app.live, Instruments(), ledger))
 
 
 def without_id(response):
     return {**response.json(), "prediction_id": "", "request_id": ""}
 
 
-def test_a_plain_prediction_does_not_pass_through_the_app(shortcut):
-    assert shortcut.post("/predict", json=SETOSA).json()["prediction_class"] == "setosa"
+def test_a_plain_prediction_does_not_pass_through_the_app(entrance):
+    assert entrance.post("/predict", json=SETOSA).json()["prediction_class"] == "setosa"
 
 
 def ask_both(client, body):
-    """The answer of the shortcut and that of the app, which takes longer."""
+    """The answer of the entrance and that of the app, which takes longer."""
     types = ("application/json", "application/json; charset=utf-8")
     return [client.post("/predict", content=body, headers={"Content-Type": it}) for it in types]
 
 
-def test_the_shortcut_answers_as_the_app_does(client):
+def test_the_entrance_answers_as_the_app_does(client):
     short, long = ask_both(client, json.dumps(SETOSA | {"petal_width": 99}))
 
     assert without_id(short) == without_id(long)
@@ -84,7 +85,7 @@ def test_what_strangers_ask_for_makes_no_time_series_of_its_own(client):
         assert series[f'http_requests_total{{method="GET",route="{route}",status="404"}}'] == 3
 
 
-def test_the_first_model_goes_live_behind_the_shortcut(empty_client, publish):
+def test_the_first_model_goes_live_behind_the_entrance(empty_client, publish):
     assert empty_client.post("/predict", json=SETOSA).status_code == 503
 
     publish()
