@@ -62,7 +62,7 @@ def read_settings() -> Settings:
 
 
 def _split(text: str) -> tuple[str, ...]:
-    return tuple(part for it in text.split(",") if (part := it.strip()))
+    return tuple(filter(None, map(str.strip, text.split(","))))
 
 
 def _explain(error: ErrorDetails) -> str:

@@ -66,8 +66,8 @@ class Workers:
     def write(self, families: Iterable[Metric], version: str | None) -> None:
         """What this worker has counted, and which model it serves."""
         counted = [
-            (it.name, it.documentation, it.type, [sample[:3] for sample in it.samples])
-            for it in families
+            (family.name, family.documentation, family.type, [it[:3] for it in family.samples])
+            for family in families
         ]
         hidden = self._own.with_suffix(".tmp")
         hidden.write_text(json.dumps({"version": version, "families": counted}))
@@ -83,7 +83,7 @@ class Workers:
                 is_ours = name not in OF_THE_MODEL or found["version"] == version
                 if is_ours and (kind != "gauge" or is_alive):
                     family = Metric(name, documentation, kind)
-                    family.samples = [Sample(*it) for it in samples]
+                    family.samples = [Sample(*sample) for sample in samples]
                     yield family
 
 

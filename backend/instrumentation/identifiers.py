@@ -36,7 +36,7 @@ class Identifiers:
         for drawn in self._pool:
             return drawn
         digits = urandom(POOL * RANDOM_BYTES).hex()
-        pool = iter([digits[it : it + _SPAN] for it in range(0, len(digits), _SPAN)])
+        pool = iter([digits[start : start + _SPAN] for start in range(0, len(digits), _SPAN)])
         drawn = next(pool)
         self._pool = pool
         return drawn

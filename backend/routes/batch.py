@@ -18,7 +18,7 @@ from worker.media import Format, choose_format, find_format
 router = APIRouter(tags=["predict"], lifespan=keep_line)
 
 _TABLE = {"schema": {"type": "string", "format": "binary"}}
-_OTHERS: dict[str, Any] = {it: _TABLE for it in Format if it is not Format.JSON}
+_OTHERS: dict[str, Any] = {kind: _TABLE for kind in Format if kind is not Format.JSON}
 
 
 @router.post(

@@ -33,8 +33,8 @@ def explain(model: Model, values: list[Value], vary: str | None = None) -> Expla
     probability, *changed = _ask(model, X)[:, prediction["prediction"]].tolist()
     differences = [
         # Not by subtraction: equal rows of one matrix product may differ in the last digits.
-        0.0 if value == baseline else probability - it
-        for value, baseline, it in zip(values, baselines, changed, strict=True)
+        0.0 if value == baseline else probability - without
+        for value, baseline, without in zip(values, baselines, changed, strict=True)
     ]
     return Explanation(
         model_version=model.version,
@@ -84,7 +84,7 @@ def _divide(feature: Number) -> list[float]:
     stride = feature.step * max(1, ceil(span / feature.step / CURVE_STEPS))
     decimals = -floor(log10(feature.step))
     inner = [round(feature.min + i * stride, decimals) for i in range(ceil(span / stride))]
-    return sorted({feature.min, *(it for it in inner if it < feature.max), feature.max})
+    return sorted({feature.min, *(value for value in inner if value < feature.max), feature.max})
 
 
 def _find_baseline(feature: Feature) -> Baseline:

@@ -100,12 +100,12 @@ class Model:
     def answer_many(self, instances: list[list[Value]]) -> list[Answer]:
         """The answers to a handful of instances, by as few calls as can be."""
         found = self._predict_many(instances)
-        left = [values for values, it in zip(instances, found, strict=True) if it is None]
+        left = _list_left(instances, found)
         return _fill(found, self.answer(self.to_array(left)) if left else None)
 
     async def _answer_soon(self, instances: list[list[Value]]) -> list[Answer]:
         found = self._predict_many(instances)
-        left = [values for values, it in zip(instances, found, strict=True) if it is None]
+        left = _list_left(instances, found)
         return _fill(found, await self.worker.answer_soon(self.to_array(left)) if left else None)
 
     def to_array(self, instances: Sequence[Sequence[Value]]) -> Array:
@@ -118,8 +118,8 @@ class Model:
 
     def answer_at_once(self, X: Array) -> tuple[Array, Array | None]:
         """The same without asking anybody else; raises LeftToWorker if that is not possible."""
-        instances = [[None if it != it else it for it in row] for row in X.tolist()]  # noqa: PLR0124
-        found = [it for it in self._predict_many(instances) if it is not None]
+        instances = [[None if x != x else x for x in row] for row in X.tolist()]  # noqa: PLR0124  # NaN
+        found = [row for row in self._predict_many(instances) if row is not None]
         if len(found) < len(instances):
             raise LeftToWorker
         probabilities = np.array(found)
@@ -166,20 +166,26 @@ class Model:
         ]
 
 
+def _list_left(instances: list[list[Value]], found: Sequence[Probabilities]) -> list[list[Value]]:
+    """The instances that the engine has no answer to."""
+    return [values for values, row in zip(instances, found, strict=True) if row is None]
+
+
 def _fill(found: list[Probabilities], answered: tuple[Array, Array | None] | None) -> list[Answer]:
     """The engine's answers, and in place of None, in their order, the worker's."""
     indices, probabilities = answered or (np.empty(0), None)
     rows = [None] * len(indices) if probabilities is None else probabilities.tolist()
     rest = iter(zip(indices.tolist(), rows, strict=True))
-    return [next(rest) if it is None else (it.index(max(it)), it) for it in found]
+    return [next(rest) if row is None else (row.index(max(row)), row) for row in found]
 
 
 def _find_bounds(features: Sequence[Feature]) -> tuple[list[float], list[float]] | None:
     """The training ranges, where all features are numbers that have one and are never missing."""
     bounds = [
-        (it.min, it.max)
-        for it in features
-        if isinstance(it, Number) and not it.nullable and it.min is not None and it.max is not None
+        (feature.min, feature.max)
+        for feature in features
+        if isinstance(feature, Number) and not feature.nullable
+        if feature.min is not None and feature.max is not None
     ]
     if len(bounds) < len(features):
         return None

@@ -94,9 +94,9 @@ class LiveModel:
         files = self._find()
         self._forget(files)
         self._serve_newest(files)
-        newer = (it for it in files if self.file is None or it.version > self.file.version)
+        newer = (file for file in files if self.file is None or file.version > self.file.version)
         self._has_looked = True
-        self.refused_now = sum(self.refusal_of(it) is not None for it in newer)
+        self.refused_now = sum(self.refusal_of(file) is not None for file in newer)
 
     def _serve_newest(self, files: list[PublishedFile]) -> None:
         is_unfit = self.current and self.file and self._is_unfit(self.file, self.current)
@@ -192,7 +192,7 @@ class LiveModel:
             return "The models folder is being looked at. Ask again in a moment."
         if not self._refused:
             return "No model is published yet. Train one with `make train`, or wait for the first."
-        newest = max(self._refused.values(), key=lambda it: it.file.version)
+        newest = max(self._refused.values(), key=lambda refused: refused.file.version)
         said = f"{newest.file.path.name} is refused: {newest.refusal}"
         return f"No published model is fit to serve. {said}"
 
@@ -216,9 +216,9 @@ async def watch(live: LiveModel, share: Callable[[str | None], None]) -> None:
         await asyncio.sleep(POLL_SECONDS)
 
 
-async def _of(request: Request) -> LiveModel:
+async def _find_live(request: Request) -> LiveModel:
     live: LiveModel = request.app.state.live
     return live
 
 
-Live = Annotated[LiveModel, Depends(_of)]
+Live = Annotated[LiveModel, Depends(_find_live)]

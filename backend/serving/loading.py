@@ -35,7 +35,7 @@ def open_model(
     """As `load`, of one that is asked in processes alone."""
     manifest, signature = manifests.read(file)
     pickle = Pickle(file, settings.max_model_bytes)
-    worker = ModelWorker(nursery, partial(_read, file, pickle, manifest), settings)
+    worker = ModelWorker(nursery, partial(_make_opening, file, pickle, manifest), settings)
     worker.needs_walls = signature != "signed" and settings.model_trust != "auto"
     told = worker.open()
     description = manifest or _read_description(told["description"], file)
@@ -43,11 +43,11 @@ def open_model(
     model = Model(description, worker)
     model.max_body_bytes = min(model.max_body_bytes, settings.max_body_bytes)
     model.signature = signature
-    model.remarks += [str(it)[:LONGEST_TEXT] for it in told["remarks"][:MOST_REMARKS]]
+    model.remarks += [str(remark)[:LONGEST_TEXT] for remark in told["remarks"][:MOST_REMARKS]]
     return model
 
 
-def _read(file: PublishedFile, pickle: Pickle, manifest: Manifest | None) -> Opening:
+def _make_opening(file: PublishedFile, pickle: Pickle, manifest: Manifest | None) -> Opening:
     """The message that opens the model; raises ModelRefused."""
     pickled = pickle.read()
     if manifest:

@@ -52,7 +52,9 @@ def find_published(directory: Path, key: Path | None = None) -> list[PublishedFi
     """
     try:
         with os.scandir(directory) as entries:
-            found = {it.name: _identify(it) for it in entries if it.name.startswith("model")}
+            found = {
+                entry.name: _identify(entry) for entry in entries if entry.name.startswith("model")
+            }
     except OSError as error:
         raise FolderUnreadable(_explain(directory, error)) from None
     names = {version: name for name in found if (version := _version(name))}
@@ -66,7 +68,7 @@ def find_published(directory: Path, key: Path | None = None) -> list[PublishedFi
         identity = found[pickle] + described + checked_with
         return PublishedFile(version, directory / pickle, identity)
 
-    newest_first = sorted(names, key=lambda it: (it != UNVERSIONED, it), reverse=True)
+    newest_first = sorted(names, key=lambda name: (name != UNVERSIONED, name), reverse=True)
     return list(map(describe, newest_first))
 
 
@@ -94,7 +96,7 @@ def read_manifest(file: PublishedFile) -> dict[str, Any] | None:
     """
     if not os.path.lexists(file.manifest_path):
         return None
-    content = _read(file.manifest_path, MAX_MANIFEST_BYTES, _TOO_LONG)
+    content = _read_up_to(file.manifest_path, MAX_MANIFEST_BYTES, _TOO_LONG)
     name = file.manifest_path.name
     try:
         manifest = from_json(content, allow_inf_nan=False)
@@ -136,7 +138,7 @@ def _identify(path: Path | os.DirEntry[str]) -> tuple[int, ...]:
     return (status.st_size, status.st_mtime_ns, status.st_ino)
 
 
-def _read(path: Path, max_bytes: int, limit: str) -> bytes:
+def _read_up_to(path: Path, max_bytes: int, limit: str) -> bytes:
     with _explaining(path), os.fdopen(_open(path, max_bytes, limit), "rb") as source:
         return source.read(max_bytes)
 

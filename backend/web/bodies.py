@@ -76,7 +76,7 @@ async def read_body(request: Request, max_bytes: int) -> bytes:
         message = f"Content-Encoding {shorten(encoding)} is not taken. Use gzip, deflate or none."
         raise UnsupportedEncoding(message)
     async with request.state.uploads.begin() as count:
-        body = await _read(request, max_bytes, count)
+        body = await _collect(request, max_bytes, count)
         if encoding == "identity":
             return body
         return await asyncio.to_thread(_inflate, body, encoding, max_bytes)
@@ -88,7 +88,7 @@ async def read_json_body(request: Request, max_bytes: int) -> bytes:
     return await read_body(request, max_bytes)
 
 
-async def _read(request: Request, max_bytes: int, count: Callable[[int], None]) -> bytes:
+async def _collect(request: Request, max_bytes: int, count: Callable[[int], None]) -> bytes:
     declared = request.headers.get("content-length", "")
     if declared.isdigit() and int(declared) > max_bytes:
         raise _too_large(max_bytes)

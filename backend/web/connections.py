@@ -159,7 +159,8 @@ class Connection(HttpToolsProtocol):
             return
         self.parser = httptools.HttpRequestParser(self)  # the old one is done if it read a close
         self.parser.set_dangerous_leniencies(lenient_data_after_close=True)
-        lines = [b"%s:%s\r\n" % it for it in self.scope["headers"] if it[0] != b"upgrade"]
+        headers = [header for header in self.scope["headers"] if header[0] != b"upgrade"]
+        lines = [b"%s:%s\r\n" % header for header in headers]
         start = b"%s %s HTTP/%s\r\n" % (method, self.url, version)
         self.data_received(b"".join([start, *lines, b"\r\n", rest]))
 

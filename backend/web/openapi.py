@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from operator import attrgetter
 from typing import Any
 
 from fastapi import FastAPI
@@ -21,7 +22,7 @@ def describe_with_live_model(app: FastAPI, live: LiveModel) -> Callable[[], dict
         try:
             model = live.model()
         except NoModelPublished as error:
-            return _describe(app, {"type": "object"}, str(error))
+            return _describe_routes(app, {"type": "object"}, str(error))
         if model not in made:  # a tenth of a second, in which nothing else is answered
             made.clear()
             made[model] = _describe_model(app, model)
@@ -30,7 +31,7 @@ def describe_with_live_model(app: FastAPI, live: LiveModel) -> Callable[[], dict
     return openapi
 
 
-def _describe(app: FastAPI, instance: dict[str, Any], remark: str = "") -> dict[str, Any]:
+def _describe_routes(app: FastAPI, instance: dict[str, Any], remark: str = "") -> dict[str, Any]:
     """All routes; those that take one instance have its schema, and a remark if there is any."""
     document = get_openapi(
         title=app.title, version=app.version, description=app.description, routes=app.routes
@@ -51,8 +52,8 @@ def _describe(app: FastAPI, instance: dict[str, Any], remark: str = "") -> dict[
 
 def _describe_model(app: FastAPI, model: Model) -> dict[str, Any]:
     instance = _instance_schema(model)
-    document = _describe(app, instance)
-    predict, batch = (document["paths"][it]["post"] for it in ("/predict", "/predict/batch"))
+    document = _describe_routes(app, instance)
+    predict, batch = (document["paths"][path]["post"] for path in ("/predict", "/predict/batch"))
     predict["responses"]["200"]["content"]["application/json"] |= _answer(model)
     batch["requestBody"]["content"]["application/json"]["schema"] = _table_schema(instance)
     return document
@@ -122,7 +123,7 @@ def _wrap(name: str, schema: dict[str, Any], example: Any) -> dict[str, Any]:
 
 def _answer(model: Model) -> dict[str, Any]:
     """The answer to the manifest's first example, as the model has been seen to give it."""
-    example = next((it for it in model.description.examples if it.probabilities), None)
+    example = next(filter(attrgetter("probabilities"), model.description.examples), None)
     if example is None:
         return {}
     probabilities = example.probabilities

@@ -29,7 +29,7 @@ def add_problem_handlers(app: FastAPI) -> None:
 
     @app.exception_handler(RequestValidationError)
     async def invalid_request(request: Request, error: RequestValidationError) -> JSONResponse:
-        faults = [_say_fault(it) for it in error.errors()[:MAX_FAULTS]]
+        faults = [_say_fault(found) for found in error.errors()[:MAX_FAULTS]]
         return answer_failure(request, InvalidRequest(faults))
 
     # Starlette's, not FastAPI's: an unknown path raises the former.
