@@ -15,7 +15,7 @@ from playwright.sync_api import expect
 from processes import find_free_port, running, wait_until
 from shell import read
 
-DIAGRAMS = {"explanation/architecture/": 5, "models/": 1, "fr/": 1, "how-to/azure/": 1}
+DIAGRAMS = {"explanation/architecture/": 4, "models/": 1, "fr/": 1, "how-to/azure/": 1}
 
 
 @pytest.fixture(scope="module")

@@ -48,7 +48,8 @@ class Entrance:
             await self._app(scope, receive, send)
             return
         started, headers = perf_counter(), dict(scope["headers"])
-        scope[CALLED] = read_request_id(headers.get(b"x-request-id"))
+        sent = headers.get(b"x-request-id")
+        scope[CALLED] = sent and read_request_id(sent)
         self.instruments.in_flight += 1
         try:
             if self._is_plain(scope, headers):
