@@ -18,7 +18,6 @@ from instrumentation.tracing import trace
 from journal.journal import open_journal
 from journal.ledger import Ledger
 from monitoring.live import expose_live
-from monitoring.snapshot import expose_recorder
 from open_inference.tallies import Tallies
 from routes import (
     batch,
@@ -90,7 +89,7 @@ def _assemble(
         app.include_router(routes.router)
     if journal:
         app.include_router(feedback.router)
-        instruments.own.append(partial(expose_recorder, journal.recorder))
+        instruments.own.append(journal.expose)
     return app
 
 

@@ -2,17 +2,21 @@
 
 import asyncio
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar, TypeVarTuple
 
+from prometheus_client.core import CounterMetricFamily as Counter
+from prometheus_client.core import GaugeMetricFamily as Gauge
+from prometheus_client.metrics_core import Metric
 from sqlalchemy.exc import SQLAlchemyError
 
 from errors import JournalAway
 from journal.database import Database
 from journal.feedback import Feedback
-from journal.reading import Reader, Report
+from journal.reading import Reader
 from journal.recorder import Recorder
+from monitoring.reports import Report
 from serving.inference import Model
 from serving.live import LiveModel
 from settings import Settings
@@ -47,13 +51,28 @@ class Journal:
         except (SQLAlchemyError, OSError):
             raise JournalAway("The journal cannot be reached now. Try again later.") from None
 
-    async def report(self, model: Model) -> Report:
+    async def report(self, model: Model | None) -> Report:
         """What there is to tell by now; a scrape cannot wait for long."""
+        report = await self._read_report(model) if model else Report()
+        return report._replace(trouble=self.recorder.trouble or report.trouble)
+
+    async def _read_report(self, model: Model) -> Report:
         try:
             async with asyncio.timeout(ANSWER_SECONDS):
                 return await self.ask(self.reader.report, model)
         except TimeoutError:
             return Report(trouble="The journal does not answer.")
+
+    def expose(self) -> Iterator[Metric]:
+        """How the journal keeps up, for Prometheus."""
+        said = "The age of the oldest prediction that is not written yet."
+        yield Gauge("journal_lag_seconds", said, self.recorder.lag_seconds)
+        said = "1 where what was last to be written is."
+        yield Gauge("journal_up", said, self.recorder.trouble is None)
+        said = "Predictions that are written, the rows of tables among them."
+        yield Counter("journal_written_predictions", said, self.recorder.written)
+        said = "Predictions that never will be written."
+        yield Counter("journal_lost_predictions", said, self.recorder.lost)
 
     def close(self) -> None:
         self._threads.shutdown(wait=False, cancel_futures=True)

@@ -3,7 +3,6 @@
 from itertools import product
 from threading import Lock
 from time import monotonic, time
-from typing import NamedTuple
 
 from sqlalchemy import select
 from sqlalchemy.exc import SQLAlchemyError
@@ -12,21 +11,12 @@ from journal.database import Database, say, tallies
 from journal.feedback import Feedback
 from journal.tally import COARSE, FINE, NO_SHADOWED, Period, Tally, make_tally
 from monitoring.drift import MIN_ROWS, compare_classes, compare_feature
-from monitoring.reports import Accuracies, Drift, DriftWindow, ShadowReport, WindowName
+from monitoring.reports import Accuracies, Drift, DriftWindow, Report, ShadowReport, WindowName
 from serving.inference import Model
 
 FRESH_SECONDS = 2.0  # the page, Prometheus and people may all ask at once
 
 HOUR, DAY = 3600, 86_400
-
-
-class Report(NamedTuple):
-    """All of it of one moment; `trouble` says why there is none."""
-
-    drift: Drift | None = None
-    accuracy: Accuracies | None = None
-    shadow: ShadowReport | None = None
-    trouble: str | None = None
 
 
 class Reader:

@@ -1,7 +1,7 @@
 """The shapes of what the service tells of itself."""
 
 from datetime import datetime
-from typing import Annotated, Literal
+from typing import Annotated, Literal, NamedTuple
 
 from pydantic import BaseModel, Field
 
@@ -116,6 +116,15 @@ class ShadowReport(BaseModel):
     agreement: float | None
     accuracy: float | None
     count: int
+
+
+class Report(NamedTuple):
+    """What the journal says of one model at one moment; `trouble` says what keeps it from that."""
+
+    drift: Drift | None = None
+    accuracy: Accuracies | None = None
+    shadow: ShadowReport | None = None
+    trouble: str | None = None
 
 
 class JournalState(BaseModel):

@@ -5,20 +5,18 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
 from math import isinf
 
-from prometheus_client.core import CounterMetricFamily
 from prometheus_client.core import GaugeMetricFamily as Gauge
 from prometheus_client.metrics_core import Metric
 from prometheus_client.samples import Sample
 
 from instrumentation.instruments import Instruments
-from journal.reading import Report
-from journal.recorder import Recorder
 from monitoring.reports import (
     CountedPredictions,
     DriftWindow,
     JournalState,
     Monitoring,
     Quantiles,
+    Report,
     RouteRequests,
     ShadowReport,
 )
@@ -30,9 +28,7 @@ Told = Mapping[str, Sequence[Sample]]  # by the name of their family
 SHOWN_WINDOW = "day"  # in the metrics, which have one
 
 
-def take_snapshot(
-    instruments: Instruments, model: Model | None, recorder: Recorder | None, report: Report
-) -> Monitoring:
+def take_snapshot(instruments: Instruments, model: Model | None, report: Report) -> Monitoring:
     """`report` is the journal's of the model."""
     version = model.version if model else None
     told = {family.name: family.samples for family in instruments.everything(version).collect()}
@@ -41,7 +37,7 @@ def take_snapshot(
         since=instruments.since,
         requests=_list_requests(told),
         predictions=_count_predictions(told, model) if model else None,
-        journal=_tell_journal(told, recorder.trouble or report.trouble) if recorder else None,
+        journal=_tell_journal(told, report.trouble) if "journal_up" in told else None,
         drift=report.drift,
         accuracy=report.accuracy,
         shadow=report.shadow,
@@ -61,18 +57,6 @@ def expose_report(report: Report) -> Iterator[Metric]:
         yield from _expose("model_accuracy_ratio", said, live.accuracy)
     if report.shadow:
         yield from _expose_shadow(report.shadow)
-
-
-def expose_recorder(recorder: Recorder) -> Iterator[Metric]:
-    """How the journal keeps up, for Prometheus."""
-    said = "The age of the oldest prediction that is not written yet."
-    yield Gauge("journal_lag_seconds", said, recorder.lag_seconds)
-    said = "1 where what was last to be written is."
-    yield Gauge("journal_up", said, recorder.trouble is None)
-    said = "Predictions that are written, the rows of tables among them."
-    yield CounterMetricFamily("journal_written_predictions", said, recorder.written)
-    said = "Predictions that never will be written."
-    yield CounterMetricFamily("journal_lost_predictions", said, recorder.lost)
 
 
 def _expose_drift(window: DriftWindow) -> Iterator[Metric]:

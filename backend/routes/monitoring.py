@@ -7,8 +7,8 @@ from prometheus_client import generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
 from instrumentation.exposition import Sum
-from journal.reading import Report
-from monitoring.reports import Monitoring
+from journal.journal import Journal
+from monitoring.reports import Monitoring, Report
 from monitoring.snapshot import expose_report, take_snapshot
 from serving.inference import Model
 from serving.live import Live
@@ -23,11 +23,9 @@ async def show_monitoring(request: Request, live: Live) -> Monitoring:
 
     Latencies are estimated from the buckets of `/metrics`.
     """
-    state = request.app.state
-    model = live.current
-    recorder = state.journal.recorder if state.journal else None
+    model = live.current  # which may be replaced while the journal is read
     report = await _read_report(request, model)
-    return take_snapshot(state.instruments, model, recorder, report)
+    return take_snapshot(request.app.state.instruments, model, report)
 
 
 @router.get("/metrics", summary="Counters for Prometheus", response_class=Response)
@@ -40,8 +38,5 @@ async def expose_metrics(request: Request, live: Live) -> Response:
 
 
 async def _read_report(request: Request, model: Model | None) -> Report:
-    journal = request.app.state.journal
-    if journal is None or model is None:
-        return Report()
-    report: Report = await journal.report(model)
-    return report
+    journal: Journal | None = request.app.state.journal
+    return await journal.report(model) if journal else Report()

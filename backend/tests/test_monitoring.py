@@ -12,7 +12,7 @@ from sklearn.neighbors import KNeighborsClassifier
 from sklearn.svm import LinearSVC
 
 from instrumentation.instruments import BUCKETS, Instruments
-from journal.reading import Report
+from monitoring.reports import Report
 from monitoring.snapshot import take_snapshot
 
 OLDER = "2026_11_20_T00_00_00"
@@ -181,7 +181,7 @@ def snapshot_of(*answered):
     for route, seconds, count in answered:
         for _ in range(count):
             instruments.count(("GET", route, 200, seconds, "", 0))
-    return take_snapshot(instruments, None, None, Report()).requests
+    return take_snapshot(instruments, None, Report()).requests
 
 
 def test_the_route_that_is_asked_most_comes_first():
