@@ -33,8 +33,8 @@ from servers import running_postgresql
 
 from instrumentation.identifiers import begin_at, make_identifier, read_milliseconds
 from journal.database import Database, predictions
-from journal.messages import Delivery, Row, name, pack
-from journal.reading import FRESH_SECONDS
+from journal.figures import FRESH_SECONDS
+from journal.messages import Delivery, Row, pack
 from journal.retention import MOST_ROWS, Retention
 from journal.tally import FINE
 from journal.writer import Writer
@@ -80,8 +80,8 @@ def write(writer: Writer, description: Description, deliveries: Iterator[list[Ro
     """Rows a second; making them does not count."""
     seconds, count, version = 0.0, 0, description.version
     for rows in deliveries:
-        record = pack(name(description), rows)
-        delivery = Delivery([record], {record.model: description}, version, False)
+        packet = pack(description, rows)
+        delivery = Delivery([packet], {packet.model: description}, version, False)
         started = time.perf_counter()
         receipt = writer.write(delivery)
         seconds += time.perf_counter() - started

@@ -14,7 +14,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from errors import JournalAway
 from journal.database import Database
 from journal.feedback import Feedback
-from journal.reading import Reader
+from journal.figures import Figures
 from journal.recorder import Recorder
 from monitoring.reports import Report
 from serving.inference import Model
@@ -37,7 +37,7 @@ class Journal:
         self._database = database
         self._threads = ThreadPoolExecutor(READING_THREADS, "journal-reading")
         self.recorder = Recorder(settings, live)
-        self.reader = Reader(database)
+        self.figures = Figures(database)
         self.feedback = Feedback(database)
 
     async def ask(self, function: Callable[[*Arguments], Answer], *args: *Arguments) -> Answer:
@@ -59,7 +59,7 @@ class Journal:
     async def _read_report(self, model: Model) -> Report:
         try:
             async with asyncio.timeout(ANSWER_SECONDS):
-                return await self.ask(self.reader.report, model)
+                return await self.ask(self.figures.report, model)
         except TimeoutError:
             return Report(trouble="The journal does not answer.")
 

@@ -13,7 +13,7 @@ from threading import Condition, Event, Thread
 from time import time
 
 from features.counts import TableCounts
-from journal.messages import Delivery, Name, Receipt, Record, Row, name, pack, pack_table
+from journal.messages import Delivery, Identity, Packet, Receipt, Row, pack, pack_table
 from schemas import Description
 from serving.inference import Model
 from serving.live import LiveModel
@@ -38,13 +38,13 @@ class Recorder:
     def __init__(self, settings: Settings, live: LiveModel) -> None:
         self._settings = settings
         self._live = live
-        self._queue: deque[Record] = deque()
+        self._queue: deque[Packet] = deque()
         self._bytes = 0
         self._change = Condition()
         self._is_closing = False
         self._has_given_up = False
-        self._descriptions: dict[Name, Description] = {}
-        self._told: dict[Name, Description] = {}
+        self._descriptions: dict[Identity, Description] = {}
+        self._told: dict[Identity, Description] = {}
         self._process: subprocess.Popen[bytes] | None = None
         self._pipe: Connection | None = None
         self._has_tried = Event()
@@ -70,11 +70,11 @@ class Recorder:
 
     def add(self, model: Model, rows: list[Row]) -> None:
         """Predictions of one model, made just now."""
-        self._put(model, pack(name(model.description), rows))
+        self._put(model, pack(model.description, rows))
 
     def add_table(self, model: Model, counts: TableCounts) -> None:
         """From any thread."""
-        self._put(model, pack_table(name(model.description), counts))
+        self._put(model, pack_table(model.description, counts))
 
     def close(self) -> None:
         """Write what there is, as far as that goes in a few seconds."""
@@ -90,16 +90,16 @@ class Recorder:
             log.error("journal entries lost at the end count=%d trouble=%s", left, self.trouble)
         self._end_process()
 
-    def _put(self, model: Model, record: Record) -> None:
+    def _put(self, model: Model, packet: Packet) -> None:
         with self._change:
-            if self._bytes + len(record.packed) > MOST_BYTES:
+            if self._bytes + len(packet.packed) > MOST_BYTES:
                 if not self.lost:
                     log.error("journal queue full, entries are lost trouble=%s", self.trouble)
-                self.lost += record.rows
+                self.lost += packet.rows
                 return
-            self._descriptions[record.model] = model.description
-            self._queue.append(record)
-            self._bytes += len(record.packed)
+            self._descriptions[packet.model] = model.description
+            self._queue.append(packet)
+            self._bytes += len(packet.packed)
             if len(self._queue) == 1:
                 self._change.notify()
 
@@ -109,10 +109,10 @@ class Recorder:
         except (EOFError, OSError):  # it is started again with what there is to write
             self._end_process()
         self._has_tried.set()
-        while (records := self._wait()) and not self._has_given_up:
-            self._note(self._deliver(records), records)
+        while (packets := self._wait()) and not self._has_given_up:
+            self._note(self._deliver(packets), packets)
 
-    def _wait(self) -> list[Record]:
+    def _wait(self) -> list[Packet]:
         """What to deliver next, at most every so often; nothing once all is done."""
         with self._change:
             self._change.wait_for(lambda: self._queue or self._is_closing)
@@ -122,22 +122,22 @@ class Recorder:
                 self._change.wait_for(lambda: self._is_closing, DELIVER_SECONDS)
             return list(self._take())
 
-    def _take(self) -> Iterator[Record]:
+    def _take(self) -> Iterator[Packet]:
         """At least one, and no more than are delivered at once."""
         size = 0
-        for record in self._queue:
-            size += len(record.packed)
-            if size >= DELIVERY_BYTES and record is not self._queue[0]:
+        for packet in self._queue:
+            size += len(packet.packed)
+            if size >= DELIVERY_BYTES and packet is not self._queue[0]:
                 return
-            yield record
+            yield packet
 
-    def _deliver(self, records: list[Record]) -> Receipt:
+    def _deliver(self, packets: list[Packet]) -> Receipt:
         try:
             pipe = self._pipe or self._start_process()
-            known = {it.model: self._descriptions[it.model] for it in records}
+            known = {it.model: self._descriptions[it.model] for it in packets}
             news = {model: it for model, it in known.items() if self._told.get(model) is not it}
             is_behind = self.lag_seconds > BEHIND_SECONDS
-            pipe.send(Delivery(records, news, self._live.live_version, is_behind))
+            pipe.send(Delivery(packets, news, self._live.live_version, is_behind))
             receipt = _receive(pipe)
         except (EOFError, OSError) as error:
             self._end_process()
@@ -146,7 +146,7 @@ class Recorder:
             self._told |= news
         return receipt
 
-    def _note(self, receipt: Receipt, records: list[Record]) -> None:
+    def _note(self, receipt: Receipt, packets: list[Packet]) -> None:
         if receipt.trouble:
             if self.trouble is None:  # once, not at every try
                 log.error("journal not written, it is tried again error=%s", receipt.trouble)
@@ -156,10 +156,10 @@ class Recorder:
             log.info("journal written again lost=%d", self.lost)
         self.trouble = None
         with self._change:
-            for _ in records:
+            for _ in packets:
                 self._bytes -= len(self._queue.popleft().packed)
         self.lost += receipt.lost
-        self.written += sum(record.rows for record in records) - receipt.lost
+        self.written += sum(packet.rows for packet in packets) - receipt.lost
 
     def _start_process(self) -> Connection:
         ours, theirs = Pipe()

@@ -8,7 +8,7 @@ import numpy as np
 from features.binning import Array
 from instrumentation.identifiers import read_time
 from journal.database import predictions
-from journal.messages import Row, Table
+from journal.messages import CountedTable, Row
 from journal.tally import Tally, make_tally
 from schemas import Description
 
@@ -37,7 +37,7 @@ def describe_row(row: Row, description: Description) -> dict[str, Any]:
     }
 
 
-def describe_tables(found: list[Table], description: Description) -> Written:
+def describe_tables(found: list[CountedTable], description: Description) -> Written:
     written, tally = [], make_tally(description)
     for identifier, rows, features, classes in found:
         by_class = dict(zip(description.target.classes, classes, strict=True))

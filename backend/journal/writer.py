@@ -16,7 +16,7 @@ from sqlalchemy.exc import DataError, IntegrityError, SQLAlchemyError
 from features.binning import ModelBins
 from instrumentation.logs import set_up_logs
 from journal.database import Database, models, predictions, say, tallies
-from journal.messages import Delivery, Name, Receipt, Record, Row
+from journal.messages import Delivery, Identity, Packet, Receipt, Row
 from journal.retention import Retention
 from journal.rows import Written, compare, describe_model, describe_row, describe_tables
 from journal.tally import COARSE, FINE, Period, Tally
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-Key = tuple[Name, Period, int]  # model, period and its start
+Key = tuple[Identity, Period, int]  # model, period and its start
 IDLE_SECONDS = 1.0  # without predictions; what is old is forgotten all the same
 KEPT_SECONDS = 2 * COARSE.seconds  # of counts in memory, in case predictions come late
 
@@ -41,7 +41,7 @@ class Writer:
         self._retention = Retention(self._database, settings.journal_retention_days)
         self._shadow = _start_shadow(settings)
         self._name = uuid4().hex
-        self._descriptions: dict[Name, Description] = {}
+        self._descriptions: dict[Identity, Description] = {}
         self._tallies: dict[Key, Tally] = {}
         self._told: dict[str, str] = {}  # the database, of each version the sha256
 
@@ -64,7 +64,7 @@ class Writer:
         """Forget what is old enough, where it is time for that."""
         self._retention.tidy(time())
 
-    def _learn(self, descriptions: dict[Name, Description]) -> None:
+    def _learn(self, descriptions: dict[Identity, Description]) -> None:
         """Forget counts of a manifest that somebody has changed: its bins may be others."""
         for model, description in descriptions.items():
             if self._descriptions.get(model, description) != description:
@@ -74,8 +74,8 @@ class Writer:
     def _write(self, delivery: Delivery) -> None:
         rows: list[dict[str, Any]] = []
         counts: dict[Key, Tally] = {}
-        for (model, is_table, start), records in groupby(delivery.records, key=_sort):
-            contents = [it.read() for it in records]
+        for (model, is_table, start), packets in groupby(delivery.packets, key=_sort):
+            contents = [it.read() for it in packets]
             if is_table:
                 written, counted = describe_tables(contents, self._descriptions[model])
             else:
@@ -85,14 +85,14 @@ class Writer:
                 key = (model, period, period.begin(start))
                 known = counts.get(key) or self._tallies.get(key)
                 counts[key] = known.plus(counted) if known else counted
-        used = dict(it.model for it in delivery.records)
+        used = dict(it.model for it in delivery.packets)
         self._insert(rows, counts, used.items() - self._told.items())
         self._told |= used
         # After a day without a database, too, what is counted has to be there to be added to.
-        oldest = min(time(), *(it.moment for it in delivery.records)) - KEPT_SECONDS
+        oldest = min(time(), *(it.moment for it in delivery.packets)) - KEPT_SECONDS
         self._tallies = {key: it for key, it in (self._tallies | counts).items() if key[2] > oldest}
 
-    def _describe(self, rows: list[Row], model: Name, delivery: Delivery) -> Written:
+    def _describe(self, rows: list[Row], model: Identity, delivery: Delivery) -> Written:
         description = self._descriptions[model]
         values = [row[3] for row in rows]
         shadow: str | None = None
@@ -108,7 +108,7 @@ class Writer:
         return written, Tally(features, classes, compare(shadow, written))
 
     def _insert(
-        self, rows: list[dict[str, Any]], counts: dict[Key, Tally], news: set[Name]
+        self, rows: list[dict[str, Any]], counts: dict[Key, Tally], news: set[Identity]
     ) -> None:
         counted = [
             {
@@ -139,13 +139,13 @@ def _start_shadow(settings: Settings) -> "Shadow | None":
     return Shadow(settings)
 
 
-def _sort(record: Record) -> tuple[Name, bool, int]:
+def _sort(packet: Packet) -> tuple[Identity, bool, int]:
     """Neighbours of one model and one stretch of time are counted at once."""
-    return record.model, record.is_table, FINE.begin(record.moment)
+    return packet.model, packet.is_table, FINE.begin(packet.moment)
 
 
 def _give_up(delivery: Delivery, error: object) -> Receipt:
-    lost = sum(record.rows for record in delivery.records)
+    lost = sum(packet.rows for packet in delivery.packets)
     log.error("journal entries refused count=%d error=%s", lost, say(error))
     return Receipt(lost=lost)
 

@@ -24,7 +24,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from journal import reading, recorder
+from journal import figures, recorder
 from main import create_app
 from schemas import Description
 from serving import live
@@ -149,7 +149,7 @@ def soon() -> Iterator[None]:
     """Look at folders and journals more often than the defaults do, and start processes warm."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(live, "POLL_SECONDS", 0.05)
-        patch.setattr(reading, "FRESH_SECONDS", 0.1)
+        patch.setattr(figures, "FRESH_SECONDS", 0.1)
         patch.setattr(recorder, "DELIVER_SECONDS", 0.05)
         patch.setattr(recorder, "RETRY_SECONDS", 0.1)
         patch.setattr(recorder, "CLOSE_SECONDS", 0.5)

@@ -42,8 +42,8 @@ from instrumentation.identifiers import begin_at
 from journal import journal, recorder
 from journal.database import Database, models
 from journal.feedback import Feedback
-from journal.messages import Delivery, Receipt, name, pack
-from journal.reading import Reader
+from journal.figures import Figures
+from journal.messages import Delivery, Receipt, pack
 from journal.retention import Retention
 from journal.writer import Writer
 from routes.feedback import MOST_LABELS
@@ -357,7 +357,7 @@ def test_a_database_that_hangs_holds_up_nothing_else(start_journal, publish, mon
     monkeypatch.setattr(journal, "ANSWER_SECONDS", 0.1)
     client = start_journal()
     hangs = Event()
-    monkeypatch.setattr(Reader, "_read", lambda *_: hangs.wait(60))
+    monkeypatch.setattr(Figures, "_read", lambda *_: hangs.wait(60))
     try:
         for _ in range(8):
             assert client.get("/metrics").status_code == 200
@@ -385,8 +385,8 @@ def write(folder, url, ages):
     now = int(1000 * time.time())
     ids = [begin_at(now - 1000 * age) + f"{place:020x}" for place, age in enumerate(ages)]
     for it in ids:
-        record = pack(name(description), [(it, 0, [1.0, 0.0, 0.0], [*SETOSA.values()])])
-        delivery = Delivery([record], {name(description): description}, None, False)
+        packet = pack(description, [(it, 0, [1.0, 0.0, 0.0], [*SETOSA.values()])])
+        delivery = Delivery([packet], {packet.model: description}, None, False)
         assert writer.write(delivery) == Receipt()
     writer._database.engine.dispose()
     return ids

@@ -19,8 +19,8 @@ FRESH_SECONDS = 2.0  # the page, Prometheus and people may all ask at once
 HOUR, DAY = 3600, 86_400
 
 
-class Reader:
-    """Reads the figures of one version, not more often than they change."""
+class Figures:
+    """Of one version, not more often than they change."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
