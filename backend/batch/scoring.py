@@ -12,7 +12,7 @@ from batch.delivery import Pieces
 from batch.line import Line
 from errors import ModelWorkerEnded
 from features.counts import TableCounts
-from journal.counting import TableCounter
+from journal.ledger import TableCounter
 from serving.inference import Model
 from settings import Settings
 from worker.exchange import ExchangeError, Message

@@ -4,6 +4,7 @@ import asyncio
 from itertools import groupby
 from operator import itemgetter
 
+from features.counts import TableCounts
 from instrumentation.logs import Answered, RequestLog
 from journal.recorder import Recorder
 from schemas import Prediction, Value
@@ -60,3 +61,26 @@ class Ledger:
                 for _, prediction, values in found
             ]
             self._recorder.add(model, rows)
+
+    def add_table(self, model: Model, counts: TableCounts) -> None:
+        """From any thread."""
+        if self._recorder:
+            self._recorder.add_table(model, counts)
+
+
+class TableCounter:
+    """Counts the rows of one table as they are answered; the journal has them as one entry."""
+
+    def __init__(self, model: Model, ledger: Ledger) -> None:
+        self._model = model
+        self._ledger = ledger
+        self._sum: TableCounts | None = None
+
+    def add(self, counts: TableCounts) -> None:
+        self._model.counts.add_table(counts)
+        self._sum = self._sum.plus(counts) if self._sum else counts
+
+    def close(self) -> None:
+        """Also if not all rows were asked for."""
+        if self._sum:
+            self._ledger.add_table(self._model, self._sum)

@@ -8,7 +8,7 @@ from pydantic_core import to_json
 
 from errors import InvalidInstance, InvalidTensors, TableTooLarge
 from features.counts import count_table
-from journal.counting import TableCounter
+from journal.ledger import TableCounter
 from open_inference.inputs import list_some, to_array
 from open_inference.messages import HEADER, Message, read_json, read_request, write_response
 from open_inference.protocol import (

@@ -7,7 +7,7 @@ from fastapi import APIRouter, Request, Response
 from batch.delivery import Download, unless_gone
 from batch.line import keep_line
 from batch.scoring import Job, score
-from journal.counting import TableCounter
+from journal.ledger import TableCounter
 from routes.predict import Version
 from schemas import PredictionColumns, RowPredictions
 from serving.live import Live
@@ -52,8 +52,7 @@ async def predict_batch(request: Request, live: Live, version: Version = None) -
     model = await live.version(version) if version else live.model()
     settings = request.app.state.settings
     body = await read_body(request, settings.max_body_bytes)
-    journal = request.app.state.journal
-    counter = TableCounter(model, journal.recorder if journal else None)
+    counter = TableCounter(model, request.app.state.ledger)
     job = Job(model, sent, wanted, counter, settings)
     pieces = score(body, job, request.state.line)
     first = await unless_gone(request, anext(pieces, b""))

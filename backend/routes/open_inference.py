@@ -11,7 +11,7 @@ from fastapi import APIRouter, Depends, Request, Response
 from batch.delivery import unless_gone
 from batch.line import Line
 from errors import NoModelPublished, UnknownModel, shorten
-from journal.counting import TableCounter
+from journal.ledger import TableCounter
 from open_inference.exchange import Use, describe, infer, list_versions, predict
 from open_inference.messages import read_json
 from open_inference.protocol import (
@@ -207,7 +207,7 @@ async def _wait_in(line: Line, work: Callable[[], Answer]) -> Answer:
 def _note_use(request: Request, model: Model) -> Use:
     """A request of the open protocol is one entry of the journal, as a table is."""
     state = request.app.state
-    counter = TableCounter(model, state.journal.recorder if state.journal else None)
+    counter = TableCounter(model, state.ledger)
     return Use(model, state.tallies.of(model), counter, state.settings.max_batch_rows)
 
 
