@@ -18,7 +18,7 @@ from instrumentation.tracing import trace
 from journal.journal import open_journal
 from journal.ledger import Ledger
 from monitoring.live import expose_live
-from open_inference.tallies import Tallies
+from open_inference.statistics import ServerStatistics
 from routes import (
     batch,
     explain,
@@ -81,7 +81,7 @@ def _assemble(
     app.state.settings = settings
     app.state.instruments = instruments
     app.state.journal = journal
-    app.state.tallies = Tallies()
+    app.state.statistics = ServerStatistics()
     app.state.ledger = Ledger(log, journal.recorder if journal else None)
     app.openapi = describe_with_live_model(app, live)  # type: ignore[method-assign]
     add_problem_handlers(app)

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from errors import InvalidTensors, shorten
+from features.binning import Array
 from open_inference.protocol import RequestInput
-from open_inference.tensors import Array
 from schemas import Boolean, Category, Feature
 from serving.inference import Model
 

@@ -5,12 +5,10 @@ from math import prod
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from errors import InvalidTensors, shorten
+from features.binning import Array
 from open_inference.protocol import DATATYPES, RequestInput
-
-Array = npt.NDArray[Any]
 
 TEXT = "BYTES"
 _TYPES = ("?", "<i1", "<i2", "<i4", "<i8", "<u1", "<u2", "<u4", "<u8", "<f2", "<f4", "<f8")
@@ -35,6 +33,10 @@ def read_tensor(tensor: RequestInput, binary: bytes | None) -> Array:
         raise InvalidTensors(f"{_call(tensor)} {message}.")
     values = _read_json(tensor) if binary is None else _read_binary(tensor, binary)
     return values.reshape(tensor.shape)
+
+
+def name_datatype(output: Array) -> str:
+    return {"i": "INT64", "f": "FP64", "O": TEXT}[output.dtype.kind]
 
 
 def write_text(texts: list[str]) -> bytes:

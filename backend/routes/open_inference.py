@@ -10,10 +10,8 @@ from fastapi import APIRouter, Depends, Request, Response
 
 from batch.delivery import unless_gone
 from batch.line import Line
-from errors import NoModelPublished, UnknownModel, shorten
-from journal.ledger import TableCounter
-from open_inference.exchange import Use, describe, infer, list_versions, predict
-from open_inference.messages import read_json
+from errors import UnknownModel, shorten
+from open_inference.codec import read_json
 from open_inference.protocol import (
     IndexEntry,
     IndexRequest,
@@ -28,7 +26,8 @@ from open_inference.protocol import (
     ServerReadiness,
     Statistics,
 )
-from open_inference.tallies import Tallies
+from open_inference.responder import Responder, make_metadata
+from open_inference.statistics import ServerStatistics
 from routes.models import Folder
 from serving.inference import Ask, LeftToWorker, Model
 from serving.live import Live
@@ -43,35 +42,36 @@ TABLE_BODY = 1024**2  # from here on it waits in line, as tables do
 Answer = TypeVar("Answer")
 
 
-async def _find_live(request: Request, name: str, live: Live) -> None:
-    request.state.model = _require_name(live.model(), name)
-
-
-async def _find_version(request: Request, name: str, version: str, live: Live) -> None:
-    request.state.model = _require_name(await live.version(version), name)
-
-
-def _require_name(model: Model, name: str) -> Model:
+async def _find_model(request: Request, name: str, live: Live) -> Model:
+    """That version if the path has one, else the live one."""
+    version = request.path_params.get("version")
+    model = await live.version(version) if version else live.model()
     if model.description.name != name:
         known = f"Version {model.version} is of the model {model.description.name}"
         raise UnknownModel(f"There is no model {shorten(name)} here. {known}.")
     return model
 
 
-async def _get_found(request: Request) -> Model:
-    model: Model = request.state.model
-    return model
+Found = Annotated[Model, Depends(_find_model)]
 
 
-async def _get_tallies(request: Request) -> Tallies:
-    tallies: Tallies = request.app.state.tallies
-    return tallies
+async def _declare_version(name: str, version: str) -> None:
+    """So that the document of the API has it."""
 
 
-Found = Annotated[Model, Depends(_get_found)]
-Counts = Annotated[Tallies, Depends(_get_tallies)]
+async def _get_statistics(request: Request) -> ServerStatistics:
+    statistics: ServerStatistics = request.app.state.statistics
+    return statistics
 
-_BY_NAME = [Depends(_find_live)]
+
+async def _make_responder(request: Request, model: Found) -> Responder:
+    state = request.app.state
+    return Responder(model, state.statistics, state.ledger, state.settings.max_batch_rows)
+
+
+Counted = Annotated[ServerStatistics, Depends(_get_statistics)]
+Asked = Annotated[Responder, Depends(_make_responder)]
+
 _FOUND = failure_responses(404, 409, 503)
 _INFERRED: dict[str, Any] = {
     "openapi_extra": describe_body(InferenceRequest, "application/octet-stream"),
@@ -83,10 +83,10 @@ _INFERRED: dict[str, Any] = {
 }
 
 router = APIRouter(tags=["open inference protocol"])
-named = APIRouter(prefix="/v2/models/{name}", dependencies=_BY_NAME, responses=_FOUND)
+named = APIRouter(prefix="/v2/models/{name}", responses=_FOUND)
 versioned = APIRouter(
     prefix="/v2/models/{name}/versions/{version}",
-    dependencies=[Depends(_find_version)],
+    dependencies=[Depends(_declare_version)],
     responses=_FOUND,
 )
 
@@ -116,17 +116,25 @@ async def answer_readiness(live: Live) -> ServerReadiness:
     responses=failure_responses(400, 413, 415, 422, 503),
 )
 async def list_index(request: Request, folder: Folder) -> list[IndexEntry]:
+    # As in Triton's index; any version that is not refused answers when asked.
     body = await _read_whole(request)
     wanted = read_json(IndexRequest, body) if body else IndexRequest()
     lines = await asyncio.to_thread(folder.list_all)
-    return list_versions([it for it in lines if not (wanted.ready and it.reason)])
+    return [
+        IndexEntry(
+            name=line.name,
+            version=line.version,
+            state="UNAVAILABLE" if line.reason else "READY",
+            reason=line.reason or "",
+        )
+        for line in lines
+        if not (wanted.ready and line.reason)
+    ]
 
 
 @router.get("/v2/models/stats", summary="Count the inferences of every version")
-async def count_all(live: Live, tallies: Counts) -> Statistics:
-    with suppress(NoModelPublished):
-        tallies.of(live.model())
-    return Statistics(model_stats=tallies.show())
+async def count_all(live: Live, statistics: Counted) -> Statistics:
+    return statistics.show(live.current)
 
 
 # Before the route whose {name} would match this path as well.
@@ -134,23 +142,21 @@ async def count_all(live: Live, tallies: Counts) -> Statistics:
     "/v1/models/{name}:predict",
     summary="Predict the classes of instances",
     openapi_extra=describe_body(PredictRequest),
-    dependencies=_BY_NAME,
     responses=failure_responses(400, 404, 413, 415, 422, 503),
 )
-async def predict_instances(request: Request, model: Found) -> PredictResponse:
-    return await _answer_body(request, model, predict)
+async def predict_instances(request: Request, responder: Asked) -> PredictResponse:
+    return await _answer_body(request, responder.model, responder.predict)
 
 
 @named.get("", summary="Describe the live model")
 @versioned.get("", summary="Describe a version")
 def describe_model(model: Found, folder: Folder) -> ModelMetadata:
-    return describe(model, folder.list_all())
+    return make_metadata(model, folder.list_all())
 
 
 @router.get(
     "/v1/models/{name}",
     summary="Whether the model is live",
-    dependencies=_BY_NAME,
     responses=failure_responses(404, 503),
 )
 @named.get("/ready", summary="Whether the model is live")
@@ -161,23 +167,21 @@ async def answer_model_readiness(model: Found) -> ModelReadiness:
 
 @named.post("/infer", summary="Predict rows", **_INFERRED)
 @versioned.post("/infer", summary="Predict rows by a version", **_INFERRED)
-async def infer_rows(request: Request, model: Found) -> Response:
+async def infer_rows(request: Request, responder: Asked) -> Response:
     """As JSON, or with binary tensors after it."""
-    message = await _answer_body(request, model, partial(infer, request.headers))
-    return Response(message.body, headers=message.headers)
+    infer = partial(responder.infer, request.headers)
+    return await _answer_body(request, responder.model, infer)
 
 
 @named.get("/stats", summary="Count the inferences of a model")
-async def count_model(model: Found, tallies: Counts) -> Statistics:
+async def count_model(model: Found, statistics: Counted) -> Statistics:
     """Of all its versions that were asked."""
-    tallies.of(model)
-    name = model.description.name
-    return Statistics(model_stats=[it for it in tallies.show() if it.name == name])
+    return statistics.show(model, model.description.name)
 
 
 @versioned.get("/stats", summary="Count the inferences of a version")
-async def count_version(model: Found, tallies: Counts) -> Statistics:
-    return Statistics(model_stats=[tallies.of(model).show()])
+async def count_version(model: Found, statistics: Counted) -> Statistics:
+    return statistics.show(model, model.description.name, model.version)
 
 
 async def _read_whole(request: Request) -> bytes:
@@ -185,15 +189,14 @@ async def _read_whole(request: Request) -> bytes:
 
 
 async def _answer_body(
-    request: Request, model: Model, answer: Callable[[Use, Ask, bytes], Answer]
+    request: Request, model: Model, answer: Callable[[Ask, bytes], Answer]
 ) -> Answer:
     """Answer in the model's thread, so that nobody else waits; a large body waits in line."""
     body = await _read_whole(request)
-    use = _note_use(request, model)
     if len(body) <= LARGE_BODY:
         with suppress(LeftToWorker):
-            return answer(use, model.answer_at_once, body)
-    work = partial(answer, use, model.answer, body)
+            return answer(model.answer_at_once, body)
+    work = partial(answer, model.answer, body)
     if len(body) < TABLE_BODY:
         return await model.run(work)
     return await unless_gone(request, _wait_in(request.state.line, work))
@@ -202,13 +205,6 @@ async def _answer_body(
 async def _wait_in(line: Line, work: Callable[[], Answer]) -> Answer:
     async with line.turn():
         return await line.run(work)
-
-
-def _note_use(request: Request, model: Model) -> Use:
-    """A request of the open protocol is one entry of the journal, as a table is."""
-    state = request.app.state
-    counter = TableCounter(model, state.ledger)
-    return Use(model, state.tallies.of(model), counter, state.settings.max_batch_rows)
 
 
 router.include_router(named)

@@ -12,7 +12,7 @@ from open_protocol import DATATYPES, ROWS, describe_tensor, pack, pack_array, pa
 from sklearn.svm import LinearSVC
 
 from batch import line
-from open_inference import exchange
+from open_inference import responder
 from routes import open_inference
 
 URL = "/v2/models/iris/infer"
@@ -277,11 +277,11 @@ def test_large_requests_leave_the_event_loop_and_large_bodies_wait(client, monke
 
     taken = []
 
-    def note_places(*args, original=exchange.name_outputs):
+    def note_places(*args, original=responder.name_outputs):
         taken.append(client.app_state["line"].taken)
         return original(*args)
 
-    monkeypatch.setattr(exchange, "name_outputs", note_places)
+    monkeypatch.setattr(responder, "name_outputs", note_places)
     monkeypatch.setattr(open_inference, "TABLE_BODY", 1000)
     for rows in (1, 1000):
         infer(client, describe_tensor("x", ROWS * rows))

@@ -4,14 +4,17 @@ import gzip
 import re
 import zlib
 from collections.abc import Callable, Iterator
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import to_json
+from starlette.responses import Response
 
 from errors import InvalidTensors, MalformedBody, list_errors, shorten
+from features.binning import Array
 from open_inference.protocol import InferenceRequest, RequestInput, RequestOutput
-from open_inference.tensors import TEXT, Array, write_text
+from open_inference.tensors import TEXT, name_datatype, write_text
+from serving.inference import Model
 
 HEADER = "Inference-Header-Content-Length"  # of the JSON that stands before binary data
 SMALLEST_COMPRESSED = 1024  # bytes: of less, little is saved
@@ -25,11 +28,6 @@ _COMPRESS: dict[str, Callable[[bytes], bytes]] = {
 }
 
 Body = TypeVar("Body", bound=BaseModel)
-
-
-class Message(NamedTuple):
-    body: bytes
-    headers: dict[str, str]
 
 
 def read_json(kind: type[Body], body: bytes) -> Body:
@@ -58,12 +56,12 @@ def read_request(
     if end > len(body):
         raise MalformedBody(f"{HEADER} is {end}, and the body has only {len(body)} bytes.")
     request = read_json(InferenceRequest, body[:end])
-    return request, list(_split(request.inputs, body[end:]))
+    return request, list(_split_binary(request.inputs, body[end:]))
 
 
 def write_response(
-    request: InferenceRequest, document: dict[str, Any], values: dict[str, Array], accepted: str
-) -> Message:
+    request: InferenceRequest, model: Model, values: dict[str, Array], accepted: str
+) -> Response:
     """Add the outputs asked for, in that order, else all, and compress it as `accepted` allows.
 
     Binary data stands after the JSON. Raises InvalidTensors.
@@ -72,7 +70,9 @@ def write_response(
     if len({output.name for output in wanted}) < len(wanted):
         raise InvalidTensors("An output is asked for twice. Ask for each once.")
     default = (request.parameters or {}).get("binary_data_output") is True
-    outputs = [_write(output, values, default) for output in wanted]
+    outputs = [_write_output(output, values, default) for output in wanted]
+    document = {"model_name": model.description.name, "model_version": model.version}
+    document |= {} if request.id is None else {"id": request.id}
     text = to_json(document | {"outputs": [head for head, _ in outputs]})
     binaries = [binary for _, binary in outputs if binary is not None]
     headers = {"Content-Type": "application/json", "Vary": "Accept-Encoding"}
@@ -80,12 +80,12 @@ def write_response(
         headers |= {"Content-Type": "application/octet-stream", HEADER: str(len(text))}
     body = b"".join([text, *binaries])
     encoding = _choose(accepted)
-    if encoding is None or len(body) < SMALLEST_COMPRESSED:
-        return Message(body, headers)
-    return Message(_COMPRESS[encoding](body), headers | {"Content-Encoding": encoding})
+    if encoding and len(body) >= SMALLEST_COMPRESSED:
+        body, headers["Content-Encoding"] = _COMPRESS[encoding](body), encoding
+    return Response(body, headers=headers)
 
 
-def _split(
+def _split_binary(
     inputs: list[RequestInput], binary: bytes
 ) -> Iterator[tuple[RequestInput, bytes | None]]:
     start = 0
@@ -106,7 +106,7 @@ def _split(
         raise InvalidTensors(f"{left}. Give each input's binary_data_size.")
 
 
-def _write(
+def _write_output(
     output: RequestOutput, values: dict[str, Array], default: bool
 ) -> tuple[dict[str, Any], bytes | None]:
     """The output's head, and what comes for it after the JSON, if its values are not in there."""
@@ -118,7 +118,7 @@ def _write(
         if refused in parameters:
             raise InvalidTensors(f"Output {output.name}: {refused} is not offered. Leave it out.")
     tensor = values[output.name]
-    datatype = {"i": "INT64", "f": "FP64", "O": TEXT}[tensor.dtype.kind]
+    datatype = name_datatype(tensor)
     head = {"name": output.name, "datatype": datatype, "shape": list(tensor.shape)}
     if parameters.get("binary_data", default) is not True:
         return head | {"data": tensor.ravel().tolist()}, None
