@@ -16,16 +16,16 @@ Tensors = Sequence[tuple[RequestInput, Array]]
 SHOWN = 20  # names or rows
 
 
-def to_array(model: Model, tensors: Tensors) -> Array:
+def arrange_columns(model: Model, tensors: Tensors) -> Array:
     """Shape (n, f), as Model.answer takes it; raises InvalidTensors."""
     features = model.description.features
-    columns = _split(tensors, features)
+    columns = _find_columns(model, tensors)
     rows = _count_rows(columns)
     has_text = any(isinstance(feature, Category) for feature in features)
     X = np.full((rows, len(features)), np.nan, dtype=object if has_text else np.float64)
     for index, feature in enumerate(features):
         if feature.name in columns:
-            X[:, index] = _check(feature, columns[feature.name])
+            X[:, index] = _check_column(feature, columns[feature.name])
     return X
 
 
@@ -34,9 +34,9 @@ def list_some(items: Sequence[object]) -> str:
     return ", ".join(shorten(str(item)) for item in items[:SHOWN]) + more
 
 
-def _split(tensors: Tensors, features: Sequence[Feature]) -> dict[str, Array]:
+def _find_columns(model: Model, tensors: Tensors) -> dict[str, Array]:
     """A column, shape (n,), for each feature that was sent."""
-    names = [feature.name for feature in features]
+    names = model.names
     tensor, values = tensors[0]
     if len(tensors) == 1 and values.shape[1:] == (len(names),):
         return dict(zip(names, values.T, strict=True))
@@ -45,16 +45,17 @@ def _split(tensors: Tensors, features: Sequence[Feature]) -> dict[str, Array]:
             f"Input {shorten(tensor.name)} has the shape {tensor.shape}. Send one of shape "
             f"[rows, {len(names)}], or one for each of {list_some(names)}."
         )
-    _compare_names([tensor.name for tensor, _ in tensors], features)
+    _compare_names([tensor.name for tensor, _ in tensors], model)
     return {tensor.name: _flatten(tensor, values) for tensor, values in tensors}
 
 
-def _compare_names(sent: list[str], features: Sequence[Feature]) -> None:
-    names = [feature.name for feature in features]
+def _compare_names(sent: list[str], model: Model) -> None:
+    names = model.names
+    needed = [feature.name for feature in model.description.features if not feature.nullable]
     faults = {
         "more than once": [name for name, count in Counter(sent).items() if count > 1],
         "of no feature": [name for name in sent if name not in set(names)],
-        "missing": [it.name for it in features if not it.nullable and it.name not in sent],
+        "missing": [name for name in needed if name not in sent],
     }
     said = [f"Inputs {what}: {list_some(found)}." for what, found in faults.items() if found]
     if said:
@@ -79,27 +80,26 @@ def _count_rows(columns: dict[str, Array]) -> int:
     return len(column)
 
 
-def _check(feature: Feature, column: Array) -> Array:
+def _check_column(feature: Feature, column: Array) -> Array:
     """The column as the model takes it."""
-    is_text = column.dtype == object
+    name, is_text = shorten(feature.name), column.dtype == object
     if isinstance(feature, Category) != is_text:
         taken = "numbers" if is_text else "text, in a BYTES tensor of its own"
-        raise InvalidTensors(f"{shorten(feature.name)} takes {taken}.")
+        raise InvalidTensors(f"{name} takes {taken}.")
     missing = np.array([value is None for value in column]) if is_text else np.isnan(column)
     if not feature.nullable:
-        _refuse(missing, feature, "must not be missing")
+        refuse_rows(missing, f"{name} must not be missing")
     if is_text:
         return np.where(missing, np.nan, column)
-    _refuse(np.isinf(column), feature, "must be finite")
+    refuse_rows(np.isinf(column), f"{name} must be finite")
     if isinstance(feature, Boolean):
         is_other = ~missing & (column != 0) & (column != 1)
-        _refuse(is_other, feature, "must be true or false, or 1 or 0")
+        refuse_rows(is_other, f"{name} must be true or false, or 1 or 0")
     return column
 
 
-def _refuse(wrong: Array, feature: Feature, otherwise: str) -> None:
+def refuse_rows(wrong: Array, message: str) -> None:
+    """Raises InvalidTensors if any row is wrong."""
     if wrong.any():
         rows = list_some(np.flatnonzero(wrong).tolist())
-        raise InvalidTensors(
-            f"{shorten(feature.name)} {otherwise}: see row {rows}, counted from 0."
-        )
+        raise InvalidTensors(f"{message}: see row {rows}, counted from 0.")

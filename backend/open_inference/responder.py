@@ -12,7 +12,7 @@ from features.binning import Array
 from features.counts import count_table
 from journal.ledger import Ledger, TableCounter
 from open_inference.codec import HEADER, read_json, read_request, write_response
-from open_inference.inputs import list_some, to_array
+from open_inference.inputs import arrange_columns, list_some, refuse_rows
 from open_inference.protocol import ModelMetadata, PredictRequest, PredictResponse, TensorMetadata
 from open_inference.statistics import ServerStatistics, Stopwatch
 from open_inference.tensors import TEXT, name_datatype, read_tensor
@@ -38,7 +38,7 @@ class Responder(NamedTuple):
             request, inputs = read_request(body, headers.get(HEADER))
             self._require_few(max(tensor.shape[0] for tensor, _ in inputs))
             tensors = [(tensor, read_tensor(tensor, binary)) for tensor, binary in inputs]
-            X = to_array(self.model, tensors)
+            X = arrange_columns(self.model, tensors)
             values = self._answer(X, ask, watch)
             accepted = headers.get("Accept-Encoding", "")
             response = write_response(request, self.model, values, accepted)
@@ -81,10 +81,7 @@ def name_outputs(
     classes: list[str], indices: Array, probabilities: Array | None
 ) -> dict[str, Array]:
     """Every output by its name; raises InvalidTensors naming the rows without an answer."""
-    if (indices < 0).any():
-        rows = list_some(np.flatnonzero(indices < 0).tolist())
-        message = "The model has no answer to values this large or this unusual"
-        raise InvalidTensors(f"{message}: see row {rows}, counted from 0.")
+    refuse_rows(indices < 0, "The model has no answer to values this large or this unusual")
     outputs = {
         "predict": indices.astype(np.int64),
         "label": np.array(classes, dtype=object)[indices],
@@ -94,20 +91,19 @@ def name_outputs(
 
 def make_metadata(model: Model, lines: Sequence[Line]) -> ModelMetadata:
     """List the versions that can be asked under the model's name, too."""
-    name, classes = model.description.name, model.classes
-    no_probabilities = np.empty((0, len(classes))) if model.has_probabilities else None
-    outputs = name_outputs(classes, np.empty(0, np.intp), no_probabilities)
+    no_probabilities = np.empty((0, len(model.classes))) if model.has_probabilities else None
+    outputs = name_outputs(model.classes, np.empty(0, np.intp), no_probabilities)
     return ModelMetadata(
-        name=name,
-        versions=[line.version for line in lines if line.name == name],
+        name=model.description.name,
+        versions=[line.version for line in lines if line.name == model.description.name],
         platform="sklearn_pickle",
         inputs=[
             TensorMetadata(name=feature.name, datatype=_choose_datatype(feature), shape=[-1, 1])
             for feature in model.description.features
         ],
         outputs=[
-            TensorMetadata(name=output, datatype=name_datatype(it), shape=[-1, *it.shape[1:]])
-            for output, it in outputs.items()
+            TensorMetadata(name=name, datatype=name_datatype(array), shape=[-1, *array.shape[1:]])
+            for name, array in outputs.items()
         ],
     )
 

@@ -31,7 +31,7 @@ def read_tensor(tensor: RequestInput, binary: bytes | None) -> Array:
     if (binary is None) == (tensor.data is None):
         message = "needs either data or binary_data_size with binary data after the JSON"
         raise InvalidTensors(f"{_call(tensor)} {message}.")
-    values = _read_json(tensor) if binary is None else _read_binary(tensor, binary)
+    values = _read_values(tensor) if binary is None else _read_binary(tensor, binary)
     return values.reshape(tensor.shape)
 
 
@@ -42,10 +42,10 @@ def name_datatype(output: Array) -> str:
 def write_text(texts: list[str]) -> bytes:
     """Each text after its length."""
     encoded = [text.encode() for text in texts]
-    return b"".join(len(it).to_bytes(_LENGTH_BYTES, "little") + it for it in encoded)
+    return b"".join(len(text).to_bytes(_LENGTH_BYTES, "little") + text for text in encoded)
 
 
-def _read_json(tensor: RequestInput) -> Array:
+def _read_values(tensor: RequestInput) -> Array:
     values = _flatten(tensor)
     kinds = set(map(type, values))
     if tensor.datatype == TEXT:
@@ -87,7 +87,7 @@ def _flatten(tensor: RequestInput) -> list[Any]:
 
 def _read_binary(tensor: RequestInput, binary: bytes) -> Array:
     if tensor.datatype == TEXT:
-        texts = _read_text(tensor, binary)
+        texts = _read_texts(tensor, binary)
         _require(len(texts) == prod(tensor.shape), tensor, f"has {len(texts)} texts")
         return np.array(texts, dtype=object)
     dtype = _NUMBERS[tensor.datatype]
@@ -100,7 +100,7 @@ def _read_binary(tensor: RequestInput, binary: bytes) -> Array:
     return np.frombuffer(binary, dtype=dtype).astype(np.float64)
 
 
-def _read_text(tensor: RequestInput, binary: bytes) -> list[str]:
+def _read_texts(tensor: RequestInput, binary: bytes) -> list[str]:
     texts, start = [], 0
     try:
         while start < len(binary):

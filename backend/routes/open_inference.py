@@ -70,7 +70,7 @@ async def _make_responder(request: Request, model: Found) -> Responder:
 
 
 Counted = Annotated[ServerStatistics, Depends(_get_statistics)]
-Asked = Annotated[Responder, Depends(_make_responder)]
+Responding = Annotated[Responder, Depends(_make_responder)]
 
 _FOUND = failure_responses(404, 409, 503)
 _INFERRED: dict[str, Any] = {
@@ -144,7 +144,7 @@ async def count_all(live: Live, statistics: Counted) -> Statistics:
     openapi_extra=describe_body(PredictRequest),
     responses=failure_responses(400, 404, 413, 415, 422, 503),
 )
-async def predict_instances(request: Request, responder: Asked) -> PredictResponse:
+async def predict_instances(request: Request, responder: Responding) -> PredictResponse:
     return await _answer_body(request, responder.model, responder.predict)
 
 
@@ -167,7 +167,7 @@ async def answer_model_readiness(model: Found) -> ModelReadiness:
 
 @named.post("/infer", summary="Predict rows", **_INFERRED)
 @versioned.post("/infer", summary="Predict rows by a version", **_INFERRED)
-async def infer_rows(request: Request, responder: Asked) -> Response:
+async def infer_rows(request: Request, responder: Responding) -> Response:
     """As JSON, or with binary tensors after it."""
     infer = partial(responder.infer, request.headers)
     return await _answer_body(request, responder.model, infer)
