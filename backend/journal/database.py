@@ -129,7 +129,8 @@ class Database:
         """An INSERT that takes the place of what is there."""
         insert = self.insert(table)
         keys = table.primary_key.columns
-        values = {it.name: insert.excluded[it.name] for it in table.columns if it.name not in keys}
+        names = [column.name for column in table.columns if column.name not in keys]
+        values = {name: insert.excluded[name] for name in names}
         return insert.on_conflict_do_update(index_elements=keys, set_=values)
 
 

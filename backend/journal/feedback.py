@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import Connection, Row, func, select
 
 from journal.database import Database, feedback, models, predictions
-from monitoring.reports import Accuracy, CalibrationBin
+from monitoring.reports import Accuracy, CalibrationBin, divide
 from schemas import Labelled, LabelledPage
 
 BINS = 10  # of probabilities
@@ -37,14 +37,15 @@ class Feedback:
             .where(predictions.c.prediction_class.is_not(None), predictions.c.id.in_(identifiers))
         )
         with self._database.begin() as connection:
-            return {row.id: _read(row) for row in connection.execute(query)}
+            return {row.id: _read_predicted(row) for row in connection.execute(query)}
 
     def record(self, labels: Mapping[str, str], predicted: Mapping[str, Predicted]) -> None:
         """Of each prediction the label, in place of an earlier one."""
         now = datetime.now(UTC)
         rows = [
-            {"prediction_id": it, "given_at": now, "label": label, **predicted[it].kept}
-            for it, label in labels.items()
+            {"prediction_id": identifier, "given_at": now, "label": label}
+            | predicted[identifier].kept
+            for identifier, label in labels.items()
         ]
         with self._database.begin() as connection:
             connection.execute(self._database.replace(feedback), rows)
@@ -78,7 +79,7 @@ class Feedback:
                 .limit(VERSIONS)
             ).scalars()
             versions = [live_version, *labelled]
-            return [_measure(connection, version) for version in versions]
+            return [_measure_version(connection, version) for version in versions]
 
     def measure_shadow(self, live_version: str, shadow: str) -> tuple[int, int]:
         """How many labelled predictions of the live one the shadow answered, and how many right."""
@@ -91,7 +92,7 @@ class Feedback:
         return counts[0], counts[1]
 
 
-def _read(row: Row[Any]) -> Predicted:
+def _read_predicted(row: Row[Any]) -> Predicted:
     names = ("model_version", "prediction_class", "shadow_version", "shadow_class")
     kept = {name: getattr(row, name) for name in names}
     probabilities = json.loads(row.probabilities or "{}")
@@ -99,7 +100,7 @@ def _read(row: Row[Any]) -> Predicted:
     return Predicted(json.loads(row.classes), kept)
 
 
-def _measure(connection: Connection, version: str) -> Accuracy:
+def _measure_version(connection: Connection, version: str) -> Accuracy:
     right = func.count().filter(feedback.c.label == feedback.c.prediction_class)
     place = func.floor(feedback.c.probability * BINS)
     query = (
@@ -118,20 +119,20 @@ def _measure(connection: Connection, version: str) -> Accuracy:
 
 
 def _sum_up(version: str, groups: Sequence[Row[Any]]) -> Accuracy:
-    count = sum(it.labelled for it in groups)
+    count = sum(group.labelled for group in groups)
     confusion: dict[str, dict[str, int]] = defaultdict(lambda: defaultdict(int))
     bins: dict[int, list[Row[Any]]] = defaultdict(list)
-    for it in groups:
-        confusion[it.label][it.prediction_class] += it.labelled
-        if it.place is not None:
-            bins[min(int(it.place), BINS - 1)].append(it)
-    believed = [it for members in bins.values() for it in members]
+    for group in groups:
+        confusion[group.label][group.prediction_class] += group.labelled
+        if group.place is not None:
+            bins[min(int(group.place), BINS - 1)].append(group)
+    believed = [group for group in groups if group.place is not None]
     return Accuracy(
         model_version=version,
         count=count,
-        accuracy=_divide(sum(it.right for it in groups), count),
-        expected=_divide(
-            sum(it.probability for it in believed), sum(it.labelled for it in believed)
+        accuracy=divide(sum(group.right for group in groups), count),
+        expected=divide(
+            sum(group.probability for group in believed), sum(group.labelled for group in believed)
         ),
         confusion=confusion,
         calibration=[_calibrate(place, bins[place]) for place in sorted(bins)],
@@ -139,15 +140,11 @@ def _sum_up(version: str, groups: Sequence[Row[Any]]) -> Accuracy:
 
 
 def _calibrate(place: int, groups: Sequence[Row[Any]]) -> CalibrationBin:
-    count = sum(it.labelled for it in groups)
+    count = sum(group.labelled for group in groups)
     return CalibrationBin(
         start=place / BINS,
         end=(place + 1) / BINS,
         count=count,
-        probability=sum(it.probability for it in groups) / count,
-        accuracy=sum(it.right for it in groups) / count,
+        probability=sum(group.probability for group in groups) / count,
+        accuracy=sum(group.right for group in groups) / count,
     )
-
-
-def _divide(part: float, whole: int) -> float | None:
-    return part / whole if whole else None

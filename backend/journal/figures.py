@@ -11,7 +11,15 @@ from journal.database import Database, say, tallies
 from journal.feedback import Feedback
 from journal.tally import COARSE, FINE, NO_SHADOWED, Period, Tally, make_tally
 from monitoring.drift import MIN_ROWS, compare_classes, compare_feature
-from monitoring.reports import Accuracies, Drift, DriftWindow, Report, ShadowReport, WindowName
+from monitoring.reports import (
+    Accuracies,
+    Drift,
+    DriftWindow,
+    Report,
+    ShadowReport,
+    WindowName,
+    divide,
+)
 from serving.inference import Model
 
 FRESH_SECONDS = 2.0  # the page, Prometheus and people may all ask at once
@@ -33,18 +41,18 @@ class Figures:
         with self._lock:
             if self._known and self._known[0] is model and monotonic() < self._known[1]:
                 return self._known[2]
-            report = self._read(model)
+            report = self._measure(model)
             self._known = (model, monotonic() + FRESH_SECONDS, report)
             return report
 
-    def _read(self, model: Model) -> Report:
+    def _measure(self, model: Model) -> Report:
         try:
             windows = self._sum_windows(model)
             shadow = self._find_shadow(model, windows)
             accuracy = Accuracies(versions=self._feedback.measure(model.version))
         except (SQLAlchemyError, OSError) as error:
             return Report(trouble=f"The journal cannot be read: {say(error)}")
-        compared = [_compare(model, name, tally) for name, tally in windows.items()]
+        compared = [_compare_window(model, name, tally) for name, tally in windows.items()]
         return Report(Drift(min_rows=MIN_ROWS, windows=compared), accuracy, shadow)
 
     def _sum_windows(self, model: Model) -> dict[WindowName, Tally]:
@@ -66,10 +74,10 @@ class Figures:
 
     def _find_shadow(self, model: Model, windows: dict[WindowName, Tally]) -> ShadowReport | None:
         """The one that has answered lately."""
-        recent = next((it.shadows for it in windows.values() if it.shadows), {})
+        recent = next((tally.shadows for tally in windows.values() if tally.shadows), {})
         if not recent:
             return None
-        version = max(recent, key=lambda it: (recent[it].sum(), it))
+        version = max(recent, key=lambda name: (recent[name].sum(), name))
         counts = windows["model"].shadows.get(version, NO_SHADOWED)
         answered, agreed, skipped = counts.tolist()
         count, right = self._feedback.measure_shadow(model.version, version)
@@ -78,13 +86,13 @@ class Figures:
             answered=answered,
             skipped=skipped,
             agreed=agreed,
-            agreement=agreed / answered if answered else None,
-            accuracy=right / count if count else None,
+            agreement=divide(agreed, answered),
+            accuracy=divide(right, count),
             count=count,
         )
 
 
-def _compare(model: Model, name: WindowName, tally: Tally) -> DriftWindow:
+def _compare_window(model: Model, name: WindowName, tally: Tally) -> DriftWindow:
     counts = model.bins.split(tally.features)
     pairs = zip(model.description.features, counts, strict=True)
     return DriftWindow(

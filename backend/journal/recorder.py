@@ -59,10 +59,6 @@ class Recorder:
         with self._change:
             return time() - self._queue[0].moment if self._queue else 0.0
 
-    @property
-    def writer_pid(self) -> int | None:
-        return self._process.pid if self._process else None
-
     def start(self) -> None:
         """Wait until the writer is ready or has failed: a kill before that loses everything."""
         self._thread.start()
@@ -85,7 +81,7 @@ class Recorder:
         with self._change:
             self._has_given_up = True
             self._change.notify()
-        left = sum(it.rows for it in self._queue)
+        left = sum(packet.rows for packet in self._queue)
         if left:
             log.error("journal entries lost at the end count=%d trouble=%s", left, self.trouble)
         self._end_process()
@@ -134,8 +130,8 @@ class Recorder:
     def _deliver(self, packets: list[Packet]) -> Receipt:
         try:
             pipe = self._pipe or self._start_process()
-            known = {it.model: self._descriptions[it.model] for it in packets}
-            news = {model: it for model, it in known.items() if self._told.get(model) is not it}
+            models = {packet.model: self._descriptions[packet.model] for packet in packets}
+            news = {key: new for key, new in models.items() if self._told.get(key) is not new}
             is_behind = self.lag_seconds > BEHIND_SECONDS
             pipe.send(Delivery(packets, news, self._live.live_version, is_behind))
             receipt = _receive(pipe)

@@ -59,6 +59,6 @@ def describe_model(description: Description) -> dict[str, Any]:
 def compare(shadow: str | None, written: list[dict[str, Any]]) -> dict[str, Array]:
     if shadow is None:
         return {}
-    answered = [it for it in written if it["shadow_class"] is not None]
-    agreed = sum(it["shadow_class"] == it["prediction_class"] for it in answered)
+    answered = [row for row in written if row["shadow_class"] is not None]
+    agreed = sum(row["shadow_class"] == row["prediction_class"] for row in answered)
     return {shadow: np.array([len(answered), agreed, len(written) - len(answered)])}

@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Sequence
 from contextlib import suppress
+from operator import itemgetter
 from threading import Thread
 from time import monotonic
 
@@ -49,7 +50,8 @@ class Shadow:
         except ModelServerError as error:  # what the journal writes must not wait for it
             log.warning("shadow has no answer version=%s error=%s", model.version, error)
             return model.version, nothing
-        return model.version, [model.classes[it] if it >= 0 else None for it in indices.tolist()]
+        named = dict(enumerate(model.classes))  # -1 is none of them
+        return model.version, [named.get(index) for index in indices.tolist()]
 
     def _look(self, live: Description) -> None:
         is_new = self._seen is None or live.version != self._seen[0]
@@ -94,7 +96,7 @@ def list_challengers(
             manifest, _ = manifests.read(file)
             if manifest and METRIC in manifest.metrics and _is_comparable(manifest, live):
                 found.append((manifest.metrics[METRIC].mean, file))
-    return [file for _, file in sorted(found, key=lambda it: it[0])]
+    return [file for _, file in sorted(found, key=itemgetter(0))]
 
 
 def _is_comparable(other: Description, live: Description) -> bool:
@@ -102,6 +104,6 @@ def _is_comparable(other: Description, live: Description) -> bool:
         other.sha256 != live.sha256
         and other.name == live.name
         and other.target.classes == live.target.classes
-        and [(it.name, it.type) for it in other.features]
-        == [(it.name, it.type) for it in live.features]
+        and [(feature.name, feature.type) for feature in other.features]
+        == [(feature.name, feature.type) for feature in live.features]
     )

@@ -68,31 +68,33 @@ class Writer:
         """Forget counts of a manifest that somebody has changed: its bins may be others."""
         for model, description in descriptions.items():
             if self._descriptions.get(model, description) != description:
-                self._tallies = {key: it for key, it in self._tallies.items() if key[0] != model}
+                for key in [key for key in self._tallies if key[0] == model]:
+                    del self._tallies[key]
         self._descriptions |= descriptions
 
     def _write(self, delivery: Delivery) -> None:
         rows: list[dict[str, Any]] = []
         counts: dict[Key, Tally] = {}
         for (model, is_table, start), packets in groupby(delivery.packets, key=_sort):
-            contents = [it.read() for it in packets]
+            contents = [packet.read() for packet in packets]
             if is_table:
                 written, counted = describe_tables(contents, self._descriptions[model])
             else:
-                written, counted = self._describe([*chain(*contents)], model, delivery)
+                written, counted = self._describe_rows([*chain(*contents)], model, delivery)
             rows += written
             for period in (FINE, COARSE):
                 key = (model, period, period.begin(start))
                 known = counts.get(key) or self._tallies.get(key)
                 counts[key] = known.plus(counted) if known else counted
-        used = dict(it.model for it in delivery.packets)
+        used = dict(packet.model for packet in delivery.packets)
         self._insert(rows, counts, used.items() - self._told.items())
         self._told |= used
         # After a day without a database, too, what is counted has to be there to be added to.
-        oldest = min(time(), *(it.moment for it in delivery.packets)) - KEPT_SECONDS
-        self._tallies = {key: it for key, it in (self._tallies | counts).items() if key[2] > oldest}
+        oldest = min(time(), *(packet.moment for packet in delivery.packets)) - KEPT_SECONDS
+        every = self._tallies | counts
+        self._tallies = {key: tally for key, tally in every.items() if key[2] > oldest}
 
-    def _describe(self, rows: list[Row], model: Identity, delivery: Delivery) -> Written:
+    def _describe_rows(self, rows: list[Row], model: Identity, delivery: Delivery) -> Written:
         description = self._descriptions[model]
         values = [row[3] for row in rows]
         shadow: str | None = None
@@ -100,8 +102,9 @@ class Writer:
         if self._shadow and description.version == delivery.live_version:
             shadow, answers = self._shadow.answer(description, values, delivery.is_behind)
         written = [
-            describe_row(row, description) | {"shadow_version": it and shadow, "shadow_class": it}
-            for row, it in zip(rows, answers, strict=True)
+            describe_row(row, description)
+            | {"shadow_version": answer and shadow, "shadow_class": answer}
+            for row, answer in zip(rows, answers, strict=True)
         ]
         features = ModelBins(description.features).count(zip(*values, strict=True))
         classes = np.bincount([row[1] for row in rows], minlength=len(description.target.classes))
@@ -120,7 +123,7 @@ class Writer:
             }
             for ((version, _), period, start), tally in counts.items()
         ]
-        described = [describe_model(self._descriptions[it]) for it in sorted(news)]
+        described = [describe_model(self._descriptions[model]) for model in sorted(news)]
         with self._database.begin() as connection:
             if described:
                 connection.execute(self._database.replace(models), described)

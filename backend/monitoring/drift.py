@@ -6,7 +6,7 @@ from math import erfc, exp, lgamma, log, sqrt
 import numpy as np
 
 from features.binning import ABOVE, BELOW, EXTRA, MISSING, Array, FeatureBins
-from monitoring.reports import ClassDrift, FeatureDrift, Observed, Verdict
+from monitoring.reports import ClassDrift, FeatureDrift, Observed, Verdict, divide
 from schemas import Category, Description, Feature
 
 MIN_ROWS = 100  # fewer tell nothing
@@ -21,16 +21,16 @@ SMOOTHING = 0.5  # added to each count, or one empty bin would make the index in
 def compare_feature(feature: Feature, counts: Array) -> FeatureDrift:
     """What the counts of a feature, as FeatureBins makes them, say beside its histogram."""
     rows = int(counts.sum())
-    trained = _trained(feature)
+    trained = _count_trained(feature)
     psi, verdict = NO_VERDICT if trained is None else judge(*_arrange(feature, trained, counts))
-    strange = _share(counts[BELOW] + counts[ABOVE], rows)
-    none = _share(0, rows)
+    strange = divide(counts[BELOW] + counts[ABOVE], rows)
+    none = divide(0, rows)
     is_category = isinstance(feature, Category)
     return FeatureDrift(
         feature=feature.name,
         psi=psi,
         verdict=verdict,
-        missing=_share(counts[MISSING], rows),
+        missing=divide(counts[MISSING], rows),
         outside=none if is_category else strange,
         unknown=strange if is_category else none,
         observed=Observed(counts=counts[:-EXTRA].tolist()),
@@ -39,7 +39,7 @@ def compare_feature(feature: Feature, counts: Array) -> FeatureDrift:
 
 def compare_classes(description: Description, counts: Array) -> ClassDrift:
     """Of the classes predicted, beside those of the training table."""
-    psi, verdict = judge(_trained_classes(description), counts)
+    psi, verdict = judge(_count_trained_classes(description), counts)
     observed = dict(zip(description.target.classes, counts.tolist(), strict=True))
     return ClassDrift(psi=psi, verdict=verdict, observed=observed)
 
@@ -76,7 +76,7 @@ def _exceeds(chi_squared: float, freedom: int) -> float:
     """How probably it does (Abramowitz and Stegun, 26.4.4 and 26.4.5)."""
     half, odd = chi_squared / 2, freedom % 2
     powers = [step + odd / 2 for step in range(freedom // 2)]
-    terms = sum(exp(it * log(half) - half - lgamma(it + 1)) for it in powers)
+    terms = sum(exp(power * log(half) - half - lgamma(power + 1)) for power in powers)
     return terms + (erfc(sqrt(half)) if odd else 0)
 
 
@@ -120,25 +120,19 @@ def _merge_sparse(expected: Array, observed: Array) -> tuple[Array, Array]:
     return np.add.reduceat(expected, starts), np.add.reduceat(observed, starts)
 
 
-def _trained(feature: Feature) -> Array | None:
+def _count_trained(feature: Feature) -> Array | None:
     """Rows of the training table by bin, then those without a value; None where unknown."""
     histogram = feature.histogram
     columns = list(histogram.counts.values()) if histogram else []
-    if {len(it) for it in columns} != {FeatureBins(feature).bins} or not any(map(sum, columns)):
+    has_bins = set(map(len, columns)) == {FeatureBins(feature).bins}
+    if not (histogram and has_bins and any(map(sum, columns))):
         return None
-    missing = sum(histogram.missing.values()) if histogram else 0
-    return np.array([*map(sum, zip(*columns, strict=True)), missing])
+    return np.array([*map(sum, zip(*columns, strict=True)), sum(histogram.missing.values())])
 
 
-def _trained_classes(description: Description) -> Array:
+def _count_trained_classes(description: Description) -> Array:
     """Rows of the training table by class, as any feature's histogram has them."""
     histogram = description.features[0].histogram
-    counts = histogram.counts if histogram else {}
-    missing = histogram.missing if histogram else {}
-    return np.array(
-        [sum(counts.get(it, ())) + missing.get(it, 0) for it in description.target.classes]
-    )
-
-
-def _share(count: int, rows: int) -> float | None:
-    return float(count / rows) if rows else None
+    counts, missing = (histogram.counts, histogram.missing) if histogram else ({}, {})
+    names = description.target.classes
+    return np.array([sum(counts.get(name, ())) + missing.get(name, 0) for name in names])

@@ -6,6 +6,11 @@ from typing import Annotated, Literal, NamedTuple
 from pydantic import BaseModel, Field
 
 
+def divide(part: float, whole: int) -> float | None:
+    """A share, null of nothing."""
+    return float(part / whole) if whole else None
+
+
 class Quantiles(BaseModel):
     """Null where nothing was counted."""
 

@@ -62,10 +62,10 @@ def expose_report(report: Report) -> Iterator[Metric]:
 def _expose_drift(window: DriftWindow) -> Iterator[Metric]:
     psi = Gauge("model_feature_psi", "Drift over the last day, by feature.", labels=["feature"])
     shifted = Gauge("model_feature_shifted", "1 where it is a shift.", labels=["feature"])
-    for it in window.features:
-        if it.psi is not None:
-            psi.add_metric([it.feature], it.psi)
-            shifted.add_metric([it.feature], it.verdict == "shifted")
+    for found in window.features:
+        if found.psi is not None:
+            psi.add_metric([found.feature], found.psi)
+            shifted.add_metric([found.feature], found.verdict == "shifted")
     yield psi
     yield shifted
     yield from _expose("model_class_psi", "Drift of the predicted classes.", window.classes.psi)
@@ -98,12 +98,14 @@ def _tell_journal(told: Told, trouble: str | None) -> JournalState:
 
 def _list_requests(told: Told) -> list[RouteRequests]:
     by_status: dict[str, Counter[str]] = defaultdict(Counter)
-    for it in told["http_requests"]:
-        by_status[it.labels["route"]][it.labels["status"]] += int(it.value)
+    for sample in told["http_requests"]:
+        labels = sample.labels
+        by_status[labels["route"]][labels["status"]] += int(sample.value)
     buckets: dict[str, list[Bucket]] = defaultdict(list)
-    for it in told["http_request_duration_seconds"]:
-        if "le" in it.labels:
-            buckets[it.labels["route"]].append((float(it.labels["le"]), it.value))
+    for sample in told["http_request_duration_seconds"]:
+        labels = sample.labels
+        if "le" in labels:
+            buckets[labels["route"]].append((float(labels["le"]), sample.value))
     requests = [
         RouteRequests(
             route=route,
@@ -113,11 +115,12 @@ def _list_requests(told: Told) -> list[RouteRequests]:
         )
         for route, counts in by_status.items()
     ]
-    return sorted(requests, key=lambda it: (-it.count, it.route))
+    return sorted(requests, key=lambda asked: (-asked.count, asked.route))
 
 
 def _count_predictions(told: Told, model: Model) -> CountedPredictions:
-    counts = {it.labels["class"]: int(it.value) for it in told.get("model_predictions", ())}
+    samples = told.get("model_predictions", ())
+    counts = {sample.labels["class"]: int(sample.value) for sample in samples}
     by_class = {name: counts.get(name, 0) for name in model.classes}
     return CountedPredictions(count=sum(by_class.values()), by_class=by_class)
 

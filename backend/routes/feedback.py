@@ -62,7 +62,7 @@ async def take_feedback(request: Request, journal: Kept) -> Recorded:
     The last label of a prediction counts, so that sending one again changes nothing.
     """
     limit = min(request.app.state.settings.max_body_bytes, MOST_BYTES)
-    given = _read(await read_json_body(request, limit))
+    given = _read_labels(await read_json_body(request, limit))
     by_id = {label.prediction_id: label.label for label in given}
     predicted = await _find_written(journal, list(by_id))
     _require_known(given, predicted)
@@ -86,14 +86,14 @@ async def list_feedback(
     return await journal.ask(journal.feedback.list_labelled, name, after, limit)
 
 
-def _read(body: bytes) -> list[Label]:
+def _read_labels(body: bytes) -> list[Label]:
     """Raises MalformedBody, or RequestValidationError with what is wrong where."""
     try:
         is_many = body.lstrip()[:1] == b"["
         return _MANY.validate_json(body) if is_many else [_ONE.validate_json(body)]
     except ValidationError as invalid:
         faults = list_errors(invalid, "Send a prediction_id and its label, or a list of such.")
-    raise RequestValidationError([{**it, "loc": ("body", *it["loc"])} for it in faults])
+    raise RequestValidationError([{**fault, "loc": ("body", *fault["loc"])} for fault in faults])
 
 
 async def _find_written(journal: Journal, identifiers: list[str]) -> dict[str, Predicted]:
@@ -106,11 +106,11 @@ async def _find_written(journal: Journal, identifiers: list[str]) -> dict[str, P
     while True:
         lag = journal.recorder.lag_seconds  # before looking: what is written meanwhile is found
         found |= await journal.ask(journal.feedback.find, missing)
-        missing = [it for it in identifiers if it not in found]
-        if not any(_is_younger(it, WRITTEN_SECONDS) for it in missing):
+        missing = [identifier for identifier in identifiers if identifier not in found]
+        if not any(_is_younger(identifier, WRITTEN_SECONDS) for identifier in missing):
             break
         await asyncio.sleep(LOOK_SECONDS)
-    if lag and any(_is_younger(it, lag + QUEUED_SECONDS) for it in missing):
+    if lag and any(_is_younger(identifier, lag + QUEUED_SECONDS) for identifier in missing):
         raise JournalAway("The journal is behind. Send it again later.")
     return found
 

@@ -64,4 +64,5 @@ def windows(client):
 
 def writer_of(client):
     """The process that writes the journal."""
-    return client.app._ledger._recorder.writer_pid
+    process = client.app._ledger._recorder._process
+    return process and process.pid
