@@ -1,13 +1,15 @@
 """Keeps what predictions should have been, and tells how right they were."""
 
 import json
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
+import numpy as np
 from sqlalchemy import Connection, Row, func, select
 
+from features.binning import Array
 from journal.database import Database, feedback, models, predictions
 from monitoring.reports import Accuracy, CalibrationBin, divide
 from schemas import Labelled, LabelledPage
@@ -101,50 +103,40 @@ def _read_predicted(row: Row[Any]) -> Predicted:
 
 
 def _measure_version(connection: Connection, version: str) -> Accuracy:
-    right = func.count().filter(feedback.c.label == feedback.c.prediction_class)
     place = func.floor(feedback.c.probability * BINS)
+    groups = (feedback.c.label, feedback.c.prediction_class, place)
     query = (
-        select(
-            feedback.c.label,
-            feedback.c.prediction_class,
-            place.label("place"),
-            func.count().label("labelled"),
-            right.label("right"),
-            func.sum(feedback.c.probability).label("probability"),
-        )
+        select(*groups, func.count(), func.sum(feedback.c.probability))
         .where(feedback.c.model_version == version)
-        .group_by(feedback.c.label, feedback.c.prediction_class, place)
+        .group_by(*groups)
     )
-    return _sum_up(version, connection.execute(query).all())
+    confusion: dict[str, dict[str, int]] = defaultdict(Counter)
+    bins: dict[int, Array] = defaultdict(lambda: np.zeros(3))  # labelled, right, probabilities
+    for label, predicted, number, labelled, probability in connection.execute(query):
+        confusion[label][predicted] += labelled
+        if number is not None:
+            right = labelled if label == predicted else 0
+            bins[min(int(number), BINS - 1)] += (labelled, right, probability)
+    return _sum_up(version, confusion, bins)
 
 
-def _sum_up(version: str, groups: Sequence[Row[Any]]) -> Accuracy:
-    count = sum(group.labelled for group in groups)
-    confusion: dict[str, dict[str, int]] = defaultdict(lambda: defaultdict(int))
-    bins: dict[int, list[Row[Any]]] = defaultdict(list)
-    for group in groups:
-        confusion[group.label][group.prediction_class] += group.labelled
-        if group.place is not None:
-            bins[min(int(group.place), BINS - 1)].append(group)
-    believed = [group for group in groups if group.place is not None]
+def _sum_up(version: str, confusion: dict[str, dict[str, int]], bins: dict[int, Array]) -> Accuracy:
+    count = sum(sum(counts.values()) for counts in confusion.values())
+    believed, _, probability = sum(bins.values(), np.zeros(3))
     return Accuracy(
         model_version=version,
         count=count,
-        accuracy=divide(sum(group.right for group in groups), count),
-        expected=divide(
-            sum(group.probability for group in believed), sum(group.labelled for group in believed)
-        ),
+        accuracy=divide(sum(confusion[label][label] for label in confusion), count),
+        expected=divide(probability, believed),
         confusion=confusion,
-        calibration=[_calibrate(place, bins[place]) for place in sorted(bins)],
-    )
-
-
-def _calibrate(place: int, groups: Sequence[Row[Any]]) -> CalibrationBin:
-    count = sum(group.labelled for group in groups)
-    return CalibrationBin(
-        start=place / BINS,
-        end=(place + 1) / BINS,
-        count=count,
-        probability=sum(group.probability for group in groups) / count,
-        accuracy=sum(group.right for group in groups) / count,
+        calibration=[
+            CalibrationBin(
+                start=number / BINS,
+                end=(number + 1) / BINS,
+                count=labelled,
+                probability=total / labelled,
+                accuracy=right / labelled,
+            )
+            for number, (labelled, right, total) in sorted(bins.items())
+        ],
     )

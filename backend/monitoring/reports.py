@@ -6,7 +6,7 @@ from typing import Annotated, Literal, NamedTuple
 from pydantic import BaseModel, Field
 
 
-def divide(part: float, whole: int) -> float | None:
+def divide(part: float, whole: float) -> float | None:
     """A share, null of nothing."""
     return float(part / whole) if whole else None
 
