@@ -9,7 +9,7 @@ from features.binning import Array
 from instrumentation.identifiers import read_time
 from journal.database import predictions
 from journal.messages import CountedTable, Row
-from journal.tally import Tally, make_tally
+from journal.tally import Tally
 from schemas import Description
 
 Written = tuple[list[dict[str, Any]], Tally]  # rows of the table, and what they add to the counts
@@ -38,13 +38,13 @@ def describe_row(row: Row, description: Description) -> dict[str, Any]:
 
 
 def describe_tables(found: list[CountedTable], description: Description) -> Written:
-    written, tally = [], make_tally(description)
-    for identifier, rows, features, classes in found:
-        by_class = dict(zip(description.target.classes, classes, strict=True))
-        row = _begin_row(identifier, rows, description)
-        written.append(row | {"by_class": json.dumps(by_class)})
-        tally = tally.plus(Tally(np.array(features), np.array(classes), {}))
-    return written, tally
+    _, _, features, classes = zip(*found, strict=True)
+    written = [
+        _begin_row(identifier, rows, description)
+        | {"by_class": json.dumps(dict(zip(description.target.classes, counts, strict=True)))}
+        for identifier, rows, _, counts in found
+    ]
+    return written, Tally(np.sum(features, axis=0), np.sum(classes, axis=0), {})
 
 
 def describe_model(description: Description) -> dict[str, Any]:

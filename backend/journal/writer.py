@@ -38,7 +38,7 @@ class Writer:
 
     def __init__(self, settings: Settings) -> None:
         self._database = Database(settings.journal_url)
-        self._retention = Retention(self._database, settings.journal_retention_days)
+        self.retention = Retention(self._database, settings.journal_retention_days)
         self._shadow = _start_shadow(settings)
         self._name = uuid4().hex
         self._descriptions: dict[Identity, Description] = {}
@@ -57,12 +57,8 @@ class Writer:
             return Receipt(trouble=say(error))
         except Exception as error:  # whatever it is, what comes after has to be written
             return _give_up(delivery, error)
-        self.tidy()
+        self.retention.tidy(time())
         return Receipt()
-
-    def tidy(self) -> None:
-        """Forget what is old enough, where it is time for that."""
-        self._retention.tidy(time())
 
     def _learn(self, descriptions: dict[Identity, Description]) -> None:
         """Forget counts of a manifest that somebody has changed: its bins may be others."""
@@ -164,7 +160,7 @@ def main() -> None:
         worker.send(Receipt())  # ready: all imports are done
         while True:
             while not worker.poll(IDLE_SECONDS):
-                writer.tidy()
+                writer.retention.tidy(time())
             worker.send(writer.write(worker.recv()))
 
 

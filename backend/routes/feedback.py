@@ -36,7 +36,7 @@ QUEUED_SECONDS = 1.0  # at most, from a prediction's id to its place in the jour
 router = APIRouter(tags=["feedback"])
 
 
-def _of(request: Request) -> Journal:
+async def _of(request: Request) -> Journal:
     journal: Journal = request.app.state.journal
     return journal
 

@@ -59,17 +59,11 @@ async def _declare_version(name: str, version: str) -> None:
     """So that the document of the API has it."""
 
 
-async def _get_statistics(request: Request) -> ServerStatistics:
-    statistics: ServerStatistics = request.app.state.statistics
-    return statistics
-
-
 async def _make_responder(request: Request, model: Found) -> Responder:
     state = request.app.state
     return Responder(model, state.statistics, state.ledger, state.settings.max_batch_rows)
 
 
-Counted = Annotated[ServerStatistics, Depends(_get_statistics)]
 Responding = Annotated[Responder, Depends(_make_responder)]
 
 _FOUND = failure_responses(404, 409, 503)
@@ -133,7 +127,8 @@ async def list_index(request: Request, folder: Folder) -> list[IndexEntry]:
 
 
 @router.get("/v2/models/stats", summary="Count the inferences of every version")
-async def count_all(live: Live, statistics: Counted) -> Statistics:
+async def count_all(request: Request, live: Live) -> Statistics:
+    statistics: ServerStatistics = request.app.state.statistics
     return statistics.show(live.current)
 
 
@@ -174,14 +169,16 @@ async def infer_rows(request: Request, responder: Responding) -> Response:
 
 
 @named.get("/stats", summary="Count the inferences of a model")
-async def count_model(model: Found, statistics: Counted) -> Statistics:
+async def count_model(responder: Responding) -> Statistics:
     """Of all its versions that were asked."""
-    return statistics.show(model, model.description.name)
+    model = responder.model
+    return responder.statistics.show(model, model.description.name)
 
 
 @versioned.get("/stats", summary="Count the inferences of a version")
-async def count_version(model: Found, statistics: Counted) -> Statistics:
-    return statistics.show(model, model.description.name, model.version)
+async def count_version(responder: Responding) -> Statistics:
+    model = responder.model
+    return responder.statistics.show(model, model.description.name, model.version)
 
 
 async def _read_whole(request: Request) -> bytes:
