@@ -5,7 +5,7 @@ import json
 import numpy as np
 
 KINDS = [("f", "FP", "248"), ("i", "INT", "1248"), ("u", "UINT", "1248")]
-DATATYPES = {f"{it}{n}": f"{name}{8 * int(n)}" for it, name, sizes in KINDS for n in sizes}
+DATATYPES = {f"{kind}{n}": f"{name}{8 * int(n)}" for kind, name, sizes in KINDS for n in sizes}
 DATATYPES |= {"?": "BOOL"}
 ROWS = [[5.1, 3.5, 1.4, 0.2], [6.1, 2.7, 4.9, 1.8]]  # one of the first class, one of the last
 
@@ -23,9 +23,9 @@ def pack(inputs, **request):
 
     A dictionary is a tensor in JSON.
     """
-    heads = [it for it in inputs if isinstance(it, dict)]
+    heads = [tensor for tensor in inputs if isinstance(tensor, dict)]
     binaries = []
-    for name, datatype, shape, binary in (it for it in inputs if not isinstance(it, dict)):
+    for name, datatype, shape, binary in (each for each in inputs if type(each) is not dict):
         parameters = {"binary_data_size": len(binary)}
         heads.append({"name": name, "datatype": datatype, "shape": shape, "parameters": parameters})
         binaries.append(binary)
@@ -40,7 +40,7 @@ def pack_array(array, name="x"):
 
 def pack_texts(texts, name):
     encoded = [text.encode() for text in texts]
-    binary = b"".join(len(it).to_bytes(4, "little") + it for it in encoded)
+    binary = b"".join(len(text).to_bytes(4, "little") + text for text in encoded)
     return name, "BYTES", [len(texts)], binary
 
 

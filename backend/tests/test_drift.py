@@ -48,7 +48,7 @@ def random():
 @pytest.mark.parametrize(
     ("draw", "trained"),
     [
-        *((lambda random, count: random.normal(5, 1, count), it) for it in (150, 1_000, 100_000)),
+        *((lambda random, count: random.normal(5, 1, count), n) for n in (150, 1_000, 100_000)),
         (lambda random, count: random.exponential(1, count), 1_000),
         (lambda random, count: random.pareto(1.5, count), 1_000),
         (lambda random, count: random.integers(0, 3, count).astype(float), 1_000),
@@ -67,7 +67,7 @@ def test_categories_of_the_same_distribution_raise_no_alarm(random):
 
     for _ in range(TRIALS):
         trained = random.choice(values, 300, p=weights)
-        feature = category({it: int((trained == it).sum()) for it in values})
+        feature = category({value: int((trained == value).sum()) for value in values})
         assert compare(feature, random.choice(values, ROWS, p=weights)).verdict != "shifted"
 
 
@@ -77,8 +77,8 @@ def test_a_shift_of_one_deviation_is_an_alarm(random, trained):
 
     found = [compare(feature, random.normal(6, 1, ROWS)) for _ in range(20)]
 
-    assert {it.verdict for it in found} == {"shifted"}
-    assert min(it.psi for it in found) > 0.25
+    assert {drift.verdict for drift in found} == {"shifted"}
+    assert min(drift.psi for drift in found) > 0.25
 
 
 NORMAL = number(np.random.default_rng(0).normal(0, 1, 1_000))
@@ -126,7 +126,7 @@ def test_the_index_is_that_of_the_book_and_so_are_its_thresholds():
     shifts = (np.array([shift, -shift]) for shift in (5_000, 16_000, 25_000))
 
     index = population_stability_index(expected, observed)
-    verdicts = [judge(np.array([50_000] * 2), 50_000 + it)[1] for it in shifts]
+    verdicts = [judge(np.array([50_000] * 2), 50_000 + shift)[1] for shift in shifts]
 
     assert index == pytest.approx(0.1 * np.log(5 / 4) + 0.1 * np.log(3 / 2), rel=1e-3)
     assert verdicts == ["stable", "moderate", "shifted"]
@@ -142,7 +142,7 @@ def test_a_column_is_counted_as_its_histogram_was(random):
 
 
 def test_instances_and_arrays_are_counted_alike():
-    features = [READ.validate_python(it) for it in FEATURES]
+    features = [READ.validate_python(feature) for feature in FEATURES]
     instances = [list(INSTANCE.values()), [None, 95.0, None, True, "Atlantis", "male"]]
     first = [40.0, 4.5, 1.0, 0.0, "Biscoe", "female"]
     second = [np.nan, 95.0, np.nan, 1.0, "Atlantis", "male"]
@@ -160,7 +160,7 @@ def ask_batch(client, rows):
 
 
 def find_shifted(window):
-    return [it["feature"] for it in window["features"] if it["verdict"] == "shifted"]
+    return [feature["feature"] for feature in window["features"] if feature["verdict"] == "shifted"]
 
 
 def test_shifted_rows_raise_the_alarm_everywhere_it_is_shown(start_journal):

@@ -44,7 +44,7 @@ def read(url):
 def parse(text):
     """Values by name and labels."""
     return {
-        (sample.name, *(it for _, it in sorted(sample.labels.items()))): sample.value
+        (sample.name, *(label for _, label in sorted(sample.labels.items()))): sample.value
         for family in text_string_to_metric_families(text)
         for sample in family.samples
     }
@@ -55,13 +55,13 @@ def ask(workers, count):
     url = f"{workers.url}/predict"
     with ThreadPoolExecutor(8) as threads:
         answers = threads.map(lambda _: requests.post(url, json=SETOSA), range(count))
-        assert {it.status_code for it in answers} == {200}
+        assert {answer.status_code for answer in answers} == {200}
     workers.asked += count
 
 
 def read_least_lag(url):
     told = (requests.get(f"{url}/monitoring").json()["journal"] for _ in range(12))
-    return min(it["lag_seconds"] for it in told)
+    return min(journal["lag_seconds"] for journal in told)
 
 
 def read_shared(workers):
@@ -152,7 +152,7 @@ def test_requests_in_flight_are_added_up_while_their_worker_lives(two, tmp_path)
 
 
 def test_gauges_are_the_largest_and_all_journals_have_to_be_up():
-    sources = [lambda it=it: [Gauge("journal_up", "", it), Gauge("age", "", it)] for it in (1, 2)]
+    sources = [lambda n=n: [Gauge("journal_up", "", n), Gauge("age", "", n)] for n in (1, 2)]
 
     found = parse(generate_latest(Sum(sources)).decode())
 

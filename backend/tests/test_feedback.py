@@ -27,14 +27,14 @@ def labels(client, *predictions):
     """The labels that are kept for these predictions."""
     rows = read(client.journal_url, "SELECT * FROM feedback")
     kept = {row["prediction_id"]: row["label"] for row in rows}
-    return [kept.get(it["prediction_id"]) for it in predictions]
+    return [kept.get(answer["prediction_id"]) for answer in predictions]
 
 
 @pytest.mark.parametrize("count", [1, 3])
 def test_labels_are_kept_right_after_their_predictions(client, count):
     answers = [predict(client) for _ in range(count)]
 
-    given = [label(it, "virginica") for it in answers]
+    given = [label(answer, "virginica") for answer in answers]
     response = client.post("/feedback", json=given if count > 1 else given[0])
 
     assert (response.status_code, response.json()) == (200, {"recorded": count})
@@ -80,7 +80,7 @@ def test_of_an_unknown_prediction_or_label_nothing_is_kept(client):
         (b'[{"label": "y"}, {"label": 1}]', 422, "0/prediction_id: Field required."),
         (b'[{"prediction_id": "x", "label": 1}]', 422, "0/label: Input should be a valid string."),
         (b'{"prediction_id": "x", "label": "y", "more": 1}', 422, "more: Extra inputs"),
-        (b"{" + b",".join(b'"%d": 0' % it for it in range(101)) + b"}", 422, "this has many."),
+        (b"{" + b",".join(b'"%d": 0' % key for key in range(101)) + b"}", 422, "this has many."),
         (b'{"prediction_id": "' + b"x" * 101 + b'", "label": "y"}', 422, "at most 100"),
     ],
 )
@@ -136,10 +136,10 @@ def test_accuracy_confusion_and_calibration_are_those_of_the_labels(start_journa
     assert 0.9 < found["accuracy"] < 1
     assert sum(sum(row.values()) for row in found["confusion"].values()) == 150
     assert found["confusion"]["setosa"] == {"setosa": 50}
-    assert sum(it["count"] for it in found["calibration"]) == 150
+    assert sum(part["count"] for part in found["calibration"]) == 150
     assert found["calibration"][-1]["from"] == 0.9
-    for it in found["calibration"]:
-        assert it["from"] <= it["probability"] <= it["to"]
+    for part in found["calibration"]:
+        assert part["from"] <= part["probability"] <= part["to"]
     assert 0.8 < found["expected"] < 1
     wait_until(lambda: exposed(client)["model_labelled_predictions"] == 150)
     assert exposed(client)["model_accuracy_ratio"] == found["accuracy"]
@@ -155,7 +155,7 @@ def test_labelled_predictions_of_a_model_are_listed_in_pages_of_some_rows(client
     first = client.get("/feedback", params=asked | {"after": before}).json()
     second = client.get("/feedback", params=asked | {"after": first["next"]}).json()
 
-    pages = [[it["prediction_id"] for it in page["feedback"]] for page in (first, second)]
+    pages = [[row["prediction_id"] for row in page["feedback"]] for page in (first, second)]
     assert (pages, second["next"]) == ([ids[:3], ids[3:]], None)
     assert first["feedback"][0] == {
         "prediction_id": ids[0],

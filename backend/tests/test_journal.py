@@ -80,7 +80,7 @@ def url(make_url, tmp_path):
 @pytest.fixture(scope="module")
 def client(make_url, share_app):
     """An app with a journal of each kind, which tests share, as they only add to it."""
-    client = share_app(DESCRIBED, lambda it: journal_in(it) | {"journal_url": make_url(it)})
+    client = share_app(DESCRIBED, lambda path: {"journal": "on", "journal_url": make_url(path)})
     predict(client)
     wait_until_written(client, 1)
     return client
@@ -128,7 +128,7 @@ def test_every_prediction_is_written_with_what_was_asked_and_answered(client):
 
     answers = [predict(client), predict(client, version=VERSION)]
 
-    ids = [it["prediction_id"] for it in answers]
+    ids = [answer["prediction_id"] for answer in answers]
     row, long = map(find(client, *ids).get, ids)
     assert (row["model_version"], row["rows"], row["prediction_class"]) == (VERSION, 1, "setosa")
     assert json.loads(row["inputs"]) == SETOSA
@@ -220,7 +220,7 @@ def test_the_predictions_of_services_before_and_beside_stand_in_one_journal(clie
     other = start_journal(journal_url=client.journal_url)
     wait_until_all_count(other)
 
-    find(other, *(predict(it)["prediction_id"] for it in (client, other, other)))
+    find(other, *(predict(one)["prediction_id"] for one in (client, other, other)))
 
     wait_until_all_count(client)
     wait_until_all_count(other)
@@ -331,7 +331,7 @@ def test_what_finds_no_room_is_lost_and_counted(start_journal, tmp_path, monkeyp
         predict(client)
 
     wait_until(lambda: exposed(client)["journal_lost_predictions_total"] > 30)
-    said = [it.message for it in caplog.records if it.name == "journal.recorder"]
+    said = [record.message for record in caplog.records if record.name == "journal.recorder"]
     assert len([line for line in said if "queue full" in line]) == 1
     assert len([line for line in said if "not written" in line]) == 1
     assert client.get("/monitoring").json()["journal"]["lost"] > 30
@@ -384,8 +384,8 @@ def write(folder, url, ages):
     writer = Writer(Settings(models_dir=folder, journal_url=url))
     now = int(1000 * time.time())
     ids = [begin_at(now - 1000 * age) + f"{place:020x}" for place, age in enumerate(ages)]
-    for it in ids:
-        packet = pack(description, [(it, 0, [1.0, 0.0, 0.0], [*SETOSA.values()])])
+    for identifier in ids:
+        packet = pack(description, [(identifier, 0, [1.0, 0.0, 0.0], [*SETOSA.values()])])
         delivery = Delivery([packet], {packet.model: description}, None, False)
         assert writer.write(delivery) == Receipt()
     writer._database.engine.dispose()
@@ -477,7 +477,7 @@ def test_a_replaced_model_pkl_is_journalled_as_what_it_is(start_live, tmp_path):
     wait_until_written(client, 3)
 
     rows = read(client.journal_url, "SELECT inputs, prediction_class FROM predictions ORDER BY id")
-    assert [json.loads(it["inputs"]) for it in rows] == [SETOSA, SETOSA, {"x0": 5.0, "x1": 3.0}]
+    assert [json.loads(row["inputs"]) for row in rows] == [SETOSA, SETOSA, {"x0": 5.0, "x1": 3.0}]
     assert rows[2]["prediction_class"] == answer["prediction_class"]
     [model] = read(client.journal_url, "SELECT * FROM models")
     assert json.loads(model["features"]) == ["x0", "x1"]
@@ -492,7 +492,7 @@ def test_what_was_counted_before_a_day_without_a_database_stays_counted(tmp_path
     write(tmp_path, url, ages=[3 * 86_400] * 2)
 
     counts = read(url, "SELECT counts FROM tallies WHERE period <> 'minutes'")
-    assert [sum(json.loads(it["counts"])["classes"]) for it in counts] == [2]
+    assert [sum(json.loads(row["counts"])["classes"]) for row in counts] == [2]
 
 
 def test_identifiers_sort_by_their_time():

@@ -30,7 +30,7 @@ def by_class(client):
 
 def exposed(client):
     found = journals.exposed(client).items()
-    return {name.split('"')[1]: it for name, it in found if name.startswith(PREDICTIONS)}
+    return {name.split('"')[1]: value for name, value in found if name.startswith(PREDICTIONS)}
 
 
 @pytest.fixture
@@ -48,7 +48,7 @@ def counted(client):
 
 
 def requests(client):
-    return {it["route"]: it for it in client.get("/monitoring").json()["requests"]}
+    return {asked["route"]: asked for asked in client.get("/monitoring").json()["requests"]}
 
 
 def send_table(client, table, media_type, **params):
@@ -81,10 +81,10 @@ def test_single_predictions_are_counted_by_class(client, counted, params):
 
 
 @pytest.mark.parametrize(
-    "kind", [KNeighborsClassifier, RandomForestClassifier, LinearSVC], ids=lambda it: it.__name__
+    "estimator", [KNeighborsClassifier(), RandomForestClassifier(), LinearSVC()], ids=str
 )
-def test_whatever_answers_a_model_is_counted(publish, start_live, kind):
-    publish(estimator=fit_iris(kind()))
+def test_whatever_answers_a_model_is_counted(publish, start_live, estimator):
+    publish(estimator=fit_iris(estimator))
     client = start_live()
     assert by_class(client) == {"setosa": 0, "versicolor": 0, "virginica": 0}
 
@@ -138,7 +138,7 @@ def test_models_that_are_new_or_asked_by_name_begin_at_nothing(live_client, publ
         send_table(live_client, TABLE, ARROW, version=OLDER),
         live_client.post(f"/v2/models/iris/versions/{OLDER}/infer", json={"inputs": inputs}),
     ]
-    assert [it.status_code for it in responses] == [200, 200, 200]
+    assert [response.status_code for response in responses] == [200, 200, 200]
     assert set(by_class(live_client).values()) == {0}
 
     live_client.post("/predict", json=SETOSA)
@@ -187,14 +187,14 @@ def snapshot_of(*answered):
 def test_the_route_that_is_asked_most_comes_first():
     shown = snapshot_of(("/b", 0.001, 1), ("/a", 0.001, 1), ("/c", 0.001, 3))
 
-    counts = [(it.route, it.count) for it in shown]
+    counts = [(asked.route, asked.count) for asked in shown]
     assert counts == [("/c", 3), ("/a", 1), ("/b", 1), ("/predict", 0)]
 
 
 def test_latencies_are_estimated_within_the_buckets_they_fall_into():
     durations = ((0.00005, 40), (0.0002, 40), (0.04, 15), (60, 5))
 
-    [found, _] = snapshot_of(*(("/a", *it) for it in durations))
+    [found, _] = snapshot_of(*(("/a", *one) for one in durations))
 
     # The 50th is the 10th of 40 between 0.1 and 0.25 ms, the 90th the 10th of 15 up to 50 ms.
     assert found.latency_seconds.p50 == pytest.approx(0.0001 + 0.00015 * 10 / 40)

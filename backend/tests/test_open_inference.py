@@ -33,7 +33,7 @@ def expect(rows, **params):
 def columns_of(instance):
     """A tensor for each feature, of one row."""
     kinds = {str: str, bool: "?", float: "f8"}
-    return [describe_tensor(name, [it], kinds[type(it)]) for name, it in instance.items()]
+    return [describe_tensor(name, [value], kinds[type(value)]) for name, value in instance.items()]
 
 
 def test_one_tensor_is_answered_with_every_output(client):
@@ -52,7 +52,7 @@ def test_one_tensor_is_answered_with_every_output(client):
 @pytest.mark.parametrize("shape", [[2], [2, 1]])
 def test_tensors_come_whole_nested_or_by_feature_in_any_order(client, shape):
     columns = zip(NAMES, np.array(ROWS).T, strict=True)
-    by_feature = [describe_tensor(name, it.reshape(shape)) for name, it in columns]
+    by_feature = [describe_tensor(name, column.reshape(shape)) for name, column in columns]
     flat = describe_tensor("x", ROWS)
 
     whole = infer(client, flat).json()
@@ -103,8 +103,9 @@ def test_parameters_nobody_knows_and_empty_fields_are_left_alone(client):
 
 def test_features_of_every_type_have_tensors_of_their_own_in_json_or_binary(mixed_client):
     texts = [pack_texts([INSTANCE[name]], name) for name in ("island", "sex")]
-    rest = {name: it for name, it in INSTANCE.items() if name not in ("island", "sex")}
-    body, headers = pack([pack_array(np.array([it]), name) for name, it in rest.items()] + texts)
+    rest = {name: value for name, value in INSTANCE.items() if name not in ("island", "sex")}
+    numbers = [pack_array(np.array([value]), name) for name, value in rest.items()]
+    body, headers = pack(numbers + texts)
 
     answer = infer(mixed_client, *columns_of(INSTANCE))
     binary = mixed_client.post(URL, content=body, headers=headers)
@@ -170,7 +171,7 @@ def test_an_estimator_without_probabilities_has_two_outputs(tmp_path, start_live
 
     assert list(unpack(answer)) == ["predict", "label"]
     outputs = client.get("/v2/models/model").json()["outputs"]
-    assert [it["name"] for it in outputs] == ["predict", "label"]
+    assert [output["name"] for output in outputs] == ["predict", "label"]
 
 
 def test_the_server_describes_itself_and_is_ready_with_a_model(client):
@@ -193,7 +194,7 @@ def test_a_model_describes_the_tensors_that_can_be_asked(start_live, publish):
     assert answers[0] == answers[1]
     assert answers[0]["versions"] == [VERSION, OLDER]
     datatypes = zip(INSTANCE, ["FP64"] * 2 + ["BOOL"] * 2 + ["BYTES"] * 2, strict=True)
-    assert [(it["name"], it["datatype"]) for it in answers[0]["inputs"]] == [*datatypes]
+    assert [(tensor["name"], tensor["datatype"]) for tensor in answers[0]["inputs"]] == [*datatypes]
     probabilities = {"name": "predict_proba", "datatype": "FP64", "shape": [-1, 2]}
     assert answers[0]["outputs"][2] == probabilities
 
@@ -208,13 +209,13 @@ def test_the_index_tells_which_versions_answer_and_why_others_do_not(publish, st
     everything = client.post("/v2/repository/index").json()
     ready = client.post("/v2/repository/index", json={"ready": True}).json()
 
-    assert [(it["name"], it["version"], it["state"]) for it in everything] == [
+    assert [(entry["name"], entry["version"], entry["state"]) for entry in everything] == [
         ("iris", VERSION, "READY"),
         (f"model_{OLDER}", OLDER, "UNAVAILABLE"),
         ("penguins", other, "READY"),
     ]
     assert "format" in everything[1]["reason"]
-    assert [it["version"] for it in ready] == [VERSION, other]
+    assert [entry["version"] for entry in ready] == [VERSION, other]
     for body in ('{"ready": 0}', '{"ready": "yes"}', "[]"):
         wrong = client.post("/v2/repository/index", content=body)
         assert (wrong.status_code, [*wrong.json()]) == (422, ["error"])
@@ -236,7 +237,8 @@ def test_statistics_count_rows_requests_and_failures_but_not_every_size_of_batch
     durations = counted["inference_stats"]
     assert (durations["success"]["count"], durations["fail"]["count"]) == (3, 1)
     assert durations["compute_infer"]["ns"] > 0
-    sizes = {it["batch_size"]: it["compute_infer"]["count"] for it in counted["batch_stats"]}
+    batches = counted["batch_stats"]
+    sizes = {batch["batch_size"]: batch["compute_infer"]["count"] for batch in batches}
     assert sizes == {1: 2, 3: 1}
     for rows in range(1, 105):
         infer(live_client, describe_tensor("x", ROWS[:1] * rows))
@@ -252,8 +254,8 @@ def test_a_version_answers_by_its_path_and_has_statistics_of_its_own(live_client
     assert answer.json()["model_version"] == OLDER
     assert unpack(answer)["predict_proba"] == expect(ROWS, C=0.01)
     urls = ("/v2/models/stats", "/v2/models/iris/stats", f"{url}/stats")
-    counted = [live_client.get(it).json()["model_stats"] for it in urls]
-    counts = [{it["version"]: it["inference_count"] for it in each} for each in counted]
+    counted = [live_client.get(url).json()["model_stats"] for url in urls]
+    counts = [{one["version"]: one["inference_count"] for one in each} for each in counted]
     assert counts == [{OLDER: 2, VERSION: 0}, {OLDER: 2, VERSION: 0}, {OLDER: 2}]
 
 
@@ -301,7 +303,7 @@ def test_more_rows_than_a_batch_may_have_are_refused(start_live):
     instances = {"instances": ROWS[:1] * 1001}
     answers.append(client.post(V1, json=instances))
 
-    assert [it.status_code for it in answers] == [200, 413, 413]
+    assert [answer.status_code for answer in answers] == [200, 413, 413]
     assert "1,001 rows; at most 1,000" in answers[1].json()["error"]
 
 
@@ -311,7 +313,7 @@ def test_only_the_first_wrong_input_is_told_and_outputs_are_few_and_given_once(c
     many = infer(client, x, outputs=[{}] * 10_000)
     twice = infer(client, x, outputs=[{"name": "predict"}] * 2)
 
-    assert {it.status_code for it in (wrong, many, twice)} == {422}
+    assert {answer.status_code for answer in (wrong, many, twice)} == {422}
     assert "inputs.0" in wrong.json()["error"]
     assert "inputs.1" not in wrong.json()["error"]
     assert "outputs" in many.json()["error"]

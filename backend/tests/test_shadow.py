@@ -90,7 +90,7 @@ def test_neither_a_copy_nor_a_version_of_other_classes_is_a_challenger(publish, 
 
     found = list_challengers(live, manifests.find(), manifests)
 
-    assert [it.version for it in found] == [OLDEST]
+    assert [file.version for file in found] == [OLDEST]
 
 
 def test_a_refused_version_leaves_the_place_to_the_next(publish, start_journal):

@@ -146,7 +146,7 @@ def test_rows_without_an_answer_are_numbered_but_not_all_nor_long_names(client):
     tensors = [("x", rows), ("x", [[None] * 4] * 1000), ("x" * 10_000, [1.0])]
 
     some, many, long = (
-        said(client.post(URL, json={"inputs": [describe_tensor(*it)]})) for it in tensors
+        said(client.post(URL, json={"inputs": [describe_tensor(*tensor)]})) for tensor in tensors
     )
 
     assert "this large or this unusual: see row 1, 3, counted from 0." in some
