@@ -17,7 +17,7 @@ from instrumentation.logs import RequestLog, set_up_logs
 from instrumentation.tracing import trace
 from journal.journal import open_journal
 from journal.ledger import Ledger
-from monitoring.live import expose_live
+from monitoring.prometheus import expose_live
 from open_inference.statistics import ServerStatistics
 from routes import (
     batch,

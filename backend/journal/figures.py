@@ -9,7 +9,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from journal.database import Database, say, tallies
 from journal.feedback import Feedback
-from journal.tally import COARSE, FINE, NO_SHADOWED, Period, Tally, make_tally
+from journal.tally import COARSE, FINE, NO_SHADOWED, Period, Tally
 from monitoring.drift import MIN_ROWS, compare_classes, compare_feature
 from monitoring.reports import (
     Accuracies,
@@ -66,7 +66,8 @@ class Figures:
         query = select(tallies).where(tallies.c.model_version == model.version)
         with self._database.begin() as connection:
             rows = connection.execute(query).all()
-        sums = dict.fromkeys(begins, make_tally(model.description))
+        empty = Tally(model.empty_counts.features, model.empty_counts.classes, {})
+        sums = dict.fromkeys(begins, empty)
         for row, (name, (period, begin)) in product(rows, begins.items()):
             if row.period == period.name and row.start > begin:
                 sums[name] = sums[name].plus_written(row.counts)

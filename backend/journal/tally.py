@@ -5,8 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from features.binning import Array, ModelBins
-from schemas import Description
+from features.binning import Array
 
 
 class Period(NamedTuple):
@@ -61,9 +60,3 @@ class Tally(NamedTuple):
         shadows = {version: counts.tolist() for version, counts in self.shadows.items()}
         counts = {"features": self.features.tolist(), "classes": self.classes.tolist()}
         return json.dumps(counts | {"shadows": shadows})
-
-
-def make_tally(description: Description) -> Tally:
-    """The tally of no rows."""
-    features = ModelBins(description.features).count([()] * len(description.features))
-    return Tally(features, np.zeros(len(description.target.classes), np.int64), {})

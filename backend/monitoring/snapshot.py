@@ -1,31 +1,25 @@
 """Tells what the service has counted so far."""
 
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from math import isinf
 
-from prometheus_client.core import GaugeMetricFamily as Gauge
-from prometheus_client.metrics_core import Metric
 from prometheus_client.samples import Sample
 
 from instrumentation.instruments import Instruments
 from monitoring.reports import (
     CountedPredictions,
-    DriftWindow,
     JournalState,
     Monitoring,
     Quantiles,
     Report,
     RouteRequests,
-    ShadowReport,
 )
 from serving.inference import Model
 
 Bucket = tuple[float, float]  # its upper bound, and how many took no longer
 Told = Mapping[str, Sequence[Sample]]  # by the name of their family
-
-SHOWN_WINDOW = "day"  # in the metrics, which have one
 
 
 def take_snapshot(instruments: Instruments, model: Model | None, report: Report) -> Monitoring:
@@ -42,49 +36,6 @@ def take_snapshot(instruments: Instruments, model: Model | None, report: Report)
         accuracy=report.accuracy,
         shadow=report.shadow,
     )
-
-
-def expose_report(report: Report) -> Iterator[Metric]:
-    """What the journal says, for Prometheus."""
-    for window in report.drift.windows if report.drift else ():
-        if window.window == SHOWN_WINDOW:
-            yield from _expose_drift(window)
-    if report.accuracy:
-        live = report.accuracy.versions[0]
-        said = "Predictions of the live version that have labels."
-        yield Gauge("model_labelled_predictions", said, live.count)
-        said = "The share of them that was right."
-        yield from _expose("model_accuracy_ratio", said, live.accuracy)
-    if report.shadow:
-        yield from _expose_shadow(report.shadow)
-
-
-def _expose_drift(window: DriftWindow) -> Iterator[Metric]:
-    psi = Gauge("model_feature_psi", "Drift over the last day, by feature.", labels=["feature"])
-    shifted = Gauge("model_feature_shifted", "1 where it is a shift.", labels=["feature"])
-    for found in window.features:
-        if found.psi is not None:
-            psi.add_metric([found.feature], found.psi)
-            shifted.add_metric([found.feature], found.verdict == "shifted")
-    yield psi
-    yield shifted
-    yield from _expose("model_class_psi", "Drift of the predicted classes.", window.classes.psi)
-    said = "Rows answered over the last day."
-    yield Gauge("model_drift_rows", said, window.rows)
-
-
-def _expose_shadow(shadow: ShadowReport) -> Iterator[Metric]:
-    said = "Predictions that the shadow answered too."
-    yield Gauge("shadow_answers", said, shadow.answered)
-    said = "The share of them in which both agree."
-    yield from _expose("shadow_agreement_ratio", said, shadow.agreement)
-    said = "The share of the shadow's answers to labelled predictions that was right."
-    yield from _expose("shadow_accuracy_ratio", said, shadow.accuracy)
-
-
-def _expose(name: str, said: str, value: float | None) -> Iterator[Metric]:
-    if value is not None:
-        yield Gauge(name, said, value)
 
 
 def _tell_journal(told: Told, trouble: str | None) -> JournalState:

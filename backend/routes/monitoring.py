@@ -8,8 +8,9 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
 from instrumentation.exposition import Sum
 from journal.journal import Journal
+from monitoring.prometheus import expose_report
 from monitoring.reports import Monitoring, Report
-from monitoring.snapshot import expose_report, take_snapshot
+from monitoring.snapshot import take_snapshot
 from serving.inference import Model
 from serving.live import Live
 
