@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 import numpy as np
-from sqlalchemy import Connection, Row, func, select
+from sqlalchemy import Connection, RowMapping, func, select
 
 from features.binning import Array
 from journal.database import Database, feedback, models, predictions
@@ -39,7 +39,8 @@ class Feedback:
             .where(predictions.c.prediction_class.is_not(None), predictions.c.id.in_(identifiers))
         )
         with self._database.begin() as connection:
-            return {row.id: _read_predicted(row) for row in connection.execute(query)}
+            rows = connection.execute(query).mappings()
+            return {row["id"]: _read_predicted(row) for row in rows}
 
     def record(self, labels: Mapping[str, str], predicted: Mapping[str, Predicted]) -> None:
         """Of each prediction the label, in place of an earlier one."""
@@ -94,12 +95,12 @@ class Feedback:
         return counts[0], counts[1]
 
 
-def _read_predicted(row: Row[Any]) -> Predicted:
+def _read_predicted(row: RowMapping) -> Predicted:
     names = ("model_version", "prediction_class", "shadow_version", "shadow_class")
-    kept = {name: getattr(row, name) for name in names}
-    probabilities = json.loads(row.probabilities or "{}")
-    kept["probability"] = probabilities.get(row.prediction_class)
-    return Predicted(json.loads(row.classes), kept)
+    kept = {name: row[name] for name in names}
+    probabilities = json.loads(row["probabilities"] or "{}")
+    kept["probability"] = probabilities.get(row["prediction_class"])
+    return Predicted(json.loads(row["classes"]), kept)
 
 
 def _measure_version(connection: Connection, version: str) -> Accuracy:
