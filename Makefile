@@ -44,7 +44,7 @@ train: ## Train, log and publish a model in the running stack; ARGS="--data data
 	fi
 
 .PHONY: score
-score: ## Score a file or a folder with a published model; ARGS="data/table.csv scored/table.csv"
+score: ## Score a file or a folder with a published model; ARGS="data/table.csv data/scored/table.csv"
 	@if [ -n "$$(docker compose ps --quiet --status running backend 2>/dev/null)" ]; then \
 	  docker compose run --rm $$(test -t 0 || echo -T) score $(ARGS); \
 	else \

@@ -11,7 +11,7 @@ from errors import CommandFailed, ModelRefused, ModelServerError
 from files.crew import Crew
 from files.output import Output, Record
 from files.pace import Pace
-from files.sources import Part, Source, open_source, require_there
+from files.sources import Part, Source, list_files, open_source
 from serving.inference import Model
 from serving.loading import open_model
 from serving.manifests import Manifests
@@ -58,9 +58,8 @@ def main() -> None:
 
 def _run(arguments: argparse.Namespace, nursery: Nursery) -> int:
     """Return the exit code; raises CommandFailed or OSError."""
-    _require_apart(arguments.input, arguments.output)
-    require_there(arguments.input)
     output = Output(arguments.output)
+    files = list_files(arguments.input, _leave_out(arguments.input, output))
     output.require_usable()
     settings = read_settings()
     manifests = Manifests(settings)
@@ -71,7 +70,7 @@ def _run(arguments: argparse.Namespace, nursery: Nursery) -> int:
     model = _load(file, manifests, settings, nursery)
     crew = Crew(model, settings.batch_seconds)
     features = [feature.name for feature in model.description.features]
-    source = open_source(arguments.input, features, output.ending, crew.look)
+    source = open_source(files, features, output.ending, crew.look)
     scoring = Scoring(source, crew, output, arguments.part)
     known = model.description
     identity = {"version": known.version, "sha256": known.sha256, "files": source.identity}
@@ -171,11 +170,17 @@ def _start(nursery: Nursery) -> None:
     signal.signal(signal.SIGINT, before)
 
 
-def _require_apart(source: Path, output: Path) -> None:
-    """Raises CommandFailed."""
-    read, written = source.resolve(), output.resolve()
-    if read == written or (written.is_relative_to(read) and read.is_dir()):
-        raise CommandFailed(f"OUT is {source}, or lies in it. Name another OUT.")
+def _leave_out(source: Path, output: Output) -> Path:
+    """Return the folder of OUT, which may be in IN; raises CommandFailed if it is IN."""
+    read, written = source.resolve(), output.path.resolve()
+    folder = written.parent
+    if folder == read and not output.ending:
+        folder = written
+    if read in (written, folder):
+        raise CommandFailed(f"OUT is {source}, or a file in it. Name another OUT.")
+    if folder.is_relative_to(read):
+        print(f"{folder} is left out, as OUT lies there.")
+    return folder
 
 
 def _parse_share(text: str) -> Share:

@@ -11,7 +11,7 @@ import pytest
 from documentation import ROOT, documented
 from shell import put_program, run
 
-FOLDERS = ["data", "journal", "keys/private", "keys/public", "mlflow/mlruns", "models", "scored"]
+FOLDERS = ["data/scored", "journal", "keys/private", "keys/public", "mlflow/mlruns", "models"]
 FREE = {"FRONTEND_PORT": 1, "BACKEND_PORT": 1, "MLFLOW_PORT": 1}
 
 
@@ -78,7 +78,7 @@ def test_an_unknown_check_is_refused():
 
 def test_the_report_has_a_line_for_each_documented_look_and_says_what_is_missing(clone, taken_port):
     found, _, code = diagnose(clone)
-    (clone / "scored").rmdir()
+    (clone / "data/scored").rmdir()
     lacking, _, failed = diagnose(clone, BACKEND_PORT=taken_port)
 
     assert found.keys() == documented("docs/reference/commands.md", "## doctor")
@@ -88,7 +88,8 @@ def test_the_report_has_a_line_for_each_documented_look_and_says_what_is_missing
     assert code == 0, found
     assert lacking["ports"][0] == "MISSING"
     assert f"BACKEND_PORT={taken_port + 1000}" in lacking["ports"][1]
-    assert lacking["folders"] == ("MISSING", "There is no folder scored. Make it: mkdir -p scored")
+    said = "There is no folder data/scored. Make it: mkdir -p data/scored"
+    assert lacking["folders"] == ("MISSING", said)
     assert failed == 1
 
 

@@ -219,7 +219,7 @@ class Output:
         except OSError as error:
             said = f"{self.path} cannot be written: {error.strerror}"
             raise CommandFailed(
-                f"{said}. In Docker, write to scored/; on Kubernetes to the volume of the Job."
+                f"{said}. In Docker, write to data/scored/; on Kubernetes to the volume of the Job."
             ) from None
 
     def _match(self, identity: dict[str, Any]) -> None:

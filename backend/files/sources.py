@@ -101,17 +101,29 @@ class Source(NamedTuple):
             yield Part(0, file, round(rows * share), self.head | {"groups": waiting})
 
 
-def open_source(path: Path, features: list[str], wanted: Format | None, look: Look) -> Source:
+def list_files(path: Path, left_out: Path) -> list[Path]:
+    """Return the file, or those of the folder but not of `left_out`; raises CommandFailed."""
+    if path.is_dir():
+        files = sorted({it.resolve() for it in _walk(path, left_out)})  # each once, links or not
+        if not files:
+            raise CommandFailed(f"The folder {path} holds no files. Put CSV or Parquet there.")
+        return files
+    if not path.exists():
+        raise CommandFailed(f"There is no file {path}. In the container, data/ is data/…")
+    return [_require_file(path).resolve()]
+
+
+def open_source(
+    paths: list[Path], features: list[str], wanted: Format | None, look: Look
+) -> Source:
     """Raises CommandFailed or OSError; `look` has a process say what is in a file.
 
     The format that is wanted is by default that of the files.
     """
-    files = [_look_at(it) for it in _list_files(path)]
-    kinds = {_find_kind(file.path) for file in files}
+    files = [_look_at(path) for path in paths]
+    kinds = {_find_kind(path) for path in paths}
     if len(kinds) > 1:
-        raise CommandFailed(
-            f"{path} holds both CSV and Parquet. Score each in a folder of its own."
-        )
+        raise CommandFailed("IN holds both CSV and Parquet. Score each in a folder of its own.")
     [kind] = kinds
     groups: dict[Path, list[int]] = {}
     looks: list[tuple[dict[str, Any], str]] = []
@@ -128,12 +140,6 @@ def open_source(path: Path, features: list[str], wanted: Format | None, look: Lo
     if next(source.list_parts(), None) is None:
         raise CommandFailed(f"{files[0].path} holds no rows below its header. Give it some.")
     return source
-
-
-def require_there(path: Path) -> None:
-    """Raises CommandFailed."""
-    if not path.exists():
-        raise CommandFailed(f"There is no file {path}. In the container, data/ is data/…")
 
 
 def _describe(file: File, kind: Format, features: list[str]) -> dict[str, Any]:
@@ -166,19 +172,9 @@ def _look_at(path: Path) -> File:
     return File(path, found.st_size, found.st_mtime_ns)
 
 
-def _list_files(path: Path) -> list[Path]:
-    if path.is_dir():
-        files = sorted({it.resolve() for it in _walk(path)})  # each once, links or not
-        if not files:
-            raise CommandFailed(f"The folder {path} holds no files. Put CSV or Parquet there.")
-        return files
-    require_there(path)
-    return [_require_file(path).resolve()]
-
-
-def _walk(path: Path) -> Iterator[Path]:
+def _walk(path: Path, left_out: Path) -> Iterator[Path]:
     """The files in it and its folders, those behind links too; raises CommandFailed."""
-    seen = set()  # a link may lead back
+    seen = {os.path.realpath(left_out)}  # a link may lead back
     for root, folders, names in os.walk(path, onerror=_refuse, followlinks=True):
         folders[:] = [it for it in folders if not _is_hidden(it)]
         if (real := os.path.realpath(root)) in seen:

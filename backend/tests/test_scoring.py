@@ -116,6 +116,17 @@ def test_a_file_is_scored_into_a_file(score, table, tmp_path):
     assert sorted(it.name for it in tmp_path.iterdir()) == ["in.csv", "out.csv"]
 
 
+def test_a_folder_that_holds_the_output_too_is_scored_without_it(score, table):
+    outputs = [table.parent / name for name in ("out", "out", "out/one.csv", "out/other.csv")]
+
+    done = [score(table.parent, output) for output in outputs]
+
+    for run in done:
+        assert run.returncode == 0, run.stderr
+        assert f"{table.parent}/out is left out, as OUT lies there." in run.stdout
+        assert "500 of 500 rows" in run.stdout
+
+
 def test_parts_are_joined_in_the_order_of_the_rows(score, folder, tmp_path):
     done = score(folder, tmp_path / "out.parquet")
 
@@ -393,8 +404,8 @@ def test_two_do_not_write_the_same(score, table, tmp_path, arguments):
     ("arguments", "said"),
     [
         (["nowhere.csv", "out.csv"], "There is no file nowhere.csv"),
-        (["in.csv", "in.csv"], "OUT is in.csv, or lies in it"),
-        ([".", "out.csv"], "OUT is ., or lies in it"),
+        (["in.csv", "in.csv"], "OUT is in.csv, or a file in it"),
+        ([".", "out.csv"], "OUT is ., or a file in it"),
         (["in.csv", "nowhere/out.csv"], "cannot be written: No such file or directory"),
         (["in.csv", "in.csv/out"], "cannot be written: Not a directory"),
         (["in.csv", "full"], "holds other files"),

@@ -2,6 +2,7 @@ import csv
 import gzip
 import io
 import os
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -12,7 +13,7 @@ from sklearn.naive_bayes import GaussianNB
 
 from errors import CommandFailed
 from files.crew import Crew
-from files.sources import open_source
+from files.sources import list_files, open_source
 from files.text import PIECE_BYTES
 from serving.loading import open_model
 from serving.manifests import Manifests
@@ -21,6 +22,7 @@ from worker.media import Format
 from worker.nursery import Nursery
 
 FEATURES = ["x", "y"]
+ELSEWHERE = Path("/elsewhere")
 
 
 @pytest.fixture(scope="module")
@@ -41,7 +43,10 @@ def look(tmp_path_factory):
 
 @pytest.fixture
 def open_it(look):
-    return lambda path: open_source(path, FEATURES, Format.PARQUET, look)
+    def open_path(path, left_out=ELSEWHERE):
+        return open_source(list_files(path, left_out), FEATURES, Format.PARQUET, look)
+
+    return open_path
 
 
 @pytest.fixture
@@ -112,6 +117,18 @@ def test_a_folder_is_all_its_files_but_hidden_ones(open_it, tmp_path):
 
     assert [it.path.name for it in source.files] == ["b.parquet", "c.parquet"]
     assert read_column(source) == [0, 1, 2, 0, 1]
+
+
+def test_the_folder_left_out_is_not_read_behind_a_link_either(open_it, tmp_path):
+    folder = tmp_path / "in"
+    (folder / "scored").mkdir(parents=True)
+    write_csv(folder / "a.csv")
+    write_csv(folder / "scored/a.csv")
+    (folder / "again").symlink_to("scored")
+
+    source = open_it(folder, folder / "scored")
+
+    assert [file.path for file in source.files] == [folder / "a.csv"]
 
 
 def test_folders_behind_links_are_read_once(open_it, tmp_path):

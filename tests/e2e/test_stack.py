@@ -574,7 +574,7 @@ def write_tables(stack, files, rows):
 
 def test_files_are_scored_by_one_container_as_by_several_that_share_them(stack):
     write_tables(stack, files=16, rows=40_000)
-    score = "docker compose run --rm -T score data/many scored/{}"
+    score = "docker compose run --rm -T score data/many data/scored/{}"
 
     alone = follow(stack, score.format("alone.csv"))
     one, other = (score.format(f"shared.csv --part {it}/2") for it in (1, 2))
@@ -584,7 +584,7 @@ def test_files_are_scored_by_one_container_as_by_several_that_share_them(stack):
     codes = [it.returncode for it in (alone, first, second)]
     assert codes == [0, 0, 0], [alone.stderr, *said]
     assert sum("Joined: 640,000 of 640,000 rows" in it for it in said) == 1
-    outputs = [stack.clone / f"scored/{name}.csv" for name in ("alone", "shared")]
+    outputs = [stack.clone / f"data/scored/{name}.csv" for name in ("alone", "shared")]
     assert outputs[0].read_bytes() == outputs[1].read_bytes()
     assert outputs[1].read_bytes().count(b"\n") == 640_001
     assert {path.stat().st_uid for path in outputs} == {owner_of(stack)}
