@@ -7,7 +7,7 @@ import streamlit as st
 import charts
 import texts
 from client import Json
-from drawing import show
+from drawing import show_chart
 
 MOST_CLASSES = 15  # of a matrix; of more there is a list
 
@@ -63,7 +63,7 @@ def _show_confusion(confusion: Json, known: Sequence[str]) -> None:
         st.dataframe(_list_pairs(confusion), hide_index=True, alt=texts.CONFUSION())
         return
     st.caption(texts.CONFUSION_CAPTION())
-    show(charts.draw_confusion(confusion, classes), texts.CONFUSION())
+    show_chart(charts.draw_confusion(confusion, classes), texts.CONFUSION())
 
 
 def _find_classes(confusion: Json, known: Sequence[str]) -> list[str]:
@@ -87,4 +87,4 @@ def _show_calibration(bins: list[Json]) -> None:
         st.caption(texts.NO_PROBABILITIES())
         return
     st.caption(texts.CALIBRATION_CAPTION())
-    show(charts.draw_calibration(bins), texts.CALIBRATION())
+    show_chart(charts.draw_calibration(bins), texts.CALIBRATION())

@@ -11,17 +11,18 @@ from drawing import (
     MOST_COLOURS,
     PALETTE,
     Spec,
-    choose,
-    colour,
+    choose_colour,
+    class_share,
+    colours_of,
     draw_rule,
     ink,
     keep_most,
-    name,
-    name_rows,
-    number,
-    share,
+    label_bars,
+    nominal,
+    pick_largest,
+    quantity,
+    row_names,
     stack_rows,
-    write,
 )
 
 PAIR_HEIGHT = 18  # pixels, as below
@@ -33,7 +34,7 @@ CELL_LABEL_WIDTH = 110
 
 _BAR = {"type": "bar", "cornerRadiusEnd": 3}
 _SLANTED = {"labelAngle": -40}
-_COUNTS = {"grid": False, "tickCount": 4, "tickMinStep": 1, "format": ",.0f"}
+_COUNT_AXIS = {"grid": False, "tickCount": 4, "tickMinStep": 1, "format": ",.0f"}
 
 
 def draw_probabilities(probabilities: dict[str, float]) -> Spec:
@@ -46,45 +47,46 @@ def draw_probabilities(probabilities: dict[str, float]) -> Spec:
     bars = {
         "mark": _BAR,
         "encoding": {
-            "color": choose("class", winner, PALETTE[0], GREY),
-            "tooltip": [name("class", title=texts.CLASS()), share()],
+            "color": choose_colour("class", winner, PALETTE[0], GREY),
+            "tooltip": [nominal("class", title=texts.CLASS()), class_share()],
         },
     }
-    x = number(
+    x = quantity(
         "probability",
         title=texts.PROBABILITY(),
         scale={"domain": [0, 1.25]},  # with room for what is written beside a whole one
         axis={"format": "%", "grid": False, "values": [0, 0.25, 0.5, 0.75, 1]},
     )
-    rows = [{"class": it, "probability": shown[it]} for it in shown]
-    return stack_rows(rows, [bars, write("probability", ".1%")], x=x, y=name_rows("class"))
+    rows = [{"class": name, "probability": share} for name, share in shown.items()]
+    return stack_rows(rows, [bars, label_bars("probability", ".1%")], x=x, y=row_names("class"))
 
 
 def draw_contributions(contributions: Sequence[tuple[str, float]]) -> Spec:
     """Of pairs (name, change of probability), bars to both sides, the longest first."""
     rows = [
-        {"feature": it, "change": change, "side": "for" if change >= 0 else "against"}
-        for it, change in contributions
+        {"feature": name, "change": change, "side": "for" if change >= 0 else "against"}
+        for name, change in contributions
     ]
     furthest = max([abs(change) for _, change in contributions] + [0.01])
+    change = quantity("change", format="+.2%", title=texts.CHANGE())
     bars = {
         "mark": "bar",
         "encoding": {
-            "color": choose("side", "for", PALETTE[0], PALETTE[1]),
-            "tooltip": [name("feature"), number("change", format="+.2%", title=texts.CHANGE())],
+            "color": choose_colour("side", "for", PALETTE[0], PALETTE[1]),
+            "tooltip": [nominal("feature"), change],
         },
     }
     written = [
-        write("change", "+.1%", align=align, transform=[{"filter": f"datum.side == '{side}'"}])
+        label_bars("change", "+.1%", align=align, transform=[{"filter": f"datum.side == '{side}'"}])
         for side, align in (("for", "left"), ("against", "right"))
     ]
-    x = number(
+    x = quantity(
         "change",
         title=texts.CHANGE(),
         scale={"domain": [-1.6 * furthest, 1.6 * furthest]},
         axis={"format": "+%", "tickCount": 5, "grid": False},
     )
-    return stack_rows(rows, [bars, *written], x=x, y=name_rows("feature"))
+    return stack_rows(rows, [bars, *written], x=x, y=row_names("feature"))
 
 
 def draw_curve(
@@ -96,21 +98,21 @@ def draw_curve(
     """
     shown = _find_highest(probabilities)
     rows = [
-        {"x": point, "class": it, "probability": probabilities[it][index]}
-        for it in shown
+        {"x": point, "class": name, "probability": probabilities[name][index]}
+        for name in shown
         for index, point in enumerate(points)
     ]
     is_text = isinstance(points[0], str)
     marks = _draw_points(title) if is_text else _draw_lines(title)
     marks["encoding"] |= {
-        "y": number(
+        "y": quantity(
             "probability",
             title=texts.PROBABILITY(),
             scale={"domain": [0, 1]},
             axis={"format": "%", "tickCount": 5},
         ),
-        "color": colour(shown),
-        "tooltip": [marks["encoding"]["x"], name("class", title=texts.CLASS()), share()],
+        "color": colours_of(shown),
+        "tooltip": [marks["encoding"]["x"], nominal("class", title=texts.CLASS()), class_share()],
     }
     rule = draw_rule(points[at], marks["encoding"]["x"]["type"])
     return {"data": {"values": rows}, "height": CURVE_HEIGHT, "layer": [marks, rule]}
@@ -118,31 +120,32 @@ def draw_curve(
 
 def draw_counts(counts: dict[str, int]) -> Spec:
     """A bar for each class with its number of rows."""
-    rows = [{"class": it, "rows": count} for it, count in keep_most(counts).items()]
+    rows = [{"class": name, "rows": count} for name, count in keep_most(counts).items()]
     most = max([row["rows"] for row in rows] + [1])
-    x = number("rows", title=texts.ROWS(), scale={"domain": [0, 1.25 * most]}, axis=_COUNTS)
+    x = quantity("rows", title=texts.ROWS(), scale={"domain": [0, 1.25 * most]}, axis=_COUNT_AXIS)
     bars = {"mark": {**_BAR, "color": PALETTE[0]}}
-    return stack_rows(rows, [bars, write("rows", ",")], x=x, y=name_rows("class"))
+    return stack_rows(rows, [bars, label_bars("rows", ",")], x=x, y=row_names("class"))
 
 
 def draw_pairs(shares: dict[str, dict[str, float]], title: str) -> Spec:
     """For each name two shares beside each other, by what they are shares of."""
     kinds = list(next(iter(shares.values())))
     rows = [
-        {"name": it, "of": kind, "share": part}
-        for it, by_kind in list(shares.items())[:MOST_BARS]
-        for kind, part in by_kind.items()
+        {"name": name, "of": kind, "share": share}
+        for name, by_kind in list(shares.items())[:MOST_BARS]
+        for kind, share in by_kind.items()
     ]
+    axis = {"grid": False, "format": "%", "tickCount": 5}
     return {
         "data": {"values": rows},
         "height": PAIR_HEIGHT * len(rows) + AXIS_HEIGHT + LEGEND_HEIGHT,
         "mark": "bar",
         "encoding": {
-            "y": name_rows("name"),
-            "yOffset": name("of", sort=None),
-            "x": number("share", title=title, axis={"grid": False, "format": "%", "tickCount": 5}),
-            "color": colour(kinds, "of"),
-            "tooltip": [name("name"), name("of"), number("share", format=".1%")],
+            "y": row_names("name"),
+            "yOffset": nominal("of", sort=None),
+            "x": quantity("share", title=title, axis=axis),
+            "color": colours_of(kinds, "of"),
+            "tooltip": [nominal("name"), nominal("of"), quantity("share", format=".1%")],
         },
     }
 
@@ -150,21 +153,21 @@ def draw_pairs(shares: dict[str, dict[str, float]], title: str) -> Spec:
 def draw_metric(title: str, versions: Sequence[tuple[str, float, float | None]]) -> Spec:
     """Of triples (version, mean, standard error), a point each with its error to both sides."""
     rows = [
-        {"version": it, "mean": mean, "low": mean - (error or 0), "high": mean + (error or 0)}
-        for it, mean, error in versions
+        {"version": name, "mean": mean, "low": mean - (error or 0), "high": mean + (error or 0)}
+        for name, mean, error in versions
     ]
     errors = {
         "mark": {"type": "rule", "strokeWidth": 2, "color": GREY},
-        "encoding": {"x": number("low", title=title), "x2": {"field": "high"}},
+        "encoding": {"x": quantity("low", title=title), "x2": {"field": "high"}},
     }
     means = {
         "mark": {"type": "point", "filled": True, "size": 90, "opacity": 1, "color": PALETTE[0]},
-        "encoding": {"x": number("mean")},
+        "encoding": {"x": quantity("mean")},
     }
-    tooltip = [name("version", title=texts.VERSION())]
-    tooltip += [number(field, format=".4f") for field in ("mean", "low", "high")]
+    tooltip = [nominal("version", title=texts.VERSION())]
+    tooltip += [quantity(field, format=".4f") for field in ("mean", "low", "high")]
     x = {"scale": {"zero": False, "padding": 12}}
-    chart = stack_rows(rows, [errors, means], x=x, y=name_rows("version"))
+    chart = stack_rows(rows, [errors, means], x=x, y=row_names("version"))
     return chart | {"encoding": chart["encoding"] | {"tooltip": tooltip}}
 
 
@@ -173,7 +176,7 @@ def draw_traffic(points: Sequence[tuple[str, float]]) -> Spec:
     rows = [{"time": time, "rate": rate} for time, rate in points]
     highest = max([rate for _, rate in points] + [1])
     axis = {"format": "%H:%M:%S", "tickCount": 6, "grid": False}
-    y = number("rate", title=texts.TRAFFIC(), scale={"domain": [0, 1.1 * highest]})
+    y = quantity("rate", title=texts.TRAFFIC(), scale={"domain": [0, 1.1 * highest]})
     return {
         "data": {"values": rows},
         "height": TRAFFIC_HEIGHT,
@@ -188,19 +191,19 @@ def draw_traffic(points: Sequence[tuple[str, float]]) -> Spec:
 def draw_confusion(confusion: dict[str, dict[str, int]], classes: Sequence[str]) -> Spec:
     """Rows by the class that was right, downwards, and the one predicted, across."""
     rows = [
-        {"right": right, "predicted": it, "rows": count, "share": count / sum(by_class.values())}
+        {"right": right, "predicted": name, "rows": count, "share": count / sum(by_class.values())}
         for right, by_class in confusion.items()
-        for it, count in by_class.items()
+        for name, count in by_class.items()
     ]
     scale = {"domain": list(classes)}
     axis = {"labelLimit": CELL_LABEL_WIDTH, "ticks": False, "domain": False}
-    right = name("right", title=texts.RIGHT(), scale=scale, axis=axis)
-    predicted = name("predicted", title=texts.PREDICTED(), scale=scale, axis=axis | _SLANTED)
+    right = nominal("right", title=texts.RIGHT(), scale=scale, axis=axis)
+    predicted = nominal("predicted", title=texts.PREDICTED(), scale=scale, axis=axis | _SLANTED)
     told = [
-        name("right", title=texts.RIGHT()),
-        name("predicted", title=texts.PREDICTED()),
-        number("rows", title=texts.ROWS(), format=","),
-        number("share", title=texts.SHARE_OF_ROWS(), format=".1%"),
+        nominal("right", title=texts.RIGHT()),
+        nominal("predicted", title=texts.PREDICTED()),
+        quantity("rows", title=texts.ROWS(), format=","),
+        quantity("share", title=texts.SHARE_OF_ROWS(), format=".1%"),
     ]
     return {
         "data": {"values": rows},
@@ -223,32 +226,31 @@ def draw_calibration(bins: Sequence[dict[str, float]]) -> Spec:
         "data": {"values": list(bins)},
         "height": CURVE_HEIGHT,
         "encoding": {
-            "x": number("probability", title=texts.PROBABILITY(), **axes),
-            "y": number("accuracy", title=texts.ACCURACY_SHARE(), **axes),
+            "x": quantity("probability", title=texts.PROBABILITY(), **axes),
+            "y": quantity("accuracy", title=texts.ACCURACY_SHARE(), **axes),
         },
-        "layer": [diagonal, line, _draw_bins()],
+        "layer": [diagonal, line, _draw_calibrated()],
     }
 
 
 def _find_highest(probabilities: dict[str, list[float | None]]) -> list[str]:
     """The classes that are the most probable ones somewhere, as many as have a colour."""
-    peaks = {it: max(part or 0 for part in column) for it, column in probabilities.items()}
-    kept = sorted(peaks, key=lambda it: -peaks[it])[:MOST_COLOURS]
-    return [it for it in probabilities if it in kept]
+    peaks = {name: max(share or 0 for share in column) for name, column in probabilities.items()}
+    return pick_largest(peaks, peaks.__getitem__, MOST_COLOURS)
 
 
 def _draw_lines(title: str) -> Spec:
     """In dashes of their own, so that they can be told apart without colours too."""
     axis = {"grid": False, "tickCount": 6}
-    x = number("x", title=title, scale={"zero": False, "nice": False}, axis=axis)
-    dashes = name("class", sort=None, legend=None)
+    x = quantity("x", title=title, scale={"zero": False, "nice": False}, axis=axis)
+    dashes = nominal("class", sort=None, legend=None)
     mark = {"type": "line", "strokeWidth": 2.5}
     return {"mark": mark, "encoding": {"x": x, "strokeDash": dashes}}
 
 
 def _draw_points(title: str) -> Spec:
     mark = {"type": "point", "filled": True, "size": 90}
-    return {"mark": mark, "encoding": {"x": name("x", title=title, sort=None)}}
+    return {"mark": mark, "encoding": {"x": nominal("x", title=title, sort=None)}}
 
 
 def _draw_cells() -> list[Spec]:
@@ -258,31 +260,31 @@ def _draw_cells() -> list[Spec]:
     strength = {"domain": [0, 1], "range": [0.1, 0.65]}
     colours = {
         "color": {"condition": is_right, "value": PALETTE[1]},
-        "opacity": number(
+        "opacity": quantity(
             "share", title=texts.SHARE_OF_ROWS(), format=".1%", scale=strength, legend=None
         ),
     }
     figure = {"type": "text", "color": ink(), "aria": False}
     return [
         {"mark": "rect", "encoding": colours},
-        {"mark": figure, "encoding": {"text": number("rows", format=",")}},
+        {"mark": figure, "encoding": {"text": quantity("rows", format=",")}},
     ]
 
 
-def _draw_bins() -> Spec:
+def _draw_calibrated() -> Spec:
     """Points, the larger the more rows they are of."""
     sizes = {"domainMin": 0, "range": [40, 240]}
     told = [
-        number("from", title="≥", format=".0%"),
-        number("to", title="≤", format=".0%"),
-        number("count", title=texts.ROWS(), format=","),
-        number("probability", title=texts.PROBABILITY(), format=".1%"),
-        number("accuracy", title=texts.ACCURACY_SHARE(), format=".1%"),
+        quantity("from", title="≥", format=".0%"),
+        quantity("to", title="≤", format=".0%"),
+        quantity("count", title=texts.ROWS(), format=","),
+        quantity("probability", title=texts.PROBABILITY(), format=".1%"),
+        quantity("accuracy", title=texts.ACCURACY_SHARE(), format=".1%"),
     ]
     return {
         "mark": {"type": "point", "filled": True, "opacity": 1, "color": PALETTE[0]},
         "encoding": {
-            "size": number("count", title=texts.ROWS(), scale=sizes, legend=None),
+            "size": quantity("count", title=texts.ROWS(), scale=sizes, legend=None),
             "tooltip": told,
         },
     }

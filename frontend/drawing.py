@@ -1,14 +1,15 @@
 """The pieces that charts are drawn with, as Vega-Lite specifies them."""
 
 import json
-from collections.abc import Iterable, Sequence
-from typing import Any
+from collections.abc import Callable, Collection, Iterable, Sequence
+from typing import Any, TypeVar
 
 import streamlit as st
 
 import texts
 
 Spec = dict[str, Any]
+Item = TypeVar("Item")
 
 # Okabe and Ito, Color Universal Design (2008): told apart with every kind of colour blindness.
 PALETTE = ("#0077bb", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00")
@@ -30,7 +31,7 @@ _FRENCH = {
 }
 
 
-def show(spec: Spec, description: str) -> None:
+def show_chart(spec: Spec, description: str) -> None:
     """The description is what a screen reader says."""
     locale = {"locale": _FRENCH} if texts.language() == "fr" else {}
     st.vega_lite_chart({**spec, "config": locale}, alt=description)
@@ -46,29 +47,29 @@ def stack_rows(rows: Sequence[Spec], layers: Sequence[Spec], **channels: Spec) -
     }
 
 
-def number(field: str, **options: Any) -> Spec:
+def quantity(field: str, **options: Any) -> Spec:
     return {"field": field, "type": "quantitative", **options}
 
 
-def name(field: str, **options: Any) -> Spec:
+def nominal(field: str, **options: Any) -> Spec:
     return {"field": field, "type": "nominal", **options}
 
 
-def name_rows(field: str) -> Spec:
+def row_names(field: str) -> Spec:
     """Names beside bars, in the order given."""
     axis = {"labelLimit": LABEL_WIDTH, "ticks": False, "domain": False}
-    return name(field, sort=None, title=None, axis=axis)
+    return nominal(field, sort=None, title=None, axis=axis)
 
 
-def share(field: str = "probability", digits: str = ".2%") -> Spec:
-    return number(field, title=texts.PROBABILITY(), format=digits)
+def class_share() -> Spec:
+    return quantity("probability", title=texts.PROBABILITY(), format=".2%")
 
 
-def write(field: str, digits: str, *, align: str = "left", **options: Any) -> Spec:
+def label_bars(field: str, digits: str, *, align: str = "left", **options: Any) -> Spec:
     """What a bar says at its end."""
     offset = 5 if align == "left" else -5
     mark = {"type": "text", "align": align, "dx": offset, "color": ink()}
-    return {"mark": mark, "encoding": {"text": number(field, format=digits)}, **options}
+    return {"mark": mark, "encoding": {"text": quantity(field, format=digits)}, **options}
 
 
 def draw_rule(at: Any, kind: str) -> Spec:
@@ -80,11 +81,11 @@ def draw_rule(at: Any, kind: str) -> Spec:
     }
 
 
-def colour(names: Sequence[str], field: str = "class") -> Spec:
+def colours_of(names: Sequence[str], field: str = "class") -> Spec:
     """A colour for each name, with a legend."""
     scale = {"domain": list(names), "range": find_colours(names)}
     legend = {"orient": "top", "labelLimit": LABEL_WIDTH, "columns": 3}
-    return name(field, sort=None, title=None, scale=scale, legend=legend)
+    return nominal(field, sort=None, title=None, scale=scale, legend=legend)
 
 
 def find_colours(names: Sequence[str]) -> list[str]:
@@ -102,7 +103,7 @@ def name_others(names: Iterable[str]) -> str:
     return said
 
 
-def choose(field: str, value: str, then: str, otherwise: str) -> Spec:
+def choose_colour(field: str, value: str, then: str, otherwise: str) -> Spec:
     """One colour where a field has a value, and another elsewhere."""
     test = f"datum[{json.dumps(field)}] == {json.dumps(value)}"
     return {"condition": {"test": test, "value": then}, "value": otherwise}
@@ -112,10 +113,15 @@ def keep_most(values: dict[str, Any], most: int = MOST_BARS) -> dict[str, Any]:
     """The largest, in the order given; in place of the others their sum, if there are any."""
     if len(values) <= most:
         return values
-    kept = set(sorted(values, key=lambda it: -values[it])[: most - 1])
-    shown = {it: value for it, value in values.items() if it in kept}
+    shown = {name: values[name] for name in pick_largest(values, values.__getitem__, most - 1)}
     rest = texts.OTHER_CLASSES(count=len(values) - len(shown))
     return shown | {rest: sum(values.values()) - sum(shown.values())}
+
+
+def pick_largest(items: Collection[Item], size: Callable[[Item], Any], most: int) -> list[Item]:
+    """In the order given."""
+    kept = set(sorted(items, key=size, reverse=True)[:most])
+    return [item for item in items if item in kept]
 
 
 def ink() -> str:

@@ -7,7 +7,7 @@ import streamlit as st
 import histograms
 import texts
 from client import Json
-from drawing import show
+from drawing import show_chart
 
 DRAWN = 12  # features; more are listed
 NAMED = 6  # in the warning
@@ -81,7 +81,7 @@ def _show_window(window: Json, manifest: Json) -> None:
     with grid.cell():
         found, trained = window["classes"], histograms.count_trained(manifest)
         st.markdown(_say_verdict(texts.CLASS_SHARES(), found))
-        show(histograms.draw_class_drift(trained, found["observed"]), texts.CLASS_DRIFT())
+        show_chart(histograms.draw_class_drift(trained, found["observed"]), texts.CLASS_DRIFT())
     for feature, found in drawn:
         with grid.cell():
             _show_feature(feature, found, window["rows"])
@@ -120,7 +120,7 @@ def _show_feature(feature: Json, found: Json, rows: int) -> None:
         st.caption(" · ".join(shares))
     present = round(rows * (1 - (found["missing"] or 0)))
     spec = histograms.draw_drift(feature, found["observed"]["counts"], present)
-    show(spec, texts.DRIFT_OF(feature=label))
+    show_chart(spec, texts.DRIFT_OF(feature=label))
 
 
 def _say_verdict(name: str, found: Json) -> str:

@@ -12,7 +12,7 @@ import live
 import prediction
 import texts
 from client import BackendAway, BackendClient, Json
-from drawing import show
+from drawing import show_chart
 from prediction import Prediction
 
 SHOWN_REASONS = 10
@@ -31,7 +31,7 @@ def show_reasons(client: BackendClient, manifest: Json, made: Prediction) -> Non
     ranked = _rank(explanation)
     labels = {feature["name"]: texts.label(feature) for feature in manifest["features"]}
     shown = [(f"{labels[name]} = {texts.value(made.inputs[name])}", it) for name, it in ranked]
-    show(charts.draw_contributions(shown[:SHOWN_REASONS]), texts.WHY())
+    show_chart(charts.draw_contributions(shown[:SHOWN_REASONS]), texts.WHY())
     if len(shown) > SHOWN_REASONS:
         st.caption(texts.MORE_FEATURES(count=len(shown) - SHOWN_REASONS))
 
@@ -60,7 +60,7 @@ def show_places(manifest: Json, made: Prediction | None) -> None:
         entered = made.inputs[feature["name"]] if made else None
         spec = histograms.draw_histogram(feature, classes, entered)
         with grid.cell():
-            show(spec, texts.HISTOGRAM_OF(feature=texts.label(feature)))
+            show_chart(spec, texts.HISTOGRAM_OF(feature=texts.label(feature)))
 
 
 @st.fragment
@@ -112,7 +112,7 @@ def _show_curve(feature: Json, curve: Json, made: Prediction) -> None:
     st.markdown(texts.WOULD_BE(**changed, **would_be))
     shown = points if feature["type"] == "number" else said
     spec = charts.draw_curve(name, shown, curve["probabilities"], at)
-    show(spec, texts.CURVE_OF(feature=name))
+    show_chart(spec, texts.CURVE_OF(feature=name))
 
 
 def show_history() -> None:

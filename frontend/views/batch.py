@@ -9,7 +9,7 @@ import live
 import texts
 import uploads
 from client import BackendError, connect
-from drawing import show
+from drawing import show_chart
 from scoring import CLASS, Result, Scoring, name_download
 from uploads import Unreadable, Upload
 
@@ -117,7 +117,7 @@ def show_result(name: str, result: Result) -> None:
         st.caption(texts.CLASS_COUNTS())
         counts = result.count_classes()
         if counts:
-            show(charts.draw_counts(counts), texts.CLASS_COUNTS())
+            show_chart(charts.draw_counts(counts), texts.CLASS_COUNTS())
     with table:
         st.dataframe(
             result.table,

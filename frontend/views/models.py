@@ -10,7 +10,7 @@ import live
 import prediction
 import texts
 from client import BackendError, Json, connect
-from drawing import show
+from drawing import show_chart
 
 CHARTED = 30  # newest versions
 HASH_DIGITS = 12
@@ -85,7 +85,7 @@ def show_quality(models: list[Json]) -> None:
         for it in models
         if name in it["metrics"]
     ]
-    show(charts.draw_metric(name, points[:CHARTED]), texts.QUALITY())
+    show_chart(charts.draw_metric(name, points[:CHARTED]), texts.QUALITY())
 
 
 def show_one(models: list[Json]) -> None:
@@ -189,7 +189,7 @@ def show_answers(answers: dict[str, Json]) -> None:
         for name in sorted(peaks, key=lambda name: -peaks[name])
     }
     if pairs:
-        show(charts.draw_pairs(pairs, texts.PROBABILITY()), texts.COMPARE())
+        show_chart(charts.draw_pairs(pairs, texts.PROBABILITY()), texts.COMPARE())
 
 
 st.markdown(texts.MODELS_INTRODUCTION())

@@ -13,7 +13,7 @@ import live
 import texts
 from accuracy import show_accuracy
 from client import BackendError, Json, NotOffered, connect
-from drawing import show
+from drawing import show_chart
 from drift import show_drift, warn_of_shift
 from shadow import show_shadow
 
@@ -75,7 +75,7 @@ def show_traffic(seen: Json) -> None:
     st.caption(texts.TRAFFIC_CAPTION())
     points = follow_traffic(count_asked(seen["requests"])[0])
     if points:
-        show(charts.draw_traffic(points), texts.TRAFFIC())
+        show_chart(charts.draw_traffic(points), texts.TRAFFIC())
     else:
         st.caption(texts.TRAFFIC_SOON())
 
@@ -96,7 +96,7 @@ def show_classes(seen: Json, manifest: Json) -> None:
         | {texts.ANSWERED(): by_class[name] / total}
         for name in ranked
     }
-    show(charts.draw_pairs(shares, texts.SHARE_OF_ROWS()), texts.CLASS_SHARES())
+    show_chart(charts.draw_pairs(shares, texts.SHARE_OF_ROWS()), texts.CLASS_SHARES())
 
 
 def show_routes(seen: Json) -> None:

@@ -10,7 +10,7 @@ import live
 import prediction
 import texts
 from client import BackendAway, BackendError, connect
-from drawing import show
+from drawing import show_chart
 
 SHOWN_INPUTS = 8  # of an answer, in words
 
@@ -81,7 +81,7 @@ def show_answer(made: prediction.Prediction) -> None:
     st.metric(texts.plain(texts.target(manifest)), texts.plain(answer["prediction_class"]))
     if answer["probabilities"]:
         spec = charts.draw_probabilities(answer["probabilities"])
-        show(spec, texts.PROBABILITIES_OF())
+        show_chart(spec, texts.PROBABILITIES_OF())
     else:
         st.caption(texts.NO_PROBABILITIES())
     shown = list(made.inputs.items())[:SHOWN_INPUTS]
