@@ -101,7 +101,7 @@ class BackendClient:
         return set(self._ask("GET", "/openapi.json")["paths"])
 
     @contextmanager
-    def score(self, table: IO[bytes], media_type: str) -> Iterator[pa.RecordBatchReader]:
+    def predict_batch(self, table: IO[bytes], media_type: str) -> Iterator[pa.RecordBatchReader]:
         """The table with its predictions, a batch of rows after the other as they come."""
         headers = {"Content-Type": media_type, "Accept": ARROW}
         with (

@@ -1,7 +1,5 @@
 """Shows why the model answered as it did, and what it would answer otherwise."""
 
-import csv
-import io
 from typing import Any
 
 import streamlit as st
@@ -12,6 +10,7 @@ import live
 import prediction
 import texts
 from client import BackendAway, BackendClient, Json
+from downloads import offer_download, write_rows
 from drawing import show_chart
 from prediction import Prediction
 
@@ -21,16 +20,13 @@ SHOWN_PLACES = 8  # histograms at a time
 
 def show_reasons(client: BackendClient, manifest: Json, made: Prediction) -> None:
     st.header(texts.WHY(), anchor=False)
-    explanation = _explain(client, made)
+    explanation = _ask_why(client, made)
     if explanation is None:
         return
-    if "refusal" in explanation:
-        st.caption(texts.plain(texts.WHY_NOT(detail=explanation["refusal"].detail)))
-        return
     st.caption(texts.WHY_CAPTION(label=texts.plain(explanation["prediction_class"])))
-    ranked = _rank(explanation)
+    ranked = _rank_contributions()
     labels = {feature["name"]: texts.label(feature) for feature in manifest["features"]}
-    shown = [(f"{labels[name]} = {texts.value(made.inputs[name])}", it) for name, it in ranked]
+    shown = [(f"{labels[name]} = {texts.value(made.inputs[name])}", by) for name, by in ranked]
     show_chart(charts.draw_contributions(shown[:SHOWN_REASONS]), texts.WHY())
     if len(shown) > SHOWN_REASONS:
         st.caption(texts.MORE_FEATURES(count=len(shown) - SHOWN_REASONS))
@@ -39,16 +35,16 @@ def show_reasons(client: BackendClient, manifest: Json, made: Prediction) -> Non
 @st.fragment
 def show_places(manifest: Json, made: Prediction | None) -> None:
     """The training histogram of each feature, those that matter most first."""
-    features = [it for it in manifest["features"] if it.get("histogram")]
+    features = [feature for feature in manifest["features"] if feature.get("histogram")]
     if made:
         st.header(texts.WHERE(), anchor=False)
     if not features:
         st.caption(texts.NO_HISTOGRAMS())
         return
     st.caption(texts.WHERE_CAPTION() if made else texts.LEARNED_CAPTION())
-    for_rank = _rank(st.session_state["explanations"].get(None, {})) if made else []
+    for_rank = _rank_contributions() if made else []
     order = {name: index for index, (name, _) in enumerate(for_rank)}
-    features.sort(key=lambda it: order.get(it["name"], 0))
+    features.sort(key=lambda feature: order.get(feature["name"], 0))
     pages = -(-len(features) // SHOWN_PLACES)
     page = st.pagination(pages, key=f"places {bool(made)}") if pages > 1 else 1
     probabilities = made.answer["probabilities"] if made else None
@@ -70,18 +66,14 @@ def show_what_if(client: BackendClient, manifest: Json, made: Prediction) -> Non
     st.header(texts.WHAT_IF(), anchor=False)
     st.caption(texts.WHAT_IF_CAPTION())
     feature = _choose_feature(manifest)
-    explanation = _explain(client, made, feature["name"])
-    if explanation is None:
-        return
-    if "refusal" in explanation:
-        st.caption(texts.plain(texts.WHY_NOT(detail=explanation["refusal"].detail)))
-        return
-    _show_curve(feature, explanation["curve"], made)
+    explanation = _ask_why(client, made, feature["name"])
+    if explanation:
+        _show_curve(feature, explanation["curve"], made)
 
 
 def _choose_feature(manifest: Json) -> Json:
     """At first the one that moves the answer most."""
-    ranked = [name for name, _ in _rank(st.session_state["explanations"].get(None, {}))]
+    ranked = [name for name, _ in _rank_contributions()]
     features: dict[str, Json] = {feature["name"]: feature for feature in manifest["features"]}
     names: list[str] = [*ranked, *(name for name in features if name not in ranked)]
     chosen: str = st.selectbox(
@@ -119,7 +111,7 @@ def show_history() -> None:
     history = prediction.get_history()
     if not history:
         return
-    rows = prediction.tabulate(history)
+    rows = prediction.tabulate_history(history)
     with st.expander(f"{texts.HISTORY()} ({len(rows)})", icon=":material/history:"):
         st.dataframe(
             rows,
@@ -136,33 +128,31 @@ def show_history() -> None:
         )
         if len(rows) >= prediction.KEPT:
             st.caption(texts.HISTORY_NOTE(count=prediction.KEPT))
-        st.download_button(
-            texts.DOWNLOAD_CSV(),
-            lambda: _write_csv(rows),
-            "predictions.csv",
-            "text/csv",
-            on_click="ignore",
-            icon=":material/download:",
-        )
+        offer_download(texts.DOWNLOADS["csv"](), lambda: write_rows(rows), "predictions.csv")
 
 
-def _explain(client: BackendClient, made: Prediction, vary: str | None = None) -> Json | None:
-    """None where the backend is away, which the top of the page says."""
+def _ask_why(client: BackendClient, made: Prediction, vary: str | None = None) -> Json | None:
+    """None where there is none, which the page says here or at its top."""
     try:
-        return prediction.explain(client, made, vary)
+        explanation = prediction.explain(client, made, vary)
     except BackendAway as error:
         live.note_failure(error)
         return None
+    if "refusal" not in explanation:
+        return explanation
+    st.caption(texts.plain(texts.WHY_NOT(detail=explanation["refusal"].detail)))
+    return None
 
 
-def _rank(explanation: Json) -> list[tuple[str, float]]:
-    """Names and contributions, the largest first."""
+def _rank_contributions() -> list[tuple[str, float]]:
+    """Names and contributions to the last answer, the largest first."""
+    explanation = st.session_state["explanations"].get(None, {})
     known = [
-        (it["feature"], it["contribution"])
-        for it in explanation.get("contributions", [])
-        if it["contribution"] is not None
+        (found["feature"], found["contribution"])
+        for found in explanation.get("contributions", [])
+        if found["contribution"] is not None
     ]
-    return sorted(known, key=lambda it: -abs(it[1]))
+    return sorted(known, key=lambda pair: -abs(pair[1]))
 
 
 def _find_nearest(points: list[Any], value: Any) -> int:
@@ -171,13 +161,3 @@ def _find_nearest(points: list[Any], value: Any) -> int:
     if isinstance(value, float):
         return min(range(len(points)), key=lambda index: abs(points[index] - value))
     return 0
-
-
-def _write_csv(rows: list[Json]) -> bytes:
-    """With a byte order mark, without which spreadsheets take it for another encoding."""
-    columns = list(dict.fromkeys(name for row in rows for name in row))
-    text = io.StringIO()
-    writer = csv.DictWriter(text, columns)
-    writer.writeheader()
-    writer.writerows(rows)
-    return text.getvalue().encode("utf-8-sig")

@@ -54,39 +54,32 @@ def explain(client: BackendClient, made: Prediction, vary: str | None = None) ->
     """
     known: dict[str | None, Json] = st.session_state["explanations"]
     if vary not in known:
-        known[vary] = _explain(client, made, vary)
+        try:
+            known[vary] = client.explain(made.inputs, made.answer["model_version"], vary)
+        except BackendAway:
+            raise
+        except BackendError as error:
+            known[vary] = {"refusal": error}
     return known[vary]
 
 
-def _explain(client: BackendClient, made: Prediction, vary: str | None) -> Json:
-    try:
-        return client.explain(made.inputs, made.answer["model_version"], vary)
-    except BackendAway:
-        raise
-    except BackendError as error:
-        return {"refusal": error}
-
-
-def tabulate(history: list[Prediction]) -> list[dict[str, Any]]:
+def tabulate_history(history: list[Prediction]) -> list[dict[str, Any]]:
     """A row each, newest first: the answer's columns, and those of the inputs, which keep their
     names."""
-    return [_to_row(it) for it in reversed(history)]
+    return [_to_row(made) for made in reversed(history)]
 
 
 def _to_row(made: Prediction) -> dict[str, Any]:
     answer = {
         "time": made.time.isoformat(timespec="seconds"),
         "prediction_class": made.answer["prediction_class"],
-        "probability": _find_probability(made.answer),
+        "probability": (made.answer["probabilities"] or {}).get(made.answer["prediction_class"]),
         "model_version": made.answer["model_version"],
     }
-    return {_find_name(name, made.inputs): value for name, value in answer.items()} | made.inputs
+    return {
+        _find_free_name(name, made.inputs): value for name, value in answer.items()
+    } | made.inputs
 
 
-def _find_name(name: str, taken: Instance) -> str:
-    return _find_name(f"{name}_", taken) if name in taken else name
-
-
-def _find_probability(answer: Json) -> float | None:
-    probabilities: dict[str, float] | None = answer["probabilities"]
-    return probabilities[answer["prediction_class"]] if probabilities else None
+def _find_free_name(name: str, taken: Instance) -> str:
+    return _find_free_name(f"{name}_", taken) if name in taken else name

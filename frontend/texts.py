@@ -190,8 +190,10 @@ HISTORY_NOTE = Sentence(
 )
 TIME = Sentence("Time (UTC)", "Heure (UTC)")
 MODEL = Sentence("Model", "Modèle")
-DOWNLOAD_CSV = Sentence("Download as CSV", "Télécharger en CSV")
-DOWNLOAD_PARQUET = Sentence("Download as Parquet", "Télécharger en Parquet")
+DOWNLOADS = {
+    "csv": Sentence("Download as CSV", "Télécharger en CSV"),
+    "parquet": Sentence("Download as Parquet", "Télécharger en Parquet"),
+}
 
 # Batch.
 BATCH_INTRODUCTION = Sentence(
@@ -222,9 +224,9 @@ COLUMNS_MISSING = Sentence(
     "The file lacks {names}. The template has every column.",
     "Il manque au fichier : {names}. Le tableau d'exemple a toutes les colonnes.",
 )
-SCORE = Sentence("Predict every row", "Prédire chaque ligne")
+PREDICT_ROWS = Sentence("Predict every row", "Prédire chaque ligne")
 CHECKING = Sentence("Checking every row…", "Vérification de chaque ligne…")
-SCORED = Sentence("{done} of about {total} rows", "{done} lignes sur environ {total}")
+ROWS_DONE = Sentence("{done} of about {total} rows", "{done} lignes sur environ {total}")
 BAD_ROWS = Sentence(
     "Nothing was predicted, as the table has faults. Mend them in the file and upload it again.",
     "Rien n'a été prédit, car le tableau a des erreurs. Corrigez-les dans le fichier et "
@@ -564,6 +566,12 @@ def bytes_of(count: int) -> str:
 
 def moment(iso: str) -> str:
     return datetime.fromisoformat(iso).strftime("%Y-%m-%d %H:%M:%S")
+
+
+def list_some(names: list[str], most: int, separator: str = ", ") -> str:
+    """The first of them, and how many more there are."""
+    left = [AND_MORE(count=len(names) - most)] if len(names) > most else []
+    return separator.join([*names[:most], *left])
 
 
 def plain(text: str) -> str:

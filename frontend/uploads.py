@@ -2,7 +2,7 @@
 
 import io
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import pyarrow as pa
 import pyarrow.csv as pa_csv
@@ -63,23 +63,6 @@ def look_into(upload: Upload) -> Preview:
         raise Unreadable(str(error)) from None
 
 
-def write_template(names: Sequence[str], instances: Sequence[dict[str, Any]]) -> bytes:
-    """CSV with a column for each feature and some instances as rows."""
-    return write_csv(pa.table({name: [it.get(name) for it in instances] for name in names}))
-
-
-def write_csv(table: pa.Table) -> bytes:
-    sink = io.BytesIO()
-    pa_csv.write_csv(table, sink)
-    return sink.getvalue()
-
-
-def write_parquet(table: pa.Table) -> bytes:
-    sink = io.BytesIO()
-    pq.write_table(table, sink)
-    return sink.getvalue()
-
-
 def _look_into_parquet(upload: Upload) -> Preview:
     with pq.ParquetFile(upload.open()) as source:
         first = next(source.iter_batches(PREVIEW_ROWS), None)
@@ -99,7 +82,7 @@ def _look_into_csv(upload: Upload) -> Preview:
     )
     head = pa_csv.read_csv(io.BytesIO(start), convert_options=as_text)
     lines = sum(
-        upload.content[at : at + 2**20].tobytes().count(b"\n")
-        for at in range(0, len(upload.content), 2**20)
+        upload.content[at : at + PREVIEW_BYTES].tobytes().count(b"\n")
+        for at in range(0, len(upload.content), PREVIEW_BYTES)
     )
     return Preview(head.slice(0, PREVIEW_ROWS), max(lines - 1, head.num_rows))

@@ -5,6 +5,7 @@ from processes import wait_until
 
 import texts
 import uploads
+from downloads import write_table
 
 ROWS = b"""colour,petal_width,petal_length,sepal_width,sepal_length
 blue,0.2,1.4,3.5,5.1
@@ -23,14 +24,14 @@ def upload(page, content, name="irises.csv"):
 
 
 def score(page):
-    [button] = [it for it in page.button if it.label == texts.SCORE()]
+    [button] = [button for button in page.button if button.label == texts.PREDICT_ROWS()]
     button.click().run()
-    wait_until(lambda: page.session_state["scoring"].is_over)
+    wait_until(lambda: page.session_state["batch"].is_over)
     return page.run()
 
 
 def result(page):
-    return page.session_state["scoring"].result
+    return page.session_state["batch"].result
 
 
 def test_the_page_says_which_columns_it_takes(page):
@@ -43,14 +44,14 @@ def test_the_page_says_which_columns_it_takes(page):
 @pytest.mark.parametrize("name", ["irises.csv", "irises.parquet"])
 def test_a_table_is_previewed_and_every_row_is_predicted_and_keeps_its_columns(page, name):
     rows = pa.csv.read_csv(pa.BufferReader(ROWS))
-    upload(page, ROWS if name.endswith("csv") else uploads.write_parquet(rows), name)
+    upload(page, ROWS if name.endswith("csv") else write_table(rows, "parquet"), name)
     assert f"The first rows of {name}" in said(page)
     assert list(page.dataframe[0].value["colour"]) == ["blue", "red"]
-    assert "scoring" not in page.session_state
+    assert "batch" not in page.session_state
     score(page)
 
     assert not page.exception
-    assert [it for it in said(page) if it.startswith("Rows predicted: 2 in")]
+    assert [line for line in said(page) if line.startswith("Rows predicted: 2 in")]
     table = result(page).table
     assert table["prediction_class"].to_pylist() == ["setosa", "virginica"]
     assert table["colour"].to_pylist() == ["blue", "red"]
@@ -64,12 +65,12 @@ def test_a_table_is_previewed_and_every_row_is_predicted_and_keeps_its_columns(p
 def test_two_hundred_thousand_rows_work(page):
     rows = pa.csv.read_csv(pa.BufferReader(ROWS))
     table = pa.concat_tables([rows] * 100_000)
-    upload(page, uploads.write_parquet(table), "many.parquet")
+    upload(page, write_table(table, "parquet"), "many.parquet")
     score(page)
 
     assert not page.exception
     assert result(page).table.num_rows == 200_000
-    assert [it for it in said(page) if it.startswith("Rows predicted: 200,000 in")]
+    assert [line for line in said(page) if line.startswith("Rows predicted: 200,000 in")]
 
 
 def test_bad_rows_are_listed_and_the_file_is_kept(page):
@@ -104,14 +105,14 @@ def test_what_cannot_be_predicted_says_so_before_it_is_sent(page, name, content,
 
     assert not page.exception
     assert reason in page.error[0].value.replace("\\", "")
-    assert texts.SCORE() not in [button.label for button in page.button]
+    assert texts.PREDICT_ROWS() not in [button.label for button in page.button]
 
 
 def test_rows_without_an_answer_are_counted(page):
     upload(page, ROWS + b"huge,1e308,1e308,-1e308,1e308\n")
     score(page)
 
-    assert [it for it in said(page) if it.startswith("Rows without an answer: 1.")]
+    assert [line for line in said(page) if line.startswith("Rows without an answer: 1.")]
 
 
 def test_the_result_stays_on_the_way_to_another_page(page):
@@ -120,10 +121,10 @@ def test_the_result_stays_on_the_way_to_another_page(page):
     page.switch_page("views/models.py").run()
     page.switch_page("views/batch.py").run()
 
-    assert [it for it in said(page) if it.startswith("Rows predicted: 2 in")]
+    assert [line for line in said(page) if line.startswith("Rows predicted: 2 in")]
     # A file's name is never Markdown.
-    assert [it for it in page.caption if r"\*\*bold\*\*.csv" in it.value]
-    assert not [it for it in page.caption if "**bold**" in it.value]
+    assert [caption for caption in page.caption if r"\*\*bold\*\*.csv" in caption.value]
+    assert not [caption for caption in page.caption if "**bold**" in caption.value]
 
 
 def test_a_backend_that_goes_away_meanwhile_is_said_and_the_file_is_kept(relay, open_page):
@@ -133,7 +134,7 @@ def test_a_backend_that_goes_away_meanwhile_is_said_and_the_file_is_kept(relay, 
     score(page)
 
     assert not page.exception
-    assert [it for it in said(page) if "8 batches are waiting." in it]
+    assert [line for line in said(page) if "8 batches are waiting." in line]
     assert page.file_uploader[0].value.name == "irises.csv"
     relay.answers.clear()
     score(page)

@@ -57,7 +57,7 @@ def test_a_refusal_says_why_and_whether_to_ask_again(answering, status, detail, 
 def test_a_refusal_names_the_faults_of_a_table(answering):
     client = answering(422, b'{"detail": "Row 2: x.", "errors": [{"row": 2, "detail": "x."}]}')
 
-    with pytest.raises(BackendError) as raised, client.score(io.BytesIO(b"a"), "text/csv"):
+    with pytest.raises(BackendError) as raised, client.predict_batch(io.BytesIO(b"a"), "text/csv"):
         pass
 
     assert raised.value.faults == [{"row": 2, "detail": "x."}]
@@ -112,7 +112,7 @@ def test_a_connection_that_does_not_come_about_is_tried_once_more(monkeypatch):
     assert len(attempts) == 2
 
 
-@pytest.mark.parametrize("call", [BackendClient.models, lambda it: it.predict({})])
+@pytest.mark.parametrize("call", [BackendClient.models, lambda client: client.predict({})])
 def test_a_backend_that_never_answers_is_not_waited_for_nor_asked_again(monkeypatch, call):
     for limit in ("LOOK_SECONDS", "PREDICT_SECONDS"):
         monkeypatch.setattr(module, limit, 0.2)
@@ -136,7 +136,7 @@ def test_a_table_that_breaks_off_is_said_to_have(answering):
 
     with (
         pytest.raises(BackendAway) as raised,
-        client.score(io.BytesIO(b"a"), "text/csv") as reader,
+        client.predict_batch(io.BytesIO(b"a"), "text/csv") as reader,
     ):
         list(reader)
 

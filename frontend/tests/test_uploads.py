@@ -5,6 +5,7 @@ import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
 import pytest
 
+import downloads
 import texts
 import uploads
 from uploads import Unreadable, Upload
@@ -25,18 +26,17 @@ def test_the_first_rows_of_a_csv_stand_as_in_the_file():
 
 
 def test_the_first_rows_of_a_parquet_have_their_types():
-    preview = uploads.look_into(upload("a.PARQUET", uploads.write_parquet(TABLE)))
+    preview = uploads.look_into(upload("a.PARQUET", downloads.write_table(TABLE, "parquet")))
 
     assert preview.head.to_pylist() == TABLE.to_pylist()
     assert preview.rows == 3
 
 
-@pytest.mark.parametrize("write", [uploads.write_csv, uploads.write_parquet])
-def test_of_a_large_table_a_few_rows_are_read_and_all_are_counted(write):
+@pytest.mark.parametrize("kind", uploads.MEDIA_TYPES)
+def test_of_a_large_table_a_few_rows_are_read_and_all_are_counted(kind):
     table = pa.table({"x": range(200_000), "y": ["word"] * 200_000})
-    name = "a.csv" if write is uploads.write_csv else "a.parquet"
 
-    preview = uploads.look_into(upload(name, write(table)))
+    preview = uploads.look_into(upload(f"a.{kind}", downloads.write_table(table, kind)))
 
     assert preview.head.num_rows == 10
     assert preview.rows == 200_000
@@ -49,7 +49,7 @@ def test_of_a_large_table_a_few_rows_are_read_and_all_are_counted(write):
         ("a.csv", b"\xff\xfe\x00bad\n\xff\n"),
         ("a.csv", b"a,b\n1\n"),
         ("a.parquet", b"PAR1 and nothing else"),
-        ("a.parquet", uploads.write_parquet(TABLE)[:-20]),
+        ("a.parquet", downloads.write_table(TABLE, "parquet")[:-20]),
         ("a.parquet", b"age,sex\n1,2\n"),
     ],
 )
@@ -75,16 +75,16 @@ def test_another_separator_and_missing_columns_are_recognised(content, said, mis
 
 
 def test_a_template_has_every_column_and_the_examples():
-    content = uploads.write_template(["age", "sex"], [{"age": 1.5, "sex": "male"}, {"age": None}])
+    content = downloads.write_template(["age", "sex"], [{"age": 1.5, "sex": "male"}, {"age": None}])
 
     table = pa_csv.read_csv(io.BytesIO(content))
     assert table.to_pylist() == [{"age": 1.5, "sex": "male"}, {"age": None, "sex": ""}]
-    assert uploads.write_template(["age", "sex"], []) == b'"age","sex"\n'
+    assert downloads.write_template(["age", "sex"], []) == b'"age","sex"\n'
 
 
 def test_what_is_downloaded_is_what_was_predicted():
-    as_csv = pa_csv.read_csv(io.BytesIO(uploads.write_csv(TABLE)))
-    as_parquet = pq.read_table(io.BytesIO(uploads.write_parquet(TABLE)))
+    as_csv = pa_csv.read_csv(io.BytesIO(downloads.write_table(TABLE, "csv")))
+    as_parquet = pq.read_table(io.BytesIO(downloads.write_table(TABLE, "parquet")))
 
     assert as_csv["age"].to_pylist() == [1.5, 2.5, None]
     assert as_parquet.equals(TABLE)

@@ -1,6 +1,8 @@
 """A table in, its predictions out."""
 
 import os
+from functools import partial
+from pathlib import PurePath
 
 import streamlit as st
 
@@ -8,9 +10,10 @@ import charts
 import live
 import texts
 import uploads
+from batches import CLASS_COLUMN, Batch, PredictedTable
 from client import BackendError, connect
+from downloads import offer_download, write_table, write_template
 from drawing import show_chart
-from scoring import CLASS, Result, Scoring, name_download
 from uploads import Unreadable, Upload
 
 LOOK_SECONDS = 0.5
@@ -26,21 +29,17 @@ names = [feature["name"] for feature in features]
 
 
 def name_columns(columns: list[str]) -> str:
-    shown = ", ".join(columns[:SHOWN_NAMES])
-    left = len(columns) - SHOWN_NAMES
-    return texts.plain(f"{shown}, {texts.AND_MORE(count=left)}" if left > 0 else shown)
+    return texts.plain(texts.list_some(columns, SHOWN_NAMES))
 
 
 def offer_template() -> None:
     st.markdown(texts.BATCH_INTRODUCTION())
     st.caption(texts.COLUMNS(names=name_columns(names)))
-    st.download_button(
+    instances = [example["inputs"] for example in manifest["examples"]]
+    offer_download(
         texts.TEMPLATE(),
-        lambda: uploads.write_template(names, [it["inputs"] for it in manifest["examples"]]),
+        lambda: write_template(names, instances),
         f"{manifest['name']}_template.csv",
-        "text/csv",
-        on_click="ignore",
-        icon=":material/download:",
     )
 
 
@@ -73,19 +72,19 @@ def show_preview(upload: Upload) -> uploads.Preview | None:
 
 
 @st.fragment(run_every=LOOK_SECONDS)
-def show_progress(scoring: Scoring) -> None:
-    if scoring.is_over:
+def show_progress(batch: Batch) -> None:
+    if batch.is_over:
         st.rerun()
-    done, total = texts.number(scoring.rows), texts.number(scoring.expected)
-    share = min(scoring.rows / max(scoring.expected, 1), 1.0)
-    st.progress(share, texts.SCORED(done=done, total=total) if share else texts.CHECKING())
+    done, total = texts.number(batch.rows), texts.number(batch.expected)
+    share = min(batch.rows / max(batch.expected, 1), 1.0)
+    st.progress(share, texts.ROWS_DONE(done=done, total=total) if share else texts.CHECKING())
 
 
-def show_outcome(scoring: Scoring) -> None:
-    if scoring.result:
-        show_result(scoring.upload.name, scoring.result)
-    elif scoring.failure:
-        show_failure(scoring.failure)
+def show_outcome(batch: Batch) -> None:
+    if batch.result:
+        show_result(batch.upload.name, batch.result)
+    elif batch.failure:
+        show_failure(batch.failure)
 
 
 def show_failure(failure: BackendError) -> None:
@@ -106,7 +105,7 @@ def show_failure(failure: BackendError) -> None:
         st.caption(texts.MORE_FAULTS(count=len(failure.faults)))
 
 
-def show_result(name: str, result: Result) -> None:
+def show_result(name: str, result: PredictedTable) -> None:
     rows = texts.number(result.table.num_rows)
     st.header(texts.RESULT(rows=rows, seconds=texts.number(result.seconds, 1)), anchor=False)
     st.caption(texts.plain(texts.RESULT_OF(file=name, version=result.version)))
@@ -123,7 +122,7 @@ def show_result(name: str, result: Result) -> None:
             result.table,
             hide_index=True,
             lazy=True,
-            column_order=[CLASS, *result.probabilities, *result.others],
+            column_order=[CLASS_COLUMN, *result.probabilities, *result.others],
             alt=texts.RESULT_TABLE(),
             column_config={
                 column: st.column_config.ProgressColumn(format="percent", min_value=0, max_value=1)
@@ -131,37 +130,26 @@ def show_result(name: str, result: Result) -> None:
             },
         )
         with st.container(horizontal=True):
-            offer_download(name, result, "csv")
-            offer_download(name, result, "parquet")
-
-
-def offer_download(name: str, result: Result, kind: str) -> None:
-    label, write = {
-        "csv": (texts.DOWNLOAD_CSV, uploads.write_csv),
-        "parquet": (texts.DOWNLOAD_PARQUET, uploads.write_parquet),
-    }[kind]
-    st.download_button(
-        label(),
-        lambda: write(result.table),
-        name_download(name, kind),
-        uploads.MEDIA_TYPES[kind],
-        on_click="ignore",
-        icon=":material/download:",
-    )
+            for kind, label in texts.DOWNLOADS.items():
+                offer_download(
+                    label(),
+                    partial(write_table, result.table, kind),
+                    f"{PurePath(name).stem}_predictions.{kind}",
+                )
 
 
 offer_template()
 upload = take_upload()
 preview = show_preview(upload) if upload else None
-scoring: Scoring | None = st.session_state.get("scoring")
+batch: Batch | None = st.session_state.get("batch")
 if upload and preview:
-    busy = scoring is not None and not scoring.is_over
-    if st.button(texts.SCORE(), type="primary", disabled=busy):
-        scoring = Scoring(client, upload, preview.rows)
-        st.session_state["scoring"] = scoring
-if scoring and not scoring.is_over:
-    show_progress(scoring)
-elif scoring and upload and scoring.upload.identity == upload.identity:
-    show_outcome(scoring)
-elif scoring and not upload and scoring.result:
-    show_outcome(scoring)  # back from another page, which forgets the file
+    busy = batch is not None and not batch.is_over
+    if st.button(texts.PREDICT_ROWS(), type="primary", disabled=busy):
+        batch = Batch(client, upload, preview.rows)
+        st.session_state["batch"] = batch
+if batch and not batch.is_over:
+    show_progress(batch)
+elif batch and upload and batch.upload.identity == upload.identity:
+    show_outcome(batch)
+elif batch and not upload and batch.result:
+    show_outcome(batch)  # back from another page, which forgets the file
