@@ -12,17 +12,12 @@ from drawing import show_chart
 MOST_CLASSES = 15  # of a matrix; of more there is a list
 
 
-def show_accuracy(seen: Json, manifest: Json) -> None:
-    st.header(texts.ACCURACY(), anchor=False)
-    accuracy = seen.get("accuracy")
-    if not accuracy:
-        st.caption(texts.NOT_KNOWN_NOW() if seen.get("journal") else texts.NOTHING_TO_MEASURE())
-        return
-    labelled = {it["model_version"]: it for it in accuracy["versions"] if it["count"]}
+def show_accuracy(accuracy: Json, manifest: Json) -> None:
+    labelled = {found["model_version"]: found for found in accuracy["versions"] if found["count"]}
     if not labelled:
         st.caption(texts.NO_ACCURACY())
         return
-    version = _choose(list(labelled))
+    version = _choose_version(list(labelled))
     found = labelled[version]
     st.caption(texts.ACCURACY_CAPTION(version=texts.plain(version)))
     figures = st.grid(3, min_column_width=150)
@@ -40,13 +35,14 @@ def say_share(share: float | None) -> str:
     return "–" if share is None else texts.percent(share)
 
 
-def find_live(seen: Json) -> Json | None:
+def find_live_accuracy(seen: Json) -> Json:
     """What is known of the live version's answers."""
     versions = (seen.get("accuracy") or {"versions": []})["versions"]
-    return next((it for it in versions if it["model_version"] == seen["model_version"]), None)
+    by_version: dict[str, Json] = {found["model_version"]: found for found in versions}
+    return by_version.get(seen["model_version"], {"accuracy": None, "count": 0})
 
 
-def _choose(versions: list[str]) -> str:
+def _choose_version(versions: list[str]) -> str:
     if len(versions) == 1:
         return versions[0]
     chosen: str = st.selectbox(
@@ -60,7 +56,7 @@ def _show_confusion(confusion: Json, known: Sequence[str]) -> None:
     classes = _find_classes(confusion, known)
     if len(classes) > MOST_CLASSES:
         st.caption(texts.CONFUSION_LIST())
-        st.dataframe(_list_pairs(confusion), hide_index=True, alt=texts.CONFUSION())
+        st.dataframe(_list_cells(confusion), hide_index=True, alt=texts.CONFUSION())
         return
     st.caption(texts.CONFUSION_CAPTION())
     show_chart(charts.draw_confusion(confusion, classes), texts.CONFUSION())
@@ -68,17 +64,17 @@ def _show_confusion(confusion: Json, known: Sequence[str]) -> None:
 
 def _find_classes(confusion: Json, known: Sequence[str]) -> list[str]:
     """The live model's, or of very many and of another model's those that occur."""
-    occurring = {*confusion, *(it for by_class in confusion.values() for it in by_class)}
+    occurring = {*confusion, *(name for by_class in confusion.values() for name in by_class)}
     if not occurring <= set(known):
         return sorted(occurring)
-    return [it for it in known if it in occurring or len(known) <= MOST_CLASSES]
+    return [name for name in known if name in occurring or len(known) <= MOST_CLASSES]
 
 
-def _list_pairs(confusion: Json) -> list[Json]:
-    pairs = [(right, it, n) for right, by_class in confusion.items() for it, n in by_class.items()]
-    pairs.sort(key=lambda pair: (pair[0] == pair[1], -pair[2]))
+def _list_cells(confusion: Json) -> list[Json]:
+    cells = [(right, name, n) for right, row in confusion.items() for name, n in row.items()]
+    cells.sort(key=lambda cell: (cell[0] == cell[1], -cell[2]))
     headings = (texts.RIGHT(), texts.PREDICTED(), texts.ROWS())
-    return [dict(zip(headings, pair, strict=True)) for pair in pairs]
+    return [dict(zip(headings, cell, strict=True)) for cell in cells]
 
 
 def _show_calibration(bins: list[Json]) -> None:

@@ -15,18 +15,19 @@ LONGEST = 8000  # characters that every browser and server takes
 
 def read(features: Sequence[fields.Feature]) -> fields.Instance:
     """The values that the address gives and the features can take."""
-    given = {it["name"]: st.query_params.get(_parameter(it["name"])) for it in features}
-    read_out = {it["name"]: _parse(it, given[it["name"]]) for it in features}
-    return {
-        it["name"]: read_out[it["name"]]
-        for it in features
-        if given[it["name"]] is not None and fields.takes(it, read_out[it["name"]])
-    }
+    found = {}
+    for feature in features:
+        text = st.query_params.get(_parameter(feature["name"]))
+        if text is not None and fields.takes(feature, value := _parse_value(feature, text)):
+            found[feature["name"]] = value
+    return found
 
 
 def write(instance: fields.Instance) -> bool:
     """Leave out what is missing; False where the address would be too long."""
-    wanted = {_parameter(name): _say(it) for name, it in instance.items() if it is not None}
+    wanted = {
+        _parameter(key): _to_text(value) for key, value in instance.items() if value is not None
+    }
     if sum(len(name) + len(value) + 2 for name, value in wanted.items()) > LONGEST:
         wanted = {}
     for name in set(st.query_params) - set(wanted) - {"language"}:
@@ -39,9 +40,9 @@ def _parameter(name: str) -> str:
     return f"{name}_" if name.rstrip("_") in RESERVED else name
 
 
-def _parse(feature: fields.Feature, text: str | None) -> Any:
+def _parse_value(feature: fields.Feature, text: str) -> Any:
     """None where it is no value of the feature."""
-    if text is None or feature["type"] == "category":
+    if feature["type"] == "category":
         return text
     if feature["type"] == "boolean":
         return BOOLEANS.get(text)
@@ -52,7 +53,7 @@ def _parse(feature: fields.Feature, text: str | None) -> Any:
     return number if math.isfinite(number) else None
 
 
-def _say(value: Any) -> str:
+def _to_text(value: Any) -> str:
     if isinstance(value, bool):
         return str(value).lower()
     return value if isinstance(value, str) else repr(value).removesuffix(".0")

@@ -21,33 +21,23 @@ ICONS = {  # the gravest first
 }
 
 
-def warn_of_shift(seen: Json, manifest: Json) -> None:
-    drift = seen.get("drift")
-    if not drift:
-        return
+def warn_of_shift(drift: Json, manifest: Json) -> None:
     window = _find_window(drift)
-    named = _describe_features(manifest, window)
-    names = [texts.label(it) for it, found in named if found["verdict"] == "shifted"]
+    named = _pair_features(manifest, window)
+    names = [texts.label(feature) for feature, found in named if found["verdict"] == "shifted"]
     if window["classes"]["verdict"] == "shifted":
         names.append(texts.CLASS_SHARES())
     if names:
-        shown = ", ".join(names[:NAMED])
-        left = len(names) - NAMED
-        shown += f", {texts.AND_MORE(count=left)}" if left > 0 else ""
-        said = texts.SHIFTED(window=texts.WINDOWS[window["window"]](), names=texts.plain(shown))
-        st.warning(said, icon=":material/error:")
+        said = texts.plain(texts.list_some(names, NAMED))
+        window_name = texts.WINDOWS[window["window"]]()
+        st.warning(texts.SHIFTED(window=window_name, names=said), icon=":material/error:")
 
 
-def show_drift(seen: Json, manifest: Json) -> None:
-    st.header(texts.DRIFT(), anchor=False)
-    drift = seen.get("drift")
-    if not drift:
-        st.caption(texts.NOT_KNOWN_NOW() if seen.get("journal") else texts.NOTHING_TO_DRIFT())
-        return
+def show_drift(drift: Json, manifest: Json) -> None:
     st.segmented_control(
         texts.WINDOW(),
         list(texts.WINDOWS),
-        format_func=lambda it: texts.WINDOWS[it](),
+        format_func=lambda name: texts.WINDOWS[name](),
         required=True,
         key=KEY,
         label_visibility="collapsed",
@@ -68,12 +58,12 @@ def show_drift(seen: Json, manifest: Json) -> None:
 def _find_window(drift: Json) -> Json:
     """The one chosen by a control that may be drawn only later."""
     chosen = st.session_state.setdefault(KEY, DAY)
-    window: Json = next(it for it in drift["windows"] if it["window"] == chosen)
+    window: Json = next(found for found in drift["windows"] if found["window"] == chosen)
     return window
 
 
 def _show_window(window: Json, manifest: Json) -> None:
-    ranked = _describe_features(manifest, window)
+    ranked = _pair_features(manifest, window)
     drawn = [pair for pair in ranked if _can_be_drawn(*pair)][:DRAWN]
     listed = [pair for pair in ranked if pair not in drawn]
     histograms.show_drift_legend()
@@ -89,15 +79,18 @@ def _show_window(window: Json, manifest: Json) -> None:
         _list_features(listed)
 
 
-def _describe_features(manifest: Json, window: Json) -> list[tuple[Json, Json]]:
+def _pair_features(manifest: Json, window: Json) -> list[tuple[Json, Json]]:
     """Each with what was found of it, the most shifted first."""
-    known = {it["name"]: it for it in manifest["features"]}
+    known = {feature["name"]: feature for feature in manifest["features"]}
     # The manifest may be that of the model before, until the page has looked again.
-    pairs = [(known.get(it["feature"], {"name": it["feature"]}), it) for it in window["features"]]
-    return sorted(pairs, key=lambda pair: _rank(pair[1]))
+    pairs = [
+        (known.get(found["feature"], {"name": found["feature"]}), found)
+        for found in window["features"]
+    ]
+    return sorted(pairs, key=lambda pair: _grade(pair[1]))
 
 
-def _rank(found: Json) -> tuple[int, float, float]:
+def _grade(found: Json) -> tuple[int, float, float]:
     shares = max(found[kind] or 0 for kind in texts.SHARES)
     return list(ICONS).index(found["verdict"]), -(found["psi"] or 0), -shares
 
@@ -133,14 +126,14 @@ def _list_features(listed: list[tuple[Json, Json]]) -> None:
     st.caption(texts.MORE_DRIFT())
     percent = st.column_config.NumberColumn(format="percent")
     st.dataframe(
-        [_tabulate(feature, found) for feature, found in listed],
+        [_tabulate_feature(feature, found) for feature, found in listed],
         hide_index=True,
         alt=texts.MORE_DRIFT(),
         column_config={said(): percent for said in texts.SHARES.values()},
     )
 
 
-def _tabulate(feature: Json, found: Json) -> dict[str, Any]:
+def _tabulate_feature(feature: Json, found: Json) -> dict[str, Any]:
     return {
         texts.FEATURE(): texts.label(feature),
         texts.VERDICT(): texts.VERDICTS[found["verdict"]](),

@@ -18,30 +18,29 @@ Instance = dict[str, Any]
 def prepare(features: Iterable[Feature], given: Mapping[str, Any]) -> None:
     """Start each field from what is given, unless something has been entered there."""
     for feature in features:
-        entered = st.session_state.get(_key(feature))
-        if _key(feature) not in st.session_state or not _takes(feature, entered):
-            start = given.get(feature["name"], _middle(feature))
-            st.session_state[_key(feature)] = _to_widget(feature, start)
+        entered = st.session_state.get(_name_key(feature))
+        if _name_key(feature) not in st.session_state or not _may_hold(feature, entered):
+            start = given.get(feature["name"], _find_middle(feature))
+            st.session_state[_name_key(feature)] = _to_widget(feature, start)
 
 
 def fill(features: Iterable[Feature], instance: Instance) -> None:
     """Before the fields are drawn."""
     for feature in features:
         value = instance.get(feature["name"])
-        st.session_state[_key(feature)] = _to_widget(feature, value)
+        st.session_state[_name_key(feature)] = _to_widget(feature, value)
 
 
 def read(features: Iterable[Feature]) -> Instance:
     """What has been entered; None where nothing was."""
-    entered = {it["name"]: st.session_state.get(_key(it)) for it in features}
+    entered = {feature["name"]: st.session_state.get(_name_key(feature)) for feature in features}
     return {name: None if value == NOTHING else value for name, value in entered.items()}
 
 
 def find_empty(features: Iterable[Feature], instance: Instance) -> list[str]:
     """The features that must have a value and have none."""
-    return [
-        it["name"] for it in features if not it["nullable"] and instance.get(it["name"]) is None
-    ]
+    needed = [feature["name"] for feature in features if not feature["nullable"]]
+    return [name for name in needed if instance.get(name) is None]
 
 
 def draw(features: Iterable[Feature], notes: Mapping[str, str]) -> None:
@@ -70,14 +69,14 @@ def takes(feature: Feature, value: Any) -> bool:
     return isinstance(value, bool) == bool(feature["type"] == "boolean")
 
 
-def _takes(feature: Feature, entered: Any) -> bool:
+def _may_hold(feature: Feature, entered: Any) -> bool:
     """As `takes`, of what a widget holds; a number's field may be emptied and filled again."""
     if entered is None:
         return bool(feature["type"] == "number")
     return takes(feature, None if entered == NOTHING else entered)
 
 
-def _middle(feature: Feature) -> Any:
+def _find_middle(feature: Feature) -> Any:
     if feature["type"] == "number":
         return 0.0 if feature["median"] is None else feature["median"]
     return feature["mode"]
@@ -95,7 +94,7 @@ def _draw_number(feature: Feature) -> None:
         value=None,  # or the field could not be emptied
         step=feature["step"],
         format="%g",
-        key=_key(feature),
+        key=_name_key(feature),
         persist_state="session",
         placeholder=texts.MISSING() if feature["nullable"] else None,
     )
@@ -109,7 +108,7 @@ def _draw_boolean(feature: Feature) -> None:
         [True, False, NOTHING] if feature["nullable"] else [True, False],
         format_func=lambda value: texts.value(None if value == NOTHING else value),
         horizontal=True,
-        key=_key(feature),
+        key=_name_key(feature),
         persist_state="session",
     )
 
@@ -121,12 +120,12 @@ def _draw_category(feature: Feature) -> None:
         texts.plain(texts.label(feature)),
         [*values, NOTHING] if feature["nullable"] else values,
         format_func=lambda value: missing if value == NOTHING else value,
-        key=_key(feature),
+        key=_name_key(feature),
         persist_state="session",
     )
 
 
-def _key(feature: Feature) -> str:
+def _name_key(feature: Feature) -> str:
     # With the type, as what was entered must not reach a widget of another one.
     return f"{feature['type']} {feature['name']}"
 

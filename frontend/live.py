@@ -12,15 +12,15 @@ UNVERSIONED = "model"  # the only version that may change
 def follow(client: BackendClient) -> None:
     """Say which model is live, and draw the page anew as soon as that changes."""
     before = st.session_state.get("drawn")
-    _look(client)
+    _look_for_live(client)
     model, failure = _get_state()
     if failure:
         show_failure(failure)
     if model:
-        st.caption(_describe(model))
+        st.caption(_describe_live(model))
         say_meanings({model["signature"]})
     if model and before and model["version"] != before:
-        st.toast(texts.NEW_MODEL(**_name(model)), icon="🌸", duration="long")
+        st.toast(texts.NEW_MODEL(**_name_model(model)), icon="🌸", duration="long")
     st.session_state["drawn"] = model and model["version"]
     st.session_state["looked"] = True  # by this run: the first look of the watch is not needed
     _watch(client)
@@ -62,13 +62,13 @@ def note_failure(error: BackendError) -> None:
 def _watch(client: BackendClient) -> None:
     if st.session_state.pop("looked", False):
         return
-    before = _tell_apart(*_get_state())
-    _look(client)
-    if _tell_apart(*_get_state()) != before:
+    before = _identify(*_get_state())
+    _look_for_live(client)
+    if _identify(*_get_state()) != before:
         st.rerun()
 
 
-def _look(client: BackendClient) -> None:
+def _look_for_live(client: BackendClient) -> None:
     try:
         st.session_state["live"] = _find_live(client)
         st.session_state["failure"] = None
@@ -82,19 +82,19 @@ def _get_state() -> tuple[Json | None, BackendError | None]:
     return st.session_state.get("live"), st.session_state.get("failure")
 
 
-def _tell_apart(model: Json | None, failure: BackendError | None) -> tuple[str, str]:
+def _identify(model: Json | None, failure: BackendError | None) -> tuple[str, str]:
     """What the page has to be drawn anew for."""
     return model["version"] if model else "", failure.detail if failure else ""
 
 
 def _find_live(client: BackendClient) -> Json:
     version = client.live_version()
-    found = None if version == UNVERSIONED else _find(client, version)
+    found = None if version == UNVERSIONED else _find_published(client, version)
     return found or client.live_model()
 
 
 @st.cache_resource(max_entries=8, show_spinner=False, hash_funcs={BackendClient: id})
-def _find(client: BackendClient, version: str) -> Json | None:
+def _find_published(client: BackendClient, version: str) -> Json | None:
     """Asked once for all sessions, as a published version never changes.
 
     None if it is live in memory alone and its file is refused, or if its key may still come.
@@ -117,14 +117,14 @@ def _find_routes(client: BackendClient, version: str) -> set[str]:  # noqa: ARG0
     return client.routes()
 
 
-def _describe(model: Json) -> str:
+def _describe_live(model: Json) -> str:
     manifest = model["manifest"]
-    values = _name(model) | {"signature": texts.SIGNATURES[model["signature"]]()}
+    values = _name_model(model) | {"signature": texts.SIGNATURES[model["signature"]]()}
     if not manifest["dataset"]:
         return texts.LIVE_UNKNOWN(**values)
     rows = texts.number(manifest["dataset"]["rows"])
     return texts.LIVE(rows=rows, name=texts.plain(manifest["name"]), **values)
 
 
-def _name(model: Json) -> dict[str, str]:
+def _name_model(model: Json) -> dict[str, str]:
     return {"estimator": texts.plain(model["estimator"]), "version": texts.plain(model["version"])}

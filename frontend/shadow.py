@@ -3,7 +3,7 @@
 import streamlit as st
 
 import texts
-from accuracy import find_live, say_share
+from accuracy import find_live_accuracy, say_share
 from client import Json
 
 
@@ -12,7 +12,7 @@ def show_shadow(seen: Json) -> None:
     shadow = seen.get("shadow")
     if not shadow:
         return
-    live = find_live(seen) or {"accuracy": None, "count": 0}
+    live = find_live_accuracy(seen)
     st.header(texts.SHADOW(), anchor=False)
     st.caption(texts.SHADOW_CAPTION(version=texts.plain(shadow["model_version"])))
     figures = st.grid(4, min_column_width=150)
@@ -21,7 +21,7 @@ def show_shadow(seen: Json) -> None:
     figures.metric(texts.SHADOW_ACCURACY(), say_share(shadow["accuracy"]), border=True)
     figures.metric(texts.ACCURACY(), say_share(live["accuracy"]), border=True)
     if shadow["count"]:
-        counts = {"count": shadow["count"], "live_count": live["count"]}
-        st.caption(texts.SHADOW_COUNTS(**{k: texts.number(it) for k, it in counts.items()}))
+        counts = {"count": texts.number(shadow["count"]), "live_count": texts.number(live["count"])}
+        st.caption(texts.SHADOW_COUNTS(**counts))
     if shadow["skipped"]:
         st.caption(texts.SHADOW_SKIPPED(count=texts.number(shadow["skipped"])))

@@ -20,15 +20,13 @@ MLFLOW_UI_URL = (os.environ.get("MLFLOW_UI_URL") or "http://localhost:8003").rst
 client = connect()
 
 
-def tabulate(published: Json) -> dict[str, Any]:
+def tabulate_version(published: Json) -> dict[str, Any]:
     """A row of the table of all versions."""
     dataset = published["dataset"] or {}
     return {
         texts.STATE(): texts.STATES[published["state"]](),
         texts.VERSION(): published["version"],
-        texts.PUBLISHED(): texts.moment(published["created_at"])
-        if published["created_at"]
-        else None,
+        texts.PUBLISHED(): say_moment(published),
         texts.ESTIMATOR(): published["estimator"],
         **{name: say_metric(published, name) for name in ("log_loss", "accuracy")},
         texts.TABLE(): dataset.get("name"),
@@ -41,14 +39,15 @@ def tabulate(published: Json) -> dict[str, Any]:
 
 
 def show_all(models: list[Json]) -> None:
-    rows = [tabulate(it) for it in models]
+    rows = [tabulate_version(published) for published in models]
     # What is empty would be shown as None; of numbers it is not.
     shown = [
-        {k: "" if v is None and k != texts.ROWS() else v for k, v in it.items()} for it in rows
+        {k: "" if v is None and k != texts.ROWS() else v for k, v in row.items()} for row in rows
     ]
     st.dataframe(shown, hide_index=True, alt=texts.ALL_VERSIONS())
-    said = {it["signature"] for it in models if it["state"] == "live"}  # at the top of the page
-    live.say_meanings({it["signature"] for it in models} - said)
+    # That of the live one is said at the top of the page.
+    said = {model["signature"] for model in models if model["state"] == "live"}
+    live.say_meanings({model["signature"] for model in models} - said)
 
 
 def say_moment(published: Json) -> str | None:
@@ -74,30 +73,31 @@ def say_signature(published: Json) -> str | None:
 
 
 def show_quality(models: list[Json]) -> None:
-    named = list(dict.fromkeys(name for it in models for name in it["metrics"]))
+    named = list(dict.fromkeys(name for model in models for name in model["metrics"]))
     if not named:
         return
     st.header(texts.QUALITY(), anchor=False)
     name = st.selectbox(texts.METRIC(), named, key="metric")
     st.caption(texts.QUALITY_CAPTION())
     points = [
-        (it["version"], it["metrics"][name]["mean"], find_error(it["metrics"][name]))
-        for it in models
-        if name in it["metrics"]
+        (model["version"], model["metrics"][name]["mean"], find_error(model["metrics"][name]))
+        for model in models
+        if name in model["metrics"]
     ]
     show_chart(charts.draw_metric(name, points[:CHARTED]), texts.QUALITY())
 
 
 def show_one(models: list[Json]) -> None:
     st.header(texts.ONE_VERSION(), anchor=False)
-    version = st.selectbox(texts.VERSION(), [it["version"] for it in models], key="one version")
-    published = next(it for it in models if it["version"] == version)
+    by_version = {model["version"]: model for model in models}
+    version = st.selectbox(texts.VERSION(), list(by_version), key="one version")
+    published = by_version[version]
     for remark in published["remarks"]:
         st.info(texts.plain(remark))
     if published["reason"]:
         st.error(texts.plain(texts.REFUSED_BECAUSE(reason=published["reason"])))
         return
-    facts = tabulate(published)
+    facts = tabulate_version(published)
     del facts[texts.TABLE_HASH()]
     if published["engine"]:
         facts[texts.ENGINE()] = f"{published['engine']['name']}: {published['engine']['detail']}"
@@ -138,7 +138,7 @@ def show_run(version: str) -> None:
 
 def show_comparison(models: list[Json]) -> None:
     st.header(texts.COMPARE(), anchor=False)
-    versions = [it["version"] for it in models if it["state"] != "refused"]
+    versions = [model["version"] for model in models if model["state"] != "refused"]
     if len(versions) <= 1:
         st.caption(texts.ONE_MODEL_ONLY())
         return
@@ -177,15 +177,15 @@ def show_answers(answers: dict[str, Json]) -> None:
     for version, answer in answers.items():
         label = f"**{texts.plain(answer['prediction_class'])}**"
         st.markdown(texts.ANSWER_OF(version=texts.plain(version), answer=label))
-    shares = {version: it["probabilities"] for version, it in answers.items()}
-    known = {version: it for version, it in shares.items() if it}
+    shares = {version: answer["probabilities"] for version, answer in answers.items()}
+    known = {version: by_class for version, by_class in shares.items() if by_class}
     # Of many classes those that any of the versions thinks most likely.
     peaks: dict[str, float] = {}
     for by_class in known.values():
         for name, share in by_class.items():
             peaks[name] = max(peaks.get(name, 0.0), share)
     pairs = {
-        name: {version: it.get(name, 0.0) for version, it in known.items()}
+        name: {version: by_class.get(name, 0.0) for version, by_class in known.items()}
         for name in sorted(peaks, key=lambda name: -peaks[name])
     }
     if pairs:

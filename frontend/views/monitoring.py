@@ -20,24 +20,26 @@ from shadow import show_shadow
 LOOK_SECONDS = 3
 KEPT_LOOKS = 200
 OWN_ROUTES = ("/health", "/models", "/monitoring", "/openapi.json", "/metrics")
-PREDICT = "/predict"
+PREDICT_ROUTE = "/predict"
 NO_ROUTE = "none"  # what the backend calls paths that are none of its routes
+# What the journal tells: its heading, what is said where nothing is kept, and what shows it.
+KEPT = {
+    "drift": (texts.DRIFT, texts.NOTHING_TO_DRIFT, show_drift),
+    "accuracy": (texts.ACCURACY, texts.NOTHING_TO_MEASURE, show_accuracy),
+}
 
 client = connect()
 
 
-def count_failed(request: Json) -> int:
-    return sum(count for status, count in request["by_status"].items() if is_failure(status))
-
-
-def is_failure(status: str) -> bool:
-    return int(status) >= HTTPStatus.BAD_REQUEST
+def find_failed(by_status: dict[str, int]) -> dict[str, int]:
+    return {code: n for code, n in by_status.items() if int(code) >= HTTPStatus.BAD_REQUEST}
 
 
 def count_asked(requests: list[Json]) -> tuple[int, int]:
     """Requests of others than this page and Prometheus, and how many of them failed."""
-    asked = [it for it in requests if not it["route"].startswith(OWN_ROUTES)]
-    return sum(it["count"] for it in asked), sum(map(count_failed, asked))
+    asked = [found for found in requests if not found["route"].startswith(OWN_ROUTES)]
+    failed = sum(sum(find_failed(found["by_status"]).values()) for found in asked)
+    return sum(found["count"] for found in asked), failed
 
 
 def follow_traffic(count: int) -> list[tuple[str, float]]:
@@ -56,8 +58,8 @@ def follow_traffic(count: int) -> list[tuple[str, float]]:
 def show_figures(seen: Json) -> None:
     asked, failed = count_asked(seen["requests"])
     answered = (seen["predictions"] or {}).get("count", 0)
-    single = next((it for it in seen["requests"] if it["route"] == PREDICT), None)
-    latency = single["latency_seconds"] if single else {}
+    latencies = {found["route"]: found["latency_seconds"] for found in seen["requests"]}
+    latency = latencies.get(PREDICT_ROUTE, {})
     figures = st.grid(5, min_column_width=150)
     figures.metric(texts.PREDICTED_ROWS(), texts.number(answered), border=True)
     figures.metric(texts.REQUESTS(), texts.number(asked), border=True)
@@ -101,12 +103,13 @@ def show_classes(seen: Json, manifest: Json) -> None:
 
 def show_routes(seen: Json) -> None:
     st.header(texts.BY_ROUTE(), anchor=False)
-    st.dataframe([tabulate(it) for it in seen["requests"]], hide_index=True, alt=texts.BY_ROUTE())
+    rows = [tabulate_route(found) for found in seen["requests"]]
+    st.dataframe(rows, hide_index=True, alt=texts.BY_ROUTE())
 
 
-def tabulate(request: Json) -> dict[str, Any]:
+def tabulate_route(request: Json) -> dict[str, Any]:
     latency = request["latency_seconds"]
-    failed = {status: count for status, count in request["by_status"].items() if is_failure(status)}
+    failed = find_failed(request["by_status"])
     return {
         texts.ROUTE(): texts.OTHER_PATHS() if request["route"] == NO_ROUTE else request["route"],
         texts.REQUESTS(): request["count"],
@@ -145,7 +148,8 @@ def show_monitoring() -> None:
         return
     manifest = live.require_model()["manifest"]
     warn_of_journal(seen.get("journal"))
-    warn_of_shift(seen, manifest)
+    if seen.get("drift"):
+        warn_of_shift(seen["drift"], manifest)
     since = texts.moment(seen["since"])
     st.markdown(texts.MONITORING_INTRODUCTION(since=since, seconds=LOOK_SECONDS))
     show_figures(seen)
@@ -155,8 +159,12 @@ def show_monitoring() -> None:
     with classes:
         show_classes(seen, manifest)
     show_routes(seen)
-    show_drift(seen, manifest)
-    show_accuracy(seen, manifest)
+    for key, (heading, nothing, show_kept) in KEPT.items():
+        st.header(heading(), anchor=False)
+        if seen.get(key):
+            show_kept(seen[key], manifest)
+        else:
+            st.caption(texts.NOT_KNOWN_NOW() if seen.get("journal") else nothing())
     show_shadow(seen)
 
 

@@ -84,11 +84,10 @@ def show_answer(made: prediction.Prediction) -> None:
         show_chart(spec, texts.PROBABILITIES_OF())
     else:
         st.caption(texts.NO_PROBABILITIES())
-    shown = list(made.inputs.items())[:SHOWN_INPUTS]
-    said = " · ".join(f"{texts.label({'name': name})} {texts.value(it)}" for name, it in shown)
-    left = len(made.inputs) - len(shown)
-    more = f" · {texts.AND_MORE(count=left)}" if left else ""
-    st.caption(texts.plain(texts.ANSWERED_FOR(inputs=said + more)))
+    said = [
+        f"{texts.label({'name': name})} {texts.value(made.inputs[name])}" for name in made.inputs
+    ]
+    st.caption(texts.plain(texts.ANSWERED_FOR(inputs=texts.list_some(said, SHOWN_INPUTS, " · "))))
     st.caption(texts.plain(texts.ANSWERED_BY(version=answer["model_version"])))
     if answer["model_version"] != st.session_state["live"]["version"]:
         st.info(texts.MODEL_CHANGED())
