@@ -51,7 +51,7 @@ def publish(
 ) -> None:
     """A classifier of the first feature: two classes, or more of them in bands of its values."""
     random = np.random.default_rng(0)
-    X = np.array([[_draw(it, random) for it in features] for _ in range(ROWS)], object)
+    X = np.array([[_draw(feature, random) for feature in features] for _ in range(ROWS)], object)
     bands = X[:, 0].astype(float) > 44 if len(classes) == 2 else np.arange(ROWS) % len(classes)
     labels = np.array(classes)[bands.astype(int)]
     said = {"name": "penguins", "target": {"name": "old", "classes": sorted(classes)}}
@@ -102,7 +102,7 @@ def _write(
         "dataset": {"name": said["name"], "rows": len(X), "sha256": "5" * 64},
         "libraries": {},
         "republished_from": None,
-        "examples": [_describe(row, features, model) for row in X[::50]],
+        "examples": [_describe_example(row, features, model) for row in X[::50]],
     }
     path.with_suffix(".json").write_text(json.dumps(manifest))
     path.write_bytes(content)
@@ -134,13 +134,13 @@ def _count(feature: Json, column: Any, labels: Any, classes: list[str]) -> Json:
         column, edges = np.array([*map(values.index, column)]), np.arange(len(values) + 1)
         counted = {}
     numbers = column.astype(float)
-    counts = {it: np.histogram(numbers[labels == it], edges)[0].tolist() for it in classes}
+    counts = {name: np.histogram(numbers[labels == name], edges)[0].tolist() for name in classes}
     return counted | {"counts": counts, "missing": {}}
 
 
-def _describe(row: Any, features: list[Json], estimator: Any) -> Json:
+def _describe_example(row: Any, features: list[Json], estimator: Any) -> Json:
     inputs = {
-        it["name"]: bool(value) if it["type"] == "boolean" else value
-        for it, value in zip(features, row, strict=True)
+        feature["name"]: bool(value) if feature["type"] == "boolean" else value
+        for feature, value in zip(features, row, strict=True)
     }
     return {"inputs": inputs, "probabilities": estimator.predict_proba(row[None])[0].tolist()}

@@ -62,7 +62,7 @@ def test_the_live_model_is_described(iris_url, open_page, view):
 
     live = requests.get(f"{iris_url}/models/live", timeout=5).json()
     said = f"Live: {live['estimator']}, trained on 150 rows of iris · version {live['version']}"
-    captions = [it.value.replace("\\", "") for it in page.caption]
+    captions = [caption.value.replace("\\", "") for caption in page.caption]
     assert f"{said} · unsigned" in captions
     assert captions.count(texts.SIGNATURE_MEANINGS["unsigned"]()) == 1
 
@@ -75,8 +75,8 @@ def test_what_is_known_of_the_signature_is_said_and_may_change(relay, open_page,
         relay.answers |= dict.fromkeys(paths, live | {"signature": signature})
         page = page.run() if page else open_page(relay.url, view)
 
-        captions = [it.value.replace("\\", "") for it in page.caption]
-        assert any(it.endswith(f" · {signature}") for it in captions)
+        captions = [caption.value.replace("\\", "") for caption in page.caption]
+        assert any(caption.endswith(f" · {signature}") for caption in captions)
         assert texts.SIGNATURE_MEANINGS["unsigned"]() not in captions or view == "models"
         meant = texts.SIGNATURE_MEANINGS["unchecked"]() in captions
         assert meant == (signature == "unchecked")

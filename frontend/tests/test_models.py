@@ -65,7 +65,7 @@ def test_a_run_is_linked_where_a_browser_reaches_mlflow_else_named(
     page = open_page(iris_url, "models")
 
     run = requests.get(f"{iris_url}/models/live", timeout=5).json()["manifest"]["mlflow"]["run_id"]
-    links = [it.proto.url for it in page.get("link_button")]
+    links = [link.proto.url for link in page.get("link_button")]
     assert links == ([] if ui == "none" else [f"http://mlflow.example:8443/#/runs/{run}"])
     assert (texts.RUN(run=run) in said(page)) == (ui == "none")
 
@@ -93,7 +93,11 @@ def test_a_version_that_takes_other_values_says_so(page):
     page.selectbox(key="second version").set_value(OLDEST).run()
 
     assert not page.exception
-    assert [it for it in said(page) if it.startswith(f"{OLDEST}: ") and "height is missing" in it]
+    assert [
+        line
+        for line in said(page)
+        if line.startswith(f"{OLDEST}: ") and "height is missing" in line
+    ]
 
 
 def test_before_the_first_training_the_page_says_how_to_train(open_page, tmp_path):

@@ -160,7 +160,7 @@ def test_trouble_of_the_journal_is_one_warning_and_its_losses_stay_said(look, se
     assert said(page).count(texts.NOT_KNOWN_NOW()) == 2
 
     seen["journal"] = {"lag_seconds": 0.1, "lost": 3, "trouble": None}
-    assert [it.value for it in page.run().warning] == [texts.JOURNAL_LOST(count="3")]
+    assert [warning.value for warning in page.run().warning] == [texts.JOURNAL_LOST(count="3")]
 
 
 def test_features_are_drawn_with_a_verdict_the_most_shifted_first(look):
@@ -168,7 +168,7 @@ def test_features_are_drawn_with_a_verdict_the_most_shifted_first(look):
     features = [find(), shifted, find("petal_width", **MODERATE)]
     page = look(drift=make_drift(*features))
 
-    assert [it for it in said(page) if " · PSI " in it] == [
+    assert [line for line in said(page) if " · PSI " in line] == [
         ":green[:material/check_circle:] **Predicted classes**: stable · PSI 0.02",
         ":red[:material/error:] **Petal length (cm)**: shifted · PSI 0.31",
         ":orange[:material/warning:] **Petal width (cm)**: moderate shift · PSI 0.12",
@@ -204,9 +204,9 @@ def test_the_window_can_be_chosen_and_stays_chosen(look):
 
     choose_window(page, "model")
     assert not page.warning
-    assert any("Rows predicted: 9,000" in it for it in said(page))
+    assert any("Rows predicted: 9,000" in line for line in said(page))
     page.switch_page("views/models.py").run().switch_page("views/monitoring.py").run()
-    assert any("Rows predicted: 9,000" in it for it in said(page))
+    assert any("Rows predicted: 9,000" in line for line in said(page))
 
 
 def test_a_window_without_rows_is_one_sentence(look):
@@ -214,13 +214,13 @@ def test_a_window_without_rows_is_one_sentence(look):
     page = look(drift=make_drift(find(**UNKNOWN | nothing), rows=0, **UNKNOWN))
 
     assert texts.NO_ROWS() in said(page)
-    assert not [it for it in find_charts(page) if it.startswith("Share of rows by")]
+    assert not [name for name in find_charts(page) if name.startswith("Share of rows by")]
 
 
 def test_shares_of_what_the_model_has_not_seen_are_told_where_there_are_any(look):
     page = look(drift=make_drift(find(outside=0.12, missing=0.034), find("petal_length")))
 
-    told = [it for it in said(page) if "outside the training range" in it]
+    told = [line for line in said(page) if "outside the training range" in line]
     assert told == ["3.4% missing · 12.0% outside the training range"]
 
 
@@ -233,7 +233,7 @@ def test_of_many_features_a_dozen_is_drawn_and_the_others_are_listed(look, relay
     features = [find(name, 2, psi=index / 1000) for index, name in enumerate(names)]
     page = look(drift=make_drift(*features))
 
-    drawn = [it for it in find_charts(page) if it.startswith("Share of rows by Feature")]
+    drawn = [name for name in find_charts(page) if name.startswith("Share of rows by Feature")]
     table = page.dataframe[1].value
     assert len(drawn) == 12
     assert texts.DRIFT_OF(feature="Feature 188 (a)") in drawn
@@ -254,8 +254,8 @@ def test_accuracy_is_shown_with_what_was_expected_right_classes_and_calibration(
 
     shown = figures(page)
     names = ("Accuracy", "Expected by the model", "With feedback")
-    assert [shown[it] for it in names] == ["92.5%", "91.0%", "40"]
-    assert any(f"Answers of model {VERSION}" in it for it in said(page))
+    assert [shown[name] for name in names] == ["92.5%", "91.0%", "40"]
+    assert any(f"Answers of model {VERSION}" in line for line in said(page))
     assert not page.selectbox
     chart = find_chart(page, texts.CONFUSION())
     assert chart.spec["encoding"]["x"]["scale"]["domain"] == ["setosa", "versicolor", "virginica"]
@@ -273,7 +273,7 @@ def test_a_model_without_probabilities_expects_nothing(look):
 def test_of_several_versions_with_feedback_one_is_chosen(look):
     unlabelled = {"model_version": VERSION, "count": 0, "accuracy": None}
     older = {"model_version": "v1", "accuracy": 0.5, "confusion": {"ant": {"bee": 40}}}
-    versions = [LABELLED | it for it in (unlabelled, {"model_version": "v2"}, older)]
+    versions = [LABELLED | changes for changes in (unlabelled, {"model_version": "v2"}, older)]
     page = look(accuracy={"versions": versions})
 
     assert page.selectbox[0].options == ["v2", "v1"]
@@ -321,14 +321,14 @@ def test_a_shadow_without_answers_has_no_figures_yet(look):
     none = {"answered": 0, "skipped": 0, "agreement": None, "accuracy": None, "count": 0}
     page = look(shadow=SHADOW | none, accuracy=None)
 
-    assert {figures(page)[it] for it in ("Same class", "Its accuracy", "Live accuracy")} == {"–"}
+    assert {figures(page)[key] for key in ("Same class", "Its accuracy", "Live accuracy")} == {"–"}
 
 
 def test_french_is_spoken_where_it_is_chosen(look):
     page = look(language="fr", drift=make_drift(find("petal_length", **SHIFTED)))
 
     assert page.title[0].value == "Suivi"
-    assert [it for it in said(page) if "**Petal length (cm)**: dérive · PSI 0,31" in it]
+    assert [line for line in said(page) if "**Petal length (cm)**: dérive · PSI 0,31" in line]
 
 
 def test_nothing_asked_yet_is_said(page, seen):

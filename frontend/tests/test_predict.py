@@ -22,7 +22,7 @@ SETOSA = {"sepal_length": 5.1, "sepal_width": 3.5, "petal_length": 1.4, "petal_w
 
 
 def press(page, label):
-    return next(it for it in page.button if it.label == label).click().run()
+    return next(button for button in page.button if button.label == label).click().run()
 
 
 def predict(page, values=()):
@@ -140,7 +140,7 @@ def test_what_if_moves_one_feature_and_the_probabilities_follow(page, iris_url):
 
     slider.set_value(len(slider.options) - 1).run()
 
-    said = [it.value for it in page.markdown if it.value.startswith("With ")]
+    said = [text.value for text in page.markdown if text.value.startswith("With ")]
     assert "With Petal length (cm) = 6.9 it would be" in said[0].replace("\\", "")
     asked = {"sepal_length": 5.1, "sepal_width": 3.5, "petal_length": 6.9, "petal_width": 0.2}
     answer = requests.post(f"{iris_url}/predict", json=asked, timeout=5).json()
@@ -316,7 +316,7 @@ def test_names_from_tables_are_never_markdown(open_page, strange_url):
     assert page.metric[0].value in [texts.plain(name) for name in STRANGE]
     for element in [*page.markdown, *page.caption]:
         assert not [name for name in STRANGE[:4] if name in element.value]
-    assert "<script>" not in "".join(it.proto.body for it in page.get("html")[1:]).replace(
+    assert "<script>" not in "".join(block.proto.body for block in page.get("html")[1:]).replace(
         "<script>document.documentElement", ""
     )
 
@@ -334,12 +334,12 @@ def test_what_if_of_a_category_with_one_value_moves_nothing(open_page, strange_u
 
     assert not page.exception
     assert not page.select_slider
-    assert [it.value for it in page.markdown if "With Only = x it would be" in it.value]
+    assert [text.value for text in page.markdown if "With Only = x it would be" in text.value]
 
 
 def test_a_value_called_missing_is_a_value(open_page, strange_url):
     page = predict(open_page(strange_url))
-    island = next(it for it in page.selectbox if it.label == "Island")
+    island = next(box for box in page.selectbox if box.label == "Island")
 
     assert island.value == "Missing"
     assert not [said for said in captions(page) if texts.FILLED_IN() in said]
@@ -350,7 +350,7 @@ def test_a_value_called_missing_is_a_value(open_page, strange_url):
 
 
 def test_a_new_model_is_said_and_keeps_what_was_entered_where_it_fits(open_page, tmp_path):
-    older = [number("age"), *(category(it, ["a", "b"]) for it in "xz"), boolean("y")]
+    older = [number("age"), *(category(name, ["a", "b"]) for name in "xz"), boolean("y")]
     publish(tmp_path, older)
     with running_ready(tmp_path) as url:
         page, models = open_page(url), open_page(url, "models")
@@ -364,11 +364,11 @@ def test_a_new_model_is_said_and_keeps_what_was_entered_where_it_fits(open_page,
             assert NEWER in view.run().toast[0].value.replace("\\", "")
         assert list(models.dataframe[0].value["Version"]) == [NEWER, VERSION]
         assert page.number_input[0].value == 20
-        assert texts.MODEL_CHANGED() in [it.value for it in page.info]
+        assert texts.MODEL_CHANGED() in [info.value for info in page.info]
         assert not predict(page).toast
         assert not page.info
 
-        changed = [number("x", nullable=True), *(category(it, ["b", "c"]) for it in "yz")]
+        changed = [number("x", nullable=True), *(category(name, ["b", "c"]) for name in "yz")]
         publish(tmp_path, [number("age"), *changed], NEWEST)
         wait_until_live(url, NEWEST)
         page.run()
@@ -380,12 +380,12 @@ def test_a_new_model_is_said_and_keeps_what_was_entered_where_it_fits(open_page,
 def test_a_prediction_takes_four_requests_and_the_manifest_is_kept(relay, open_page):
     predict(open_page(relay.url))
     page = open_page(relay.url)
-    assert len([it for it in relay.asked if it.startswith("GET /models/")]) == 1
+    assert len([path for path in relay.asked if path.startswith("GET /models/")]) == 1
     relay.asked.clear()
 
     predict(page)
 
-    assert [it.partition("?")[0] for it in relay.asked] == [
+    assert [path.partition("?")[0] for path in relay.asked] == [
         "POST /predict",
         "GET /health/ready",
         "POST /explain",

@@ -46,7 +46,7 @@ def test_every_sentence_is_said_somewhere():
     assert unsaid == []
 
 
-@pytest.mark.parametrize("path", [it for it in SOURCES if it.name != "texts.py"], ids=str)
+@pytest.mark.parametrize("path", [path for path in SOURCES if path.name != "texts.py"], ids=str)
 def test_no_other_module_says_anything(path):
     """A sentence has a space between words; docstrings are for those who read the code."""
     tree = ast.parse(path.read_text())
