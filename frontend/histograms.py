@@ -32,7 +32,7 @@ Counts = tuple[int, int]  # rows of the training table, and rows asked
 _COUNT_AXIS = {"tickCount": 3, "tickMinStep": 1}
 
 
-def name_classes(classes: Sequence[str], probabilities: dict[str, float] | None) -> list[str]:
+def pick_classes(classes: Sequence[str], probabilities: dict[str, float] | None) -> list[str]:
     """Those that get a colour of their own: all, or of many the most probable."""
     if len(classes) <= MOST_COLOURS:
         return list(classes)

@@ -49,7 +49,7 @@ def show_places(manifest: Json, made: Prediction | None) -> None:
     page = st.pagination(pages, key=f"places {bool(made)}") if pages > 1 else 1
     probabilities = made.answer["probabilities"] if made else None
     every = manifest["target"]["classes"]
-    classes = histograms.name_classes(every, probabilities)
+    classes = histograms.pick_classes(every, probabilities)
     histograms.show_legend(every, classes)
     grid = st.grid(4 if made else 2, min_column_width=240, gap="medium")
     for feature in features[(page - 1) * SHOWN_PLACES : page * SHOWN_PLACES]:

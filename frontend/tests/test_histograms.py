@@ -4,7 +4,7 @@ from mixed import category, number
 
 import drawing
 import texts
-from histograms import draw_class_drift, draw_drift, draw_histogram, name_classes
+from histograms import draw_class_drift, draw_drift, draw_histogram, pick_classes
 
 
 def counted(feature, counts, edges=None):
@@ -30,7 +30,7 @@ def test_a_missing_value_has_no_line():
 def test_classes_without_a_colour_of_their_own_are_drawn_as_others():
     counts = {name: [1, 2] for name in MANY}
     feature = counted(number("age"), counts, [0, 5, 10])
-    classes = name_classes(list(MANY), MANY | {"class 40": 0.3})
+    classes = pick_classes(list(MANY), MANY | {"class 40": 0.3})
 
     spec = draw_histogram(feature, classes, None)
 

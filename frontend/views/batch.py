@@ -84,10 +84,10 @@ def show_outcome(batch: Batch) -> None:
     if batch.result:
         show_result(batch.upload.name, batch.result)
     elif batch.failure:
-        show_failure(batch.failure)
+        show_faults(batch.failure)
 
 
-def show_failure(failure: BackendError) -> None:
+def show_faults(failure: BackendError) -> None:
     if not failure.faults:
         live.note_failure(failure)
         return

@@ -58,11 +58,11 @@ def say_metric(published: Json, name: str) -> str | None:
     metric = published["metrics"].get(name)
     if metric is None:
         return None
-    error = find_error(metric)
+    error = find_standard_error(metric)
     return texts.number(metric["mean"], 3) + (f" ± {texts.number(error, 3)}" if error else "")
 
 
-def find_error(metric: Json) -> float | None:
+def find_standard_error(metric: Json) -> float | None:
     """Older manifests have the deviation over the folds in its place, which is no such error."""
     error: float | None = metric.get("standard_error")
     return error
@@ -79,10 +79,11 @@ def show_quality(models: list[Json]) -> None:
     st.header(texts.QUALITY(), anchor=False)
     name = st.selectbox(texts.METRIC(), named, key="metric")
     st.caption(texts.QUALITY_CAPTION())
+    known = [(model["version"], model["metrics"].get(name)) for model in models]
     points = [
-        (model["version"], model["metrics"][name]["mean"], find_error(model["metrics"][name]))
-        for model in models
-        if name in model["metrics"]
+        (version, metric["mean"], find_standard_error(metric))
+        for version, metric in known
+        if metric
     ]
     show_chart(charts.draw_metric(name, points[:CHARTED]), texts.QUALITY())
 
@@ -152,7 +153,7 @@ def show_comparison(models: list[Json]) -> None:
         left.selectbox(texts.FIRST_VERSION(), versions, 0, key="first version"),
         right.selectbox(texts.SECOND_VERSION(), versions, 1, key="second version"),
     ]
-    answers = {version: ask(version, inputs) for version in dict.fromkeys(chosen)}
+    answers = {version: ask_version(version, inputs) for version in dict.fromkeys(chosen)}
     show_answers({version: answer for version, answer in answers.items() if answer})
 
 
@@ -165,7 +166,7 @@ def find_inputs() -> Json | None:
     return last.inputs if last else examples[0]["inputs"] if examples else None
 
 
-def ask(version: str, inputs: Json) -> Json | None:
+def ask_version(version: str, inputs: Json) -> Json | None:
     try:
         return client.predict(inputs, version)
     except BackendError as error:

@@ -23,7 +23,7 @@ OWN_ROUTES = ("/health", "/models", "/monitoring", "/openapi.json", "/metrics")
 PREDICT_ROUTE = "/predict"
 NO_ROUTE = "none"  # what the backend calls paths that are none of its routes
 # What the journal tells: its heading, what is said where nothing is kept, and what shows it.
-KEPT = {
+JOURNAL_SECTIONS = {
     "drift": (texts.DRIFT, texts.NOTHING_TO_DRIFT, show_drift),
     "accuracy": (texts.ACCURACY, texts.NOTHING_TO_MEASURE, show_accuracy),
 }
@@ -159,10 +159,10 @@ def show_monitoring() -> None:
     with classes:
         show_classes(seen, manifest)
     show_routes(seen)
-    for key, (heading, nothing, show_kept) in KEPT.items():
+    for key, (heading, nothing, show_section) in JOURNAL_SECTIONS.items():
         st.header(heading(), anchor=False)
         if seen.get(key):
-            show_kept(seen[key], manifest)
+            show_section(seen[key], manifest)
         else:
             st.caption(texts.NOT_KNOWN_NOW() if seen.get("journal") else nothing())
     show_shadow(seen)
