@@ -41,7 +41,7 @@ for path in sorted(folder.glob("*.*.pkl")):
     })
     model, engine = Model(description, Estimator(estimator, description)), None
     try:
-        engine = read_engine(unpack(compile_model(model.worker)), description)
+        engine = read_engine(*unpack(compile_model(model.worker)), description)
         model.serve_by(engine)
     except NotCompiled as reason:
         model.serving.detail = str(reason)

@@ -1,10 +1,11 @@
-"""Makes an engine of the numbers that a model worker sends, and trusts none of them.
+"""Makes an engine of the arrays that a model worker sends, and trusts none of them.
 
 Whoever sends them may get wrong probabilities or a refusal, but no endless loop, no failing request
 and no memory out of proportion.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import numpy as np
 
@@ -14,7 +15,6 @@ from engines.leaf_bits import LeafBits, Masks, to_mask
 from engines.lines import Array, Layer, Lines, Special
 from engines.trees import LeafSum, Nodes, Walk
 from schemas import Category, Description
-from worker.exchange import Message
 
 MAX_PLAIN_PRODUCTS = 5_000  # one takes 25 ns in plain Python
 MAX_PRODUCTS = 1_000_000  # of a layer: a millisecond in NumPy
@@ -25,12 +25,14 @@ MAX_TREES = 10_000
 LARGEST = 1e100  # value of a leaf, so that no sum of them overflows
 
 
-def read_engine(message: Message, description: Description) -> Engine:
-    """Raises NotCompiled with the reason if anything is wrong with the message."""
+def read_engine(
+    head: Mapping[str, Any], arrays: Mapping[str, Array], description: Description
+) -> Engine:
+    """`head` says what the arrays are. Raises NotCompiled if anything is wrong with them."""
     try:
-        engine = _READERS[message.head["kind"]](_Parts(message, description))
-        if "probes" in message.head:
-            engine.detail += f"; as the pickle answers on {int(message.head['probes'])} probes"
+        engine = _READERS[head["kind"]](_Parts(head, arrays, description))
+        if "probes" in head:
+            engine.detail += f"; as the pickle answers on {int(head['probes'])} probes"
     except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
         raise NotCompiled(f"Its compiled form is damaged: {error!r:.200}.") from None
     return engine
@@ -39,8 +41,10 @@ def read_engine(message: Message, description: Description) -> Engine:
 class _Parts:
     """Raises NotCompiled for a part that is wrong, or what Python does for one that is missing."""
 
-    def __init__(self, message: Message, description: Description) -> None:
-        self.head, self.arrays = message
+    def __init__(
+        self, head: Mapping[str, Any], arrays: Mapping[str, Array], description: Description
+    ) -> None:
+        self.head, self.arrays = head, arrays
         self.features = description.features
         self.classes = len(description.target.classes)
 

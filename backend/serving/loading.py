@@ -76,7 +76,7 @@ def _compile(model: Model) -> None:
         message = model.worker.compile()
         if "not_compiled" in message.head:
             raise NotCompiled(str(message.head["not_compiled"]))
-        model.serve_by(read_engine(message, model.description))
+        model.serve_by(read_engine(*message, model.description))
     except NotCompiled as reason:
         model.serving.detail = str(reason)
     except ModelWorkerEnded as ended:

@@ -50,7 +50,7 @@ def no_masks(monkeypatch):
 
 
 def compile_model(model):
-    return read_engine(unpack(compilation.compile_model(model.worker)), model.description)
+    return read_engine(*unpack(compilation.compile_model(model.worker)), model.description)
 
 
 @np.errstate(all="ignore")
@@ -71,7 +71,7 @@ def compile_trees(classifier, *steps):
 
 
 def compile_untried(model):
-    return read_engine(compilation.compile_untried(model.worker), model.description)
+    return read_engine(*compilation.compile_untried(model.worker), model.description)
 
 
 @pytest.mark.parametrize("leaves", [1, 4])

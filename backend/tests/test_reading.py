@@ -16,7 +16,7 @@ from engines.engine import NotCompiled
 from engines.reading import read_engine
 from worker.compiling import leaf_bits
 from worker.compiling.compilation import compile_untried
-from worker.exchange import ExchangeError, Message, pack, unpack
+from worker.exchange import ExchangeError, pack, unpack
 
 X, y = load_iris(return_X_y=True)
 NUMBERS = [{"name": name, "type": "number"} for name in NAMES]
@@ -57,7 +57,7 @@ def read_changed(kind, name, change):
     array = message.arrays[name].copy()
     changed = change(array)
     arrays = message.arrays | {name: array if changed is None else changed}
-    return read_engine(Message(message.head, arrays), description)
+    return read_engine(message.head, arrays, description)
 
 
 def put(index, value):
@@ -71,7 +71,7 @@ def put(index, value):
 def test_a_message_makes_the_same_engine_after_it_was_sent(kind):
     message, description = compile_kind(kind)
     rows = rows_of(kind)
-    engines = [read_engine(it, description) for it in (message, unpack(pack(*message)))]
+    engines = [read_engine(*it, description) for it in (message, unpack(pack(*message)))]
 
     assert engines[0].predict_many(rows) == engines[1].predict_many(rows)
     assert engines[0].predict_many(rows)[0] is not None
@@ -99,7 +99,7 @@ def test_an_engine_for_other_features_or_classes_is_refused(kind):
 
     for update in ({"features": description.features[1:]}, {"target": target}):
         with pytest.raises(NotCompiled):
-            read_engine(message, description.model_copy(update=update))
+            read_engine(*message, description.model_copy(update=update))
 
 
 @pytest.mark.parametrize(
@@ -137,7 +137,7 @@ def test_a_tree_that_takes_too_many_steps_has_no_answer():
         "roots": np.zeros(1, dtype=np.int64),
     }
 
-    engine = read_engine(Message(message.head, message.arrays | arrays), description)
+    engine = read_engine(message.head, message.arrays | arrays, description)
 
     assert engine.predict_many([[1.0] * 4]) == [None]
 
@@ -149,7 +149,7 @@ def read_layers(*widths):
     for place, (width, before) in enumerate(zip(widths, (4, *widths), strict=False)):
         arrays[f"weights{place}"] = np.zeros((width, before))
         arrays[f"intercept{place}"] = np.arange(width, dtype=np.float64)
-    return read_engine(Message(message.head, arrays), description)
+    return read_engine(message.head, arrays, description)
 
 
 def test_layers_that_would_take_long_are_refused():
@@ -168,7 +168,7 @@ def read_leaves(leaves, trees=1, values=10):
     for index in range(4):
         numbers = {f"thresholds{index}": np.arange(values - 1.0), f"masks{index}": masks}
         arrays |= numbers
-    return read_engine(Message(message.head | {"trees": trees}, arrays), description)
+    return read_engine(message.head | {"trees": trees}, arrays, description)
 
 
 def test_leaves_that_would_take_long_are_refused():
@@ -192,7 +192,7 @@ def test_a_message_without_its_parts_is_refused(head):
     _, description = compile_kind("linear")
 
     with pytest.raises(NotCompiled, match="damaged"):
-        read_engine(Message(head), description)
+        read_engine(head, {}, description)
 
 
 ODD = [None, True, -1, 0, 2**70, 1e300, "", "walk", [], [[]], {}, [1, -1], [2**70], [None]]
@@ -229,7 +229,7 @@ def test_a_damaged_message_is_refused_or_answers_with_probabilities(kind, tries)
         head = distort(message.head, dice)
         sent = damage(packed, dice) if dice.random() < 0.7 else pack(head, message.arrays)
         try:
-            engine = read_engine(unpack(sent), description)
+            engine = read_engine(*unpack(sent), description)
         except (ExchangeError, NotCompiled):
             continue
         read += 1

@@ -27,7 +27,7 @@ from worker.exchange import Message, pack
 def compile_model(model: Estimator) -> bytes:
     """A message for `read_engine`, compared with the model; raises NotCompiled with the reason."""
     message = compile_untried(model)
-    engine = read_engine(message, model.description)
+    engine = read_engine(*message, model.description)
     probes = draw_probes(model.description, engine)
     _, expected = model.answer(model.to_array(probes))
     if expected is None:
