@@ -39,8 +39,7 @@ ROOT = Path(__file__).parent.parent
 sys.path[:0] = [str(ROOT / "tests"), str(ROOT / "backend")]
 from processes import find_free_port, running, wait_until  # noqa: E402
 
-from serving.repository import find_published  # noqa: E402
-from worker.assembly import open_model  # noqa: E402
+from worker.assembly import assemble  # noqa: E402
 from worker.estimator import Estimator  # noqa: E402
 from worker.tables.tables import CHUNK_ROWS  # noqa: E402
 
@@ -244,8 +243,8 @@ def main() -> None:
             folder = Path(directory)
             publish(dump(estimator), folder, datetime.now(UTC))
             pickled = next(folder.glob("*.pkl"))
-            [file] = find_published(folder)
-            model, _ = open_model(pickled.read_bytes(), file, None, is_tried=False)
+            file = {"name": "iris", "version": "", "created_at": datetime.now(UTC)}
+            model, _ = assemble(pickled.read_bytes(), file, None, is_tried=False)
             with (
                 serving(LAUNCHER, "backend", MODELS_DIR=folder) as ours,
                 serving(PANDAS, "bench", MODEL=pickled, PYTHONWARNINGS="ignore") as theirs,

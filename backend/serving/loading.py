@@ -53,10 +53,8 @@ def _make_opening(file: PublishedFile, pickle: Pickle, manifest: Manifest | None
     if manifest:
         _check_content(pickled, manifest)
     head = {
-        "version": file.version,
-        "file": file.path.name,
-        "created_at": file.created_at.timestamp(),
-        "manifest": manifest.model_dump(mode="json") if manifest else None,
+        "file": {"name": file.path.stem, "version": file.version, "created_at": file.created_at},
+        "manifest": manifest and manifest.model_dump(mode="json"),
     }
     return head, {"pickle": np.frombuffer(pickled, np.uint8)}
 

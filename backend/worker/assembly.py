@@ -3,7 +3,7 @@
 import hashlib
 import json
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -15,7 +15,6 @@ from sklearn.pipeline import Pipeline
 from errors import ModelRefused
 from features.instances import InstanceReader
 from schemas import Description, Example, Number, Target, Value
-from serving.repository import PublishedFile
 from worker.estimator import Estimator
 from worker.exchange import Array
 from worker.unpickling import unpickle
@@ -29,12 +28,13 @@ IRIS_CLASSES = ["setosa", "versicolor", "virginica"]
 warnings.filterwarnings("ignore", message="X does not have valid feature names")
 
 
-def open_model(
-    pickled: bytes, file: PublishedFile, known: Description | None, is_tried: bool
+def assemble(
+    pickled: bytes, file: Mapping[str, Any], known: Description | None, is_tried: bool
 ) -> tuple[Estimator, list[str]]:
     """An estimator that has answered its examples, now or before, and remarks on it.
 
-    Raises ModelRefused with a reason for people if it is not fit to serve.
+    Of the `file`, the `name`, `version` and `created_at` are told. Raises ModelRefused with a
+    reason for people if it is not fit to serve.
     """
     said: list[str] = []
     if known and "scikit-learn" in known.libraries:
@@ -46,7 +46,7 @@ def open_model(
             _require_classifier(estimator)
             if known:
                 _match(estimator, known)
-            model = Estimator(estimator, known or _describe(estimator, file, pickled))
+            model = Estimator(estimator, known or _describe_estimator(estimator, file, pickled))
             if not is_tried:
                 _try_out(model)
         except ModelRefused as refusal:
@@ -83,7 +83,7 @@ def _require_classifier(estimator: Any) -> None:
         raise ModelRefused("estimator", f"It is a {kind}, not a classifier with one target.")
 
 
-def _describe(estimator: Any, file: PublishedFile, pickled: bytes) -> Description:
+def _describe_estimator(estimator: Any, file: Mapping[str, Any], pickled: bytes) -> Description:
     """What the estimator itself tells, for a pickle without a manifest."""
     count = int(estimator.n_features_in_)
     invented = IRIS_FEATURES if count == len(IRIS_FEATURES) else [f"x{i}" for i in range(count)]
@@ -93,9 +93,7 @@ def _describe(estimator: Any, file: PublishedFile, pickled: bytes) -> Descriptio
         classes = IRIS_CLASSES
     last_step = estimator.steps[-1][1] if isinstance(estimator, Pipeline) else estimator
     return Description(
-        name=file.path.stem,
-        version=file.version,
-        created_at=file.created_at,
+        **file,
         sha256=hashlib.sha256(pickled).hexdigest(),
         size=len(pickled),
         features=tuple(Number(name=name) for name in names),

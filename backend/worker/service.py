@@ -2,13 +2,11 @@
 
 import socket
 from collections.abc import Callable
-from pathlib import Path
 
 from engines.engine import NotCompiled
 from errors import ModelFailed, ModelRefused, TableTooLarge
 from schemas import Description
-from serving.repository import PublishedFile
-from worker.assembly import open_model
+from worker.assembly import assemble
 from worker.compiling.compilation import compile_model
 from worker.estimator import Estimator
 from worker.exchange import Message, pack, receive, send, unpack
@@ -32,12 +30,10 @@ def serve(channel: socket.socket, held: list[str]) -> None:
 def _open(channel: socket.socket) -> Estimator | None:
     """None if the model is refused, which is the answer then."""
     head, arrays = unpack(receive(channel))
-    created_at = (0, head["created_at"] * 10**9)
-    file = PublishedFile(head["version"], Path(head["file"]), created_at)
     known = Description.model_validate(head["manifest"]) if head["manifest"] else None
     try:
         pickled = arrays["pickle"].tobytes()
-        model, remarks = open_model(pickled, file, known, head["is_tried"])
+        model, remarks = assemble(pickled, head["file"], known, head["is_tried"])
     except ModelRefused as refusal:
         send(channel, pack({"reason": refusal.reason, "message": str(refusal)}))
         return None
