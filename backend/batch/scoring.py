@@ -16,7 +16,7 @@ from journal.ledger import TableCounter
 from serving.inference import Model
 from settings import Settings
 from worker.exchange import ExchangeError, Message
-from worker.faults import read_fault
+from worker.failures import read_failure
 from worker.media import Format
 from worker.nursery import WorkerProcess
 
@@ -59,8 +59,8 @@ async def score(body: bytes, job: Job, line: Line) -> Pieces:
                     left -= taken
                     if counts := _read_counts(message, job):
                         job.counter.add(counts)
-                    if "fault" in message.head:
-                        raise read_fault(message.head["fault"])
+                    if "failure" in message.head:
+                        raise read_failure(message.head["failure"])
                     if "done" in message.head:
                         return
                     yield _read_piece(message)

@@ -14,7 +14,7 @@ from files.output import Output, Record
 from files.sources import File, Part
 from serving.inference import Model
 from worker.exchange import ExchangeError, Message
-from worker.faults import read_fault
+from worker.failures import read_failure
 from worker.nursery import WorkerProcess
 
 ATTEMPTS = 3  # of a part whose process ends
@@ -105,8 +105,8 @@ class Crew:
         """All messages but reads, to the last."""
         while True:
             message = process.receive(self._seconds)
-            if "fault" in message.head:
-                raise read_fault(message.head["fault"])
+            if "failure" in message.head:
+                raise read_failure(message.head["failure"])
             if "read" in message.head:
                 index, offset, size = map(int, message.head["read"])
                 content = np.frombuffer(_read(paths[index], offset, size), np.uint8)

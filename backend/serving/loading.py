@@ -15,7 +15,7 @@ from serving.inference import Model
 from serving.manifests import Manifests
 from serving.repository import Pickle, PublishedFile
 from settings import Settings
-from worker.faults import LONGEST_TEXT
+from worker.failures import LONGEST_TEXT
 from worker.model_worker import ModelWorker, Opening
 from worker.nursery import Nursery
 

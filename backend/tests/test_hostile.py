@@ -299,8 +299,8 @@ def counts(rows, found=0):
     return f"none = np.zeros(0, int); empty = {empty}; send(channel, pack({head}, {bins}))"
 
 
-def fault(said):
-    return f"send(channel, pack({{'fault': dict(kind='InvalidTable', {said})}}))"
+def fail(said, kind="InvalidTable"):
+    return f"send(channel, pack({{'failure': dict(kind='{kind}', {said})}}))"
 
 
 TOO_LONG, ENDED = "took too long", "has ended"
@@ -322,11 +322,11 @@ TOO_LARGE = "model.answer = lambda X: bytes(2**40); send(channel, service._answe
         ("while True: channel.sendall(b'\\1' + bytes(7))", 503, ENDED),
         ("send(channel, bytes(100))", 503, ENDED),
         ("send(channel, struct.pack('<Q', 2**21 + 1) + b'[' * (2**21 + 1))", 503, ENDED),
-        ("send(channel, pack({'fault': [[]]}))", 503, ENDED),
-        ("send(channel, pack({'fault': {'kind': 'InvalidTable', 'faults': [9]}}))", 503, ENDED),
-        ("send(channel, pack({'fault': {'kind': 'ModelFailed', 'said': 'x' * 10**6}}))", 500, "x"),
-        (fault("faults=[{'detail': 'x' * 10**6, 'column': 'y' * 10**6}], more=0"), 422, "x"),
-        (fault("faults=[], more='x' * 10**6"), 503, ENDED),
+        ("send(channel, pack({'failure': [[]]}))", 503, ENDED),
+        (fail("faults=[9]"), 503, ENDED),
+        (fail("said='x' * 10**6", "ModelFailed"), 500, "x"),
+        (fail("faults=[{'detail': 'x' * 10**6, 'column': 'y' * 10**6}], more=0"), 422, "x"),
+        (fail("faults=[], more='x' * 10**6"), 503, ENDED),
         (row([0, 0], "ones((2, 3))"), 503, ENDED),
         (shape([9] * 400_000), 503, ENDED),
         (shape([2**70]), 503, ENDED),
@@ -547,8 +547,8 @@ while True:
     message = unpack(receive(channel))
     broken = look()
     if message.head["ask"] != "answer":
-        fault = {"kind": "MalformedTable", "said": f"Broken: {broken}"}
-        send(channel, pack({"fault": fault, "not_compiled": "never"}))
+        failure = {"kind": "MalformedTable", "said": f"Broken: {broken}"}
+        send(channel, pack({"failure": failure, "not_compiled": "never"}))
         continue
     rows = len(message.arrays["X"])
     index = np.full(rows, 1 if broken else 0)

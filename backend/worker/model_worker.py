@@ -9,11 +9,11 @@ from threading import Lock, Thread
 from time import monotonic
 from typing import Any, get_args
 
-from errors import ModelRefused, ModelServerError, ModelWorkerEnded, Reason
+from errors import ModelRefused, ModelWorkerEnded, Reason
 from schemas import Confinement
 from settings import Settings
 from worker.exchange import Array, ExchangeError, Message
-from worker.faults import LONGEST_TEXT, read_fault
+from worker.failures import LONGEST_TEXT, read_failure
 from worker.nursery import Nursery, WorkerProcess
 from worker.rows import write_rows
 
@@ -211,10 +211,10 @@ class ModelWorker:
         return process, told
 
     def _read_answer(self, message: Message, rows: int) -> tuple[Array, Array | None]:
-        """Raises ExchangeError unless it is an answer to so many rows, or what is at fault."""
+        """Raises ExchangeError unless it is an answer to so many rows, or why there is none."""
         head, arrays = message
-        if "fault" in head:
-            raise _read_fault(head["fault"])
+        if "failure" in head:
+            raise read_failure(head["failure"])
         indices, probabilities = arrays.get("indices"), arrays.get("probabilities")
         if indices is None or not _fits(indices, (rows,), "<i8", (-1, self.classes - 1)):
             raise ExchangeError("It answers no classes.")
@@ -232,14 +232,6 @@ def _fits(array: Array, shape: tuple[int, ...], dtype: str, ends: tuple[float, f
     if array.shape != shape or array.dtype.str != dtype:
         return False
     return bool(((array >= ends[0]) & (array <= ends[1])).all())  # which nan is not
-
-
-def _read_fault(fault: Any) -> ModelServerError:
-    """Raises ExchangeError if there is none."""
-    try:
-        return read_fault(fault)
-    except (LookupError, TypeError, ValueError):
-        raise ExchangeError("It answers neither a row nor a fault.") from None
 
 
 def _read_refusal(told: dict[str, Any]) -> ModelRefused:

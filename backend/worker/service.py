@@ -4,13 +4,13 @@ import socket
 from collections.abc import Callable
 
 from engines.engine import NotCompiled
-from errors import ModelFailed, ModelRefused, TableTooLarge
+from errors import ModelFailed, ModelRefused
 from schemas import Description
 from worker.assembly import assemble
 from worker.compiling.compilation import compile_model
 from worker.estimator import Estimator
 from worker.exchange import Message, pack, receive, send, unpack
-from worker.faults import TOO_LARGE, write_fault
+from worker.failures import write_failure
 from worker.rows import read_rows
 from worker.tables.answering import answer_part, answer_table, join, look, rehearse
 
@@ -46,10 +46,10 @@ def _open(channel: socket.socket) -> Estimator | None:
 def _answer(model: Estimator, message: Message) -> bytes:
     try:
         indices, probabilities = model.answer(read_rows(message))
-    except MemoryError:
-        return pack({"fault": write_fault(TableTooLarge(TOO_LARGE))})
+    except MemoryError as error:
+        return pack({"failure": write_failure(error)})
     except Exception as error:  # an estimator can raise anything, and is asked again all the same
-        return pack({"fault": write_fault(ModelFailed(f"The model raised {error!r:.200}."))})
+        return pack({"failure": write_failure(ModelFailed(f"The model raised {error!r:.200}."))})
     arrays = {"indices": indices.astype("<i8")}
     if probabilities is not None:
         arrays["probabilities"] = probabilities.astype("<f8")

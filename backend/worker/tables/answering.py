@@ -13,13 +13,13 @@ import pyarrow.parquet as pq
 from pyarrow import csv
 from pydantic_core import to_json
 
-from errors import ModelServerError, TableTooLarge
+from errors import ModelServerError
 from features.counts import TableCounts
 from schemas import Value
 from worker.assembly import invent
 from worker.estimator import Estimator
 from worker.exchange import Array, Message, lay_out, pack, send
-from worker.faults import TOO_LARGE, write_fault
+from worker.failures import write_failure
 from worker.media import Format
 from worker.tables.answers import Answers
 from worker.tables.columnar import count_groups, open_file
@@ -136,7 +136,5 @@ def _telling(channel: socket.socket) -> Iterator[None]:
     """Send what stops it."""
     try:
         yield
-    except ModelServerError as error:
-        send(channel, pack({"fault": write_fault(error)}))
-    except MemoryError:
-        send(channel, pack({"fault": write_fault(TableTooLarge(TOO_LARGE))}))
+    except (ModelServerError, MemoryError) as error:
+        send(channel, pack({"failure": write_failure(error)}))

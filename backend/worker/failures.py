@@ -14,6 +14,7 @@ from errors import (
     TableTooLarge,
 )
 from features.instances import MAX_FAULTS
+from worker.exchange import ExchangeError
 
 TOO_LARGE = "It takes more memory than a model worker may use. Send fewer rows at a time."
 
@@ -27,18 +28,23 @@ _PLAIN: dict[str, type[ModelServerError]] = {
 }
 
 
-def write_fault(error: ModelServerError) -> dict[str, Any]:
+def write_failure(error: ModelServerError | MemoryError) -> dict[str, Any]:
+    if isinstance(error, MemoryError):
+        error = TableTooLarge(TOO_LARGE)
     if isinstance(error, InvalidTable):
         return {"kind": "InvalidTable", "faults": error.faults, "more": error.more}
     return {"kind": type(error).__name__, "said": str(error)}
 
 
-def read_fault(fault: dict[str, Any]) -> ModelServerError:
-    """Raises what Python does for anything that `write_fault` does not write."""
-    if fault["kind"] == "InvalidTable":
-        faults = _FAULTS.validate_python(fault["faults"][:MAX_FAULTS])
-        return InvalidTable([*map(_shorten, faults)], _MORE.validate_python(fault["more"]))
-    return _PLAIN[fault["kind"]](str(fault["said"])[:LONGEST_TEXT])
+def read_failure(failure: Any) -> ModelServerError:
+    """Raises ExchangeError for anything that `write_failure` does not write."""
+    try:
+        if failure["kind"] == "InvalidTable":
+            faults = _FAULTS.validate_python(failure["faults"][:MAX_FAULTS])
+            return InvalidTable([*map(_shorten, faults)], _MORE.validate_python(failure["more"]))
+        return _PLAIN[failure["kind"]](str(failure["said"])[:LONGEST_TEXT])
+    except (LookupError, TypeError, ValueError):
+        raise ExchangeError("It does not say what is wrong.") from None
 
 
 def _shorten(fault: TableFault) -> TableFault:
