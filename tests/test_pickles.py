@@ -29,7 +29,6 @@ from worker.unpickling import unpickle
 from worker.compiling import parity
 from worker.compiling.compilation import compile_model
 from worker.estimator import Estimator
-from worker.exchange import unpack
 folder, rows, usual = Path(sys.argv[1]), int(sys.argv[2]), parity.ROWS
 for path in sorted(folder.glob("*.*.pkl")):
     kind, name, _ = path.name.split(".")
@@ -41,7 +40,7 @@ for path in sorted(folder.glob("*.*.pkl")):
     })
     model, engine = Model(description, Estimator(estimator, description)), None
     try:
-        engine = read_engine(*unpack(compile_model(model.worker)), description)
+        engine = read_engine(*compile_model(model.worker), description)
         model.serve_by(engine)
     except NotCompiled as reason:
         model.serving.detail = str(reason)

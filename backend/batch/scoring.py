@@ -11,8 +11,8 @@ import numpy as np
 from batch.delivery import Pieces
 from batch.line import Line
 from errors import ModelWorkerEnded
-from features.counts import TableCounts
 from journal.ledger import TableCounter
+from features.counts import COUNTED, TableCounts
 from serving.inference import Model
 from settings import Settings
 from worker.exchange import ExchangeError, Message
@@ -96,12 +96,11 @@ def _read_counts(message: Message, job: Job) -> TableCounts | None:
     head, arrays = message
     if "rows" not in head:
         return None
-    features, classes, bins = (arrays[it] for it in ("features", "classes", "probabilities"))
-    counts = TableCounts(int(head["rows"]), features, classes, bins, float(head["total"]))
+    features, classes, probabilities = (arrays[name] for name in COUNTED)
+    counts = TableCounts(int(head["rows"]), features, classes, probabilities, float(head["total"]))
     if not 0 <= counts.rows <= job.settings.max_batch_rows:
         raise ValueError("its rows are not those of a table.")
-    expected = job.model.empty_counts
-    for found, empty in zip(counts[1:4], expected[1:4], strict=True):
+    for found, empty in zip(counts[1:4], job.model.empty_counts[1:4], strict=True):
         if found.shape != empty.shape or found.dtype != empty.dtype:
             raise ValueError("its counts are wrong.")
         if ((found < 0) | (found > counts.rows)).any():

@@ -9,6 +9,8 @@ import numpy as np
 
 from features.binning import Array, ModelBins
 
+COUNTED = ("features", "classes", "probabilities")  # what rows are counted by
+
 # Upper bounds, of the predicted class's probability.
 PROBABILITIES = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
 

@@ -15,8 +15,9 @@ from serving.inference import Model
 from serving.manifests import Manifests
 from serving.repository import Pickle, PublishedFile
 from settings import Settings
+from worker.exchange import Message
 from worker.failures import LONGEST_TEXT
-from worker.model_worker import ModelWorker, Opening
+from worker.model_worker import ModelWorker
 from worker.nursery import Nursery
 
 MOST_REMARKS = 10
@@ -47,7 +48,7 @@ def open_model(
     return model
 
 
-def _make_opening(file: PublishedFile, pickle: Pickle, manifest: Manifest | None) -> Opening:
+def _make_opening(file: PublishedFile, pickle: Pickle, manifest: Manifest | None) -> Message:
     """The message that opens the model; raises ModelRefused."""
     pickled = pickle.read()
     if manifest:
@@ -56,7 +57,7 @@ def _make_opening(file: PublishedFile, pickle: Pickle, manifest: Manifest | None
         "file": {"name": file.path.stem, "version": file.version, "created_at": file.created_at},
         "manifest": manifest and manifest.model_dump(mode="json"),
     }
-    return head, {"pickle": np.frombuffer(pickled, np.uint8)}
+    return Message(head, {"pickle": np.frombuffer(pickled, np.uint8)})
 
 
 def _read_description(told: Any, file: PublishedFile) -> Description:

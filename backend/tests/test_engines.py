@@ -25,7 +25,6 @@ from engines.reading import read_engine
 from serving.sharing import SharedCall
 from worker.compiling import compilation, leaf_bits, parity
 from worker.compiling.parity import require_parity
-from worker.exchange import unpack
 
 ACTIVATIONS = ["identity", "logistic", "relu", "tanh"]
 X, y = load_iris(return_X_y=True)
@@ -50,7 +49,7 @@ def no_masks(monkeypatch):
 
 
 def compile_model(model):
-    return read_engine(*unpack(compilation.compile_model(model.worker)), model.description)
+    return read_engine(*compilation.compile_model(model.worker), model.description)
 
 
 @np.errstate(all="ignore")

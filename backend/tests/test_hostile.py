@@ -66,7 +66,7 @@ main.run(socket.socket(fileno=int(sys.argv[1])))
 # Runs in the worker: finds its channel, tries each thing, and sends what happened.
 TRIES = """
 import ctypes, os, socket, sys
-from worker.exchange import pack, send
+from worker.exchange import send
 frame = sys._getframe()
 while "channel" not in frame.f_locals:
     frame = frame.f_back
@@ -182,11 +182,11 @@ def make_attacks(folder, server):
 
 def run_in(nursery, code):
     """What a process sends once it has opened the pickle."""
-    head = {"version": VERSION, "file": "model.pkl", "created_at": 0, "manifest": None}
+    head = {"file": {}, "manifest": None, "is_tried": False}
     packed = np.frombuffer(pickled(Code(code)), np.uint8)
     process = nursery.fork(MEMORY)
     process.receive(10)
-    said = process.ask(head | {"is_tried": False}, {"pickle": packed}, 10).head
+    said = process.ask(head, {"pickle": packed}, 10).head
     process.end()
     return said
 
@@ -195,7 +195,7 @@ def test_no_attack_leaves_the_process(nursery, tmp_path):
     (tmp_path / "model.pkl").write_bytes(b"x")
     attacks = make_attacks(tmp_path, os.getpid())
 
-    said = run_in(nursery, f"ATTACKS = {attacks}\n{TRIES}\nsend(channel, pack(said))")
+    said = run_in(nursery, f"ATTACKS = {attacks}\n{TRIES}\nsend(channel, said)")
 
     assert said == DENIED
     assert [it.name for it in tmp_path.iterdir()] == ["model.pkl"]
@@ -203,7 +203,7 @@ def test_no_attack_leaves_the_process(nursery, tmp_path):
 
 def test_a_process_has_no_secret_and_no_descriptor_but_its_pipe(nursery, monkeypatch):
     monkeypatch.setenv("API_KEY", "secret")
-    code = f"ATTACKS = {{}}\n{TRIES}\n{LOOKS}\nsend(channel, pack(said))"
+    code = f"ATTACKS = {{}}\n{TRIES}\n{LOOKS}\nsend(channel, said)"
 
     said = run_in(nursery, code)
 
@@ -240,10 +240,13 @@ import numpy as np
 from features.binning import ModelBins
 from features.counts import count_table
 from worker import service
-from worker.exchange import pack, send
-def answer(channel, model, message):
+from worker.exchange import send
+def send_bytes(channel, content):
+    channel.sendall(struct.pack("<Q", len(content)) + content)
+def answer(model, message, channel):
     {code}
-service._TALKS["{asked}"] = answer
+    return ()
+service._ANSWERS["{asked}"] = answer
 """
 
 
@@ -282,13 +285,13 @@ def test_what_hangs_or_ends_its_process_as_it_is_opened_is_refused(app, code, ex
 
 def row(indices, probabilities):
     arrays = f"{{'indices': np.array({indices}), 'probabilities': np.{probabilities}}}"
-    return f"send(channel, pack({{}}, {arrays}))"
+    return f"send(channel, {{}}, {arrays})"
 
 
 def shape(lengths):
     """An array that is said to have so many places."""
     text = f'{{"head":{{}},"arrays":{{"indices":["<i8",{lengths}]}}}}'.encode()
-    return f"send(channel, struct.pack('<Q', {len(text)}) + {text!r})"
+    return f"send_bytes(channel, struct.pack('<Q', {len(text)}) + {text!r})"
 
 
 def counts(rows, found=0):
@@ -296,15 +299,15 @@ def counts(rows, found=0):
     empty = "count_table(ModelBins(model.description.features), np.ones((0, 4)), none, None, 3)"
     bins = f"{{name: getattr(empty, name) + {found} for name in {TableCounts._fields[1:4]}}}"
     head = f"{{'rows': {rows}, 'total': 0}}"
-    return f"none = np.zeros(0, int); empty = {empty}; send(channel, pack({head}, {bins}))"
+    return f"none = np.zeros(0, int); empty = {empty}; send(channel, {head}, {bins})"
 
 
 def fail(said, kind="InvalidTable"):
-    return f"send(channel, pack({{'failure': dict(kind='{kind}', {said})}}))"
+    return f"send(channel, {{'failure': dict(kind='{kind}', {said})}})"
 
 
 TOO_LONG, ENDED = "took too long", "has ended"
-TOO_LARGE = "model.answer = lambda X: bytes(2**40); send(channel, service._answer(model, message))"
+TOO_LARGE = "model.answer = lambda X: bytes(2**40); return service._answer(model, message, channel)"
 
 
 @pytest.mark.parametrize(
@@ -320,9 +323,9 @@ TOO_LARGE = "model.answer = lambda X: bytes(2**40); send(channel, service._answe
         ("channel.sendall(struct.pack('<Q', 2**62)); threading.Event().wait()", 503, ENDED),
         ("channel.sendall(struct.pack('<Q', 9)); threading.Event().wait()", 503, TOO_LONG),
         ("while True: channel.sendall(b'\\1' + bytes(7))", 503, ENDED),
-        ("send(channel, bytes(100))", 503, ENDED),
-        ("send(channel, struct.pack('<Q', 2**21 + 1) + b'[' * (2**21 + 1))", 503, ENDED),
-        ("send(channel, pack({'failure': [[]]}))", 503, ENDED),
+        ("send_bytes(channel, bytes(100))", 503, ENDED),
+        ("send_bytes(channel, struct.pack('<Q', 2**21 + 1) + b'[' * (2**21 + 1))", 503, ENDED),
+        ("send(channel, {'failure': [[]]})", 503, ENDED),
         (fail("faults=[9]"), 503, ENDED),
         (fail("said='x' * 10**6", "ModelFailed"), 500, "x"),
         (fail("faults=[{'detail': 'x' * 10**6, 'column': 'y' * 10**6}], more=0"), 422, "x"),
@@ -334,7 +337,7 @@ TOO_LARGE = "model.answer = lambda X: bytes(2**40); send(channel, service._answe
         (row([0], "full((1, 3), np.nan)"), 503, ENDED),
         (row([0], "full((1, 3), 1e9)"), 503, ENDED),
         (row([0], "ones((1, 3), bool)"), 503, ENDED),
-        ("send(channel, pack({}, {'indices': np.zeros(1)}))", 503, ENDED),
+        ("send(channel, {}, {'indices': np.zeros(1)})", 503, ENDED),
     ],
 )
 def test_a_row_that_is_not_answered_well_is_answered_with_the_reason(app, code, status, expected):
@@ -350,16 +353,16 @@ def test_a_row_that_is_not_answered_well_is_answered_with_the_reason(app, code, 
     [
         ("threading.Event().wait()", "took longer than 1 seconds"),
         ("os.abort()", "has ended"),
-        ("channel.sendall(pack({}))", "has ended"),
-        ("channel.sendall(struct.pack('<Q', 8) + pack({'rows': float('nan')}))", "has ended"),
-        ("send(channel, pack({}, {'piece': np.zeros(2)}))", "has ended"),
-        ("send(channel, pack({}, {'piece': np.zeros((1, 9), np.uint8)}))", "not bytes"),
-        ("send(channel, pack({}, {'piece': np.zeros(0, np.uint8)}))", "not bytes"),
+        ("send_bytes(channel, b'{}')", "has ended"),
         (
-            "send(channel, pack({'x': 'x' * 10**6}, {'piece': np.ones(1, np.uint8)}))",
+            "channel.sendall(struct.pack('<Q', 8) + b''.join(pack({'rows': float('nan')})))",
             "has ended",
         ),
-        ("send(channel, pack({'rows': -1, 'total': 0}))", "has ended"),
+        ("send(channel, {}, {'piece': np.zeros(2)})", "has ended"),
+        ("send(channel, {}, {'piece': np.zeros((1, 9), np.uint8)})", "not bytes"),
+        ("send(channel, {}, {'piece': np.zeros(0, np.uint8)})", "not bytes"),
+        ("send(channel, {'x': 'x' * 10**6}, {'piece': np.ones(1, np.uint8)})", "has ended"),
+        ("send(channel, {'rows': -1, 'total': 0})", "has ended"),
         (counts(2**70), "not those of a table"),
         (counts(1, found=2), "not of these rows"),
     ],
@@ -376,9 +379,9 @@ def test_a_table_that_is_not_answered_well_is_answered_with_the_reason(app, code
 
 ENDLESS = """until = time.monotonic() + 20
     while time.monotonic() < until:
-        send(channel, pack({}, {"piece": np.zeros(1, np.uint8)}))
-    send(channel, pack({}, {"piece": np.ones(1, np.uint8)}))
-    send(channel, pack({"done": True}))"""
+        send(channel, {}, {"piece": np.zeros(1, np.uint8)})
+    send(channel, {}, {"piece": np.ones(1, np.uint8)})
+    send(channel, {"done": True})"""
 
 
 def test_an_endless_answer_is_cut_and_keeps_nobody_waiting(app):
@@ -534,25 +537,25 @@ def test_loading_leaves_no_process_and_no_descriptor_behind(app, nursery):
 # Takes the process over: speaks for the model, tries all attacks at each question, and answers
 # setosa if each was denied.
 TAKES_OVER = """
-from worker.exchange import receive, unpack
+from worker.exchange import receive
 import numpy as np
 def look():
     exec(TRIES, room)
     return [name for name, it in room["said"].items() if it != DENIED[name]]
 room = {"ATTACKS": ATTACKS}
 at_once = look()
-channel, send, pack = (room[it] for it in ("channel", "send", "pack"))
-send(channel, pack({"has_probabilities": True, "description": None, "remarks": at_once}))
+channel, send = room["channel"], room["send"]
+send(channel, {"has_probabilities": True, "description": None, "remarks": at_once})
 while True:
-    message = unpack(receive(channel))
+    message = receive(channel)
     broken = look()
     if message.head["ask"] != "answer":
         failure = {"kind": "MalformedTable", "said": f"Broken: {broken}"}
-        send(channel, pack({"failure": failure, "not_compiled": "never"}))
+        send(channel, {"failure": failure, "not_compiled": "never"})
         continue
     rows = len(message.arrays["X"])
     index = np.full(rows, 1 if broken else 0)
-    send(channel, pack({}, {"indices": index, "probabilities": np.eye(3)[index]}))
+    send(channel, {}, {"indices": index, "probabilities": np.eye(3)[index]})
 """
 
 

@@ -60,6 +60,10 @@ def read_changed(kind, name, change):
     return read_engine(message.head, arrays, description)
 
 
+def join(message):
+    return b"".join(pack(*message))
+
+
 def put(index, value):
     def change(array):
         array.flat[index] = value
@@ -71,7 +75,7 @@ def put(index, value):
 def test_a_message_makes_the_same_engine_after_it_was_sent(kind):
     message, description = compile_kind(kind)
     rows = rows_of(kind)
-    engines = [read_engine(*it, description) for it in (message, unpack(pack(*message)))]
+    engines = [read_engine(*it, description) for it in (message, unpack(join(message)))]
 
     assert engines[0].predict_many(rows) == engines[1].predict_many(rows)
     assert engines[0].predict_many(rows)[0] is not None
@@ -223,11 +227,11 @@ def distort(value, dice):
 def test_a_damaged_message_is_refused_or_answers_with_probabilities(kind, tries):
     message, description = compile_kind(kind)
     rows = rows_of(kind)
-    packed, dice, read = pack(*message), random.Random(0), 0
+    packed, dice, read = join(message), random.Random(0), 0
 
     for _ in range(tries):
         head = distort(message.head, dice)
-        sent = damage(packed, dice) if dice.random() < 0.7 else pack(head, message.arrays)
+        sent = damage(packed, dice) if dice.random() < 0.7 else join((head, message.arrays))
         try:
             engine = read_engine(*unpack(sent), description)
         except (ExchangeError, NotCompiled):

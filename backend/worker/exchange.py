@@ -15,7 +15,7 @@ from pydantic import BaseModel, Field
 from pydantic_core import to_json
 
 Array = npt.NDArray[Any]
-Part = bytes | memoryview
+Piece = bytes | memoryview
 
 MOST_BYTES = 2 * 1024**3  # in a message
 # The server takes less of a process that it does not trust.
@@ -48,21 +48,16 @@ class Message(NamedTuple):
     arrays: dict[str, Array] = {}  # noqa: RUF012  never changed
 
 
-def pack(head: Mapping[str, Any], arrays: Mapping[str, Array] | None = None) -> bytes:
-    """The bytes of a message, which are the same wherever they are made."""
-    return b"".join(lay_out(head, arrays))
-
-
-def lay_out(head: Mapping[str, Any], arrays: Mapping[str, Array] | None = None) -> list[Part]:
-    """The parts that `pack` joins; the arrays are not copied."""
-    arrays = {name: np.ascontiguousarray(it) for name, it in (arrays or {}).items()}
-    described = {name: (it.dtype.str, it.shape) for name, it in arrays.items()}
+def pack(head: Mapping[str, Any], arrays: Mapping[str, Array] | None = None) -> list[Piece]:
+    """A message piece by piece, the same wherever it is made; the arrays are not copied."""
+    arrays = {name: np.ascontiguousarray(array) for name, array in (arrays or {}).items()}
+    described = {name: (array.dtype.str, array.shape) for name, array in arrays.items()}
     text = to_json({"head": head, "arrays": described}, inf_nan_mode="constants")
-    parts = (it.reshape(-1).view(np.uint8).data for it in arrays.values())
-    return [_SIZE.pack(len(text)), text, *parts]
+    contents = (array.reshape(-1).view(np.uint8).data for array in arrays.values())
+    return [_SIZE.pack(len(text)), text, *contents]
 
 
-def unpack(packed: Part, most_text: int = MOST_BYTES) -> Message:
+def unpack(packed: Piece, most_text: int = MOST_BYTES) -> Message:
     """Raises ExchangeError unless it is exactly what `pack` writes."""
     try:
         [size] = _SIZE.unpack_from(packed)
@@ -83,38 +78,45 @@ def unpack(packed: Part, most_text: int = MOST_BYTES) -> Message:
     return Message(text.head, arrays)
 
 
-def send(channel: socket.socket, *parts: Part) -> None:
-    """One message; raises ExchangeError if the other side has gone, TimeoutError if it hangs."""
+def send(
+    channel: socket.socket, head: Mapping[str, Any], arrays: Mapping[str, Array] | None = None
+) -> None:
+    """Raises ExchangeError if the other side has gone, TimeoutError if it hangs."""
     with _still_there():
-        for part in _frame(parts):
-            channel.sendall(part)
+        for piece in _frame(pack(head, arrays)):
+            channel.sendall(piece)
 
 
-async def send_soon(channel: socket.socket, *parts: Part) -> None:
+async def send_soon(
+    channel: socket.socket, head: Mapping[str, Any], arrays: Mapping[str, Array]
+) -> None:
     """As `send`, on an event loop, whose caller sees to the time."""
     loop = asyncio.get_running_loop()
     channel.setblocking(False)
     with _still_there():
-        for part in _frame(parts):
-            await loop.sock_sendall(channel, part)
+        for piece in _frame(pack(head, arrays)):
+            await loop.sock_sendall(channel, piece)
 
 
-def _frame(parts: tuple[Part, ...]) -> tuple[Part, ...]:
-    size = sum(map(len, parts))
-    whole = (_SIZE.pack(size), *parts)
-    return whole if size > JOINED_BYTES else (b"".join(whole),)
+def _frame(pieces: list[Piece]) -> list[Piece]:
+    size = sum(map(len, pieces))
+    whole = [_SIZE.pack(size), *pieces]
+    return whole if size > JOINED_BYTES else [b"".join(whole)]
 
 
 def receive(
-    channel: socket.socket, deadline: float | None = None, most: int = MOST_BYTES
-) -> memoryview:
+    channel: socket.socket,
+    deadline: float | None = None,
+    most: int = MOST_BYTES,
+    most_text: int = MOST_BYTES,
+) -> Message:
     """The next message; raises ExchangeError if there is none, TimeoutError at the deadline.
 
     That is a moment of `time.monotonic`.
     """
     with _still_there():
         size = _read_size(_receive_exactly(channel, _SIZE.size, deadline), most)
-        return _receive_exactly(channel, size, deadline)
+        return unpack(_receive_exactly(channel, size, deadline), most_text)
 
 
 def _receive_exactly(channel: socket.socket, size: int, deadline: float | None) -> memoryview:
@@ -131,12 +133,12 @@ def _receive_exactly(channel: socket.socket, size: int, deadline: float | None) 
     return taken
 
 
-async def receive_soon(channel: socket.socket, most: int) -> memoryview:
+async def receive_soon(channel: socket.socket, most: int, most_text: int) -> Message:
     """As `receive`, on an event loop, whose caller sees to the time."""
     channel.setblocking(False)
     with _still_there():
         size = _read_size(await _receive_exactly_soon(channel, _SIZE.size), most)
-        return await _receive_exactly_soon(channel, size)
+        return unpack(await _receive_exactly_soon(channel, size), most_text)
 
 
 async def _receive_exactly_soon(channel: socket.socket, size: int) -> memoryview:

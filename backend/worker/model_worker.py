@@ -15,7 +15,7 @@ from settings import Settings
 from worker.exchange import Array, ExchangeError, Message
 from worker.failures import LONGEST_TEXT, read_failure
 from worker.nursery import Nursery, WorkerProcess
-from worker.rows import write_rows
+from worker.rows import write_question
 
 log = logging.getLogger(__name__)
 
@@ -31,14 +31,12 @@ UNCONFINED = (
     "set MODEL_TRUST=auto if you trust all who can write to the models folder."
 )
 
-# Head and arrays of the message that opens the model; whether it is tried out is in the head.
-Opening = tuple[dict[str, Any], dict[str, Array]]
-
 
 class ModelWorker:
     """One version's process, which is replaced when it ends; any thread may ask it."""
 
-    def __init__(self, nursery: Nursery, read: Callable[[], Opening], settings: Settings) -> None:
+    def __init__(self, nursery: Nursery, read: Callable[[], Message], settings: Settings) -> None:
+        """`read` makes the message that opens the model, but for whether it is tried out."""
         self._nursery = nursery
         self._read = read
         self._settings = settings
@@ -69,20 +67,26 @@ class ModelWorker:
 
         Raises ModelWorkerEnded, or what the estimator is said to have raised.
         """
-        head, arrays = write_rows(X)
-        head["ask"] = "answer"
+        question = write_question(X)
         if len(X) > APART_ROWS:
-            return self._answer_apart(Message(head, arrays), len(X))
+            try:
+                answer = self.ask_apart(*question, self._settings.batch_seconds)
+                return self._read_answer(answer, len(X))
+            except ExchangeError as error:
+                raise _ended(error) from None
         with self._lock:
             try:
-                return self._read_answer(self._ask(head, arrays), len(X))
+                if self._process is None:
+                    self._process, _ = self._start()
+                answer = self._process.ask(*question, self._settings.predict_seconds)
+                return self._read_answer(answer, len(X))
             except (ExchangeError, ModelRefused, TimeoutError) as error:
                 self._note_end(error, len(X))
                 raise _ended(error) from None
 
     async def answer_soon(self, X: Array) -> tuple[Array, Array | None]:
         """As `answer`, for a few rows on an event loop, which serves others meanwhile."""
-        head, arrays = write_rows(X)
+        question = write_question(X)
         if not self._lock.acquire(blocking=False):  # another thread is asking
             return await asyncio.to_thread(self.answer, X)
         if self._process is None:  # and has to be started, which takes a while
@@ -90,7 +94,7 @@ class ModelWorker:
             return await asyncio.to_thread(self.answer, X)
         try:
             seconds = self._settings.predict_seconds
-            await self._process.tell_soon(head | {"ask": "answer"}, arrays, seconds)
+            await self._process.tell_soon(*question, seconds)
             return self._read_answer(await self._process.receive_soon(seconds), len(X))
         except (ExchangeError, TimeoutError) as error:
             await asyncio.to_thread(self._note_end, error, len(X))
@@ -100,13 +104,6 @@ class ModelWorker:
             raise
         finally:
             self._lock.release()
-
-    def _answer_apart(self, message: Message, rows: int) -> tuple[Array, Array | None]:
-        answer = self.ask_apart(*message, self._settings.batch_seconds)
-        try:
-            return self._read_answer(answer, rows)
-        except ExchangeError as error:
-            raise _ended(error) from None
 
     def compile(self) -> Message:
         """A compiled form, or why there is none; raises ModelWorkerEnded."""
@@ -166,11 +163,6 @@ class ModelWorker:
             return self._start()[0]
         except ModelRefused as refusal:
             raise ModelWorkerEnded(str(refusal)) from None
-
-    def _ask(self, head: dict[str, Any], arrays: dict[str, Array]) -> Message:
-        if self._process is None:
-            self._process, _ = self._start()
-        return self._process.ask(head, arrays, self._settings.predict_seconds)
 
     def _note_end(self, error: Exception, rows: int) -> None:
         """Count it among the deaths, unless too many rows at once were to blame."""

@@ -21,12 +21,10 @@ from worker.exchange import (
     Array,
     ExchangeError,
     Message,
-    lay_out,
     receive,
     receive_soon,
     send,
     send_soon,
-    unpack,
 )
 
 log = logging.getLogger(__name__)
@@ -58,7 +56,7 @@ class WorkerProcess:
     def tell(self, head: dict[str, Any], arrays: dict[str, Array], seconds: float) -> None:
         """Raises as `ask` does."""
         self._channel.settimeout(seconds)
-        send(self._channel, *lay_out(head, arrays))
+        send(self._channel, head, arrays)
 
     def ask(self, head: dict[str, Any], arrays: dict[str, Array], seconds: float) -> Message:
         """Its answer; raises ExchangeError if it has gone, TimeoutError if it takes too long."""
@@ -70,14 +68,14 @@ class WorkerProcess:
     ) -> None:
         """As `tell`, on an event loop, which serves others meanwhile."""
         async with asyncio.timeout(seconds):
-            await send_soon(self._channel, *lay_out(head, arrays))
+            await send_soon(self._channel, head, arrays)
 
     async def receive_soon(
         self, seconds: float, most: int = MOST_ANSWER, most_text: int = MOST_TEXT
     ) -> Message:
         """As `receive`, on an event loop."""
         async with asyncio.timeout(seconds):
-            return unpack(await receive_soon(self._channel, most), most_text)
+            return await receive_soon(self._channel, most, most_text)
 
     @property
     def waits(self) -> bool:
@@ -90,9 +88,9 @@ class WorkerProcess:
         """Kill it."""
         self._finalizer()
 
-    def receive(self, seconds: float, most: int = MOST_ANSWER) -> Message:
-        """Return the next message, of so many bytes at most; raises as `ask` does."""
-        return unpack(receive(self._channel, monotonic() + seconds, most), MOST_TEXT)
+    def receive(self, seconds: float) -> Message:
+        """Return the next message; raises as `ask` does."""
+        return receive(self._channel, monotonic() + seconds, MOST_ANSWER, MOST_TEXT)
 
 
 class Nursery:

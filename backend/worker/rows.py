@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from math import nan
-from typing import Any
 
 import numpy as np
 
@@ -21,14 +20,14 @@ def to_array(instances: Sequence[Sequence[Value]], is_text: bool) -> Array:
     return np.array(instances, dtype=np.float64)  # which makes None nan
 
 
-def write_rows(X: Array) -> tuple[dict[str, Any], dict[str, Array]]:
-    """Head and arrays of a message; objects are text and numbers."""
+def write_question(X: Array) -> Message:
+    """Asks for the answers to rows; objects are text and numbers."""
     if X.dtype == object:
-        return {"rows": X.tolist()}, {}
-    return {}, {"X": X}
+        return Message({"ask": "answer", "rows": X.tolist()})
+    return Message({"ask": "answer"}, {"X": X})
 
 
-def read_rows(message: Message) -> Array:
+def read_question(message: Message) -> Array:
     if "X" in message.arrays:
         return message.arrays["X"]
     return np.array(message.head["rows"], dtype=object)

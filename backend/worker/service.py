@@ -1,80 +1,78 @@
 """The program of a model's process: it opens one pickle, and answers what it is asked."""
 
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from engines.engine import NotCompiled
-from errors import ModelFailed, ModelRefused
+from errors import ModelFailed, ModelRefused, ModelServerError
 from schemas import Description
 from worker.assembly import assemble
 from worker.compiling.compilation import compile_model
 from worker.estimator import Estimator
-from worker.exchange import Message, pack, receive, send, unpack
+from worker.exchange import Message, receive, send
 from worker.failures import write_failure
-from worker.rows import read_rows
+from worker.rows import read_question
 from worker.tables.answering import answer_part, answer_table, join, look, rehearse
 
 
 def serve(channel: socket.socket, held: list[str]) -> None:
     """Until the server has gone; `held` says which of the limits hold."""
-    send(channel, pack({"held": held}))
+    send(channel, {"held": held})
     model = _open(channel)
     while model is not None:
-        message = unpack(receive(channel))
-        if talk := _TALKS.get(message.head["ask"]):
-            talk(channel, model, message)
-        else:
-            send(channel, _ANSWERS[message.head["ask"]](model, message))
+        message = receive(channel)
+        try:
+            for answer in _ANSWERS[message.head["ask"]](model, message, channel):
+                send(channel, *answer)
+        except (ModelServerError, MemoryError) as error:
+            send(channel, {"failure": write_failure(error)})
 
 
 def _open(channel: socket.socket) -> Estimator | None:
     """None if the model is refused, which is the answer then."""
-    head, arrays = unpack(receive(channel))
+    head, arrays = receive(channel)
     known = Description.model_validate(head["manifest"]) if head["manifest"] else None
     try:
         pickled = arrays["pickle"].tobytes()
         model, remarks = assemble(pickled, head["file"], known, head["is_tried"])
     except ModelRefused as refusal:
-        send(channel, pack({"reason": refusal.reason, "message": str(refusal)}))
+        send(channel, {"reason": refusal.reason, "message": str(refusal)})
         return None
     told = None if known else model.description.model_dump(mode="json")
     has = {"has_probabilities": model.has_probabilities, "description": told, "remarks": remarks}
-    send(channel, pack(has))
+    send(channel, has)
     return model
 
 
-def _answer(model: Estimator, message: Message) -> bytes:
+def _answer(model: Estimator, message: Message, _: socket.socket) -> Iterable[Message]:
     try:
-        indices, probabilities = model.answer(read_rows(message))
-    except MemoryError as error:
-        return pack({"failure": write_failure(error)})
+        indices, probabilities = model.answer(read_question(message))
+    except MemoryError:
+        raise
     except Exception as error:  # an estimator can raise anything, and is asked again all the same
-        return pack({"failure": write_failure(ModelFailed(f"The model raised {error!r:.200}."))})
+        raise ModelFailed(f"The model raised {error!r:.200}.") from None
     arrays = {"indices": indices.astype("<i8")}
     if probabilities is not None:
         arrays["probabilities"] = probabilities.astype("<f8")
-    return pack({}, arrays)
+    return [Message({}, arrays)]
 
 
-def _compile(model: Estimator, _: Message) -> bytes:
+def _compile(model: Estimator, _: Message, __: socket.socket) -> Iterable[Message]:
     try:
-        return compile_model(model)
+        return [compile_model(model)]
     except NotCompiled as reason:
-        return pack({"not_compiled": str(reason)})
+        return [Message({"not_compiled": str(reason)})]
     except Exception as error:  # an estimator can raise anything, and is fit to serve all the same
-        return pack({"not_compiled": f"It could not be compiled: {error!r:.200}."})
+        return [Message({"not_compiled": f"It could not be compiled: {error!r:.200}."})]
 
 
-# These send more than one message, or none.
-_TALKS: dict[str, Callable[[socket.socket, Estimator, Message], None]] = {
-    "rehearse": rehearse,
-    "table": answer_table,
-    "look": look,
-    "part": answer_part,
-    "join": join,
-}
-
-_ANSWERS: dict[str, Callable[[Estimator, Message], bytes]] = {
+# The messages that answer one, which are made as they are sent.
+_ANSWERS: dict[str, Callable[[Estimator, Message, socket.socket], Iterable[Message]]] = {
     "answer": _answer,
     "compile": _compile,
+    "join": join,
+    "look": look,
+    "part": answer_part,
+    "rehearse": rehearse,
+    "table": answer_table,
 }

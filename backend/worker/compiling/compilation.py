@@ -20,12 +20,12 @@ from worker.compiling.parity import draw_probes, require_parity
 from worker.compiling.preparation import Preparation
 from worker.compiling.trees import compile_walk, take_apart
 from worker.estimator import Estimator
-from worker.exchange import Message, pack
+from worker.exchange import Message
 
 
 @np.errstate(all="ignore")  # numbers as large as can be are part of what is tried
-def compile_model(model: Estimator) -> bytes:
-    """A message for `read_engine`, compared with the model; raises NotCompiled with the reason."""
+def compile_model(model: Estimator) -> Message:
+    """What `read_engine` takes, compared with the model; raises NotCompiled with the reason."""
     message = compile_untried(model)
     engine = read_engine(*message, model.description)
     probes = draw_probes(model.description, engine)
@@ -33,7 +33,7 @@ def compile_model(model: Estimator) -> bytes:
     if expected is None:
         raise NotCompiled("It has no predict_proba to compare with.")
     require_parity(engine.predict_many(probes), expected)
-    return pack(message.head | {"probes": len(probes)}, message.arrays)
+    return Message(message.head | {"probes": len(probes)}, message.arrays)
 
 
 @np.errstate(all="ignore")

@@ -2,8 +2,8 @@
 
 import socket
 from collections import deque
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from functools import partial
 from itertools import chain
 
@@ -14,12 +14,11 @@ from pyarrow import csv
 from pydantic_core import to_json
 
 from errors import ModelServerError
-from features.counts import TableCounts
+from features.counts import COUNTED
 from schemas import Value
 from worker.assembly import invent
 from worker.estimator import Estimator
-from worker.exchange import Array, Message, lay_out, pack, send
-from worker.failures import write_failure
+from worker.exchange import Array, Message, Piece
 from worker.media import Format
 from worker.tables.answers import Answers
 from worker.tables.columnar import count_groups, open_file
@@ -32,21 +31,23 @@ PIECE_BYTES = 131_072
 UNPACKED = 64  # times MAX_BODY_BYTES
 
 
-def answer_table(channel: socket.socket, model: Estimator, message: Message) -> None:
-    """Send its pieces, each with what it adds to the counts; then why there are no more."""
+def answer_table(model: Estimator, message: Message, _: socket.socket) -> Iterator[Message]:
+    """Its pieces, each with what it adds to the counts."""
     # Unlike the others it takes no more address space than it needs, which is what is limited.
     pa.set_memory_pool(pa.system_memory_pool())
     head, arrays = message
     answers = Answers(model)
     limits = Limits(head["rows"], UNPACKED * head["bytes"])
     job = Job(answers, Format(head["sent"]), Format(head["wanted"]), limits)
-    with _telling(channel):
-        for piece in _gather(score(arrays["body"].data, job)):
-            send(channel, *lay_out(*_describe(answers.take_counts(), piece)))
-        send(channel, pack({"done": True}))
+    for piece in _gather(score(arrays["body"].data, job)):
+        counts = answers.take_counts()
+        told = {"rows": counts.rows, "total": counts.total} if counts else {}
+        by = {name: getattr(counts, name) for name in COUNTED} if counts else {}
+        yield Message(told, {"piece": _to_array(piece), **by})
+    yield Message({"done": True})
 
 
-def rehearse(_: socket.socket, model: Estimator, message: Message) -> None:
+def rehearse(model: Estimator, message: Message, _: socket.socket) -> Iterable[Message]:
     """Answer a row for nobody, so that a table finds in memory what it needs."""
     pa.set_memory_pool(pa.system_memory_pool())
     sent, wanted = Format(message.head["sent"]), Format(message.head["wanted"])
@@ -54,6 +55,7 @@ def rehearse(_: socket.socket, model: Estimator, message: Message) -> None:
     job = Job(Answers(model), sent, wanted, Limits(1, UNPACKED * len(body)))
     with suppress(ModelServerError):
         deque(score(body, job), maxlen=0)
+    return ()
 
 
 def _write_row(row: dict[str, Value], sent: Format) -> memoryview:
@@ -70,52 +72,39 @@ def _write_row(row: dict[str, Value], sent: Format) -> memoryview:
     return memoryview(sink.getvalue())
 
 
-def _describe(counts: TableCounts | None, piece: bytes | memoryview) -> Message:
-    described = Message({}, {"piece": _to_array(piece)})
-    if counts:
-        described.head.update(rows=counts.rows, total=counts.total)
-        names = ("features", "classes", "probabilities")
-        described.arrays.update({it: getattr(counts, it) for it in names})
-    return described
+def look(model: Estimator, message: Message, channel: socket.socket) -> Iterable[Message]:
+    """The columns of a file and the rows of its row groups."""
+    source = partial(open_remote, channel, 0, message.head["size"])
+    part = Part(model, message, source)
+    is_parquet = message.head["sent"] == Format.PARQUET
+    groups = count_groups(open_file(source)) if is_parquet else []
+    columns = str(part.schema.remove_metadata())
+    return [Message({"done": True, "columns": columns, "groups": groups})]
 
 
-def look(channel: socket.socket, model: Estimator, message: Message) -> None:
-    """Send the columns of a file and the rows of its row groups, or why it cannot be scored."""
-    with _telling(channel):
-        source = partial(open_remote, channel, 0, message.head["size"])
-        part = Part(model, message, source)
-        is_parquet = message.head["sent"] == Format.PARQUET
-        groups = count_groups(open_file(source)) if is_parquet else []
-        columns = str(part.schema.remove_metadata())
-        send(channel, pack({"done": True, "columns": columns, "groups": groups}))
+def answer_part(model: Estimator, message: Message, channel: socket.socket) -> Iterator[Message]:
+    """Its pieces, each with CSV of bad rows."""
+    part = Part(model, message, partial(open_remote, channel, 0, message.head["size"]))
+    bad = 0
+    for piece in chain(_gather(part.write()), [b""]):
+        rows, faults = part.take_faults()
+        bad += rows
+        yield Message({}, {"piece": _to_array(piece), "faults": _to_array(faults)})
+    yield Message({"done": True, "rows": part.rows, "bad": bad})
 
 
-def answer_part(channel: socket.socket, model: Estimator, message: Message) -> None:
-    """Send it piece by piece, each with CSV of bad rows."""
-    with _telling(channel):
-        part = Part(model, message, partial(open_remote, channel, 0, message.head["size"]))
-        bad = 0
-        for piece in chain(_gather(part.write()), [b""]):
-            rows, faults = part.take_faults()
-            bad += rows
-            arrays = {"piece": _to_array(piece), "faults": _to_array(faults)}
-            send(channel, *lay_out({}, arrays))
-        send(channel, pack({"done": True, "rows": part.rows, "bad": bad}))
-
-
-def join(channel: socket.socket, _: Estimator, message: Message) -> None:
-    """Send one Parquet file of several."""
-    with _telling(channel):
-        sizes = message.head["sizes"]
-        files = (open_file(partial(open_remote, channel, *it)) for it in enumerate(sizes))
-        for piece in _gather(join_parquet(files)):
-            send(channel, *lay_out({}, {"piece": _to_array(piece)}))
-        send(channel, pack({"done": True}))
+def join(_: Estimator, message: Message, channel: socket.socket) -> Iterator[Message]:
+    """One Parquet file of several, piece by piece."""
+    sizes = enumerate(message.head["sizes"])
+    files = (open_file(partial(open_remote, channel, index, size)) for index, size in sizes)
+    for piece in _gather(join_parquet(files)):
+        yield Message({}, {"piece": _to_array(piece)})
+    yield Message({"done": True})
 
 
 def _gather(pieces: Pieces) -> Pieces:
     """Small pieces together: each one that is sent has a cost of its own."""
-    waiting: list[bytes | memoryview] = []
+    waiting: list[Piece] = []
     size = 0
     for piece in pieces:
         waiting.append(piece)
@@ -127,14 +116,5 @@ def _gather(pieces: Pieces) -> Pieces:
         yield b"".join(waiting)
 
 
-def _to_array(content: bytes | memoryview) -> Array:
+def _to_array(content: Piece) -> Array:
     return np.frombuffer(content, np.uint8)
-
-
-@contextmanager
-def _telling(channel: socket.socket) -> Iterator[None]:
-    """Send what stops it."""
-    try:
-        yield
-    except (ModelServerError, MemoryError) as error:
-        send(channel, pack({"failure": write_failure(error)}))

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from worker.estimator import Estimator
-from worker.exchange import Array, Message, pack, receive, send, unpack
+from worker.exchange import Array, Message, receive, send
 from worker.media import Format
 from worker.tables.answers import TEXT, Answers, Scored
 from worker.tables.columnar import open_parquet
@@ -46,8 +46,8 @@ class RemoteFile:
         count = min(count, self._size - self._place)
         if count <= 0:
             return b""
-        send(self._channel, pack({"read": [self._index, self._place, count]}))
-        content = unpack(receive(self._channel)).arrays["content"].tobytes()
+        send(self._channel, {"read": [self._index, self._place, count]})
+        content = receive(self._channel).arrays["content"].tobytes()
         self._place += len(content)
         return content
 

@@ -11,6 +11,7 @@ import pyarrow.ipc
 import pyarrow.parquet as pq
 
 from errors import TableTooLarge
+from worker.exchange import Piece
 from worker.media import Format
 from worker.tables.answers import PROBABILITY, Answers, Scored
 
@@ -21,7 +22,7 @@ GROUP_BYTES = 8 * 1024**2
 CELLS_AT_ONCE = 8_000_000  # of an answer in JSON columns, which cannot be written row by row
 
 Rows = Iterator[Scored]
-Pieces = Iterator[bytes | memoryview]
+Pieces = Iterator[Piece]
 Writer = Callable[[Rows, Answers, Any], Pieces]
 
 
