@@ -4,9 +4,9 @@ from typing import Any
 
 from fastapi import APIRouter, Request, Response
 
-from batch.delivery import Download, unless_gone
-from batch.line import keep_line
-from batch.scoring import Job, score
+from batch.batch import Batch, score
+from batch.download import Download, unless_gone
+from batch.queue import keep_queue
 from journal.ledger import TableCounter
 from routes.predict import Version
 from schemas import PredictionColumns, RowPredictions
@@ -15,7 +15,7 @@ from web.bodies import read_body
 from web.problems import problem_responses
 from worker.media import Format, choose_format, find_format
 
-router = APIRouter(tags=["predict"], lifespan=keep_line)
+router = APIRouter(tags=["predict"], lifespan=keep_queue)
 
 _TABLE = {"schema": {"type": "string", "format": "binary"}}
 _OTHERS: dict[str, Any] = {kind: _TABLE for kind in Format if kind is not Format.JSON}
@@ -53,8 +53,8 @@ async def predict_batch(request: Request, live: Live, version: Version = None) -
     settings = request.app.state.settings
     body = await read_body(request, settings.max_body_bytes)
     counter = TableCounter(model, request.app.state.ledger)
-    job = Job(model, sent, wanted, counter, settings)
-    pieces = score(body, job, request.state.line)
+    batch = Batch(body, model, sent, wanted, counter, settings)
+    pieces = score(batch, request.state.queue)
     first = await unless_gone(request, anext(pieces, b""))
     headers = {"X-Model-Version": model.version}
     return Download(first, pieces, headers=headers, media_type=wanted)

@@ -8,8 +8,8 @@ from typing import Annotated, Any, TypeVar
 
 from fastapi import APIRouter, Depends, Request, Response
 
-from batch.delivery import unless_gone
-from batch.line import Line
+from batch.download import unless_gone
+from batch.queue import Queue
 from errors import UnknownModel, shorten
 from open_inference.codec import read_json
 from open_inference.protocol import (
@@ -37,7 +37,7 @@ from web.problems import failure_responses
 
 EXTENSIONS = ["binary_tensor_data", "statistics"]
 LARGE_BODY = 8192  # bytes; no more rows than keep nobody waiting
-TABLE_BODY = 1024**2  # from here on it waits in line, as tables do
+TABLE_BODY = 1024**2  # from here on it waits in the queue, as tables do
 
 Answer = TypeVar("Answer")
 
@@ -188,7 +188,7 @@ async def _read_whole(request: Request) -> bytes:
 async def _answer_body(
     request: Request, model: Model, answer: Callable[[Ask, bytes], Answer]
 ) -> Answer:
-    """Answer in the model's thread, so that nobody else waits; a large body waits in line."""
+    """Answer in the model's thread, so that nobody else waits; a large body waits in the queue."""
     body = await _read_whole(request)
     if len(body) <= LARGE_BODY:
         with suppress(LeftToWorker):
@@ -196,12 +196,12 @@ async def _answer_body(
     work = partial(answer, model.answer, body)
     if len(body) < TABLE_BODY:
         return await model.run(work)
-    return await unless_gone(request, _wait_in(request.state.line, work))
+    return await unless_gone(request, _wait_in(request.state.queue, work))
 
 
-async def _wait_in(line: Line, work: Callable[[], Answer]) -> Answer:
-    async with line.turn():
-        return await line.run(work)
+async def _wait_in(queue: Queue, work: Callable[[], Answer]) -> Answer:
+    async with queue.turn():
+        return await queue.run(work)
 
 
 router.include_router(named)

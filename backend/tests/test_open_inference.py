@@ -11,7 +11,7 @@ from mixed import INSTANCE, ask, fit_mixed
 from open_protocol import DATATYPES, ROWS, describe_tensor, pack, pack_array, pack_texts, unpack
 from sklearn.svm import LinearSVC
 
-from batch import line
+from batch import queue
 from open_inference import responder
 from routes import open_inference
 
@@ -281,7 +281,7 @@ def test_large_requests_leave_the_event_loop_and_large_bodies_wait(client, monke
     taken = []
 
     def note_places(*args, original=responder.name_outputs):
-        taken.append(client.app_state["line"].taken)
+        taken.append(client.app_state["queue"].taken)
         return original(*args)
 
     monkeypatch.setattr(responder, "name_outputs", note_places)
@@ -290,7 +290,7 @@ def test_large_requests_leave_the_event_loop_and_large_bodies_wait(client, monke
         infer(client, describe_tensor("x", ROWS * rows))
     assert taken == [0, 1]
 
-    monkeypatch.setattr(line, "MAX_WAITING", -1)  # all places are taken
+    monkeypatch.setattr(queue, "MAX_WAITING", -1)  # all places are taken
     for rows, status in ((1, 200), (1000, 503)):
         body = json.dumps({"inputs": [describe_tensor("x", ROWS * rows)]}).encode()
         assert client.post(URL, content=iter([body])).status_code == status  # in chunks

@@ -11,10 +11,11 @@ from fastapi.responses import StreamingResponse
 from starlette.requests import ClientDisconnect
 from starlette.types import Message, Receive, Scope, Send
 
+from worker.exchange import Piece
+
 log = logging.getLogger(__name__)
 
 Result = TypeVar("Result")
-Piece = bytes | memoryview
 Pieces = AsyncGenerator[Piece]
 
 STALLED_SECONDS = 30  # in which nothing of the answer is taken

@@ -8,8 +8,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from batch.delivery import Pieces
-from batch.line import Line
+from batch.download import Pieces
+from batch.queue import Queue
 from errors import ModelWorkerEnded
 from journal.ledger import TableCounter
 from features.counts import COUNTED, TableCounts
@@ -21,14 +21,15 @@ from worker.media import Format
 from worker.nursery import WorkerProcess
 
 ROUNDED_UP = 1 + 1e-6  # a probability
-KEPT_BYTES = 256 * 1024  # of a table in JSON whose process answers the next one too
+REUSED_BYTES = 256 * 1024  # of a table in JSON whose process answers the next one too
 MOST_SAID = 128 * 1024  # of JSON beside a piece, as reading it keeps the event loop
 MOST_PIECE = 64 * 1024**2  # of an answer: eight times what a piece has, if its rows are not huge
 
 
-class Job(NamedTuple):
-    """What is asked of a model, and in which formats."""
+class Batch(NamedTuple):
+    """A table, the model that is asked, and in which formats."""
 
+    body: bytes
     model: Model
     sent: Format
     wanted: Format
@@ -36,36 +37,36 @@ class Job(NamedTuple):
     settings: Settings
 
 
-async def score(body: bytes, job: Job, line: Line) -> Pieces:
+async def score(batch: Batch, queue: Queue) -> Pieces:
     """The answer, not made before it is asked for; raises TooManyBatches and what is at fault."""
     head = {
-        "sent": job.sent,
-        "wanted": job.wanted,
-        "rows": job.settings.max_batch_rows,
-        "bytes": job.settings.max_body_bytes,
+        "sent": batch.sent,
+        "wanted": batch.wanted,
+        "rows": batch.settings.max_batch_rows,
+        "bytes": batch.settings.max_body_bytes,
     }
-    left = job.settings.batch_seconds  # of the process's own time, as a caller may take longer
+    left = batch.settings.batch_seconds  # of the process's own time, as a caller may take longer
     # Memory-safe code parses JSON, so a small table leaves the process as it was.
-    is_kept = job.sent is Format.JSON and len(body) <= KEPT_BYTES
-    worker = job.model.worker
-    async with line.turn():
-        process = await line.run(partial(worker.take_spare, is_kept=is_kept))
-        with closing(job.counter), worker.lend(process, head, is_kept=is_kept):
+    is_kept = batch.sent is Format.JSON and len(batch.body) <= REUSED_BYTES
+    worker = batch.model.worker
+    async with queue.turn():
+        process = await queue.run(partial(worker.take_spare, is_kept=is_kept))
+        with closing(batch.counter), worker.lend(process, head, is_kept=is_kept):
             try:
-                arrays = {"body": np.frombuffer(body, np.uint8)}
+                arrays = {"body": np.frombuffer(batch.body, np.uint8)}
                 await process.tell_soon(head | {"ask": "table"}, arrays, left)
                 while True:
                     message, taken = await _receive(process, left)
                     left -= taken
-                    if counts := _read_counts(message, job):
-                        job.counter.add(counts)
+                    if counts := _read_counts(message, batch):
+                        batch.counter.add(counts)
                     if "failure" in message.head:
                         raise read_failure(message.head["failure"])
                     if "done" in message.head:
                         return
                     yield _read_piece(message)
             except TimeoutError:
-                seconds = job.settings.batch_seconds
+                seconds = batch.settings.batch_seconds
                 said = f"The table took longer than {seconds:g} seconds. Send less."
                 raise ModelWorkerEnded(said) from None
             except (ArithmeticError, ExchangeError, LookupError, TypeError, ValueError) as error:
@@ -91,16 +92,16 @@ def _read_piece(message: Message) -> memoryview:
     return piece.data
 
 
-def _read_counts(message: Message, job: Job) -> TableCounts | None:
+def _read_counts(message: Message, batch: Batch) -> TableCounts | None:
     """Raises what Python does if they are not those of such a model."""
     head, arrays = message
     if "rows" not in head:
         return None
     features, classes, probabilities = (arrays[name] for name in COUNTED)
     counts = TableCounts(int(head["rows"]), features, classes, probabilities, float(head["total"]))
-    if not 0 <= counts.rows <= job.settings.max_batch_rows:
+    if not 0 <= counts.rows <= batch.settings.max_batch_rows:
         raise ValueError("its rows are not those of a table.")
-    for found, empty in zip(counts[1:4], job.model.empty_counts[1:4], strict=True):
+    for found, empty in zip(counts[1:4], batch.model.empty_counts[1:4], strict=True):
         if found.shape != empty.shape or found.dtype != empty.dtype:
             raise ValueError("its counts are wrong.")
         if ((found < 0) | (found > counts.rows)).any():

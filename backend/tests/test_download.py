@@ -18,8 +18,8 @@ from open_protocol import describe_tensor
 from processes import wait_until
 from sklearn.neighbors import KNeighborsClassifier
 
-from batch import delivery
-from batch.line import MAX_WAITING
+from batch import download
+from batch.queue import MAX_WAITING
 from routes import open_inference
 from web import bodies
 from worker.model_worker import ModelWorker
@@ -146,7 +146,7 @@ async def stall(message):
 
 
 def test_who_stops_taking_the_answer_loses_it(client, monkeypatch, caplog):
-    monkeypatch.setattr(delivery, "STALLED_SECONDS", 0.05)
+    monkeypatch.setattr(download, "STALLED_SECONDS", 0.05)
 
     client.portal.call(client.app, make_scope(client), leave_after(60), stall)
 
@@ -167,7 +167,7 @@ def test_places_are_few_and_the_next_caller_is_asked_to_wait(client):
     ask, scope = client.portal.start_task_soon, make_scope(client)
     callers = [ask(client.app, dict(scope), leave_after(60), stall) for _ in range(MAX_WAITING + 1)]
 
-    wait_until(lambda: client.app_state["line"].taken == len(callers))
+    wait_until(lambda: client.app_state["queue"].taken == len(callers))
     response = client.post("/predict/batch", content=b"x", headers={"Content-Type": ARROW})
     for caller in callers:
         caller.cancel()

@@ -16,13 +16,13 @@ MAX_WAITING = 8  # each with a body in memory
 Result = TypeVar("Result")
 
 
-class Line:
+class Queue:
     """All batches there are: one that is scored, and those that wait."""
 
     def __init__(self) -> None:
         self.taken = 0
         self._turn = asyncio.Lock()
-        self._thread = ThreadPoolExecutor(1, "line")
+        self._thread = ThreadPoolExecutor(1, "batch")
 
     @asynccontextmanager
     async def turn(self) -> AsyncIterator[None]:
@@ -45,10 +45,10 @@ class Line:
 
 
 @asynccontextmanager
-async def keep_line(app: FastAPI) -> AsyncIterator[dict[str, Line | Uploads]]:
+async def keep_queue(app: FastAPI) -> AsyncIterator[dict[str, Queue | Uploads]]:
     """A router's lifespan: the thread ends with the app."""
-    line = Line()
+    queue = Queue()
     # As many of the largest bodies may come in at once as there are places.
     uploads = Uploads((MAX_WAITING + 1) * app.state.settings.max_body_bytes)
-    yield {"line": line, "uploads": uploads}
-    line.close()
+    yield {"queue": queue, "uploads": uploads}
+    queue.close()

@@ -4,15 +4,15 @@ from contextlib import suppress
 
 import pytest
 
-from batch.line import MAX_WAITING, Line
+from batch.queue import MAX_WAITING, Queue
 from errors import TooManyBatches
 
 
 def test_batches_have_their_turns_one_at_a_time_in_order():
-    line, log = Line(), []
+    queue, log = Queue(), []
 
     async def ask(number):
-        async with line.turn():
+        async with queue.turn():
             for _ in range(3):
                 await asyncio.sleep(0)
                 log.append(number)
@@ -26,10 +26,10 @@ def test_batches_have_their_turns_one_at_a_time_in_order():
 
 
 def test_one_too_many_is_sent_away_until_a_place_is_free():
-    line = Line()
+    queue = Queue()
 
     async def stay():
-        async with line.turn():
+        async with queue.turn():
             await asyncio.Event().wait()
 
     async def fill():
@@ -39,7 +39,7 @@ def test_one_too_many_is_sent_away_until_a_place_is_free():
             await asyncio.wait_for(stay(), 20)
         waiting[3].cancel()
         await asyncio.wait({waiting[3]})
-        with pytest.raises(TimeoutError):  # in line
+        with pytest.raises(TimeoutError):  # in queue
             await asyncio.wait_for(stay(), 0.05)
         return error.value
 
@@ -47,16 +47,16 @@ def test_one_too_many_is_sent_away_until_a_place_is_free():
 
 
 def test_one_thing_is_done_at_a_time_even_if_its_caller_has_left():
-    line, gate, begun = Line(), threading.Event(), []
+    queue, gate, begun = Queue(), threading.Event(), []
 
     def work():
         begun.append(threading.current_thread())
         gate.wait(20)
 
     async def leave():
-        async with line.turn():
+        async with queue.turn():
             with suppress(TimeoutError):
-                await asyncio.wait_for(line.run(work), 0.05)
+                await asyncio.wait_for(queue.run(work), 0.05)
 
     async def leave_all():
         await asyncio.gather(*(leave() for _ in range(3)))
@@ -65,6 +65,6 @@ def test_one_thing_is_done_at_a_time_even_if_its_caller_has_left():
     assert len(begun) == 1
 
     gate.set()
-    line.close()
+    queue.close()
     begun[0].join(20)
     assert not begun[0].is_alive()
