@@ -41,7 +41,7 @@ from processes import find_free_port, running, wait_until  # noqa: E402
 
 from worker.assembly import assemble  # noqa: E402
 from worker.estimator import Estimator  # noqa: E402
-from worker.tables.tables import CHUNK_ROWS  # noqa: E402
+from worker.tables.table import CHUNK_ROWS  # noqa: E402
 
 ROWS = 100_000
 ROUNDS = 5

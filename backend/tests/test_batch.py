@@ -12,7 +12,7 @@ from sklearn.svm import LinearSVC
 
 from schemas import Category
 from worker.tables.columns import Columns
-from worker.tables.tables import Table
+from worker.tables.table import Table
 
 CLASSES = ["setosa", "versicolor", "virginica"]
 ANSWER = ["prediction_class", *(f"probability_{name}" for name in CLASSES)]

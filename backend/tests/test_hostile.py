@@ -246,7 +246,7 @@ def send_bytes(channel, content):
 def answer(model, message, channel):
     {code}
     return ()
-service._ANSWERS["{asked}"] = answer
+service._REPLIES["{asked}"] = answer
 """
 
 

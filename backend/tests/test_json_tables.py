@@ -7,7 +7,7 @@ from mixed import FEATURES, INSTANCE, fit_mixed
 
 from errors import InvalidTable, MalformedBody, TableTooLarge
 from worker.tables.json_tables import open_json
-from worker.tables.tables import Limits
+from worker.tables.table import Limits
 
 LIMITS = Limits(1_000_000, 2**30)
 

@@ -11,10 +11,10 @@ from formats import ARROW, CSV, PARQUET, read, write, write_batches
 
 from errors import InvalidTable, MalformedTable, TableTooLarge
 from worker.exchange import Message
-from worker.tables.columnar import open_arrow, open_parquet
+from worker.tables.binary_tables import open_arrow, open_parquet
 from worker.tables.csv_tables import BLOCK_BYTES, open_csv
 from worker.tables.files import Part
-from worker.tables.tables import CHUNK_BYTES, Limits, Table
+from worker.tables.table import CHUNK_BYTES, Limits, Table
 
 LIMITS = Limits(1_000_000, 2**30)
 OPEN = {ARROW: open_arrow, CSV: open_csv, PARQUET: open_parquet}

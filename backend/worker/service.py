@@ -12,7 +12,7 @@ from worker.estimator import Estimator
 from worker.exchange import Message, receive, send
 from worker.failures import write_failure
 from worker.rows import read_question
-from worker.tables.answering import answer_part, answer_table, join, look, rehearse
+from worker.tables.replies import answer_part, answer_table, join, look, rehearse
 
 
 def serve(channel: socket.socket, held: list[str]) -> None:
@@ -22,8 +22,8 @@ def serve(channel: socket.socket, held: list[str]) -> None:
     while model is not None:
         message = receive(channel)
         try:
-            for answer in _ANSWERS[message.head["ask"]](model, message, channel):
-                send(channel, *answer)
+            for reply in _REPLIES[message.head["ask"]](model, message, channel):
+                send(channel, *reply)
         except (ModelServerError, MemoryError) as error:
             send(channel, {"failure": write_failure(error)})
 
@@ -66,8 +66,8 @@ def _compile(model: Estimator, _: Message, __: socket.socket) -> Iterable[Messag
         return [Message({"not_compiled": f"It could not be compiled: {error!r:.200}."})]
 
 
-# The messages that answer one, which are made as they are sent.
-_ANSWERS: dict[str, Callable[[Estimator, Message, socket.socket], Iterable[Message]]] = {
+# Messages in reply to one, which may be made as they are sent.
+_REPLIES: dict[str, Callable[[Estimator, Message, socket.socket], Iterable[Message]]] = {
     "answer": _answer,
     "compile": _compile,
     "join": join,

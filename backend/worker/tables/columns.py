@@ -14,7 +14,8 @@ from errors import InvalidTable, TableFault, shorten
 from features.instances import explain
 from schemas import Category, Feature
 from worker.exchange import Array
-from worker.tables.tables import Table
+from worker.rows import has_text
+from worker.tables.table import Table
 
 SHOWN_FAULTS = 20
 COUNTED_FAULTS = 100_000
@@ -33,7 +34,7 @@ KINDS = {"number": pa.float64(), "boolean": pa.bool_(), "category": pa.string()}
 WRONG = {"number": "float_type", "boolean": "bool_type", "category": "string_type"}
 
 
-class Bad(NamedTuple):
+class BadRows(NamedTuple):
     """Places of rows in a chunk that cannot be asked about, for one reason."""
 
     rows: Array
@@ -57,7 +58,7 @@ class Faults:
         """Names of columns, each with what is wrong with it."""
         self.add([TableFault(fault, None, shorten(name)) for name, fault in said])
 
-    def add_rows(self, bad: Sequence[Bad], rows_before: int) -> None:
+    def add_rows(self, bad: Sequence[BadRows], rows_before: int) -> None:
         """Rows of a chunk; raises InvalidTable once there are too many to count."""
         # The first few of each suffice for the first few of all.
         first = [(row, it) for it in bad for row in it.rows[:SHOWN_FAULTS].tolist()]
@@ -85,10 +86,10 @@ class Columns:
         _require_features(features, table)
         self._columns = [_Column(feature, table) for feature in features]
         self._is_text = table.is_text
-        self._has_text = any(isinstance(feature, Category) for feature in features)
+        self._has_text = has_text(features)
         self._last: tuple[Any, list[Any]] = (None, [])  # a chunk, and its cells
 
-    def find_bad(self, chunk: Any) -> list[Bad]:
+    def find_bad(self, chunk: Any) -> list[BadRows]:
         read = zip(self._columns, self._read(chunk), strict=True)
         return [it for column, cells in read for it in column.find_bad(chunk, cells)]
 
@@ -135,7 +136,7 @@ class _Column:
             return self._convert(self._clear(column))
         return cells
 
-    def find_bad(self, chunk: Any, cells: Any) -> Iterator[Bad]:
+    def find_bad(self, chunk: Any, cells: Any) -> Iterator[BadRows]:
         column = chunk.column(self.place)
         if self._is_text and cells.null_count > column.null_count:
             column = self._clear(column)
@@ -149,9 +150,9 @@ class _Column:
             if np.count_nonzero(finite) + cells.null_count < len(cells):
                 yield self._explain(~finite & _to_mask(cells.is_valid()), "finite_number")
 
-    def _explain(self, mask: Array, kind: str) -> Bad:
+    def _explain(self, mask: Array, kind: str) -> BadRows:
         """`kind` is pydantic's."""
-        return Bad(np.flatnonzero(mask), self.name, explain(kind, self.name, self._feature))
+        return BadRows(np.flatnonzero(mask), self.name, explain(kind, self.name, self._feature))
 
     def _convert(self, column: Any) -> Any:
         if pa.types.is_dictionary(column.type):

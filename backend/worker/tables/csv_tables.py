@@ -12,7 +12,7 @@ from pyarrow import csv
 
 from errors import MalformedTable, TableFault
 from worker.tables.columns import Faults
-from worker.tables.tables import Batches, Limits, Source, Table, readable
+from worker.tables.table import Batches, Limits, Opener, Table, readable
 
 BLOCK_BYTES = 1024**2  # of text read at a time, so that no row can be longer
 
@@ -22,12 +22,12 @@ pa.enable_signal_handlers(False)
 OnRow = Callable[[Any], str]  # is told of a row with more cells than the header, or fewer
 
 
-def open_csv(source: Source, limits: Limits) -> Table:
+def open_csv(opener: Opener, limits: Limits) -> Table:
     """Raises MalformedTable."""
-    with _readable(source):
-        source = _end_line(source)
-        schema = _read_header(source)
-    return Table(schema, partial(_read, source, schema, limits), is_text=True)
+    with _readable(opener):
+        opener = _end_line(opener)
+        schema = _read_header(opener)
+    return Table(schema, partial(_read, opener, schema, limits), is_text=True)
 
 
 def open_rows(content: bytes, names: list[str], delimiter: str, on_row: OnRow) -> Table:
@@ -47,12 +47,12 @@ def describe_ragged(row: Any) -> str:
     return f"It has {row.actual_columns} cells, and the header has {row.expected_columns}."
 
 
-def _read(source: Source, schema: Any, limits: Limits) -> Batches:
+def _read(opener: Opener, schema: Any, limits: Limits) -> Batches:
     ragged = _RaggedRows(limits.rows)
     reading = csv.ReadOptions(block_size=BLOCK_BYTES, use_threads=False)
     try:
-        with _readable(source):
-            for batch in _open(source, reading, _make_parsing(ragged.note, schema)):
+        with _readable(opener):
+            for batch in _open(opener, reading, _make_parsing(ragged.note, schema)):
                 if not ragged.last:  # which leaves out rows, so that the next have other numbers
                     yield batch
     except MalformedTable:
@@ -61,13 +61,13 @@ def _read(source: Source, schema: Any, limits: Limits) -> Batches:
     ragged.faults.raise_any()
 
 
-def _end_line(source: Source) -> Source:
+def _end_line(opener: Opener) -> Opener:
     """Add a line end to a header alone: without one it is taken for nothing at all."""
-    with source() as file:
+    with opener() as file:
         head = file.read(BLOCK_BYTES)
     if len(head) < BLOCK_BYTES and b"\n" not in head and b"\r" not in head:
         return partial(pa.BufferReader, head + b"\n")
-    return source
+    return opener
 
 
 class _RaggedRows:
@@ -85,9 +85,9 @@ class _RaggedRows:
         return "error" if self.last > self._most else "skip"
 
 
-def _read_header(source: Source) -> Any:
+def _read_header(opener: Opener) -> Any:
     """Needs no pyarrow, which would first look through all rows that do not fit the header."""
-    with source() as file:
+    with opener() as file:
         head = file.read(BLOCK_BYTES)
     text = io.TextIOWrapper(io.BytesIO(head), "utf-8-sig", newline="")
     try:
@@ -113,21 +113,21 @@ def _make_parsing(on_row: OnRow, schema: Any, delimiter: str = ",") -> Any:
     )
 
 
-def _open(source: Source, reading: Any, parsing: Any) -> Any:
+def _open(opener: Opener, reading: Any, parsing: Any) -> Any:
     converting = csv.ConvertOptions(
         default_column_type=pa.string(), strings_can_be_null=True, null_values=[""]
     )
-    return csv.open_csv(source(), reading, parsing, converting)
+    return csv.open_csv(opener(), reading, parsing, converting)
 
 
 @contextmanager
-def _readable(source: Source) -> Iterator[None]:
+def _readable(opener: Opener) -> Iterator[None]:
     """Raises MalformedTable; with the line, if that is not UTF-8."""
     try:
         with readable("CSV"):
             yield
     except MalformedTable:
-        for number, line in enumerate(io.BufferedReader(source()), start=1):
+        for number, line in enumerate(io.BufferedReader(opener()), start=1):
             try:
                 line.decode()
             except UnicodeDecodeError:

@@ -15,11 +15,11 @@ from worker.estimator import Estimator
 from worker.exchange import Array, Message, receive, send
 from worker.media import Format
 from worker.tables.answers import TEXT, Answers, Scored
-from worker.tables.columnar import open_parquet
-from worker.tables.columns import Bad, Columns
+from worker.tables.binary_tables import open_parquet
+from worker.tables.bodies import plan, shape
+from worker.tables.columns import BadRows, Columns
 from worker.tables.csv_tables import describe_ragged, open_rows
-from worker.tables.scoring import plan, shape
-from worker.tables.tables import Limits, Source
+from worker.tables.table import Limits, Opener
 from worker.tables.writers import WRITERS, Pieces, Rows
 
 # Only a chunk is in memory at a time, and large ones are quicker.
@@ -84,11 +84,11 @@ class FileAnswers(Answers):
 class Part:
     """Rows of a file that are read, answered and written."""
 
-    def __init__(self, model: Estimator, message: Message, source: Source) -> None:
+    def __init__(self, model: Estimator, message: Message, opener: Opener) -> None:
         head, arrays = message
         self._answers = FileAnswers(model)
         self._wanted = Format(head["wanted"])
-        self._bad: list[Bad] = []
+        self._bad: list[BadRows] = []
         self._ragged: Ragged = []
         self._read = 0  # rows, but for ragged ones
         self._told = 0  # ragged rows
@@ -99,7 +99,7 @@ class Part:
             note = partial(_skip, self._ragged)
             self._table = open_rows(content, head["names"], head["delimiter"], note)
         else:
-            self._table = open_parquet(source, UNLIMITED, head.get("groups"))
+            self._table = open_parquet(opener, UNLIMITED, head.get("groups"))
         self.schema = self._table.schema
         self._columns = Columns(model.description.features, self._table)
         self._written = plan(self.schema, self._columns, self._answers, self._wanted)
@@ -156,21 +156,21 @@ class Part:
         answers = self._answers.make_columns(indices, probabilities)
         is_answered = indices >= 0
         if not is_answered.all():
-            self._leave_out(Bad(asked[~is_answered], "", NO_ANSWER), good)
+            self._leave_out(BadRows(asked[~is_answered], "", NO_ANSWER), good)
             answers = [it.filter(pa.array(is_answered)) for it in answers]
         sent = shape(chunk, self._columns, self._wanted)
         return Scored(sent if good.all() else sent.filter(pa.array(good)), answers)
 
-    def _leave_out(self, bad: Bad, good: Array) -> None:
+    def _leave_out(self, bad: BadRows, good: Array) -> None:
         good[bad.rows] = False
         self._bad.append(bad._replace(rows=bad.rows + self._read))
 
-    def _find_damaged(self, chunk: Any) -> list[Bad]:
+    def _find_damaged(self, chunk: Any) -> list[BadRows]:
         if not self._is_damaged:
             return []
         found = [pc.match_substring(it, REPLACED).fill_null(False) for it in chunk.columns]
         is_damaged = np.any([it.to_numpy(zero_copy_only=False) for it in found], axis=0)
-        return [Bad(np.flatnonzero(is_damaged), "", "It holds bytes that are no UTF-8.")]
+        return [BadRows(np.flatnonzero(is_damaged), "", "It holds bytes that are no UTF-8.")]
 
 
 def _skip(ragged: Ragged, row: Any) -> str:

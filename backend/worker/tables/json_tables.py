@@ -15,7 +15,7 @@ from features.instances import InstanceReader, explain, type_of
 from schemas import Feature
 from worker.estimator import Estimator
 from worker.tables.columns import KINDS, SHOWN_FAULTS, Faults
-from worker.tables.tables import Limits, Table
+from worker.tables.table import Limits, Table
 
 AT_ONCE = 1024  # elements; each of them can have a fault for each of its keys
 MAX_EXTRA_KEYS = 100  # of an instance, which says of each that it is unknown

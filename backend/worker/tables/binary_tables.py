@@ -7,11 +7,11 @@ import pyarrow as pa
 import pyarrow.ipc
 import pyarrow.parquet as pq
 
-from worker.tables.tables import (
+from worker.tables.table import (
     CHUNK_BYTES,
     Batches,
     Limits,
-    Source,
+    Opener,
     Table,
     readable,
     size_batch,
@@ -20,29 +20,29 @@ from worker.tables.tables import (
 BUFFER_BYTES = 1024**2  # of each column of Parquet, which would be in memory whole without
 
 
-def open_arrow(source: Source, limits: Limits) -> Table:
+def open_arrow(opener: Opener, limits: Limits) -> Table:
     """Raises MalformedTable; a stream does not say beforehand how long it is."""
     with readable("Arrow stream"):
-        schema = pa.ipc.open_stream(source()).schema
-    return Table(schema, partial(_read_arrow, source, limits))
+        schema = pa.ipc.open_stream(opener()).schema
+    return Table(schema, partial(_read_arrow, opener, limits))
 
 
-def _read_arrow(source: Source, limits: Limits) -> Batches:
+def _read_arrow(opener: Opener, limits: Limits) -> Batches:
     options = pa.ipc.IpcReadOptions(use_threads=False)
-    with readable("Arrow stream"), pa.ipc.open_stream(source(), options=options) as batches:
+    with readable("Arrow stream"), pa.ipc.open_stream(opener(), options=options) as batches:
         yield from (_validate(it, limits) for it in batches)
 
 
-def open_parquet(source: Source, limits: Limits, groups: list[int] | None = None) -> Table:
+def open_parquet(opener: Opener, limits: Limits, groups: list[int] | None = None) -> Table:
     """All row groups or some; raises MalformedTable or TableTooLarge."""
     with readable("Parquet file"):
-        file = open_file(source)
+        file = open_file(opener)
         limits.check(file.metadata.num_rows)
     return Table(file.schema_arrow, partial(_read_parquet, file, limits, groups))
 
 
-def open_file(source: Source) -> Any:
-    return pq.ParquetFile(source(), pre_buffer=False, buffer_size=BUFFER_BYTES)
+def open_file(opener: Opener) -> Any:
+    return pq.ParquetFile(opener(), pre_buffer=False, buffer_size=BUFFER_BYTES)
 
 
 def count_groups(file: Any) -> list[int]:

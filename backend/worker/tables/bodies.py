@@ -1,4 +1,4 @@
-"""Scores a table: first all of it is looked at, then it is answered a chunk at a time."""
+"""Scores a table that came in one message: all of it is looked at before any of it is answered."""
 
 from collections.abc import Callable, Iterable
 from functools import partial
@@ -8,56 +8,72 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from errors import InvalidTable, MalformedTable, TableFault, shorten
+from worker.estimator import Estimator
 from worker.exchange import Array
 from worker.media import TEXTS, Format
 from worker.tables.answers import Answers, Scored
-from worker.tables.columnar import open_arrow, open_parquet
+from worker.tables.binary_tables import open_arrow, open_parquet
 from worker.tables.columns import Columns, Faults
 from worker.tables.csv_tables import open_csv
 from worker.tables.json_tables import open_json
-from worker.tables.tables import Limits, Source, Table, readable
+from worker.tables.table import Limits, Opener, Table, readable
 from worker.tables.writers import WRITERS, Pieces, Writer, write_columns
 
 MAX_EXTRA_COLUMNS = 1000
 KEPT_BYTES = 64 * 1024**2  # of a table, and as much of it in numbers: it need not be read again
 
-OPENERS: dict[Format, Callable[[Source, Limits], Table]] = {
+READERS: dict[Format, Callable[[Opener, Limits], Table]] = {
     Format.ARROW: open_arrow,
     Format.CSV: open_csv,
     Format.PARQUET: open_parquet,
 }
-# A chunk of rows, and what the model is asked, of shape (n, f).
-Read = tuple[Any, Array]
 
 
-class Job(NamedTuple):
-    """What is asked of a model, and in which formats."""
+class Body(NamedTuple):
+    """The bytes of a table, and the formats of it and of its answer."""
 
-    answers: Answers
+    content: memoryview
     sent: Format
     wanted: Format
     limits: Limits
 
 
-def score(body: memoryview, job: Job) -> Pieces:
+def score(body: Body, answers: Answers) -> Pieces:
     """The answer, once every row has been found right; not made before it is asked for."""
-    if not body:
+    if not body.content:
         raise MalformedTable("The body is empty. Send a table.")
-    table, write = _open(body, job)
-    features = job.answers.model.description.features
+    table, write = _open(body, answers.model)
+    features = answers.model.description.features
     with readable("table"):  # names need not be text
         _require_plain(table.schema, len(features))
     columns = Columns(features, table)
-    schema = plan(table.schema, columns, job.answers, job.wanted)
-    chunks = _read_twice(table, columns, job.limits, len(job.answers.names))
-    rows = (Scored(shape(it, columns, job.wanted), job.answers.ask(X)) for it, X in chunks)
-    return write(rows, job.answers, schema)
+    schema = plan(table.schema, columns, answers, body.wanted)
+    chunks = _read_twice(table, columns, body.limits, len(answers.names))
+    rows = (Scored(shape(chunk, columns, body.wanted), answers.ask(X)) for chunk, X in chunks)
+    return write(rows, answers, schema)
 
 
 def plan(sent: Any, columns: Columns, answers: Answers, wanted: Format) -> Any:
-    """The schema of the rows as they are written; raises InvalidTable if there is none."""
+    """The schema of the rows as they are written.
+
+    Raises InvalidTable for columns that the answer has no place for.
+    """
     schema = shape(_make_empty(sent), columns, wanted).schema
-    _require_writable(schema, answers, wanted)
+    if wanted is Format.JSON:
+        return schema
+    faults = Faults()
+    faults.add_columns(
+        (name, f"{shorten(name)} is a column of the answer. Rename or drop it.")
+        for name in answers.names
+        if name in schema.names
+    )
+    said = f"which {wanted} does not hold. Drop it, or accept another type."
+    faults.add_columns(
+        (field.name, f"{shorten(field.name)} is of type {shorten(str(field.type))}, {said}")
+        for field in schema
+        if not _is_writable(field, wanted)
+    )
+    faults.raise_any()
     return schema
 
 
@@ -66,23 +82,26 @@ def shape(chunk: Any, columns: Columns, wanted: Format) -> Any:
     return chunk if wanted in TEXTS else columns.convert(chunk)
 
 
-def _open(body: memoryview, job: Job) -> tuple[Table, Writer]:
-    write = WRITERS[job.wanted]
-    if job.sent is not Format.JSON:
-        return OPENERS[job.sent](partial(pa.BufferReader, pa.py_buffer(body)), job.limits), write
-    table, in_columns = open_json(bytes(body), job.answers.model, job.limits)
-    is_same = in_columns and job.wanted is Format.JSON
+def _open(body: Body, model: Estimator) -> tuple[Table, Writer]:
+    write = WRITERS[body.wanted]
+    if body.sent is not Format.JSON:
+        opener = partial(pa.BufferReader, pa.py_buffer(body.content))
+        return READERS[body.sent](opener, body.limits), write
+    table, in_columns = open_json(bytes(body.content), model, body.limits)
+    is_same = in_columns and body.wanted is Format.JSON
     return table, write_columns if is_same else write
 
 
-def _read_twice(table: Table, columns: Columns, limits: Limits, more: int) -> Iterable[Read]:
-    """Look at all chunks, then give them, from memory if the table is small.
+def _read_twice(
+    table: Table, columns: Columns, limits: Limits, more: int
+) -> Iterable[tuple[Any, Array]]:
+    """Look at all chunks, then give them and what the model is asked about each, shape (n, f).
 
-    Raises InvalidTable for the first faults of all rows, or if there is none.
+    A small table is kept in memory. Raises InvalidTable for the first faults, or if it has no rows.
     """
     faults = Faults()
     rows = size = 0
-    kept: list[Read] = []
+    kept: list[tuple[Any, Array]] = []
     for chunk in table.chunks(limits, more):
         faults.add_rows(columns.find_bad(chunk), rows)
         rows += chunk.num_rows
@@ -105,9 +124,9 @@ def _require_plain(schema: Any, features: int) -> None:
     faults = Faults()
     held = "Columns hold numbers, booleans, text or times: drop it."
     faults.add_columns(
-        (it.name, f"{shorten(it.name)} is of type {shorten(str(it.type))}. {held}")
-        for it in schema
-        if not _is_plain(it.type)
+        (field.name, f"{shorten(field.name)} is of type {shorten(str(field.type))}. {held}")
+        for field in schema
+        if not _is_plain(field.type)
     )
     faults.raise_any()
 
@@ -125,25 +144,6 @@ def _is_plain(kind: Any) -> bool:
 
 def _make_empty(schema: Any) -> Any:
     return pa.RecordBatch.from_arrays([pa.nulls(0, kind) for kind in schema.types], schema=schema)
-
-
-def _require_writable(schema: Any, answers: Answers, wanted: Format) -> None:
-    """Raises InvalidTable for columns that the answer has no place for."""
-    if wanted is Format.JSON:
-        return
-    faults = Faults()
-    faults.add_columns(
-        (it, f"{shorten(it)} is a column of the answer. Rename or drop it.")
-        for it in answers.names
-        if it in schema.names
-    )
-    said = f"which {wanted} does not hold. Drop it, or accept another type."
-    faults.add_columns(
-        (it.name, f"{shorten(it.name)} is of type {shorten(str(it.type))}, {said}")
-        for it in schema
-        if not _is_writable(it, wanted)
-    )
-    faults.raise_any()
 
 
 def _is_writable(field: Any, wanted: Format) -> bool:

@@ -1,4 +1,4 @@
-"""Answers a table that came in one message, or a part of a file, piece by piece."""
+"""Replies to what a process is asked about tables and files, with one message or several."""
 
 import socket
 from collections import deque
@@ -21,10 +21,10 @@ from worker.estimator import Estimator
 from worker.exchange import Array, Message, Piece
 from worker.media import Format
 from worker.tables.answers import Answers
-from worker.tables.columnar import count_groups, open_file
+from worker.tables.binary_tables import count_groups, open_file
+from worker.tables.bodies import Body, score
 from worker.tables.files import Part, open_remote
-from worker.tables.scoring import Job, score
-from worker.tables.tables import Limits
+from worker.tables.table import Limits
 from worker.tables.writers import Pieces, join_parquet
 
 PIECE_BYTES = 131_072
@@ -38,8 +38,8 @@ def answer_table(model: Estimator, message: Message, _: socket.socket) -> Iterat
     head, arrays = message
     answers = Answers(model)
     limits = Limits(head["rows"], UNPACKED * head["bytes"])
-    job = Job(answers, Format(head["sent"]), Format(head["wanted"]), limits)
-    for piece in _gather(score(arrays["body"].data, job)):
+    body = Body(arrays["body"].data, Format(head["sent"]), Format(head["wanted"]), limits)
+    for piece in _gather(score(body, answers)):
         counts = answers.take_counts()
         told = {"rows": counts.rows, "total": counts.total} if counts else {}
         by = {name: getattr(counts, name) for name in COUNTED} if counts else {}
@@ -51,10 +51,10 @@ def rehearse(model: Estimator, message: Message, _: socket.socket) -> Iterable[M
     """Answer a row for nobody, so that a table finds in memory what it needs."""
     pa.set_memory_pool(pa.system_memory_pool())
     sent, wanted = Format(message.head["sent"]), Format(message.head["wanted"])
-    body = _write_row(invent(model.description).inputs, sent)
-    job = Job(Answers(model), sent, wanted, Limits(1, UNPACKED * len(body)))
+    content = _write_row(invent(model.description).inputs, sent)
+    body = Body(content, sent, wanted, Limits(1, UNPACKED * len(content)))
     with suppress(ModelServerError):
-        deque(score(body, job), maxlen=0)
+        deque(score(body, Answers(model)), maxlen=0)
     return ()
 
 
@@ -74,10 +74,10 @@ def _write_row(row: dict[str, Value], sent: Format) -> memoryview:
 
 def look(model: Estimator, message: Message, channel: socket.socket) -> Iterable[Message]:
     """The columns of a file and the rows of its row groups."""
-    source = partial(open_remote, channel, 0, message.head["size"])
-    part = Part(model, message, source)
+    opener = partial(open_remote, channel, 0, message.head["size"])
+    part = Part(model, message, opener)
     is_parquet = message.head["sent"] == Format.PARQUET
-    groups = count_groups(open_file(source)) if is_parquet else []
+    groups = count_groups(open_file(opener)) if is_parquet else []
     columns = str(part.schema.remove_metadata())
     return [Message({"done": True, "columns": columns, "groups": groups})]
 

@@ -19,7 +19,7 @@ CHUNK_BYTES = 8 * 1024**2
 VIEW_BYTES = 16  # of a view, the first four of which are the length
 
 Batches = Iterator[Any]  # of pyarrow.RecordBatch, which has no types
-Source = Callable[[], Any]  # opens a pyarrow file at its beginning
+Opener = Callable[[], Any]  # opens a pyarrow file at its beginning
 
 
 class Limits(NamedTuple):
