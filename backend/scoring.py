@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from errors import CommandFailed, ModelRefused, ModelServerError
 from files.crew import Crew
-from files.output import Output, Record
+from files.output import Outcome, Output
 from files.pace import Pace
 from files.sources import Part, Source, list_files, open_source
 from serving.inference import Model
@@ -84,11 +84,11 @@ def _run(arguments: argparse.Namespace, nursery: Nursery) -> int:
 def _score(scoring: Scoring) -> int:
     output = scoring.output
     pace = Pace(scoring.source.size)
-    records: dict[str, Record | None] = {}
+    outcomes: dict[str, Outcome | None] = {}
     try:
-        for part, record in scoring.crew.score(_list_todo(scoring, pace, records), output):
-            records[part.name] = record
-            pace.report(part.size, record.rows, record.bad)
+        for part, outcome in scoring.crew.score(_list_todo(scoring, pace, outcomes), output):
+            outcomes[part.name] = outcome
+            pace.report(part.size, outcome.rows, outcome.bad)
     finally:
         pace.clear()
     for file in scoring.source.files:
@@ -96,37 +96,37 @@ def _score(scoring: Scoring) -> int:
     said = f"Scored, {pace.rows_per_second:,.0f} rows a second"
     first, every = scoring.share
     if every > 1:
-        own = [it for it in list(records.values())[first - 1 :: every] if it]
-        _, rows, bad = Record.sum("", own)
+        own = [outcome for outcome in list(outcomes.values())[first - 1 :: every] if outcome]
+        _, rows, bad = Outcome.sum("", own)
         print(f"{said}: {rows - bad:,} of {rows:,} rows of part {first}/{every}.", flush=True)
         said = "Joined"
-    return _join(scoring, records, said)
+    return _join(scoring, outcomes, said)
 
 
-def _list_todo(scoring: Scoring, pace: Pace, records: dict[str, Record | None]) -> Iterator[Part]:
-    """The parts of the share that are not done yet; adds all parts to the records, in order."""
+def _list_todo(scoring: Scoring, pace: Pace, outcomes: dict[str, Outcome | None]) -> Iterator[Part]:
+    """The parts of the share that are not done yet; adds all parts to the outcomes, in order."""
     for part in scoring.source.list_parts():
-        records[part.name] = scoring.output.find_record(part.name)
-        if records[part.name] or not scoring.share.holds(part):
+        outcomes[part.name] = scoring.output.find_outcome(part.name)
+        if outcomes[part.name] or not scoring.share.holds(part):
             pace.skip(part.size)
         else:
             yield part
 
 
-def _join(scoring: Scoring, records: Mapping[str, Record | None], said: str) -> int:
+def _join(scoring: Scoring, outcomes: Mapping[str, Outcome | None], said: str) -> int:
     """Join all parts if none is missing; the last share to be done finds them all."""
     output = scoring.output
     with output.alone():
         if output.resume():  # another share has just joined them
             return 0
-        found = {name: it or output.find_record(name) for name, it in records.items()}
-        done = {name: record for name, record in found.items() if record}
+        found = {name: known or output.find_outcome(name) for name, known in outcomes.items()}
+        done = {name: outcome for name, outcome in found.items() if outcome}
         if len(done) < len(found):
             return 0
         return _account(output.finish(done, scoring.crew.join), output, said)
 
 
-def _account(outcome: Record, output: Output, said: str) -> int:
+def _account(outcome: Outcome, output: Output, said: str) -> int:
     good = outcome.rows - outcome.bad
     print(f"{said}: {good:,} of {outcome.rows:,} rows are in {output.path}.")
     if not outcome.bad:
@@ -138,10 +138,10 @@ def _account(outcome: Record, output: Output, said: str) -> int:
 def _find_model(manifests: Manifests, folder: Path, wanted: str | None) -> PublishedFile:
     """The wanted version, by default the newest; raises CommandFailed or FolderUnreadable."""
     files = manifests.find()
-    found = [it for it in files if wanted in (None, it.version)]
+    found = [file for file in files if wanted in (None, file.version)]
     if found:
         return found[0]
-    known = ", ".join(it.version for it in files[:5])
+    known = ", ".join(file.version for file in files[:5])
     if not known:
         raise CommandFailed(f"No model is published in {folder}. Train one first.")
     raise CommandFailed(f"There is no version {wanted} in {folder}. The newest are {known}.")

@@ -10,7 +10,7 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from errors import CommandFailed, InvalidTable, ModelServerError, ModelWorkerEnded
-from files.output import Output, Record
+from files.output import Outcome, Output
 from files.sources import File, Part
 from serving.inference import Model
 from worker.exchange import ExchangeError, Message
@@ -37,7 +37,7 @@ class Crew:
         try:
             *_, told = self._ask(head, [file.path])
         except InvalidTable as error:
-            raise CommandFailed(" ".join(it.detail for it in error.faults)) from None
+            raise CommandFailed(" ".join(fault.detail for fault in error.faults)) from None
         except ModelServerError as error:
             said = f"The Parquet file {file.path} is damaged: {str(error).rstrip('.')}"
             raise CommandFailed(f"{said}. Copy it again.") from None
@@ -45,26 +45,26 @@ class Crew:
 
     def join(self, parts: list[Path], joined: BinaryIO) -> None:
         """Put files of Parquet together."""
-        sizes = [it.stat().st_size for it in parts]
+        sizes = [part.stat().st_size for part in parts]
         for message in self._ask({"ask": "join", "sizes": sizes}, parts):
             for array in message.arrays.values():
                 joined.write(array.data)
 
-    def score(self, parts: Iterator[Part], output: Output) -> Iterator[tuple[Part, Record]]:
+    def score(self, parts: Iterator[Part], output: Output) -> Iterator[tuple[Part, Outcome]]:
         """Yield each part when it is done, in order; raises CommandFailed or OSError."""
         pool = ThreadPoolExecutor(self.cores)
-        pending: deque[Future[tuple[Part, Record]]] = deque()
+        pending: deque[Future[tuple[Part, Outcome]]] = deque()
         try:
             for part in parts:
                 pending.append(pool.submit(self._score, part, output))
                 if len(pending) >= PARTS_AHEAD * self.cores:
                     yield pending.popleft().result()
-            yield from (it.result() for it in pending)
+            yield from (done.result() for done in pending)
         finally:
             self._has_ended = True
             pool.shutdown(wait=False, cancel_futures=True)
 
-    def _score(self, part: Part, output: Output) -> tuple[Part, Record]:
+    def _score(self, part: Part, output: Output) -> tuple[Part, Outcome]:
         for attempt in range(1, ATTEMPTS + 1):
             try:
                 return part, self._write_part(part, output)
@@ -76,7 +76,7 @@ class Crew:
                     raise CommandFailed(f"{message}.") from None
         raise AssertionError
 
-    def _write_part(self, part: Part, output: Output) -> Record:
+    def _write_part(self, part: Part, output: Output) -> Outcome:
         head = {"ask": "part", "size": part.file.size, **part.head}
         with output.write_part(part.name) as (rows, bad):
             part.file.require_same()
@@ -84,10 +84,10 @@ class Crew:
                 told = message.head
                 for name, array in message.arrays.items():
                     (bad if name == "faults" else rows).write(array.data)
-            record = _read_record(part, told)
+            outcome = _read_outcome(part, told)
             part.file.require_same()
-        output.write_record(part.name, record)
-        return record
+        output.write_outcome(part.name, outcome)
+        return outcome
 
     def _ask(self, head: dict[str, Any], paths: list[Path], body: bytes = b"") -> Iterator[Message]:
         """The messages of a process, whose reads are served; raises ModelWorkerEnded or a fault."""
@@ -109,7 +109,7 @@ class Crew:
                 raise read_failure(message.head["failure"])
             if "read" in message.head:
                 index, offset, size = map(int, message.head["read"])
-                content = np.frombuffer(_read(paths[index], offset, size), np.uint8)
+                content = np.frombuffer(_read_bytes(paths[index], offset, size), np.uint8)
                 process.tell({}, {"content": content}, self._seconds)
                 continue
             yield message
@@ -117,15 +117,15 @@ class Crew:
                 return
 
 
-def _read(path: Path, offset: int, size: int) -> bytes:
+def _read_bytes(path: Path, offset: int, size: int) -> bytes:
     """At most what there is: a process may ask for anything."""
     with path.open("rb", buffering=0) as file:
         left = os.fstat(file.fileno()).st_size - file.seek(offset)
         return file.read(max(0, min(size, left)))
 
 
-def _read_record(part: Part, told: dict[str, Any]) -> Record:
+def _read_outcome(part: Part, told: dict[str, Any]) -> Outcome:
     match told:
         case {"rows": int(rows), "bad": int(bad)}:
-            return Record(str(part.file.path), rows, bad)
+            return Outcome(str(part.file.path), rows, bad)
     raise ModelWorkerEnded("Its process does not say how many rows it has read")

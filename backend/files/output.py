@@ -7,7 +7,7 @@ import json
 import os
 import shutil
 import uuid
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
@@ -26,17 +26,16 @@ COPIED_BYTES = 8 * 1024**2
 Join = Callable[[list[Path], BinaryIO], None]
 
 
-class Record(NamedTuple):
-    """The finished share of a file: `rows` are all of them, `bad` those without an answer."""
+class Outcome(NamedTuple):
+    """What has come of a file or a part of one: `rows` are all, `bad` those without an answer."""
 
     path: str
     rows: int
     bad: int
 
     @classmethod
-    def sum(cls, path: str, records: Iterable["Record"]) -> "Record":
-        counts = [(it.rows, it.bad) for it in records]
-        return cls(path, sum(rows for rows, _ in counts), sum(bad for _, bad in counts))
+    def sum(cls, path: str, outcomes: Collection["Outcome"]) -> "Outcome":
+        return cls(path, sum(each.rows for each in outcomes), sum(each.bad for each in outcomes))
 
 
 class Output:
@@ -79,7 +78,7 @@ class Output:
     @contextmanager
     def begin(
         self, kind: Format, identity: Mapping[str, Any], *, shared: bool = False
-    ) -> Iterator[Record | None]:
+    ) -> Iterator[Outcome | None]:
         """The folder, for this process or for those that share it, and what `resume` returns.
 
         Raises CommandFailed. `identity` says what is scored with what: with another one, nothing
@@ -115,13 +114,13 @@ class Output:
             fcntl.flock(lock, fcntl.LOCK_EX)
             yield
 
-    def find_record(self, name: str) -> Record | None:
+    def find_outcome(self, name: str) -> Outcome | None:
         """Of a part that is done."""
         try:
-            record = Record(**json.loads((self.folder / f".{name}.json").read_bytes()))
+            outcome = Outcome(**json.loads((self.folder / f".{name}.json").read_bytes()))
         except (OSError, ValueError, TypeError):
             return None
-        return record if self.locate(name).exists() else None
+        return outcome if self.locate(name).exists() else None
 
     def locate(self, name: str) -> Path:
         return self.folder / f"{name}{NAMES[self._kind]}"
@@ -135,12 +134,12 @@ class Output:
         with _writing(self.locate(name)) as rows, _writing(self.locate_bad(name)) as bad:
             yield rows, bad
 
-    def write_record(self, name: str, record: Record) -> None:
+    def write_outcome(self, name: str, outcome: Outcome) -> None:
         """Note that the part is done."""
         with _writing(self.folder / f".{name}.json") as file:
-            file.write(json.dumps(record._asdict()).encode())
+            file.write(json.dumps(outcome._asdict()).encode())
 
-    def resume(self) -> Record | None:
+    def resume(self) -> Outcome | None:
         """The outcome of a scoring that is done; moves results stranded by a kill into place.
 
         Raises CommandFailed if files of others are in those places.
@@ -154,21 +153,21 @@ class Output:
             self._write_state(state)
             return None
         self.clear()
-        return Record(**done)
+        return Outcome(**done)
 
-    def finish(self, records: Mapping[str, Record], join: Join) -> Record:
+    def finish(self, outcomes: Mapping[str, Outcome], join: Join) -> Outcome:
         """Records are by name, in order. What only a rerun would need is removed.
 
         Raises CommandFailed if files of others are in the places of the results.
         """
         for leftover in self._results:
             leftover.unlink(missing_ok=True)
-        outcome = Record.sum(str(self.path), records.values())
+        outcome = Outcome.sum(str(self.path), outcomes.values())
         if outcome.bad:
             with _writing(self.folder / ".ready-bad") as file:
-                self._join_bad(records, file)
+                self._join_bad(outcomes, file)
         if self.ending:
-            parts = [self.locate(name) for name in records]
+            parts = [self.locate(name) for name in outcomes]
             with _writing(self.folder / ".ready") as file:
                 (_join_csv if self._kind is Format.CSV else join)(parts, file)
         self._write_state({**self.read_state(), "done": outcome._asdict()})
@@ -208,7 +207,7 @@ class Output:
         """Raises CommandFailed if the folder holds files, and no scoring has begun there."""
         # The state first: another scoring that ends meanwhile takes it away before its folder.
         state = self.read_state()
-        if not state and any(not it.name.startswith(".") for it in self.folder.iterdir()):
+        if not state and any(not path.name.startswith(".") for path in self.folder.iterdir()):
             said = f"The folder {self.folder} holds other files"
             raise CommandFailed(f"{said}. Name a new one, or a file: OUT.csv, OUT.parquet.")
 
@@ -239,11 +238,11 @@ class Output:
         with _writing(self._state) as file:
             file.write(json.dumps(state, indent=1).encode())
 
-    def _join_bad(self, records: Mapping[str, Record], joined: BinaryIO) -> None:
+    def _join_bad(self, outcomes: Mapping[str, Outcome], joined: BinaryIO) -> None:
         """With rows numbered by file, as each part has counted its own."""
         joined.write(_to_csv([["file", "row", "column", "reason"]]))
-        before = dict.fromkeys((it.path for it in records.values()), 0)
-        for name, (path, rows, _) in records.items():
+        before = dict.fromkeys((outcome.path for outcome in outcomes.values()), 0)
+        for name, (path, rows, _) in outcomes.items():
             with self.locate_bad(name).open(newline="", encoding="utf-8") as part:
                 found = ([path, before[path] + int(row), *said] for row, *said in csv.reader(part))
                 joined.write(_to_csv(found))

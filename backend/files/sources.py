@@ -57,7 +57,6 @@ class Source(NamedTuple):
     """Files with the same columns; `head` describes them to the process that reads them."""
 
     files: list[File]
-    kind: Format
     head: dict[str, Any]
     groups: dict[Path, list[int]]  # rows of each row group of Parquet
 
@@ -72,9 +71,10 @@ class Source(NamedTuple):
 
     def list_parts(self) -> Iterator[Part]:
         """Yield parts in the same order each time; raises CommandFailed or OSError."""
-        split = self._split_parquet if self.kind is Format.PARQUET else self._split_csv
-        found = (it for file in self.files for it in split(file))
-        yield from (it._replace(number=number) for number, it in enumerate(found))
+        is_parquet = self.head["sent"] is Format.PARQUET
+        split = self._split_parquet if is_parquet else self._split_csv
+        found = (part for file in self.files for part in split(file))
+        yield from (part._replace(number=number) for number, part in enumerate(found))
 
     def _split_csv(self, file: File) -> Iterator[Part]:
         """About 8 MB of text each; gzip cannot be read from the middle, nor by several at once."""
@@ -129,20 +129,20 @@ def open_source(
     looks: list[tuple[dict[str, Any], str]] = []
     for file in files:
         head = {"sent": kind, "wanted": wanted or kind}
-        head |= _describe(file, kind, features)
+        head |= _describe_columns(file, kind, features)
         told = look(file, head)
         groups[file.path] = list(map(int, told["groups"]))
         looks.append((head, told["columns"]))
         if looks[-1] != looks[0]:
             message = f"{file.path} has other columns than {files[0].path}"
             raise CommandFailed(f"{message}. Score them apart, or make them alike.")
-    source = Source(files, kind, looks[0][0], groups)
+    source = Source(files, looks[0][0], groups)
     if next(source.list_parts(), None) is None:
         raise CommandFailed(f"{files[0].path} holds no rows below its header. Give it some.")
     return source
 
 
-def _describe(file: File, kind: Format, features: list[str]) -> dict[str, Any]:
+def _describe_columns(file: File, kind: Format, features: list[str]) -> dict[str, Any]:
     if kind is Format.PARQUET:
         return {}
     with _reading(file.path) as (_, text):
@@ -176,12 +176,12 @@ def _walk(path: Path, left_out: Path) -> Iterator[Path]:
     """The files in it and its folders, those behind links too; raises CommandFailed."""
     seen = {os.path.realpath(left_out)}  # a link may lead back
     for root, folders, names in os.walk(path, onerror=_refuse, followlinks=True):
-        folders[:] = [it for it in folders if not _is_hidden(it)]
+        folders[:] = [name for name in folders if not _is_hidden(name)]
         if (real := os.path.realpath(root)) in seen:
             folders.clear()
             continue
         seen.add(real)
-        yield from (_require_file(Path(root, it)) for it in names if not _is_hidden(it))
+        yield from (_require_file(Path(root, name)) for name in names if not _is_hidden(name))
 
 
 def _refuse(error: OSError) -> None:

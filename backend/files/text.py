@@ -43,7 +43,7 @@ def read_first_row(source: BinaryIO, delimiter: str) -> bytes:
     while block := source.read(max(HEADER_BYTES, len(content))):
         content += block
         start = len(content) - len(content.lstrip(b"\r\n"))
-        without_cells = quoted.sub(lambda it: it[1] + b"x" * len(it[2]), content)
+        without_cells = quoted.sub(lambda cell: cell[1] + b"x" * len(cell[2]), content)
         if end := ROW_END.search(without_cells, start):
             return content[: end.end()]
         if len(content) >= MAX_HEADER_BYTES:
@@ -65,7 +65,7 @@ def read_header(path: Path, source: BinaryIO, features: list[str]) -> tuple[str,
             headers[delimiter] = [name.strip() for name in next(rows, [])]
         except (CommandFailed, csv.Error) as refused:  # another may open no cell by that quote
             refusals.append(CommandFailed(f"{path} cannot be read: {refused}"))
-    found = {it: len(set(features).intersection(names)) for it, names in headers.items()}
+    found = {mark: len(set(features).intersection(names)) for mark, names in headers.items()}
     if refusals and not any(found.values()):
         raise refusals[0]
     delimiter = max(found, key=found.__getitem__)

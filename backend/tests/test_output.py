@@ -5,7 +5,7 @@ import errno
 import pytest
 
 from errors import CommandFailed
-from files.output import Output, Record
+from files.output import Outcome, Output
 from worker.media import Format
 
 BAD = "file,row,column,reason\nin.csv,2,x,x must be a number.\n"
@@ -24,16 +24,16 @@ def output(request, tmp_path, monkeypatch):
 
 
 def write_part(output, bad=1):
-    """Its record, by its name."""
+    """Its outcome, by its name."""
     (output.folder / "part-000000.csv").write_text("x\n1\n")
-    record = Record("in.csv", 1 + bad, bad)
+    outcome = Outcome("in.csv", 1 + bad, bad)
     output.locate_bad("part-000000").write_text("2,x,x must be a number.\n" * bad)
-    output.write_record("part-000000", record)
-    return {"part-000000": record}
+    output.write_outcome("part-000000", outcome)
+    return {"part-000000": outcome}
 
 
 def require_results(output, outcome):
-    assert outcome == Record(str(output.path), 2, 1)
+    assert outcome == Outcome(str(output.path), 2, 1)
     assert output.path.read_text() == "x\n1\n"
     assert output.bad.read_text() == BAD
     assert set(output.path.parent.iterdir()) == {output.path, output.bad}
@@ -120,8 +120,8 @@ def test_what_a_kill_left_half_written_is_written_anew(output):
 
 def test_whatever_is_left_in_its_folder_does_not_matter_at_the_end(output):
     with output.begin(Format.CSV, {}):
-        records = write_part(output)
+        outcomes = write_part(output)
         (output.folder / "left/behind").mkdir(parents=True)
-        output.finish(records, join=None)
+        output.finish(outcomes, join=None)
 
     assert not output.folder.exists()
