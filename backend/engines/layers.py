@@ -35,7 +35,7 @@ class Linear(Engine):
     name: EngineName = "linear"
 
     def __init__(self, lines: Lines) -> None:
-        self._weights, self._intercept = (it.tolist() for it in lines.layer)
+        self._weights, self._intercept = (array.tolist() for array in lines.layer)
         self._lines = lines
         self.detail = f"{lines.layer[0].size} products in double precision"
 
@@ -50,7 +50,7 @@ class Linear(Engine):
             start + sum(map(mul, weights, numbers))
             for start, weights in zip(starts, self._weights, strict=True)
         ]
-        return _finish(scores, NEAR)
+        return _make_probabilities(scores, NEAR)
 
 
 class Layers(Engine):
@@ -71,10 +71,10 @@ class Layers(Engine):
             for weights, intercept in self._further:
                 outputs = weights.dot(self._activate(outputs)) + intercept
         scores: Scores = outputs.tolist()
-        return _finish(scores, NEAR_IN_LAYERS) if abs(max(scores)) < FAR else None
+        return _make_probabilities(scores, NEAR_IN_LAYERS) if abs(max(scores)) < FAR else None
 
 
-def _finish(scores: Scores, near: float) -> Probabilities:
+def _make_probabilities(scores: Scores, near: float) -> Probabilities:
     return _softmax(scores, near) if len(scores) > 1 else _sigmoid(scores[0], near)
 
 

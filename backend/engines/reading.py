@@ -52,7 +52,7 @@ class _Parts:
         """An array of finite numbers; a length of None is any."""
         array = self.arrays[name]
         _require(array.dtype.str == dtype, f"Its {name} are not of type {dtype}")
-        fits = [it in (None, length) for it, length in zip(shape, array.shape, strict=True)]
+        fits = [wanted in (None, n) for wanted, n in zip(shape, array.shape, strict=True)]
         _require(all(fits), f"Its {name} have the shape {array.shape}")
         _require(bool(np.isfinite(array).all()), f"Not all of its {name} are finite")
         return array.copy()  # aligned, and without the rest of the message
@@ -68,9 +68,11 @@ class _Parts:
         values = self.head["special"]
         _require(sum(map(len, values)) == len(rows), "Its special values are not those of its rows")
         rest = iter(rows)
-        found = [{value: next(rest) for value in it} for it in values]
-        is_plain = [not isinstance(it, Category) and not it.nullable for it in self.features]
-        return [None if plain else it for plain, it in zip(is_plain, found, strict=True)]
+        found = [{value: next(rest) for value in own} for own in values]
+        return [
+            special if isinstance(feature, Category) or feature.nullable else None
+            for feature, special in zip(self.features, found, strict=True)
+        ]
 
     def layer(self, place: int, numbers: int) -> Layer:
         intercept = self.take(f"intercept{place}", None)
@@ -82,7 +84,7 @@ class _Parts:
         layer = self.layer(0, len(self.features))
         rows = self.take("rows", None, len(layer[1]))
         specials = enumerate(self.specials(rows))
-        return Lines(layer, [(i, it) for i, it in specials if it is not None])
+        return Lines(layer, [(i, special) for i, special in specials if special is not None])
 
     def leaf_sum(self, values: Array, trees: int) -> LeafSum:
         _require(0 < trees <= min(len(values), MAX_TREES), "It has too many trees, or none")
@@ -118,13 +120,15 @@ def _read_layers(parts: _Parts) -> Engine:
 def _read_leaf_bits(parts: _Parts) -> Engine:
     values = parts.take("values", None, parts.classes)
     _require(len(values) <= MAX_LEAVES, "It has too many leaves")
-    masks_bytes = sum(it.nbytes for name, it in parts.arrays.items() if name.startswith("masks"))
+    masks_bytes = sum(
+        parts.arrays[name].nbytes for name in parts.arrays if name.startswith("masks")
+    )
     _require(masks_bytes <= MAX_MASK_BYTES, "Its masks are too large")
 
     def read_masks(name: str, count: int | None) -> list[int]:
         packed = parts.take(name, count, (len(values) + 7) // 8, dtype="|u1")
-        masks = [to_mask(it) for it in packed]
-        is_wide = any(it.bit_length() > len(values) for it in masks)
+        masks = list(map(to_mask, packed))
+        is_wide = any(mask.bit_length() > len(values) for mask in masks)
         _require(not is_wide, f"Its {name} are wider than its leaves")
         return masks
 

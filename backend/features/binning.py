@@ -21,7 +21,7 @@ class FeatureBins:
     def __init__(self, feature: Feature) -> None:
         values = feature.values if isinstance(feature, Category) else []
         self._places = {value: place for place, value in enumerate(values)}
-        self._edges = _edges(feature)
+        self._edges = _find_edges(feature)
         self.bins = len(self._places) or max(len(self._edges) - 1, 0)
 
     def count(self, column: Sequence[Any] | Array) -> Array:
@@ -55,11 +55,11 @@ class ModelBins:
 
     def split(self, counts: Array) -> list[Array]:
         """The counts of each feature."""
-        return np.split(counts, np.cumsum([it.bins + EXTRA for it in self._bins])[:-1])
+        return np.split(counts, np.cumsum([feature.bins + EXTRA for feature in self._bins])[:-1])
 
 
-def _edges(feature: Feature) -> Array:
-    """None if they cannot be used."""
+def _find_edges(feature: Feature) -> Array:
+    """Empty if they cannot be used."""
     if isinstance(feature, Boolean):
         return np.array([0.0, 0.5, 1.0])
     histogram = feature.histogram if isinstance(feature, Number) else None
