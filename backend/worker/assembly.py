@@ -51,8 +51,9 @@ def assemble(
                 _try_out(model)
         except ModelRefused as refusal:
             raise ModelRefused(refusal.reason, " ".join([str(refusal), *_remark(said)])) from None
-    found = [it.message for it in caught if isinstance(it.message, InconsistentVersionWarning)]
-    return model, _remark([*(str(it.original_sklearn_version) for it in found), *said])
+    found = [warning.message for warning in caught]
+    others = [each for each in found if isinstance(each, InconsistentVersionWarning)]
+    return model, _remark([*(str(other.original_sklearn_version) for other in others), *said])
 
 
 def _try_out(model: Estimator) -> None:
@@ -65,8 +66,8 @@ def _try_out(model: Estimator) -> None:
 def _remark(versions: Sequence[str]) -> list[str]:
     """Name the first scikit-learn of these that may answer otherwise than ours."""
     ours = sklearn.__version__
-    others = [it for it in versions if it.split(".")[:2] != ours.split(".")[:2]]
-    return [f"It was made with scikit-learn {it}; this is {ours}." for it in others[:1]]
+    others = [version for version in versions if version.split(".")[:2] != ours.split(".")[:2]]
+    return [f"It was made with scikit-learn {other}; this is {ours}." for other in others[:1]]
 
 
 def _require_classifier(estimator: Any) -> None:

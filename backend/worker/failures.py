@@ -24,7 +24,7 @@ LONGEST_NAME = 500  # characters of a column
 _FAULTS = TypeAdapter(list[TableFault])
 _MORE = TypeAdapter(int | Annotated[str, Field(max_length=100)])
 _PLAIN: dict[str, type[ModelServerError]] = {
-    it.__name__: it for it in (MalformedBody, MalformedTable, ModelFailed, TableTooLarge)
+    kind.__name__: kind for kind in (MalformedBody, MalformedTable, ModelFailed, TableTooLarge)
 }
 
 

@@ -95,7 +95,7 @@ def confine_files() -> bool:
     abi = _call(_CREATE_RULESET, 0, 0, 1)
     if abi < 1:
         return False
-    rights = _FILE_RIGHTS[max(it for it in _FILE_RIGHTS if it <= abi)]
+    rights = _FILE_RIGHTS[max(known for known in _FILE_RIGHTS if known <= abi)]
     network = _NETWORK_RIGHTS if abi >= _NETWORK_ABI else 0
     scopes = _SCOPES if abi >= _SCOPE_ABI else 0
     handled = struct.pack("<QQQ", rights, network, scopes)  # an older kernel takes zeros at the end
@@ -116,7 +116,7 @@ def confine_calls() -> bool:
     machine = platform.machine()
     if sys.platform != "linux" or machine not in _AUDIT_ARCH:
         return False
-    program = b"".join(struct.pack("<HBBI", *it) for it in _make_filter(machine))
+    program = b"".join(struct.pack("<HBBI", *step) for step in _make_filter(machine))
     buffer = ctypes.create_string_buffer(program, len(program))
     head = struct.pack("@HP", len(program) // 8, ctypes.addressof(buffer))
     return _control(_PR_SET_NO_NEW_PRIVS, 1) and _control(_PR_SET_SECCOMP, _FILTER_MODE, head)
@@ -175,8 +175,8 @@ def close_descriptors(kept: int) -> None:
 def _list_readable() -> Iterator[Path]:
     """The standard library, what is installed, this service's code, and shared libraries."""
     paths = sysconfig.get_paths()
-    names = {paths[it] for it in ("stdlib", "platstdlib", "purelib", "platlib")}
-    names |= {it for it in sys.path if it.endswith(("site-packages", "dist-packages"))}
+    names = {paths[kind] for kind in ("stdlib", "platstdlib", "purelib", "platlib")}
+    names |= {name for name in sys.path if name.endswith(("site-packages", "dist-packages"))}
     names |= {"/lib", "/lib64", "/usr/lib", "/usr/local/lib", "/usr/share/zoneinfo"}
     names |= {"/etc/ld.so.cache", "/etc/localtime", "/dev/null", "/dev/urandom"}
     yield Path(__file__).resolve().parents[1]

@@ -21,7 +21,7 @@ KNOWN = f"{', '.join(list(Format)[:-1])} or {list(Format)[-1]}"
 def find_format(content_type: str) -> Format:
     """What a body is declared as; raises UnsupportedMediaType."""
     media_type, _, parameters = content_type.lower().partition(";")
-    found = next((it for it in Format if it == media_type.strip()), None)
+    found = next((known for known in Format if known == media_type.strip()), None)
     if found is None:
         declared = f"not {shorten(media_type)}" if media_type.strip() else "and none was sent"
         raise UnsupportedMediaType(f"Content-Type must be {KNOWN}, {declared}.")
@@ -35,8 +35,8 @@ def choose_format(accept: str, sent: Format) -> Format:
 
     RFC 9110, 12.5.1: of the ranges that match a type the most specific one has its say.
     """
-    ranges = [_read_range(it) for it in accept.split(",") if it.strip()] or [("*/*", 1.0)]
-    weights = {it: _weigh(it, ranges) for it in (sent, *Format)}
+    ranges = [_read_range(text) for text in accept.split(",") if text.strip()] or [("*/*", 1.0)]
+    weights = {each: _weigh(each, ranges) for each in (sent, *Format)}
     best: Format = max(weights, key=weights.__getitem__)
     if weights[best] <= 0:
         raise NotAcceptable(f"The answer can be {KNOWN}. Accept one of them.")
@@ -54,7 +54,7 @@ def _weigh(media_type: str, ranges: list[tuple[str, float]]) -> float:
 
 def _read_range(text: str) -> tuple[str, float]:
     media_range, *parameters = (part.strip().lower() for part in text.split(";"))
-    weight = next((it[2:] for it in parameters if it.startswith("q=")), "1")
+    weight = next((text[2:] for text in parameters if text.startswith("q=")), "1")
     try:
         return media_range, float(weight)
     except ValueError:

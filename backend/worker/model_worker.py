@@ -185,7 +185,7 @@ class ModelWorker:
             raise ModelRefused("crash", str(error)) from None
         try:
             said = process.receive(seconds).head["held"]
-            self.held = [it for it in get_args(Confinement) if it in said]
+            self.held = [limit for limit in get_args(Confinement) if limit in said]
             if self.needs_walls and not WALLS.intersection(self.held):
                 raise ModelRefused("isolation", UNCONFINED)
             told = process.ask(head, arrays, seconds).head
@@ -228,7 +228,7 @@ def _fits(array: Array, shape: tuple[int, ...], dtype: str, ends: tuple[float, f
 
 def _read_refusal(told: dict[str, Any]) -> ModelRefused:
     """Quote a process that may say anything, as far as that is safe."""
-    reasons = [it for it in get_args(Reason) if it == told["reason"]]
+    reasons = [reason for reason in get_args(Reason) if reason == told["reason"]]
     return ModelRefused(reasons[0], str(told["message"])[:LONGEST_TEXT])
 
 

@@ -40,7 +40,7 @@ def compile_model(model: Estimator) -> Message:
 def compile_untried(model: Estimator) -> Message:
     """Raises NotCompiled where no form is known to be exact."""
     estimator = model.estimator
-    steps = [it for _, it in estimator.steps] if type(estimator) is Pipeline else [estimator]
+    steps = [step for _, step in estimator.steps] if type(estimator) is Pipeline else [estimator]
     classifier = steps.pop()
     compile_it = _COMPILERS.get(type(classifier))
     if compile_it is None:
@@ -48,7 +48,8 @@ def compile_untried(model: Estimator) -> Message:
         raise NotCompiled(f"A {kind} has no other form that is known to be exact.")
     preparation = Preparation(steps, model.description.features)
     head, arrays = compile_it(classifier, preparation)
-    return Message(head | {"special": [[*it.rows] for it in preparation.features]}, arrays)
+    special = [[*feature.rows] for feature in preparation.features]
+    return Message(head | {"special": special}, arrays)
 
 
 def _compile_trees(classifier: Any, preparation: Preparation) -> Message:

@@ -19,7 +19,7 @@ def compile_linear(classifier: Any, preparation: Preparation) -> Message:
 
 def compile_network(classifier: Any, preparation: Preparation) -> Message:
     """As `_forward_pass_fast` in scikit-learn's neural_network/_multilayer_perceptron.py."""
-    weights = [it.T for it in classifier.coefs_]
+    weights = [layer.T for layer in classifier.coefs_]
     layers = list(zip(weights, classifier.intercepts_, strict=True))
     return _compile(layers, classifier.activation, preparation)
 
@@ -29,7 +29,7 @@ def compile_naive_bayes(classifier: Any, preparation: Preparation) -> Message:
     _require_few(classifier.theta_.size * len(preparation.start))
     constants = np.log(classifier.class_prior_)
     constants -= 0.5 * np.log(2.0 * np.pi * classifier.var_).sum(axis=1)
-    whitening = [np.diag(it) for it in classifier.var_**-0.5]
+    whitening = list(map(np.diag, classifier.var_**-0.5))
     layers = _lay_out_gaussians(classifier.theta_, whitening, constants)
     return _compile(layers, "square", preparation)
 
@@ -37,7 +37,7 @@ def compile_naive_bayes(classifier: Any, preparation: Preparation) -> Message:
 def compile_quadratic(classifier: Any, preparation: Preparation) -> Message:
     """As `_decision_function` in scikit-learn's discriminant_analysis.py."""
     scalings = classifier.scalings_
-    constants = np.log(classifier.priors_) - 0.5 * np.array([np.log(it).sum() for it in scalings])
+    constants = np.log(classifier.priors_) - 0.5 * np.array([np.log(s).sum() for s in scalings])
     pairs = zip(classifier.rotations_, scalings, strict=True)
     whitening = [rotation * scaling**-0.5 for rotation, scaling in pairs]
     layers = _lay_out_gaussians(classifier.means_, whitening, constants)
@@ -48,13 +48,13 @@ def _lay_out_gaussians(means: Array, whitening: Sequence[Array], constants: Arra
     """A unit for each whitened direction of each class, and minus half the sum of their squares."""
     pairs = zip(means, whitening, strict=True)
     intercept = np.concatenate([-mean @ directions for mean, directions in pairs])
-    halves = block_diag(*[np.full((1, it.shape[1]), -0.5) for it in whitening])
-    return [(np.concatenate([it.T for it in whitening]), intercept), (halves, constants)]
+    halves = block_diag(*[np.full((1, each.shape[1]), -0.5) for each in whitening])
+    return [(np.concatenate([each.T for each in whitening]), intercept), (halves, constants)]
 
 
 def _compile(layers: Sequence[Layer], activation: str, preparation: Preparation) -> Message:
     (weights, intercept), *further = [
-        [np.asarray(it, dtype=np.float64) for it in layer] for layer in layers
+        [np.asarray(array, dtype=np.float64) for array in layer] for layer in layers
     ]
     arrays = fold(weights, intercept, preparation)
     for place, (products, starts) in enumerate(further, 1):
@@ -65,12 +65,12 @@ def _compile(layers: Sequence[Layer], activation: str, preparation: Preparation)
 def fold(weights: Array, intercept: Array, preparation: Preparation) -> dict[str, Array]:
     """The parts of `engines.lines`: what comes before a layer folded into it."""
     features, start = preparation.features, preparation.start
-    _require_few(len(weights) * sum(1 + len(it.rows) for it in features))
-    lines = [weights[:, it.columns] @ it.slopes for it in features]
+    _require_few(len(weights) * sum(1 + len(feature.rows) for feature in features))
+    lines = [weights[:, feature.columns] @ feature.slopes for feature in features]
     rows = [
-        weights[:, it.columns] @ (row - start[it.columns])
-        for it in features
-        for row in it.rows.values()
+        weights[:, feature.columns] @ (row - start[feature.columns])
+        for feature in features
+        for row in feature.rows.values()
     ]
     return {
         "weights0": np.stack(lines, axis=1),

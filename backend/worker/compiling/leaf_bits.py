@@ -27,7 +27,7 @@ def is_small(trees: Trees, features: int) -> bool:
 
 def compile_leaf_bits(trees: Trees, preparation: Preparation) -> Message:
     compiler, features = _Compiler(trees, preparation), preparation.features
-    rows = [compiler.mask(it.columns, row) for it in features for row in it.rows.values()]
+    rows = [compiler.mask(each.columns, row) for each in features for row in each.rows.values()]
     arrays = {
         "masks": np.stack([compiler.mask_constants(), *rows]),
         "values": trees.nodes.values[compiler.leaves],
@@ -48,7 +48,7 @@ class _Compiler:
             for column, (low, high) in box.items():
                 bounds[column].append((place, low, high))
         # The leaves that each prepared column bounds, above which value and up to which.
-        self._boxes = {column: np.array(it).T for column, it in bounds.items()}
+        self._boxes = {column: np.array(found).T for column, found in bounds.items()}
 
     def mask_numbers(self) -> list[tuple[Array, list[Array]]]:
         """Thresholds for each feature, and the masks of the intervals between them."""
@@ -64,7 +64,7 @@ class _Compiler:
 
     def mask_constants(self) -> Array:
         """The leaves that the columns which no feature changes leave within reach."""
-        changed = np.concatenate([it.columns for it in self._preparation.features])
+        changed = np.concatenate([feature.columns for feature in self._preparation.features])
         constant = np.setdiff1d(np.arange(len(self._preparation.start)), changed)
         return self.mask(constant, self._preparation.start[constant])
 

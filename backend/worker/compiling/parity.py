@@ -20,7 +20,7 @@ def draw_probes(description: Description, engine: Engine) -> list[list[Value]]:
     columns = [_draw(feature, random) for feature in description.features]
     rows = [list(values) for values in zip(*columns, strict=True)]
     names = [feature.name for feature in description.features]
-    examples = [[it.inputs.get(name) for name in names] for it in description.examples]
+    examples = [[each.inputs.get(name) for name in names] for each in description.examples]
     edges = zip(rows, _draw_edges(engine, random), strict=False)
     near = [[*row[:at], edge, *row[at + 1 :]] for row, (at, edge) in edges]
     return [*examples, *rows, *near]
@@ -28,7 +28,7 @@ def draw_probes(description: Description, engine: Engine) -> list[list[Value]]:
 
 def require_parity(answered: list[Probabilities], expected: Array) -> None:
     """Raises NotCompiled unless each has the same class and probabilities; None is no answer."""
-    given = [index for index, it in enumerate(answered) if it is not None]
+    given = [index for index, answer in enumerate(answered) if answer is not None]
     ours, theirs = np.array([answered[index] for index in given]), expected[given]
     if not given:
         raise NotCompiled("The compiled form answers nothing.")
@@ -55,7 +55,7 @@ def _draw(feature: Feature, random: np.random.Generator) -> list[Value]:
         known = np.array([*feature.values, UNKNOWN], dtype=object)
         values = known[random.integers(0, len(known), ROWS)].tolist()
     is_missing = random.random(ROWS) < (RARE if feature.nullable else 0)
-    return [None if missing else it for it, missing in zip(values, is_missing, strict=True)]
+    return [None if missing else value for value, missing in zip(values, is_missing, strict=True)]
 
 
 def _draw_edges(engine: Engine, random: np.random.Generator) -> list[tuple[int, float]]:
@@ -79,4 +79,4 @@ def _surround(threshold: float) -> list[float]:
         for kind in (np.float64, np.float32)
         for to in (-np.inf, threshold, np.inf)
     ]
-    return [it for it in around if abs(it) < LARGEST]
+    return [number for number in around if abs(number) < LARGEST]

@@ -110,20 +110,20 @@ def _walk(steps: Sequence[Any]) -> Iterator[Any]:
     for step in steps:
         yield step
         if isinstance(step, Pipeline):
-            yield from _walk([it for _, it in step.steps])
+            yield from _walk([inner for _, inner in step.steps])
         if isinstance(step, ColumnTransformer):
-            yield from _walk([it for _, it, _ in step.transformers_ if it != "drop"])
+            yield from _walk([inner for _, inner, _ in step.transformers_ if inner != "drop"])
 
 
 def _require_taken(steps: Sequence[Any]) -> None:
-    for it in _walk(steps):
-        missing = getattr(it, "missing_values", nan)  # of an imputer
+    for step in _walk(steps):
+        missing = getattr(step, "missing_values", nan)  # of an imputer
         is_nan = isinstance(missing, float) and isnan(missing)
-        if type(it) not in _TAKEN or getattr(it, "clip", False) or not is_nan:
-            raise NotCompiled(f"It has a {type(it).__name__}, which is not compiled.")
+        if type(step) not in _TAKEN or getattr(step, "clip", False) or not is_nan:
+            raise NotCompiled(f"It has a {type(step).__name__}, which is not compiled.")
 
 
 def _find_categories(steps: Sequence[Any]) -> Iterator[str]:
-    for it in _walk(steps):
-        for known in getattr(it, "categories_", ()):
+    for step in _walk(steps):
+        for known in getattr(step, "categories_", ()):
             yield from (value for value in known if isinstance(value, str))

@@ -32,7 +32,7 @@ class Trees:
 def take_apart(classifier: Any) -> Trees:
     if isinstance(classifier, HistGradientBoostingClassifier):
         return _take_boosting_apart(classifier)
-    trees = [it.tree_ for it in getattr(classifier, "estimators_", [classifier])]
+    trees = [each.tree_ for each in getattr(classifier, "estimators_", [classifier])]
     return Trees(_join([_read_tree(tree) for tree in trees]), None, np.float32)
 
 
@@ -103,9 +103,10 @@ def find_boxes(nodes: Nodes) -> Iterator[tuple[int, dict[int, tuple[float, float
 
 def compile_walk(trees: Trees, preparation: Preparation) -> Message:
     """Raises NotCompiled unless the steps keep each number, as its rounding is not known."""
-    if not all(_is_exact(it, preparation.start[it.columns]) for it in preparation.features):
+    start = preparation.start
+    if not all(_is_exact(each, start[each.columns]) for each in preparation.features):
         raise NotCompiled("Its trees are large, and what comes before them rounds its numbers.")
-    size = len(preparation.start)
+    size = len(start)
     arrays = fold(np.eye(size), np.zeros(size), preparation)
     head = {"kind": "walk", "is_single": trees.precision is np.float32}
     return Message(head, arrays | vars(trees.nodes))

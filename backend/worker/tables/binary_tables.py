@@ -30,7 +30,7 @@ def open_arrow(opener: Opener, limits: Limits) -> Table:
 def _read_arrow(opener: Opener, limits: Limits) -> Batches:
     options = pa.ipc.IpcReadOptions(use_threads=False)
     with readable("Arrow stream"), pa.ipc.open_stream(opener(), options=options) as batches:
-        yield from (_validate(it, limits) for it in batches)
+        yield from (_validate(batch, limits) for batch in batches)
 
 
 def open_parquet(opener: Opener, limits: Limits, groups: list[int] | None = None) -> Table:
@@ -47,19 +47,20 @@ def open_file(opener: Opener) -> Any:
 
 def count_groups(file: Any) -> list[int]:
     """Rows of each row group."""
-    return [file.metadata.row_group(it).num_rows for it in range(file.num_row_groups)]
+    return [file.metadata.row_group(group).num_rows for group in range(file.num_row_groups)]
 
 
 def _read_parquet(file: Any, limits: Limits, groups: list[int] | None) -> Batches:
     with readable("Parquet file"):
         batches = file.iter_batches(_count_rows(file, limits), row_groups=groups, use_threads=False)
-        yield from (_validate(it, limits) for it in batches)
+        yield from (_validate(batch, limits) for batch in batches)
 
 
 def _count_rows(file: Any, limits: Limits) -> int:
     """Rows to read at a time, fewer if the file says that they are large."""
     groups = map(file.metadata.row_group, range(file.num_row_groups))
-    row_bytes = sum(int(it.total_byte_size) for it in groups) // max(1, int(file.metadata.num_rows))
+    size = sum(int(group.total_byte_size) for group in groups)
+    row_bytes = size // max(1, int(file.metadata.num_rows))
     return max(1, min(limits.count_rows(len(file.schema_arrow)), CHUNK_BYTES // max(1, row_bytes)))
 
 

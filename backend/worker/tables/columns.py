@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from math import nan
+from operator import itemgetter
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -61,12 +62,13 @@ class Faults:
     def add_rows(self, bad: Sequence[BadRows], rows_before: int) -> None:
         """Rows of a chunk; raises InvalidTable once there are too many to count."""
         # The first few of each suffice for the first few of all.
-        first = [(row, it) for it in bad for row in it.rows[:SHOWN_FAULTS].tolist()]
-        first.sort(key=lambda it: it[0])
+        first = [(row, found) for found in bad for row in found.rows[:SHOWN_FAULTS].tolist()]
+        first.sort(key=itemgetter(0))
         faults = [
-            TableFault(it.reason, rows_before + row + 1, shorten(it.column)) for row, it in first
+            TableFault(found.reason, rows_before + row + 1, shorten(found.column))
+            for row, found in first
         ]
-        self.add(faults, sum(len(it.rows) for it in bad) - len(first))
+        self.add(faults, sum(len(found.rows) for found in bad) - len(first))
         self.raise_many()
 
     def raise_many(self) -> None:
@@ -90,29 +92,30 @@ class Columns:
         self._last: tuple[Any, list[Any]] = (None, [])  # a chunk, and its cells
 
     def find_bad(self, chunk: Any) -> list[BadRows]:
-        read = zip(self._columns, self._read(chunk), strict=True)
-        return [it for column, cells in read for it in column.find_bad(chunk, cells)]
+        read = zip(self._columns, self._read_cells(chunk), strict=True)
+        return [bad for column, cells in read for bad in column.find_bad(chunk, cells)]
 
     def to_array(self, chunk: Any) -> Array:
         """As the model is asked, shape (n, f): numbers, or objects where there is text."""
-        cells = self._read(chunk)
+        cells = self._read_cells(chunk)
         X = np.empty((chunk.num_rows, len(cells)), object if self._has_text else float)
-        for index, it in enumerate(cells):
-            X[:, index] = _to_objects(it) if pa.types.is_string(it.type) else _to_floats(it)
+        for index, column in enumerate(cells):
+            is_text = pa.types.is_string(column.type)
+            X[:, index] = _to_objects(column) if is_text else _to_floats(column)
         return X
 
     def convert(self, chunk: Any) -> Any:
         """Text as what it stands for, where it stands for a feature."""
         if not self._is_text:
             return chunk
-        for column, cells in zip(self._columns, self._read(chunk), strict=True):
+        for column, cells in zip(self._columns, self._read_cells(chunk), strict=True):
             chunk = chunk.set_column(column.place, pa.field(column.name, cells.type), cells)
         return chunk
 
-    def _read(self, chunk: Any) -> list[Any]:
+    def _read_cells(self, chunk: Any) -> list[Any]:
         """The cells of each feature, converted once if a chunk is asked for again at once."""
         if self._last[0] is not chunk:
-            self._last = (chunk, [it.read(chunk) for it in self._columns])
+            self._last = (chunk, [column.read(chunk) for column in self._columns])
         return self._last[1]
 
 
@@ -176,7 +179,7 @@ def _require_features(features: Sequence[Feature], table: Table) -> None:
     names = Counter(table.schema.names)
     faults = Faults()
     twice = sorted(name for name, count in names.items() if count > 1)
-    faults.add_columns((it, f"There are two columns {shorten(it)}.") for it in twice)
+    faults.add_columns((name, f"There are two columns {shorten(name)}.") for name in twice)
     faults.raise_any()
     sent = shorten(", ".join(names))
     for feature in features:

@@ -5,6 +5,7 @@ import io
 import socket
 import sys
 from functools import partial
+from operator import itemgetter
 from typing import Any
 
 import numpy as np
@@ -123,7 +124,7 @@ class Part:
             numbers = places + 1 + np.searchsorted(before, places, side="right")
             faults += [(row, column, reason) for row in numbers.tolist()]
         self._told, self._bad = ready, []
-        faults.sort(key=lambda it: it[0])
+        faults.sort(key=itemgetter(0))
         text = io.StringIO(newline="")
         csv.writer(text).writerows(faults)
         return len({row for row, _, _ in faults}), text.getvalue().encode()
@@ -138,12 +139,12 @@ class Part:
 
     def _score(self) -> Rows:
         for chunk in self._table.chunks(UNLIMITED):
-            scored = self._answer(chunk)
+            scored = self._answer_chunk(chunk)
             self._read += chunk.num_rows
             if scored and scored.sent.num_rows:
                 yield scored
 
-    def _answer(self, chunk: Any) -> Scored | None:
+    def _answer_chunk(self, chunk: Any) -> Scored | None:
         """The rows that have answers; None if all of them are bad."""
         good = np.ones(chunk.num_rows, bool)
         for bad in (*self._columns.find_bad(chunk), *self._find_damaged(chunk)):
@@ -157,7 +158,7 @@ class Part:
         is_answered = indices >= 0
         if not is_answered.all():
             self._leave_out(BadRows(asked[~is_answered], "", NO_ANSWER), good)
-            answers = [it.filter(pa.array(is_answered)) for it in answers]
+            answers = [column.filter(pa.array(is_answered)) for column in answers]
         sent = shape(chunk, self._columns, self._wanted)
         return Scored(sent if good.all() else sent.filter(pa.array(good)), answers)
 
@@ -168,8 +169,8 @@ class Part:
     def _find_damaged(self, chunk: Any) -> list[BadRows]:
         if not self._is_damaged:
             return []
-        found = [pc.match_substring(it, REPLACED).fill_null(False) for it in chunk.columns]
-        is_damaged = np.any([it.to_numpy(zero_copy_only=False) for it in found], axis=0)
+        found = [pc.match_substring(cells, REPLACED).fill_null(False) for cells in chunk.columns]
+        is_damaged = np.any([mask.to_numpy(zero_copy_only=False) for mask in found], axis=0)
         return [BadRows(np.flatnonzero(is_damaged), "", "It holds bytes that are no UTF-8.")]
 
 

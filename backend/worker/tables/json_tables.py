@@ -44,7 +44,7 @@ def open_json(body: bytes, model: Estimator, limits: Limits) -> tuple[Table, boo
 
 
 def _are_lists(columns: dict[str, Any]) -> bool:
-    return all(isinstance(it, list) for it in columns.values())
+    return all(isinstance(values, list) for values in columns.values())
 
 
 class _Reader:
@@ -71,11 +71,11 @@ class _Reader:
 
     def read_columns(self, columns: dict[str, list[Any]]) -> list[Any]:
         """Raises InvalidTable or TableTooLarge."""
-        unknown = [it for it in columns if it not in self._features]
-        required = [name for name, it in self._features.items() if not it.nullable]
+        unknown = [name for name in columns if name not in self._features]
+        required = [name for name, feature in self._features.items() if not feature.nullable]
         missing = [name for name in required if name not in columns]
-        self._faults.add_columns((it, explain("extra_forbidden", it)) for it in unknown)
-        self._faults.add_columns((it, explain("missing", it)) for it in missing)
+        self._faults.add_columns((name, explain("extra_forbidden", name)) for name in unknown)
+        self._faults.add_columns((name, explain("missing", name)) for name in missing)
         self._faults.raise_any()
         lengths = {name: len(values) for name, values in columns.items()}
         self._limits.check(max(lengths.values(), default=0))
@@ -85,7 +85,7 @@ class _Reader:
             said = ", ".join(f"{name} {length}" for name, length in lengths.items())
             raise InvalidTable([TableFault(f"The columns differ in length: {shorten(said)}.")])
         rows = next(iter(lengths.values()), 0)
-        cells = [arrays.get(it.name, pa.nulls(rows, it.type)) for it in self.schema]
+        cells = [arrays.get(field.name, pa.nulls(rows, field.type)) for field in self.schema]
         return [pa.RecordBatch.from_arrays(cells, schema=self.schema)]
 
     def _read_column(self, name: str, values: list[Any]) -> Any:
@@ -118,16 +118,17 @@ class _Reader:
 
     def _pick_checked(self, instances: list[Any], before: int) -> list[Any] | None:
         most = len(self._features) + MAX_EXTRA_KEYS
-        for row, it in enumerate(instances, before + 1):
-            if isinstance(it, dict) and len(it) > most:  # a sentence for each would be too many
-                raise MalformedTable(f"Instance {row} has {len(it)} keys. Send {most} at most.")
+        for row, instance in enumerate(instances, before + 1):
+            keys = len(instance) if isinstance(instance, dict) else 0
+            if keys > most:  # a sentence for each would be too many
+                raise MalformedTable(f"Instance {row} has {keys} keys. Send {most} at most.")
         checked = self._check(self._instance_type, instances, before)
         rows = (instance.__dict__.values() for instance in checked)
         return self._put_together(zip(*rows, strict=True)) if checked else None
 
     def _put_together(self, columns: Iterable[Any]) -> list[Any] | None:
         cells = list(map(_to_cells, columns, self._features.values()))
-        return None if any(it is None for it in cells) else cells
+        return None if any(column is None for column in cells) else cells
 
     def _check(self, kind: Any, elements: list[Any], before: int, name: str = "") -> list[Any]:
         """Elements as pydantic has them, which takes ten times as long; none if any are wrong."""
@@ -137,14 +138,14 @@ class _Reader:
             checked: list[Any] = TypeAdapter(list[kind]).validate_json(some)
         except ValidationError as invalid:
             errors = invalid.errors(include_url=False, include_input=False)
-            faults = (self._describe(it, before, name) for it in errors)
+            faults = (self._describe_fault(error, before, name) for error in errors)
             first = list(islice(faults, SHOWN_FAULTS))
             self._faults.add(first, len(errors) - len(first))
             self._faults.raise_many()
             return []
         return checked
 
-    def _describe(self, error: ErrorDetails, before: int, name: str) -> TableFault:
+    def _describe_fault(self, error: ErrorDetails, before: int, name: str) -> TableFault:
         index, *rest = error["loc"]
         row = before + int(index) + 1
         if not name and not rest:

@@ -88,8 +88,8 @@ def join_parquet(files: Iterator[Any]) -> Pieces:
 
 def _find_encoding(schema: Any) -> dict[str, Any]:
     """Options of Parquet: probabilities hardly repeat, so packing them takes time for nothing."""
-    repeating = [it for it in schema.names if not it.startswith(PROBABILITY)]
-    codecs = {it: "snappy" if it in repeating else "none" for it in schema.names}
+    repeating = [name for name in schema.names if not name.startswith(PROBABILITY)]
+    codecs = {name: "snappy" if name in repeating else "none" for name in schema.names}
     return {"use_dictionary": repeating, "compression": codecs}
 
 
