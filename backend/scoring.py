@@ -66,7 +66,7 @@ def _run(arguments: argparse.Namespace, nursery: Nursery) -> int:
     file = _find_model(
         manifests, settings.models_dir, arguments.version or output.read_state().get("version")
     )
-    _start(nursery)
+    _start_nursery(nursery)
     model = _load(file, manifests, settings, nursery)
     crew = Crew(model, settings.batch_seconds)
     features = [feature.name for feature in model.description.features]
@@ -100,7 +100,7 @@ def _score(scoring: Scoring) -> int:
         _, rows, bad = Outcome.sum("", own)
         print(f"{said}: {rows - bad:,} of {rows:,} rows of part {first}/{every}.", flush=True)
         said = "Joined"
-    return _join(scoring, outcomes, said)
+    return _join_parts(scoring, outcomes, said)
 
 
 def _list_todo(scoring: Scoring, pace: Pace, outcomes: dict[str, Outcome | None]) -> Iterator[Part]:
@@ -113,7 +113,7 @@ def _list_todo(scoring: Scoring, pace: Pace, outcomes: dict[str, Outcome | None]
             yield part
 
 
-def _join(scoring: Scoring, outcomes: Mapping[str, Outcome | None], said: str) -> int:
+def _join_parts(scoring: Scoring, outcomes: Mapping[str, Outcome | None], said: str) -> int:
     """Join all parts if none is missing; the last share to be done finds them all."""
     output = scoring.output
     with output.alone():
@@ -163,7 +163,7 @@ def _load(file: PublishedFile, manifests: Manifests, settings: Settings, nursery
     return model
 
 
-def _start(nursery: Nursery) -> None:
+def _start_nursery(nursery: Nursery) -> None:
     """Import what takes seconds; Ctrl-C is for this process alone."""
     before = signal.signal(signal.SIGINT, signal.SIG_IGN)
     nursery.start()

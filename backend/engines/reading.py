@@ -19,10 +19,10 @@ from schemas import Category, Description
 MAX_PLAIN_PRODUCTS = 5_000  # one takes 25 ns in plain Python
 MAX_PRODUCTS = 1_000_000  # of a layer: a millisecond in NumPy
 MAX_LAYERS = 10
-MAX_MASK_BYTES = 64 * 1024**2  # what is compiled has half of it at the most
+MAX_MASK_BYTES = 64 * 1024**2  # what the worker compiles has half of it at the most
 MAX_LEAVES = 1_000_000  # with a bit in each mask: a millisecond
 MAX_TREES = 10_000
-LARGEST = 1e100  # value of a leaf, so that no sum of them overflows
+LARGEST_LEAF = 1e100  # value, so that no sum of them overflows
 
 
 def read_engine(
@@ -91,7 +91,7 @@ class _Parts:
         if "start" in self.arrays:
             start = self.take("start", self.classes)
             largest = max(np.abs(values).max(), np.abs(start).max())
-            _require(bool(largest <= LARGEST), "Its leaves are too large")
+            _require(bool(largest <= LARGEST_LEAF), "Its leaves are too large")
             return LeafSum(start, trees)
         are_probable = (values >= 0).all() and np.allclose(values.sum(axis=1), 1)
         _require(bool(are_probable), "Its leaves have values that are not probabilities")

@@ -97,7 +97,7 @@ class Output:
                 raise CommandFailed(f"{said}. Wait for it, or name another OUT.") from None
             with self.alone():
                 self._require_free()
-                self._match({"layout": LAYOUT, "format": NAMES[kind], **identity})
+                self._require_begun_with({"layout": LAYOUT, "format": NAMES[kind], **identity})
                 done = self.resume()
             if not shared:
                 for leftover in self.folder.glob(".part-*.tmp"):
@@ -221,7 +221,7 @@ class Output:
                 f"{said}. In Docker, write to data/scored/; on Kubernetes to the volume of the Job."
             ) from None
 
-    def _match(self, identity: dict[str, Any]) -> None:
+    def _require_begun_with(self, identity: dict[str, Any]) -> None:
         """Raises CommandFailed where something else has been begun here."""
         begun = self.read_state()
         if not begun:

@@ -45,7 +45,7 @@ def assemble(
             estimator = unpickle(pickled)
             _require_classifier(estimator)
             if known:
-                _match(estimator, known)
+                _require_match(estimator, known)
             model = Estimator(estimator, known or _describe_estimator(estimator, file, pickled))
             if not is_tried:
                 _try_out(model)
@@ -54,13 +54,6 @@ def assemble(
     found = [warning.message for warning in caught]
     others = [each for each in found if isinstance(each, InconsistentVersionWarning)]
     return model, _remark([*(str(other.original_sklearn_version) for other in others), *said])
-
-
-def _try_out(model: Estimator) -> None:
-    description = model.description
-    reader = InstanceReader(description.features)
-    for example in description.examples or [invent(description)]:
-        _test(model, reader, example)
 
 
 def _remark(versions: Sequence[str]) -> list[str]:
@@ -103,7 +96,7 @@ def _describe_estimator(estimator: Any, file: Mapping[str, Any], pickled: bytes)
     )
 
 
-def _match(estimator: Any, description: Description) -> None:
+def _require_match(estimator: Any, description: Description) -> None:
     """The manifest must tell the classes and the features in the estimator's own order."""
     classes = [str(label) for label in estimator.classes_]
     if classes != description.target.classes:
@@ -126,20 +119,24 @@ def invent(description: Description) -> Example:
     return Example(inputs=inputs, probabilities=[])
 
 
-def _test(model: Estimator, reader: InstanceReader, example: Example) -> None:
-    """Ask the model an example; this warms it too."""
-    try:
-        values = reader.read(json.dumps(example.inputs).encode())
-        [index], probabilities = model.answer(model.to_array([values]))
-    except MemoryError:
-        raise
-    except Exception as error:  # an estimator can raise anything
-        raise ModelRefused("self_test", f"It does not answer an example: {error!r}.") from None
-    if index < 0:
-        raise ModelRefused("self_test", "It does not answer an example with finite probabilities.")
-    if example.probabilities and not _agree(probabilities, [example.probabilities]):
-        message = "It answers an example of its manifest with other probabilities."
-        raise ModelRefused("self_test", message)
+def _try_out(model: Estimator) -> None:
+    """Ask the model its examples; this warms it too."""
+    description = model.description
+    reader = InstanceReader(description.features)
+    for example in description.examples or [invent(description)]:
+        try:
+            values = reader.read(json.dumps(example.inputs).encode())
+            [index], probabilities = model.answer(model.to_array([values]))
+        except MemoryError:
+            raise
+        except Exception as error:  # an estimator can raise anything
+            raise ModelRefused("self_test", f"It does not answer an example: {error!r}.") from None
+        if index < 0:
+            message = "It does not answer an example with finite probabilities."
+            raise ModelRefused("self_test", message)
+        if example.probabilities and not _agree(probabilities, [example.probabilities]):
+            message = "It answers an example of its manifest with other probabilities."
+            raise ModelRefused("self_test", message)
 
 
 def _agree(answered: Array | None, expected: list[list[float]]) -> bool:

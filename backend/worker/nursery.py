@@ -49,7 +49,6 @@ class WorkerProcess:
         self.pid = pid
         self.has_read = False  # a table, whose rows may still lie in its memory
         self._channel = channel
-        self._nursery = nursery
         # Called amid anything, so it takes no lock and waits for nobody.
         self._finalizer = finalize(self, _end, channel, pid, nursery)
 

@@ -16,7 +16,7 @@ def has_text(features: Sequence[Feature]) -> bool:
 def to_array(instances: Sequence[Sequence[Value]], is_text: bool) -> Array:
     """Shape (n, f), as pipelines are fitted: booleans are 0 and 1, and what is missing nan."""
     if is_text:
-        return np.array([list(map(_fit, values)) for values in instances], dtype=object)
+        return np.array([list(map(_to_cell, values)) for values in instances], dtype=object)
     return np.array(instances, dtype=np.float64)  # which makes None nan
 
 
@@ -33,7 +33,7 @@ def read_question(message: Message) -> Array:
     return np.array(message.head["rows"], dtype=object)
 
 
-def _fit(value: Value) -> float | str:
+def _to_cell(value: Value) -> float | str:
     """As a column of objects holds it, where NumPy converts nothing."""
     if value is None:
         return nan

@@ -18,7 +18,7 @@ from worker.tables.replies import answer_part, answer_table, join, look, rehears
 def serve(channel: socket.socket, held: list[str]) -> None:
     """Until the server has gone; `held` says which of the limits hold."""
     send(channel, {"held": held})
-    model = _open(channel)
+    model = _open_model(channel)
     while model is not None:
         message = receive(channel)
         try:
@@ -28,7 +28,7 @@ def serve(channel: socket.socket, held: list[str]) -> None:
             send(channel, {"failure": write_failure(error)})
 
 
-def _open(channel: socket.socket) -> Estimator | None:
+def _open_model(channel: socket.socket) -> Estimator | None:
     """None if the model is refused, which is the answer then."""
     head, arrays = receive(channel)
     known = Description.model_validate(head["manifest"]) if head["manifest"] else None

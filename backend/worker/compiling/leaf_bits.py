@@ -6,12 +6,11 @@ from itertools import zip_longest
 import numpy as np
 
 from engines.lines import Array
-from engines.reading import MAX_LEAVES
+from engines.reading import MAX_LEAVES, MAX_MASK_BYTES
 from worker.compiling.preparation import Preparation, Prepared
 from worker.compiling.trees import HIGHEST, Trees, find_boxes
 from worker.exchange import Message
 
-MAX_MASK_BYTES = 32 * 1024**2
 HIGHEST_END = (0, np.inf)  # a column that is never beyond the threshold
 
 
@@ -22,7 +21,7 @@ def is_small(trees: Trees, features: int) -> bool:
     splits = np.stack([nodes.columns, nodes.thresholds])[:, is_inner]
     intervals = np.unique(splits, axis=1).shape[1] + 3 * features
     leaves = (~is_inner).sum()
-    return bool(leaves <= MAX_LEAVES and intervals * leaves / 8 <= MAX_MASK_BYTES)
+    return bool(leaves <= MAX_LEAVES and intervals * leaves / 8 <= MAX_MASK_BYTES / 2)
 
 
 def compile_leaf_bits(trees: Trees, preparation: Preparation) -> Message:

@@ -10,7 +10,7 @@ from schemas import Boolean, Description, Feature, Number, Value
 ROWS = 1_000
 TOLERANCE = 1e-6
 UNKNOWN_SPAN = 10.0  # where nothing is known of a number's range
-LARGEST = 1e38  # beyond single precision the engine answers nothing, nor does the estimator
+LARGEST_PROBE = 1e38  # beyond single precision the engine answers nothing, nor the estimator
 RARE = 0.1  # of the values tried, how many are missing or unknown
 
 
@@ -79,4 +79,4 @@ def _surround(threshold: float) -> list[float]:
         for kind in (np.float64, np.float32)
         for to in (-np.inf, threshold, np.inf)
     ]
-    return [number for number in around if abs(number) < LARGEST]
+    return [number for number in around if abs(number) < LARGEST_PROBE]

@@ -56,7 +56,7 @@ class Preparation:
         self._first: list[Value] = [_first(feature) for feature in features]
         self._categories = list(_find_categories(steps))
         self._has_text = has_text(features)
-        self.start = self._ask(0, self._first[0])
+        self.start = self._ask_about(0, self._first[0])
         self.features = [self._prepare(i, feature) for i, feature in enumerate(features)]
 
     def transform_numbers(self, numbers: Array) -> Array:
@@ -72,7 +72,7 @@ class Preparation:
         dense = X.toarray() if hasattr(X, "toarray") else X
         return np.asarray(dense, dtype=np.float64)
 
-    def _ask(self, index: int, value: Value) -> Array:
+    def _ask_about(self, index: int, value: Value) -> Array:
         """The prepared row of an instance of zeros and first categories, but for one feature."""
         values = [*self._first[:index], value, *self._first[index + 1 :]]
         row: Array = self._transform(to_array([values], self._has_text))[0]
@@ -84,7 +84,7 @@ class Preparation:
         if isinstance(feature, Category):
             values += dict.fromkeys((*feature.values, *self._categories, UNKNOWN))
         else:
-            slopes = (self._ask(index, FAR) - self.start) / FAR
+            slopes = (self._ask_about(index, FAR) - self.start) / FAR
         tried = {value: self._try(index, value) for value in values}
         rows = {value: row for value, row in tried.items() if row is not None}
         changed = np.any([slopes != 0, *(row != self.start for row in rows.values())], axis=0)
@@ -95,7 +95,7 @@ class Preparation:
     def _try(self, index: int, value: Value) -> Array | None:
         """None where the steps refuse the value."""
         try:
-            row = self._ask(index, value)
+            row = self._ask_about(index, value)
         except ValueError:
             return None
         return None if np.isnan(row).any() else row

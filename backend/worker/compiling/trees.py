@@ -33,7 +33,7 @@ def take_apart(classifier: Any) -> Trees:
     if isinstance(classifier, HistGradientBoostingClassifier):
         return _take_boosting_apart(classifier)
     trees = [each.tree_ for each in getattr(classifier, "estimators_", [classifier])]
-    return Trees(_join([_read_tree(tree) for tree in trees]), None, np.float32)
+    return Trees(_join_trees([_read_tree(tree) for tree in trees]), None, np.float32)
 
 
 def _read_tree(tree: Any) -> tuple[Array, ...]:
@@ -54,7 +54,7 @@ def _take_boosting_apart(classifier: Any) -> Trees:
         for round_ in classifier._predictors
         for place, predictor in enumerate(round_, size - len(round_))
     ]
-    return Trees(_join(trees), start, np.float64)
+    return Trees(_join_trees(trees), start, np.float64)
 
 
 def _read_boosted(nodes: Array, place: int, size: int) -> tuple[Array, ...]:
@@ -65,7 +65,7 @@ def _read_boosted(nodes: Array, place: int, size: int) -> tuple[Array, ...]:
     return nodes["feature_idx"], nodes["num_threshold"], is_leaf, left, right, values
 
 
-def _join(trees: Sequence[tuple[Array, ...]]) -> Nodes:
+def _join_trees(trees: Sequence[tuple[Array, ...]]) -> Nodes:
     sizes = [len(tree[0]) for tree in trees]
     roots = np.cumsum([0, *sizes[:-1]])
     columns, thresholds, is_leaf, left, right, values = (

@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 from errors import InvalidTable, MalformedTable, TableFault, shorten
 from worker.estimator import Estimator
 from worker.exchange import Array
-from worker.media import TEXTS, Format
+from worker.media import Format
 from worker.tables.answers import Answers, Scored
 from worker.tables.binary_tables import open_arrow, open_parquet
 from worker.tables.columns import Columns, Faults
@@ -42,14 +42,14 @@ def score(body: Body, answers: Answers) -> Pieces:
     """The answer, once every row has been found right; not made before it is asked for."""
     if not body.content:
         raise MalformedTable("The body is empty. Send a table.")
-    table, write = _open(body, answers.model)
+    table, write = _open_table(body, answers.model)
     features = answers.model.description.features
     with readable("table"):  # names need not be text
         _require_plain(table.schema, len(features))
     columns = Columns(features, table)
     schema = plan(table.schema, columns, answers, body.wanted)
     chunks = _read_twice(table, columns, body.limits, len(answers.names))
-    rows = (Scored(shape(chunk, columns, body.wanted), answers.ask(X)) for chunk, X in chunks)
+    rows = (Scored(columns.shape(chunk, body.wanted), answers.ask(X)) for chunk, X in chunks)
     return write(rows, answers, schema)
 
 
@@ -58,7 +58,7 @@ def plan(sent: Any, columns: Columns, answers: Answers, wanted: Format) -> Any:
 
     Raises InvalidTable for columns that the answer has no place for.
     """
-    schema = shape(_make_empty(sent), columns, wanted).schema
+    schema = columns.shape(_make_empty(sent), wanted).schema
     if wanted is Format.JSON:
         return schema
     faults = Faults()
@@ -77,12 +77,7 @@ def plan(sent: Any, columns: Columns, answers: Answers, wanted: Format) -> Any:
     return schema
 
 
-def shape(chunk: Any, columns: Columns, wanted: Format) -> Any:
-    """Rows as they are written: text stays text in text."""
-    return chunk if wanted in TEXTS else columns.convert(chunk)
-
-
-def _open(body: Body, model: Estimator) -> tuple[Table, Writer]:
+def _open_table(body: Body, model: Estimator) -> tuple[Table, Writer]:
     write = WRITERS[body.wanted]
     if body.sent is not Format.JSON:
         opener = partial(pa.BufferReader, pa.py_buffer(body.content))

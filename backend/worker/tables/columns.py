@@ -15,6 +15,7 @@ from errors import InvalidTable, TableFault, shorten
 from features.instances import explain
 from schemas import Category, Feature
 from worker.exchange import Array
+from worker.media import TEXTS, Format
 from worker.rows import has_text
 from worker.tables.table import Table
 
@@ -104,9 +105,9 @@ class Columns:
             X[:, index] = _to_objects(column) if is_text else _to_floats(column)
         return X
 
-    def convert(self, chunk: Any) -> Any:
-        """Text as what it stands for, where it stands for a feature."""
-        if not self._is_text:
+    def shape(self, chunk: Any, wanted: Format) -> Any:
+        """Rows as they are written: text that is a feature's value becomes it, but in text."""
+        if not self._is_text or wanted in TEXTS:
             return chunk
         for column, cells in zip(self._columns, self._read_cells(chunk), strict=True):
             chunk = chunk.set_column(column.place, pa.field(column.name, cells.type), cells)

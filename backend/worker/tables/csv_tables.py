@@ -27,7 +27,7 @@ def open_csv(opener: Opener, limits: Limits) -> Table:
     with _readable(opener):
         opener = _end_line(opener)
         schema = _read_header(opener)
-    return Table(schema, partial(_read, opener, schema, limits), is_text=True)
+    return Table(schema, partial(_read_rows, opener, schema, limits), is_text=True)
 
 
 def open_rows(content: bytes, names: list[str], delimiter: str, on_row: OnRow) -> Table:
@@ -38,7 +38,7 @@ def open_rows(content: bytes, names: list[str], delimiter: str, on_row: OnRow) -
 
     def read() -> Batches:
         with readable("CSV"):
-            yield from _open(partial(pa.BufferReader, content), reading, parsing)
+            yield from _open_reader(partial(pa.BufferReader, content), reading, parsing)
 
     return Table(schema, read, is_text=True, decimal="," if delimiter == ";" else ".")
 
@@ -47,12 +47,12 @@ def describe_ragged(row: Any) -> str:
     return f"It has {row.actual_columns} cells, and the header has {row.expected_columns}."
 
 
-def _read(opener: Opener, schema: Any, limits: Limits) -> Batches:
+def _read_rows(opener: Opener, schema: Any, limits: Limits) -> Batches:
     ragged = _RaggedRows(limits.rows)
     reading = csv.ReadOptions(block_size=BLOCK_BYTES, use_threads=False)
     try:
         with _readable(opener):
-            for batch in _open(opener, reading, _make_parsing(ragged.note, schema)):
+            for batch in _open_reader(opener, reading, _make_parsing(ragged.note, schema)):
                 if not ragged.last:  # which leaves out rows, so that the next have other numbers
                     yield batch
     except MalformedTable:
@@ -113,7 +113,7 @@ def _make_parsing(on_row: OnRow, schema: Any, delimiter: str = ",") -> Any:
     )
 
 
-def _open(opener: Opener, reading: Any, parsing: Any) -> Any:
+def _open_reader(opener: Opener, reading: Any, parsing: Any) -> Any:
     converting = csv.ConvertOptions(
         default_column_type=pa.string(), strings_can_be_null=True, null_values=[""]
     )

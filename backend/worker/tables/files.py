@@ -17,7 +17,7 @@ from worker.exchange import Array, Message, receive, send
 from worker.media import Format
 from worker.tables.answers import TEXT, Answers, Scored
 from worker.tables.binary_tables import open_parquet
-from worker.tables.bodies import plan, shape
+from worker.tables.bodies import plan
 from worker.tables.columns import BadRows, Columns
 from worker.tables.csv_tables import describe_ragged, open_rows
 from worker.tables.table import Limits, Opener
@@ -159,7 +159,7 @@ class Part:
         if not is_answered.all():
             self._leave_out(BadRows(asked[~is_answered], "", NO_ANSWER), good)
             answers = [column.filter(pa.array(is_answered)) for column in answers]
-        sent = shape(chunk, self._columns, self._wanted)
+        sent = self._columns.shape(chunk, self._wanted)
         return Scored(sent if good.all() else sent.filter(pa.array(good)), answers)
 
     def _leave_out(self, bad: BadRows, good: Array) -> None:

@@ -70,14 +70,14 @@ def _slice(batches: Batches, rows: int) -> Batches:
         for start in range(0, batch.num_rows, rows):
             piece = batch.slice(start, rows)
             if piece.num_rows > left_rows or piece.nbytes > left_bytes:
-                yield from _join(waiting)
+                yield from _join_batches(waiting)
                 waiting, left_rows, left_bytes = [], rows, CHUNK_BYTES
             waiting.append(piece)
             left_rows, left_bytes = left_rows - piece.num_rows, left_bytes - piece.nbytes
-    yield from _join(waiting)
+    yield from _join_batches(waiting)
 
 
-def _join(batches: list[Any]) -> list[Any]:
+def _join_batches(batches: list[Any]) -> list[Any]:
     """One batch, or all of them if their dictionaries cannot become one."""
     try:
         return [pa.concat_batches(batches)] if len(batches) > 1 else batches
