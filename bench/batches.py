@@ -40,7 +40,7 @@ sys.path[:0] = [str(ROOT / "tests"), str(ROOT / "backend")]
 from processes import find_free_port, running, wait_until  # noqa: E402
 
 from worker.assembly import assemble  # noqa: E402
-from worker.estimator import Estimator  # noqa: E402
+from worker.opened_model import OpenedModel  # noqa: E402
 from worker.tables.table import CHUNK_ROWS  # noqa: E402
 
 ROWS = 100_000
@@ -134,7 +134,7 @@ def time_of(call: Callable[[], object]) -> float:
     return time.perf_counter() - start
 
 
-def measure_speed(model: Estimator, ours: Server, theirs: Server) -> dict[str, list[float]]:
+def measure_speed(model: OpenedModel, ours: Server, theirs: Server) -> dict[str, list[float]]:
     """Seconds of each way, round by round."""
     X = draw(ROWS)
     batch, usual = f"{ours.url}/predict/batch", f"{theirs.url}/invocations"
@@ -157,7 +157,7 @@ def measure_speed(model: Estimator, ours: Server, theirs: Server) -> dict[str, l
     return times
 
 
-def answer_in_chunks(model: Estimator, X: np.ndarray) -> None:
+def answer_in_chunks(model: OpenedModel, X: np.ndarray) -> None:
     for start in range(0, len(X), CHUNK_ROWS):
         model.answer(X[start : start + CHUNK_ROWS])
 

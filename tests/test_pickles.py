@@ -28,7 +28,7 @@ from schemas import Description
 from worker.unpickling import unpickle
 from worker.compiling import parity
 from worker.compiling.compilation import compile_model
-from worker.estimator import Estimator
+from worker.opened_model import OpenedModel
 folder, rows, usual = Path(sys.argv[1]), int(sys.argv[2]), parity.ROWS
 for path in sorted(folder.glob("*.*.pkl")):
     kind, name, _ = path.name.split(".")
@@ -38,7 +38,7 @@ for path in sorted(folder.glob("*.*.pkl")):
         "features": json.loads((folder / f"{kind}.json").read_text()), "estimator": name,
         "target": {"name": "y", "classes": estimator.classes_.tolist()},
     })
-    model, engine = Model(description, Estimator(estimator, description)), None
+    model, engine = Model(description, OpenedModel(estimator, description)), None
     try:
         engine = read_engine(*compile_model(model.worker), description)
         model.serve_by(engine)

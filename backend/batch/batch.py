@@ -18,9 +18,9 @@ from settings import Settings
 from worker.exchange import ExchangeError, Message
 from worker.failures import read_failure
 from worker.media import Format
+from worker.model_worker import ROUNDED
 from worker.nursery import WorkerProcess
 
-ROUNDED_UP = 1 + 1e-6  # a probability
 REUSED_BYTES = 256 * 1024  # of a table in JSON whose process answers the next one too
 MOST_SAID = 128 * 1024  # of JSON beside a piece, as reading it keeps the event loop
 MOST_PIECE = 64 * 1024**2  # of an answer: eight times what a piece has, if its rows are not huge
@@ -107,6 +107,6 @@ def _read_counts(message: Message, batch: Batch) -> TableCounts | None:
         if ((found < 0) | (found > counts.rows)).any():
             raise ValueError("its counts are not of these rows.")
     # A total that is not a number would stay in all sums to come.
-    if not 0 <= counts.total <= counts.classes.sum() * ROUNDED_UP:
+    if not 0 <= counts.total <= counts.classes.sum() * (1 + ROUNDED):
         raise ValueError("its sums are wrong.")
     return counts

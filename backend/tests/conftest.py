@@ -30,8 +30,8 @@ from schemas import Description
 from serving import live
 from serving.inference import Model
 from settings import Settings
-from worker.estimator import Estimator
 from worker.model_worker import ModelWorker
+from worker.opened_model import OpenedModel
 
 NAMES = ["sepal_length", "sepal_width", "petal_length", "petal_width"]
 SETOSA = {"sepal_length": 5.1, "sepal_width": 3.5, "petal_length": 1.4, "petal_width": 0.2}
@@ -141,7 +141,7 @@ def make_model(estimator: Any, **changes: Any) -> Model:
     target = {"name": "y", "classes": estimator.classes_.astype(str).tolist()}
     manifest = describe(fit(), b"", VERSION) | {"target": target, "examples": []} | changes
     description = Description.model_validate(manifest)
-    return Model(description, cast(ModelWorker, Estimator(estimator, description)))
+    return Model(description, cast(ModelWorker, OpenedModel(estimator, description)))
 
 
 @pytest.fixture(scope="session", autouse=True)

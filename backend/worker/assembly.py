@@ -15,8 +15,8 @@ from sklearn.pipeline import Pipeline
 from errors import ModelRefused
 from features.instances import InstanceReader
 from schemas import Description, Example, Number, Target, Value
-from worker.estimator import Estimator
 from worker.exchange import Array
+from worker.opened_model import OpenedModel
 from worker.unpickling import unpickle
 
 TOLERANCE = 1e-6  # other processors round differently in the last digits
@@ -30,7 +30,7 @@ warnings.filterwarnings("ignore", message="X does not have valid feature names")
 
 def assemble(
     pickled: bytes, file: Mapping[str, Any], known: Description | None, is_tried: bool
-) -> tuple[Estimator, list[str]]:
+) -> tuple[OpenedModel, list[str]]:
     """An estimator that has answered its examples, now or before, and remarks on it.
 
     Of the `file`, the `name`, `version` and `created_at` are told. Raises ModelRefused with a
@@ -46,7 +46,7 @@ def assemble(
             _require_classifier(estimator)
             if known:
                 _require_match(estimator, known)
-            model = Estimator(estimator, known or _describe_estimator(estimator, file, pickled))
+            model = OpenedModel(estimator, known or _describe_estimator(estimator, file, pickled))
             if not is_tried:
                 _try_out(model)
         except ModelRefused as refusal:
@@ -119,7 +119,7 @@ def invent(description: Description) -> Example:
     return Example(inputs=inputs, probabilities=[])
 
 
-def _try_out(model: Estimator) -> None:
+def _try_out(model: OpenedModel) -> None:
     """Ask the model its examples; this warms it too."""
     description = model.description
     reader = InstanceReader(description.features)

@@ -178,9 +178,8 @@ class ModelWorker:
         head["is_tried"] = self._is_tried
         seconds = self._settings.model_load_seconds
         try:
-            process = self._nursery.fork(
-                self._settings.worker_memory_bytes + 8 * arrays["pickle"].size
-            )
+            memory = self._settings.worker_memory_bytes + 8 * arrays["pickle"].size
+            process = self._nursery.fork(memory)
         except ExchangeError as error:
             raise ModelRefused("crash", str(error)) from None
         try:

@@ -8,9 +8,9 @@ from errors import ModelFailed, ModelRefused, ModelServerError
 from schemas import Description
 from worker.assembly import assemble
 from worker.compiling.compilation import compile_model
-from worker.estimator import Estimator
 from worker.exchange import Message, receive, send
 from worker.failures import write_failure
+from worker.opened_model import OpenedModel
 from worker.rows import read_question
 from worker.tables.replies import answer_part, answer_table, join, look, rehearse
 
@@ -28,7 +28,7 @@ def serve(channel: socket.socket, held: list[str]) -> None:
             send(channel, {"failure": write_failure(error)})
 
 
-def _open_model(channel: socket.socket) -> Estimator | None:
+def _open_model(channel: socket.socket) -> OpenedModel | None:
     """None if the model is refused, which is the answer then."""
     head, arrays = receive(channel)
     known = Description.model_validate(head["manifest"]) if head["manifest"] else None
@@ -44,7 +44,7 @@ def _open_model(channel: socket.socket) -> Estimator | None:
     return model
 
 
-def _answer(model: Estimator, message: Message, _: socket.socket) -> Iterable[Message]:
+def _answer(model: OpenedModel, message: Message, _: socket.socket) -> Iterable[Message]:
     try:
         indices, probabilities = model.answer(read_question(message))
     except MemoryError:
@@ -57,7 +57,7 @@ def _answer(model: Estimator, message: Message, _: socket.socket) -> Iterable[Me
     return [Message({}, arrays)]
 
 
-def _compile(model: Estimator, _: Message, __: socket.socket) -> Iterable[Message]:
+def _compile(model: OpenedModel, _: Message, __: socket.socket) -> Iterable[Message]:
     try:
         return [compile_model(model)]
     except NotCompiled as reason:
@@ -67,7 +67,7 @@ def _compile(model: Estimator, _: Message, __: socket.socket) -> Iterable[Messag
 
 
 # Messages in reply to one, which may be made as they are sent.
-_REPLIES: dict[str, Callable[[Estimator, Message, socket.socket], Iterable[Message]]] = {
+_REPLIES: dict[str, Callable[[OpenedModel, Message, socket.socket], Iterable[Message]]] = {
     "answer": _answer,
     "compile": _compile,
     "join": join,

@@ -19,12 +19,12 @@ from worker.compiling.leaf_bits import compile_leaf_bits, is_small
 from worker.compiling.parity import draw_probes, require_parity
 from worker.compiling.preparation import Preparation
 from worker.compiling.trees import compile_walk, take_apart
-from worker.estimator import Estimator
 from worker.exchange import Message
+from worker.opened_model import OpenedModel
 
 
 @np.errstate(all="ignore")  # numbers as large as can be are part of what is tried
-def compile_model(model: Estimator) -> Message:
+def compile_model(model: OpenedModel) -> Message:
     """What `read_engine` takes, compared with the model; raises NotCompiled with the reason."""
     message = compile_untried(model)
     engine = read_engine(*message, model.description)
@@ -37,7 +37,7 @@ def compile_model(model: Estimator) -> Message:
 
 
 @np.errstate(all="ignore")
-def compile_untried(model: Estimator) -> Message:
+def compile_untried(model: OpenedModel) -> Message:
     """Raises NotCompiled where no form is known to be exact."""
     estimator = model.estimator
     steps = [step for _, step in estimator.steps] if type(estimator) is Pipeline else [estimator]

@@ -8,8 +8,8 @@ import pyarrow as pa
 
 from features.binning import ModelBins
 from features.counts import TableCounts, count_table
-from worker.estimator import Estimator
 from worker.exchange import Array
+from worker.opened_model import OpenedModel
 
 CLASS = "prediction_class"
 PROBABILITY = "probability_"  # and the class
@@ -27,7 +27,7 @@ class Scored(NamedTuple):
 class Answers:
     """The columns that a model adds to a table: null where it has no answer to a row."""
 
-    def __init__(self, model: Estimator) -> None:
+    def __init__(self, model: OpenedModel) -> None:
         self.model = model
         self.version = model.description.version
         self.classes = model.classes if model.has_probabilities else []

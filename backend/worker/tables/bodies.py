@@ -8,9 +8,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from errors import InvalidTable, MalformedTable, TableFault, shorten
-from worker.estimator import Estimator
 from worker.exchange import Array
 from worker.media import Format
+from worker.opened_model import OpenedModel
 from worker.tables.answers import Answers, Scored
 from worker.tables.binary_tables import open_arrow, open_parquet
 from worker.tables.columns import Columns, Faults
@@ -77,7 +77,7 @@ def plan(sent: Any, columns: Columns, answers: Answers, wanted: Format) -> Any:
     return schema
 
 
-def _open_table(body: Body, model: Estimator) -> tuple[Table, Writer]:
+def _open_table(body: Body, model: OpenedModel) -> tuple[Table, Writer]:
     write = WRITERS[body.wanted]
     if body.sent is not Format.JSON:
         opener = partial(pa.BufferReader, pa.py_buffer(body.content))

@@ -12,9 +12,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from worker.estimator import Estimator
 from worker.exchange import Array, Message, receive, send
 from worker.media import Format
+from worker.opened_model import OpenedModel
 from worker.tables.answers import TEXT, Answers, Scored
 from worker.tables.binary_tables import open_parquet
 from worker.tables.bodies import plan
@@ -70,7 +70,7 @@ def open_remote(channel: socket.socket, index: int, size: int) -> Any:
 class FileAnswers(Answers):
     """The columns of the answers in a file, which tell the class's index and the version too."""
 
-    def __init__(self, model: Estimator) -> None:
+    def __init__(self, model: OpenedModel) -> None:
         super().__init__(model)
         self.names = ["prediction", *self.names, "model_version"]
         self.kinds = [pa.int32(), *self.kinds, TEXT]
@@ -85,7 +85,7 @@ class FileAnswers(Answers):
 class Part:
     """Rows of a file that are read, answered and written."""
 
-    def __init__(self, model: Estimator, message: Message, opener: Opener) -> None:
+    def __init__(self, model: OpenedModel, message: Message, opener: Opener) -> None:
         head, arrays = message
         self._answers = FileAnswers(model)
         self._wanted = Format(head["wanted"])

@@ -13,7 +13,7 @@ from pydantic_core import ErrorDetails, from_json, to_json
 from errors import InvalidTable, MalformedBody, MalformedTable, TableFault, shorten
 from features.instances import InstanceReader, explain, type_of
 from schemas import Feature
-from worker.estimator import Estimator
+from worker.opened_model import OpenedModel
 from worker.tables.columns import KINDS, SHOWN_FAULTS, Faults
 from worker.tables.table import Limits, Table
 
@@ -23,7 +23,7 @@ MAX_EXTRA_KEYS = 100  # of an instance, which says of each that it is unknown
 SHAPE = 'Send one JSON object, {"instances": [{…}, …]} or {"columns": {"name": […], …}}.'
 
 
-def open_json(body: bytes, model: Estimator, limits: Limits) -> tuple[Table, bool]:
+def open_json(body: bytes, model: OpenedModel, limits: Limits) -> tuple[Table, bool]:
     """The features, kept whole, and whether they came as columns.
 
     Raises MalformedBody, MalformedTable, InvalidTable or TableTooLarge.
@@ -50,7 +50,7 @@ def _are_lists(columns: dict[str, Any]) -> bool:
 class _Reader:
     """Makes batches of what was sent, and keeps account of what is wrong with it."""
 
-    def __init__(self, model: Estimator, limits: Limits) -> None:
+    def __init__(self, model: OpenedModel, limits: Limits) -> None:
         self._limits = limits
         self._faults = Faults()
         self._features = {feature.name: feature for feature in model.description.features}

@@ -17,9 +17,9 @@ from errors import ModelServerError
 from features.counts import COUNTED
 from schemas import Value
 from worker.assembly import invent
-from worker.estimator import Estimator
 from worker.exchange import Array, Message, Piece
 from worker.media import Format
+from worker.opened_model import OpenedModel
 from worker.tables.answers import Answers
 from worker.tables.binary_tables import count_groups, open_file
 from worker.tables.bodies import Body, score
@@ -31,7 +31,7 @@ PIECE_BYTES = 131_072
 UNPACKED = 64  # times MAX_BODY_BYTES
 
 
-def answer_table(model: Estimator, message: Message, _: socket.socket) -> Iterator[Message]:
+def answer_table(model: OpenedModel, message: Message, _: socket.socket) -> Iterator[Message]:
     """Its pieces, each with what it adds to the counts."""
     # Unlike the others it takes no more address space than it needs, which is what is limited.
     pa.set_memory_pool(pa.system_memory_pool())
@@ -47,7 +47,7 @@ def answer_table(model: Estimator, message: Message, _: socket.socket) -> Iterat
     yield Message({"done": True})
 
 
-def rehearse(model: Estimator, message: Message, _: socket.socket) -> Iterable[Message]:
+def rehearse(model: OpenedModel, message: Message, _: socket.socket) -> Iterable[Message]:
     """Answer a row for nobody, so that a table finds in memory what it needs."""
     pa.set_memory_pool(pa.system_memory_pool())
     sent, wanted = Format(message.head["sent"]), Format(message.head["wanted"])
@@ -72,7 +72,7 @@ def _write_row(row: dict[str, Value], sent: Format) -> memoryview:
     return memoryview(sink.getvalue())
 
 
-def look(model: Estimator, message: Message, channel: socket.socket) -> Iterable[Message]:
+def look(model: OpenedModel, message: Message, channel: socket.socket) -> Iterable[Message]:
     """The columns of a file and the rows of its row groups."""
     opener = partial(open_remote, channel, 0, message.head["size"])
     part = Part(model, message, opener)
@@ -82,7 +82,7 @@ def look(model: Estimator, message: Message, channel: socket.socket) -> Iterable
     return [Message({"done": True, "columns": columns, "groups": groups})]
 
 
-def answer_part(model: Estimator, message: Message, channel: socket.socket) -> Iterator[Message]:
+def answer_part(model: OpenedModel, message: Message, channel: socket.socket) -> Iterator[Message]:
     """Its pieces, each with CSV of bad rows."""
     part = Part(model, message, partial(open_remote, channel, 0, message.head["size"]))
     bad = 0
@@ -93,7 +93,7 @@ def answer_part(model: Estimator, message: Message, channel: socket.socket) -> I
     yield Message({"done": True, "rows": part.rows, "bad": bad})
 
 
-def join(_: Estimator, message: Message, channel: socket.socket) -> Iterator[Message]:
+def join(_: OpenedModel, message: Message, channel: socket.socket) -> Iterator[Message]:
     """One Parquet file of several, piece by piece."""
     sizes = enumerate(message.head["sizes"])
     files = (open_file(partial(open_remote, channel, index, size)) for index, size in sizes)

@@ -12,8 +12,8 @@ from worker.exchange import Array
 from worker.rows import has_text, to_array
 
 
-class Estimator:
-    """One that was unpickled, with what is known of it."""
+class OpenedModel:
+    """An estimator that was unpickled, with what is known of it."""
 
     def __init__(self, estimator: Any, description: Description) -> None:
         self.estimator = estimator
