@@ -11,8 +11,8 @@ import numpy as np
 from batch.download import Pieces
 from batch.queue import Queue
 from errors import ModelWorkerEnded
-from journal.ledger import TableCounter
 from features.counts import COUNTED, TableCounts
+from journal.ledger import TableCounter
 from serving.inference import Model
 from settings import Settings
 from worker.exchange import ExchangeError, Message
