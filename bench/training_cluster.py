@@ -13,17 +13,17 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from functools import partial
 from pathlib import Path
 from typing import Any
 
+from distributed import Client
 from sklearn.datasets import load_breast_cancer
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
 sys.path.insert(0, str(Path(__file__).parent.parent / "mlflow"))
 from processes import ROOT, running, wait_until
 
-from running.cluster import connect, run
+from running.cluster import Crew, hire
 from table.dataset import make_dataset
 from table.reading import Table
 from training.candidates import list_candidates
@@ -34,8 +34,8 @@ WORKERS = (1, 2)
 
 
 @contextmanager
-def cluster(workers: int) -> Iterator[Any]:
-    """A client of a new one, whose workers have imported what they need."""
+def cluster(workers: int) -> Iterator[Crew]:
+    """A new one, whose workers have imported what they need."""
     dask = str(Path(sys.executable).with_name("dask"))
     options = ["--host", "127.0.0.1", "--no-dashboard"]
     with ExitStack() as stack:
@@ -52,11 +52,11 @@ def cluster(workers: int) -> Iterator[Any]:
         address = json.loads(file.read_text())["address"]
         for _ in range(workers):
             start("worker", address, "--nworkers", "1", "--nthreads", "1")
-        client = connect(address)
-        assert client
-        with client:
+        with Client(address, set_as_default=False) as client:
             client.wait_for_workers(workers, timeout=60)
-            yield client
+        crew = stack.enter_context(hire(address))
+        assert crew.workers == workers
+        yield crew
 
 
 def make_setting() -> Setting:
@@ -67,9 +67,9 @@ def make_setting() -> Setting:
 
 
 def search(setting: Setting, workers: int) -> tuple[float, Outcome]:
-    with cluster(workers) as client:
+    with cluster(workers) as crew:
         started = time.perf_counter()
-        outcome = compare(list_candidates(0), setting, means=Means(partial(run, client)))
+        outcome = compare(list_candidates(0), setting, means=Means(crew.run))
         return time.perf_counter() - started, outcome
 
 

@@ -3,50 +3,39 @@
 import hashlib
 import logging
 import pickle
-import platform
 import sys
 import time
 import warnings
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import CancelledError
 from contextlib import contextmanager, suppress
 from functools import cache, lru_cache, partial
 from importlib.metadata import version
+from math import inf
 from pathlib import Path
-from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import joblib
 from threadpoolctl import threadpool_limits
 
 from running import cores
-from running.cores import Failure, R, S, T, attempt
+from running.cores import Failure, R, S, T, attempt, give_reason
 
 if TYPE_CHECKING:  # its import takes a second, and only those with a cluster need it
-    from distributed import Client, Future
+    from distributed import Client
 
 SECONDS_TO_ANSWER = 5.0  # for a scheduler that is asked for the first time
 SECONDS_TO_JOIN = 10.0  # for the first worker
 SECONDS_OF_SILENCE = 20.0  # after these a scheduler hangs
-SECONDS_WITHOUT_WORKERS = 30.0  # a nanny and Docker start theirs anew in a few
+SECONDS_WITHOUT_WORKERS = 30.0  # a nanny and Docker restart theirs in a few
 SECONDS_BETWEEN_LOOKS = 2.0
 
-RETRIES = 2  # of what fails before it has begun
-
-# What the numbers and the pickles depend on.
-PACKAGES = ("distributed", "numpy", "pandas", "scikit-learn", "scipy")
-
-_GONE = "its scheduler is gone or does not answer. What is left runs on this machine."
-_EMPTY = "it has no workers any more. What is left runs on this machine."
-_PAUSED = "its workers are paused, short of memory. What is left runs on this machine."
+_IDLE = "no worker answers, or all are paused, short of memory"
+_ADVICE = "Check DASK_SCHEDULER_ADDRESS; the cluster has to run this build of the trainer's image."
 
 
 class ClusterLost(Exception):
     """It cannot be used, or no longer; the message says why."""
-
-
-class TimeIsUp(Exception):
-    """The deadline has passed."""
 
 
 class Crew(NamedTuple):
@@ -59,320 +48,158 @@ class Crew(NamedTuple):
 
 @contextmanager
 def hire(address: str | None) -> Iterator[Crew]:
-    """The cluster whose scheduler has this address; where there is none, this machine's cores."""
-    client = connect(address) if address else None
-    if client is None:
-        yield _here()
-        return
-    try:
-        yield enlist(client)
-    finally:
-        close(client)
+    """Yield the workers of the scheduler at this address, such as tcp://scheduler:8786.
 
-
-def enlist(client: "Client") -> Crew:
-    """Its workers; this machine's cores where none is left, and a line on stderr says so."""
-    try:
-        found = _ask_workers(client)
-        threads = [worker["nthreads"] for worker in found if _is_able(worker)]
-        if not threads:
-            raise ClusterLost(_PAUSED if found else _EMPTY)
-    except ClusterLost as reason:
-        _say(f"The cluster is lost: {reason}")
-        return _here()
-    return Crew(partial(run, client), sum(threads), len(threads))
-
-
-def _here() -> Crew:
-    return Crew(cores.run, joblib.cpu_count())
-
-
-def connect(address: str) -> "Client | None":
-    """A client of the scheduler at this address, such as tcp://scheduler:8786.
-
-    None where that does not answer, has no workers, or has workers with other versions or other
-    code than ours; a line on stderr then says which, and what to check. `close` it at the end.
+    This machine's cores without an address, or if the cluster cannot be used; a line on stderr
+    then says why, and what to check.
     """
+    client, crew = None, Crew(cores.run, joblib.cpu_count())
     try:
-        return _open(address)
-    except ClusterLost as reason:
-        _say(f"The cluster at {address} is not used: {reason}")
-        return None
+        if address:
+            client = _connect(address)
+            crew = _enlist(client)
+    except Exception as error:  # Dask can fail in any way
+        _say(f"The cluster at {address} is not used: {give_reason(error)}. {_ADVICE}")
+    try:
+        yield crew
+    finally:
+        if client:
+            _close(client)
 
 
-def close(client: "Client") -> None:
+def _connect(address: str) -> "Client":
+    from distributed import Client  # noqa: PLC0415  # as above
+
+    # Its log and warnings say in many lines what we say in one.
+    for name in ("distributed", "distributed.client"):
+        logging.getLogger(name).setLevel(logging.CRITICAL + 1)
+    warnings.filterwarnings("ignore", module="distributed")
+    return Client(address, timeout=SECONDS_TO_ANSWER)
+
+
+def _close(client: "Client") -> None:
     """However the scheduler is."""
     with suppress(OSError):
         client.close(timeout=SECONDS_TO_ANSWER)
 
 
-def run(
+def _enlist(client: "Client") -> Crew:
+    """Return the workers. Raises ClusterLost, and what Dask raises.
+
+    The scheduler has to have what we have, too: it unpickles what they run.
+    """
+    _ask(client, client.wait_for_workers, 1, SECONDS_TO_JOIN)
+    scheduler = _ask(client, client.run_on_scheduler, _read_versions)
+    for versions in (scheduler, *_ask(client, client.run, _read_versions).values()):
+        _refuse_others(versions, _read_versions())
+    threads = _ask(client, client.run_on_scheduler, _list_threads)
+    if not threads:
+        raise ClusterLost(_IDLE)
+    return Crew(partial(_run, client), sum(threads), len(threads))
+
+
+def _ask(client: "Client", method: Callable[..., Any], *arguments: Any) -> Any:
+    """Raises TimeoutError if the scheduler hangs."""
+    return client.sync(method, *arguments, callback_timeout=SECONDS_OF_SILENCE)
+
+
+@cache
+def _read_versions() -> dict[str, str]:
+    """Of all that the numbers and the pickles depend on, and a hash of the code."""
+    packages = ("distributed", "numpy", "pandas", "scikit-learn", "scipy")
+    root = Path(__file__).parents[1]
+    ours = {*root.glob("*.py"), *root.glob("*/*.py")} - {*root.glob("tests/*.py")}
+    code = hashlib.sha256(b"".join(path.read_bytes() for path in sorted(ours))).hexdigest()
+    python = ".".join(map(str, sys.version_info[:2]))
+    return {"Python": python, **{name: version(name) for name in packages}, "code": code[:12]}
+
+
+def _refuse_others(theirs: dict[str, str], ours: dict[str, str]) -> None:
+    """Raises ClusterLost."""
+    for name, value in theirs.items():
+        if value != ours.get(name):
+            raise ClusterLost(f"it has {name} {value}, and the trainer {ours.get(name)}")
+
+
+def _run(
     client: "Client",
     function: Callable[[S, T], R],
     tasks: list[T],
     setting: S,
-    deadline: float = float("inf"),
+    deadline: float = inf,
 ) -> Iterator[tuple[T, R | Failure]]:
     """As `cores.run` does, on the cluster; what is left, on this machine once that is lost.
 
     The first tasks are begun first. At the deadline those that run are left to themselves.
     """
-    left = dict(enumerate(tasks))
+    waiting = list(tasks)
     try:
-        for number, outcome in _run(client, _prepare(function, setting), left, deadline):
-            yield left.pop(number), outcome
-    except TimeIsUp:
+        for task, outcome in _collect(client, pickle.dumps((function, setting)), tasks, deadline):
+            waiting.remove(task)
+            yield task, outcome
         return
-    except ClusterLost as reason:
-        if client.status != "closed":
-            _say(f"The cluster is lost: {reason}")
-            close(client)
-        yield from cores.run(function, list(left.values()), setting, deadline)
-
-
-def _open(address: str) -> "Client":
-    import dask  # noqa: PLC0415  # as above
-    from distributed import Client  # noqa: PLC0415
-
-    # Its log says in many lines what we say in one.
-    logging.getLogger("distributed").setLevel(logging.CRITICAL + 1)
-    logging.getLogger("distributed.client").setLevel(logging.CRITICAL + 1)
-    dask.config.set(
-        {
-            "distributed.comm.timeouts.connect": SECONDS_TO_ANSWER,
-            "distributed.comm.timeouts.tcp": SECONDS_OF_SILENCE,
-            "distributed.admin.large-graph-warning-threshold": "1GiB",
-        }
-    )
-    try:
-        with warnings.catch_warnings(action="ignore"):  # versions are checked below
-            client = Client(address, timeout=SECONDS_TO_ANSWER, set_as_default=False)
-    except (OSError, ValueError) as error:
-        advice = "Check DASK_SCHEDULER_ADDRESS, and that the scheduler runs."
-        raise ClusterLost(f"no scheduler answers there. {advice}") from error
-    try:
-        _check(client)
-    except ClusterLost:
-        close(client)
-        raise
-    return client
-
-
-def _check(client: "Client") -> None:
-    """Scheduler and workers have what we have; it unpickles what they run. Raises ClusterLost."""
-    ask = partial(client.sync, callback_timeout=SECONDS_OF_SILENCE)
-    try:
-        ask(client.wait_for_workers, 1, timeout=SECONDS_TO_JOIN)
-        workers = ask(client.run, _describe, on_error="return").values()
-    except OSError as error:
-        raise ClusterLost("it has no workers that answer. Start one, or wait for it.") from error
-    try:
-        scheduler = ask(client.run_on_scheduler, _describe)
-    except TimeoutError as error:
-        raise ClusterLost("its scheduler does not answer. Start it anew.") from error
-    except Exception as error:  # what it raises there is raised here
-        scheduler = error
-    _refuse_others("scheduler", [scheduler])
-    _refuse_others("workers", workers)
-
-
-def _refuse_others(who: str, found: Iterable[dict[str, str] | Exception]) -> None:
-    for it in found:
-        if isinstance(it, Exception):
-            advice = f"Start its {who} from the trainer's image, or with its folder in PYTHONPATH."
-            raise ClusterLost(f"its {who} lack the trainer's code ({it}). {advice}")
-        if difference := _find_difference(it, _describe()):
-            raise ClusterLost(f"its {who} have {difference}")
-
-
-def _find_difference(worker: dict[str, str], trainer: dict[str, str]) -> str | None:
-    """What a worker has that is not as the trainer's, and what to do."""
-    for name, value in worker.items():
-        if value != trainer.get(name) and name == "code":
-            return "other code than the trainer. Build and start them anew."
-        if value != trainer.get(name):
-            advice = "Start them from the trainer's image."
-            return f"{name} {value}, and the trainer {trainer.get(name)}. {advice}"
-    return None
-
-
-@cache
-def _describe() -> dict[str, str]:
-    """The versions and the code that this process has."""
-    code = hashlib.sha256()
-    root = Path(__file__).parents[1]
-    for path in sorted({*root.glob("*.py"), *root.glob("[a-z]*/*.py")}):
-        if path.parent.name != "tests":
-            code.update(path.read_bytes())
-    python = ".".join(platform.python_version_tuple()[:2])
-    versions = {name: version(name) for name in PACKAGES}
-    return {"python": python, **versions, "code": code.hexdigest()}
-
-
-def _run(
-    client: "Client", prepared: bytes, tasks: dict[int, Any], deadline: float
-) -> Iterator[tuple[int, Any]]:
-    """Dask blames a death on all that the worker had: whose it was shows when each name runs alone.
-
-    Raises TimeIsUp and ClusterLost.
-    """
-    suspects = yield from _collect(client, prepared, dict(tasks), deadline)
-    for name in suspects:
-        alone = {number: task for number, task in tasks.items() if task.name == name}
-        if (yield from _collect(client, prepared, dict(alone), deadline)):
-            reason = "its workers died one after another; perhaps they ran out of memory"
-            yield next(number for number in alone if number in tasks), Failure(reason)
-            for number in alone:
-                tasks.pop(number, None)
+    except (OSError, CancelledError):
+        reason = "its scheduler is gone or does not answer"
+    except Exception as error:  # Dask and a worker can fail in any way
+        reason = give_reason(error)
+    if client.status != "closed":
+        _say(f"The cluster is lost: {reason}. What is left runs on this machine.")
+        _close(client)
+    yield from cores.run(function, waiting, setting, deadline)
 
 
 def _collect(
-    client: "Client", prepared: bytes, tasks: dict[int, Any], deadline: float
-) -> Generator[tuple[int, Any], None, list[str]]:
-    """Outcomes as they come; at the end, the names of those whose workers died over and over."""
-    from distributed import KilledWorker  # noqa: PLC0415  # as above
+    client: "Client", prepared: bytes, tasks: list[T], deadline: float
+) -> Iterator[tuple[T, Any]]:
+    """Raises ClusterLost, and what Dask raises."""
+    from distributed import wait  # noqa: PLC0415  # as above
 
-    futures, done = _submit(client, prepared, tasks)
-    watch, suspects = _Watch(client), list[str]()
-    try:
-        while futures:
-            future = _await_next(watch, done, deadline)
-            if future not in futures:
-                continue  # it was withdrawn
-            number = futures.pop(future)
-            try:
-                outcome = _fetch(watch, future)
-            except KilledWorker:
-                suspects.append(tasks[number].name)
-                _withdraw(client, futures, [n for n in tasks if tasks[n].name == suspects[-1]])
-            else:
-                yield number, outcome
-    finally:
-        _withdraw(client, futures, list(tasks))
-    return suspects
-
-
-def _submit(
-    client: "Client", prepared: bytes, tasks: dict[int, Any]
-) -> tuple[dict["Future[Any]", int], "SimpleQueue[Future[Any]]"]:
-    """Each task's future, and where those are found that are done."""
-    from distributed.client import ClosedClientError  # noqa: PLC0415  # as above
-
-    futures, done = {}, SimpleQueue[Any]()
-    try:
-        # Made by a task, it is made again where the only worker that had it dies; scattered data
-        # would be lost.
-        held = client.submit(_hold, prepared, pure=False, retries=RETRIES, priority=1)
-        for number, task in tasks.items():
-            sent = (_call, held, pickle.dumps(task))
-            future = client.submit(*sent, pure=False, retries=RETRIES, priority=-number)
-            future.add_done_callback(done.put)
-            futures[future] = number
-    except ClosedClientError as error:
-        raise ClusterLost(_GONE) from error
-    return futures, done
-
-
-def _withdraw(client: "Client", futures: dict["Future[Any]", int], numbers: list[int]) -> None:
-    withdrawn = [future for future, number in futures.items() if number in numbers]
-    for future in withdrawn:
-        del futures[future]
-    if withdrawn and client.status == "running":
-        client.cancel(withdrawn)
-
-
-class _Watch:
-    """Looks now and then whether the cluster is still there."""
-
-    def __init__(self, client: "Client") -> None:
-        self._client = client
-        self._seen = time.monotonic()  # a worker that is able
-
-    def look(self) -> None:
-        """Raises ClusterLost."""
-        if self._client.status != "running":
-            raise ClusterLost(_GONE)
-        found = _ask_workers(self._client)
-        if any(map(_is_able, found)):
-            self._seen = time.monotonic()
-        if time.monotonic() - self._seen > SECONDS_WITHOUT_WORKERS:
-            raise ClusterLost(_PAUSED if found else _EMPTY)
-
-
-def _ask_workers(client: "Client") -> list[dict[str, Any]]:
-    """What the scheduler knows of each, whether that answers or not. Raises ClusterLost."""
-    if client.scheduler is None:
-        raise ClusterLost(_GONE)
-    ask = partial(client.sync, callback_timeout=SECONDS_OF_SILENCE)
-    try:
-        return list(ask(client.scheduler.identity, n_workers=-1)["workers"].values())
-    except (OSError, CancelledError) as error:
-        raise ClusterLost(_GONE) from error
-
-
-def _is_able(worker: dict[str, Any]) -> bool:
-    """One that Dask has paused, above 80 % of its memory, begins nothing but ends what it runs."""
-    counts = worker["metrics"].get("task_counts", {})
-    return bool(worker["status"] == "running" or counts.get("executing"))
-
-
-def _await_next(watch: _Watch, done: "SimpleQueue[Future[Any]]", deadline: float) -> "Future[Any]":
-    """Raises TimeIsUp and ClusterLost."""
-    while True:
-        seconds = min(SECONDS_BETWEEN_LOOKS, deadline - time.monotonic())
+    send = partial(client.submit, pure=False, retries=2)  # of what fails before it has begun
+    # Bytes, so that all workers unpickle the very same, each of them once. A task makes them, so it
+    # does again if the only worker that had them dies; scattered data would be lost.
+    held = send(bytes, prepared, priority=1)
+    futures = {
+        send(_call, held, _read_versions(), pickle.dumps(task), priority=-number): task
+        for number, task in enumerate(tasks)
+    }
+    seen = time.monotonic()  # a worker that can do something
+    while futures and (seconds := deadline - time.monotonic()) > 0:
         try:
-            return done.get(timeout=max(0.0, seconds))
-        except Empty:
-            if time.monotonic() >= deadline:
-                raise TimeIsUp from None
-        watch.look()
+            seconds = min(seconds, SECONDS_BETWEEN_LOOKS)
+            for future in wait(list(futures), seconds, "FIRST_COMPLETED").done:
+                outcome = future.result(SECONDS_BETWEEN_LOOKS)
+                yield futures.pop(future), outcome
+        except TimeoutError:  # none is done, or the worker that had an outcome has died
+            if not _ask(client, client.run_on_scheduler, _list_threads):
+                if time.monotonic() - seen > SECONDS_WITHOUT_WORKERS:
+                    raise ClusterLost(_IDLE) from None
+                continue
+        seen = time.monotonic()
 
 
-def _fetch(watch: _Watch, future: "Future[Any]") -> Any:
-    """Raises KilledWorker and ClusterLost."""
-    from distributed import KilledWorker  # noqa: PLC0415  # as above
+def _list_threads(dask_scheduler: Any) -> list[int]:
+    """Return the numbers of threads of those workers that can do something.
 
-    while True:
-        try:
-            return future.result(timeout=SECONDS_BETWEEN_LOOKS)
-        except (KilledWorker, ClusterLost):
-            raise
-        except TimeoutError:  # the worker that had it has died, and another begins anew
-            watch.look()
-        except (OSError, CancelledError) as error:
-            raise ClusterLost(_GONE) from error
-        except Exception as error:  # a worker can fail in any way
-            raise ClusterLost(f"a worker cannot do its part: {error!r}") from error
+    One that Dask has paused, above 80 % of its memory, begins nothing but ends what it runs.
+    """
+    found = dask_scheduler.workers.values()
+    return [it.nthreads for it in found if it.status.name == "running" or it.executing]
+
+
+def _call(held: bytes, versions: dict[str, str], task: bytes) -> Any:
+    """Runs on a worker. Raises ClusterLost if that has joined later and is another."""
+    _refuse_others(_read_versions(), versions)
+    # Threads of BLAS and OpenMP change the last digits. Those of OpenMP are counted by thread, so
+    # it is said in each.
+    threadpool_limits(1)
+    function, setting = _unpack(held)
+    return attempt(function, setting, pickle.loads(task))
+
+
+_unpack = lru_cache(maxsize=1)(pickle.loads)
 
 
 def _say(line: str) -> None:
     """In place of the progress that a terminal shows."""
     start = "\r\033[K" if sys.stderr.isatty() else ""
     print(f"{start}{line}", file=sys.stderr, flush=True)
-
-
-def _prepare(function: Callable[..., Any], setting: Any) -> bytes:
-    """Bytes, so that all workers unpickle the very same, each of them once."""
-    return pickle.dumps((_describe(), pickle.dumps((function, setting))))
-
-
-def _hold(prepared: bytes) -> bytes:
-    return prepared
-
-
-def _call(prepared: bytes, task: bytes) -> Any:
-    """Runs on a worker."""
-    # Threads of BLAS and OpenMP change the last digits. Those of OpenMP are counted by thread, so
-    # it is said in each.
-    threadpool_limits(1)
-    return attempt(*_unpack(prepared), pickle.loads(task))
-
-
-@lru_cache(maxsize=1)
-def _unpack(prepared: bytes) -> tuple[Callable[..., Any], Any]:
-    """Raises ClusterLost on a worker that came later and is another."""
-    described, rest = pickle.loads(prepared)
-    if difference := _find_difference(_describe(), described):
-        raise ClusterLost(f"its workers have {difference}")
-    function, setting = pickle.loads(rest)
-    return function, setting

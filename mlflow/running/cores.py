@@ -72,7 +72,12 @@ def attempt(function: Callable[[S, T], R], setting: S, task: T) -> R | Failure:
     try:
         return function(setting, task)
     except Exception as error:  # an estimator can raise anything
-        return Failure(str(error).partition("\n")[0] or repr(error))
+        return Failure(give_reason(error))
+
+
+def give_reason(error: Exception) -> str:
+    """Return what an error says, in one line."""
+    return str(error).partition("\n")[0].rstrip(".") or repr(error)
 
 
 def _run_apart(

@@ -6,7 +6,7 @@ import signal
 import sys
 import time
 from contextlib import ExitStack, contextmanager
-from functools import partial
+from math import inf
 from pathlib import Path
 from threading import Event, Thread
 from types import SimpleNamespace
@@ -19,7 +19,7 @@ from processes import ROOT, find_free_port, running, train, wait_until
 from sklearn.naive_bayes import GaussianNB
 from test_comparison import Deadly, candidate
 
-from running.cluster import close, connect, enlist, hire, run
+from running.cluster import hire
 from training.comparison import Means, Setting, compare
 
 NAMES = ("GaussianNB", "LinearDiscriminantAnalysis", "LogisticRegression")
@@ -27,8 +27,7 @@ HERE = os.pathsep.join(map(str, (ROOT / "mlflow", ROOT / "mlflow/tests", ROOT / 
 DASK = str(Path(sys.executable).with_name("dask"))
 OPTIONS = ["--host", "127.0.0.1", "--no-dashboard"]
 GONE = "its scheduler is gone or does not answer."
-EMPTY = "it has no workers any more."
-PAUSED = "its workers are paused, short of memory."
+IDLE = "no worker answers, or all are paused, short of memory."
 
 
 class Cluster(ExitStack):
@@ -38,10 +37,10 @@ class Cluster(ExitStack):
         super().__init__()
         self.folder, self.address, self.workers = folder, address, []
 
-    def start_scheduler(self):
+    def start_scheduler(self, path=HERE):
         file = self.folder / "scheduler.json"
         command = [DASK, "scheduler", *OPTIONS, "--port", "0", "--scheduler-file", str(file)]
-        self.scheduler = self._start(command, HERE)
+        self.scheduler = self._start(command, path)
         # The scheduler makes the file first and fills it then.
         wait_until(lambda: file.exists() and file.read_text().endswith("}"))
         self.address = json.loads(file.read_text())["address"]
@@ -49,6 +48,9 @@ class Cluster(ExitStack):
     def start_worker(self, path=HERE):
         command = [DASK, "worker", self.address, *OPTIONS, "--nworkers", "1", "--nthreads", "1"]
         self.workers.append(self._start([*command, "--no-nanny"], path))
+
+    def ask(self):
+        return Client(self.address, set_as_default=False)
 
     def _start(self, command, path):
         output = self.enter_context((self.folder / "log").open("a"))
@@ -69,7 +71,7 @@ def scheduler(tmp_path_factory):
 def cluster(scheduler, tmp_path):
     with Cluster(tmp_path, scheduler) as cluster:
         yield cluster
-    with Client(scheduler, set_as_default=False) as client:
+    with cluster.ask() as client:
         wait_until(lambda: not client.nthreads())
 
 
@@ -112,14 +114,15 @@ def read(outcome):
 
 
 @contextmanager
-def client_of(cluster, workers):
+def hire_from(cluster, workers=1):
     """Once so many workers have joined."""
-    client = connect(cluster.address)
-    try:
+    for _ in range(workers):
+        cluster.start_worker()
+    with cluster.ask() as client:
         client.wait_for_workers(workers, timeout=90)
-        yield client
-    finally:
-        close(client)
+    with hire(cluster.address) as crew:
+        assert crew.workers == workers
+        yield crew
 
 
 def kill(process):
@@ -127,22 +130,22 @@ def kill(process):
     process.wait()
 
 
-def stop_scheduler(cluster, _):
+def stop_scheduler(cluster):
     """As it is on a machine that swaps; it takes what is sent, and answers nothing."""
     cluster.scheduler.send_signal(signal.SIGSTOP)
 
 
-def kill_scheduler(cluster, _):
+def kill_scheduler(cluster):
     kill(cluster.scheduler)
 
 
-def kill_worker(cluster, client):
+def kill_worker(cluster):
     kill(cluster.workers[0])
-    wait_until(lambda: not client.nthreads())
 
 
-def pause_worker(_, client):
-    client.run(run_short_of_memory)
+def pause_worker(cluster):
+    with cluster.ask() as client:
+        client.run(run_short_of_memory)
 
 
 def run_short_of_memory(dask_worker):
@@ -162,39 +165,34 @@ def take_seconds_and_the_interpreter(seconds, _):
     return "done"
 
 
-def search_through(cluster, search, happens, **means):
+def search_through(cluster, search, happens, deadline=inf):
     """The numbers of a search on one worker, and how many tasks were reported.
 
-    After the first of them something happens, which is given the cluster and its client.
+    After the first of them something happens to the cluster.
     """
     done = []
 
     def report(*task):
         done.append(task)
         if len(done) == 1:
-            happens(cluster, client)
+            happens(cluster)
 
-    cluster.start_worker()
-    with client_of(cluster, 1) as client:
-        means = Means(partial(run, client), **means)
-        outcome = compare(search.candidates, search.setting, report, means)
+    with hire_from(cluster) as crew:
+        outcome = compare(search.candidates, search.setting, report, Means(crew.run, deadline))
     return read(outcome), len(done)
 
 
 def test_a_cluster_finds_the_same_numbers_to_the_last_digit(cluster, search):
-    cluster.start_worker()
-    cluster.start_worker()
-
-    with client_of(cluster, 2) as client:
-        outcome = compare(search.candidates, search.setting, means=Means(partial(run, client)))
+    with hire_from(cluster, workers=2) as crew:
+        outcome = compare(search.candidates, search.setting, means=Means(crew.run))
 
     assert read(outcome) == search.numbers
     assert [it.name for it in outcome.results] == list(NAMES)
 
 
 def test_a_search_outlives_the_only_worker_that_had_its_data(cluster, search, capsys):
-    def replace_worker(cluster, _):
-        kill(cluster.workers[0])
+    def replace_worker(cluster):
+        kill_worker(cluster)
         cluster.start_worker()
 
     found = search_through(cluster, search, replace_worker)
@@ -203,21 +201,36 @@ def test_a_search_outlives_the_only_worker_that_had_its_data(cluster, search, ca
     assert capsys.readouterr().err == ""
 
 
+def test_a_worker_that_joins_later_with_other_code_computes_nothing(
+    cluster, search, tmp_path, capsys
+):
+    def replace_worker(cluster):
+        kill_worker(cluster)
+        cluster.start_worker(change_code(tmp_path / "other"))
+
+    found = search_through(cluster, search, replace_worker)
+
+    assert found == (search.numbers, 9)
+    said = capsys.readouterr().err
+    assert said.startswith("The cluster is lost: it has code ")
+    assert said.count("\n") == 1
+
+
 @pytest.mark.parametrize(
     "loss",
-    [(kill_scheduler, GONE), (stop_scheduler, GONE), (kill_worker, EMPTY), (pause_worker, PAUSED)],
+    [(kill_scheduler, GONE), (stop_scheduler, GONE), (kill_worker, IDLE), (pause_worker, IDLE)],
 )
 def test_when_the_cluster_is_lost_this_machine_finishes_what_is_left(
     own_cluster, search, capsys, hurry, loss
 ):
     happens, reason = loss
 
-    def lose(*it):
+    def lose(cluster):
         hurry(reason)
-        happens(*it)
+        happens(cluster)
 
     deadline = time.monotonic() + 600  # two rounds
-    found = search_through(own_cluster, search, lose, deadline=deadline)
+    found = search_through(own_cluster, search, lose, deadline)
 
     assert found == (search.numbers, 9)
     said = capsys.readouterr().err
@@ -227,12 +240,11 @@ def test_when_the_cluster_is_lost_this_machine_finishes_what_is_left(
 
 @pytest.mark.parametrize("work", [take_seconds_while_paused, take_seconds_and_the_interpreter])
 def test_a_worker_that_is_busy_is_waited_for(cluster, capsys, hurry, work):
-    cluster.start_worker()
     task = candidate(GaussianNB())
 
-    with client_of(cluster, 1) as client:
-        hurry(EMPTY)
-        outcomes = list(run(client, work, [task], 4))
+    with hire_from(cluster) as crew:
+        hurry(IDLE)
+        outcomes = list(crew.run(work, [task], 4))
 
     assert outcomes == [(task, "done")]
     assert capsys.readouterr().err == ""
@@ -257,15 +269,17 @@ def replacing_dead_workers(cluster):
         thread.join()
 
 
-def test_a_candidate_that_kills_its_workers_is_left_out_alone(cluster, search):
-    cluster.start_worker()
+def test_a_candidate_that_kills_its_workers_is_left_out_alone(cluster, search, capsys):
     candidates = [candidate(Deadly()), search.candidates[0]]
 
-    with replacing_dead_workers(cluster), client_of(cluster, 1) as client:
-        outcome = compare(candidates, search.setting, means=Means(partial(run, client)))
+    with hire_from(cluster) as crew, replacing_dead_workers(cluster):
+        outcome = compare(candidates, search.setting, means=Means(crew.run))
 
     assert read(outcome) == {NAMES[0]: search.numbers[NAMES[0]]}
-    assert "its workers died" in outcome.failures["Deadly"].reason
+    assert "its process died" in outcome.failures["Deadly"].reason  # on this machine at last
+    said = capsys.readouterr().err
+    assert "all those workers died" in said
+    assert said.count("\n") == 1
 
 
 def never_end(*_):
@@ -273,12 +287,10 @@ def never_end(*_):
 
 
 def test_a_deadline_ends_a_search_on_a_cluster(cluster):
-    cluster.start_worker()
+    with hire_from(cluster) as crew:
+        outcomes = list(crew.run(never_end, [candidate(GaussianNB())], 0, time.monotonic() + 1))
 
-    with client_of(cluster, 1) as client:
-        outcomes = list(run(client, never_end, [candidate(GaussianNB())], 0, time.monotonic() + 1))
-
-    kill(cluster.workers[0])  # it works on, and nobody waits for it
+    kill_worker(cluster)  # it works on, and nobody waits for it
     assert outcomes == []
 
 
@@ -287,50 +299,55 @@ def test_an_address_without_a_scheduler_says_so_and_leaves_the_work_here(capsys,
     address = f"tcp://127.0.0.1:{find_free_port()}"
 
     with hire(address) as crew:
-        assert crew.workers == 0
+        assert (crew.workers, crew.cores) == (0, joblib.cpu_count())
 
     said = capsys.readouterr().err
-    assert said.startswith(f"The cluster at {address} is not used: no scheduler answers there.")
+    assert said.startswith(f"The cluster at {address} is not used: Timed out trying to connect")
+    assert "Check DASK_SCHEDULER_ADDRESS" in said
     assert said.count("\n") == 1
 
 
-def test_a_scheduler_without_workers_is_not_used(cluster, capsys, monkeypatch):
+@pytest.mark.parametrize("workers", [0, 1])
+def test_a_scheduler_without_workers_that_can_work_is_not_used(
+    cluster, capsys, monkeypatch, workers
+):
     monkeypatch.setattr("running.cluster.SECONDS_TO_JOIN", 0.5)
+    if workers:
+        cluster.start_worker()
+        with cluster.ask() as client:
+            client.wait_for_workers(1, timeout=90)
+            client.run(run_short_of_memory)
+            wait_until(lambda: not is_any_running(client))
 
-    assert connect(cluster.address) is None
-    assert "it has no workers" in capsys.readouterr().err
+    with hire(cluster.address) as crew:
+        assert crew.workers == 0
+    assert "is not used: Only 0/1 workers arrived" in capsys.readouterr().err
+
+
+def is_any_running(client):
+    workers = client.scheduler_info(n_workers=-1)["workers"].values()
+    return any(worker["status"] == "running" for worker in workers)
 
 
 def test_a_scheduler_that_hangs_while_workers_are_awaited_is_not_used(
     own_cluster, capsys, monkeypatch
 ):
-    monkeypatch.setattr("running.cluster.SECONDS_OF_SILENCE", 12)  # Dask takes no less
-    answers = []
-    connecting = Thread(target=lambda: answers.append(connect(own_cluster.address)), daemon=True)
+    monkeypatch.setattr("running.cluster.SECONDS_OF_SILENCE", 3)
+    crews = []
 
+    def connect():
+        with hire(own_cluster.address) as crew:
+            crews.append(crew)
+
+    connecting = Thread(target=connect, daemon=True)
     connecting.start()
     wait_until(lambda: "Receive client connection" in (own_cluster.folder / "log").read_text())
-    Client(own_cluster.address, set_as_default=False).close()  # the other has its answer by then
-    stop_scheduler(own_cluster, None)
+    own_cluster.ask().close()  # the other has its answer by then
+    stop_scheduler(own_cluster)
     connecting.join(30)
 
-    assert answers == [None]
-    assert "it has no workers that answer" in capsys.readouterr().err
-
-
-@pytest.mark.parametrize(("happens", "reason"), [(kill_worker, EMPTY), (stop_scheduler, GONE)])
-def test_a_cluster_that_is_lost_before_it_is_hired_leaves_the_work_here(
-    own_cluster, capsys, hurry, happens, reason
-):
-    own_cluster.start_worker()
-
-    with client_of(own_cluster, 1) as client:
-        hurry(reason)
-        happens(own_cluster, client)
-        crew = enlist(client)
-
-    assert (crew.workers, crew.cores) == (0, joblib.cpu_count())
-    assert capsys.readouterr().err.startswith(f"The cluster is lost: {reason}")
+    assert [crew.workers for crew in crews] == [0]
+    assert "is not used: timed out after 3 s." in capsys.readouterr().err
 
 
 def lack_code(folder):
@@ -338,9 +355,10 @@ def lack_code(folder):
 
 
 def change_code(folder):
-    for path in (ROOT / "mlflow").glob("*.py"):
-        shutil.copy(path, folder)
-    (folder / "evaluation.py").write_text("# Another one.\n")
+    others = shutil.ignore_patterns("tests", "mlruns")
+    shutil.copytree(ROOT / "mlflow", folder, ignore=others, dirs_exist_ok=True)
+    with (folder / "training/evaluation.py").open("a") as code:
+        code.write("# Another one.\n")
     return folder
 
 
@@ -354,17 +372,28 @@ def change_version(folder):
 @pytest.mark.parametrize(
     ("change", "reason"),
     [
-        (lack_code, "its workers lack the trainer's code (ModuleNotFoundError"),
-        (change_code, "its workers have other code than the trainer"),
-        (change_version, "its workers have scikit-learn 0.1, and the trainer"),
+        (lack_code, "ModuleNotFoundError(\"No module named 'running'\")"),
+        (change_code, "it has code "),
+        (change_version, "it has scikit-learn 0.1, and the trainer "),
     ],
 )
 def test_workers_that_are_not_the_trainers_are_refused(cluster, tmp_path, capsys, change, reason):
     (tmp_path / "other").mkdir()
     cluster.start_worker(change(tmp_path / "other"))
 
-    assert connect(cluster.address) is None
-    assert reason in capsys.readouterr().err
+    with hire(cluster.address) as crew:
+        assert crew.workers == 0
+    assert f"is not used: {reason}" in capsys.readouterr().err
+
+
+def test_a_scheduler_without_the_trainers_code_is_refused(tmp_path, capsys):
+    with Cluster(tmp_path) as cluster:
+        cluster.start_scheduler(tmp_path)
+        cluster.start_worker()
+
+        with hire(cluster.address) as crew:
+            assert crew.workers == 0
+    assert "is not used: No module named 'running'" in capsys.readouterr().err
 
 
 def test_the_command_compares_on_the_cluster_and_says_so(cluster, tmp_path):
