@@ -9,7 +9,8 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
-from threading import Thread
+from math import inf
+from threading import TIMEOUT_MAX, Thread
 from typing import Any, NamedTuple, Protocol, TypeVar
 
 import joblib
@@ -47,7 +48,7 @@ R = TypeVar("R")
 
 
 def run(
-    function: Callable[[S, T], R], tasks: list[T], setting: S, deadline: float = float("inf")
+    function: Callable[[S, T], R], tasks: list[T], setting: S, deadline: float = inf
 ) -> Iterator[tuple[T, R | Failure]]:
     """Each task with `function(setting, task)`, as they finish, until the deadline.
 
@@ -57,7 +58,7 @@ def run(
     try:
         with _pool(function, setting) as pool:
             futures = {pool.submit(_call, task): task for task in tasks}
-            for future in as_completed(futures, _seconds_until(deadline)):
+            for future in as_completed(futures, min(deadline - time.monotonic(), TIMEOUT_MAX)):
                 outcome = future.result()
                 waiting.remove(futures[future])
                 yield futures[future], outcome
@@ -107,10 +108,6 @@ def _pool(function: Callable[..., Any], setting: Any) -> Iterator[ProcessPoolExe
             # Or shutdown waits for ever to write what nobody reads any more (cpython#94777).
             pool._call_queue._reader.close()  # type: ignore[attr-defined]
         pool.shutdown(cancel_futures=True)
-
-
-def _seconds_until(deadline: float) -> float | None:
-    return None if deadline == float("inf") else max(0.0, deadline - time.monotonic())
 
 
 _prepared: list[tuple[Callable[..., Any], Any]] = []  # in a worker: the one function it runs

@@ -15,7 +15,7 @@ def test_large_tasks_that_are_given_up_hold_nothing_up():
     outcomes = run(count, [bytes(MEGABYTES_8) for _ in range(40)], None)
 
     _, outcome = next(outcomes)
-    outcomes.close()  # waits for ever before Python 3.11.5, where workers.py does not help
+    outcomes.close()  # waits for ever before Python 3.11.5, where cores.py does not help
 
     assert outcome == MEGABYTES_8
 
