@@ -84,9 +84,9 @@ def _close(client: "Client") -> None:
 
 
 def _enlist(client: "Client") -> Crew:
-    """Return the workers. Raises ClusterLost, and what Dask raises.
+    """Raises ClusterLost if workers or scheduler do not have what we have, and what Dask raises.
 
-    The scheduler has to have what we have, too: it unpickles what they run.
+    The scheduler is asked, too, as it unpickles what the workers run.
     """
     _ask(client, client.wait_for_workers, 1, SECONDS_TO_JOIN)
     scheduler = _ask(client, client.run_on_scheduler, _read_versions)
@@ -105,7 +105,7 @@ def _ask(client: "Client", method: Callable[..., Any], *arguments: Any) -> Any:
 
 @cache
 def _read_versions() -> dict[str, str]:
-    """Of all that the numbers and the pickles depend on, and a hash of the code."""
+    """The versions that the numbers and the pickles depend on, and a hash of the code."""
     packages = ("distributed", "numpy", "pandas", "scikit-learn", "scipy")
     root = Path(__file__).parents[1]
     ours = {*root.glob("*.py"), *root.glob("*/*.py")} - {*root.glob("tests/*.py")}
@@ -178,12 +178,15 @@ def _collect(
 
 
 def _list_threads(dask_scheduler: Any) -> list[int]:
-    """Return the numbers of threads of those workers that can do something.
+    """Return how many threads each worker has that can do something.
 
     One that Dask has paused, above 80 % of its memory, begins nothing but ends what it runs.
     """
-    found = dask_scheduler.workers.values()
-    return [it.nthreads for it in found if it.status.name == "running" or it.executing]
+    return [
+        worker.nthreads
+        for worker in dask_scheduler.workers.values()
+        if worker.status.name == "running" or worker.executing
+    ]
 
 
 def _call(held: bytes, versions: dict[str, str], task: bytes) -> Any:

@@ -102,14 +102,15 @@ def search(training):
     candidates = [find_candidate(name) for name in NAMES]
     setting = Setting(training.dataset, training.setting.folds[:3], 0)
     return SimpleNamespace(
-        candidates=candidates, setting=setting, numbers=read(compare(candidates, setting))
+        candidates=candidates, setting=setting, numbers=read_numbers(compare(candidates, setting))
     )
 
 
-def read(outcome):
+def read_numbers(outcome):
     """The numbers that a choice is made by."""
     return {
-        it.name: [(score.metrics, score.params) for score in it.scores] for it in outcome.results
+        result.name: [(score.metrics, score.params) for score in result.scores]
+        for result in outcome.results
     }
 
 
@@ -179,15 +180,15 @@ def search_through(cluster, search, happens, deadline=inf):
 
     with hire_from(cluster) as crew:
         outcome = compare(search.candidates, search.setting, report, Means(crew.run, deadline))
-    return read(outcome), len(done)
+    return read_numbers(outcome), len(done)
 
 
 def test_a_cluster_finds_the_same_numbers_to_the_last_digit(cluster, search):
     with hire_from(cluster, workers=2) as crew:
         outcome = compare(search.candidates, search.setting, means=Means(crew.run))
 
-    assert read(outcome) == search.numbers
-    assert [it.name for it in outcome.results] == list(NAMES)
+    assert read_numbers(outcome) == search.numbers
+    assert [result.name for result in outcome.results] == list(NAMES)
 
 
 def test_a_search_outlives_the_only_worker_that_had_its_data(cluster, search, capsys):
@@ -275,7 +276,7 @@ def test_a_candidate_that_kills_its_workers_is_left_out_alone(cluster, search, c
     with hire_from(cluster) as crew, replacing_dead_workers(cluster):
         outcome = compare(candidates, search.setting, means=Means(crew.run))
 
-    assert read(outcome) == {NAMES[0]: search.numbers[NAMES[0]]}
+    assert read_numbers(outcome) == {NAMES[0]: search.numbers[NAMES[0]]}
     assert "its process died" in outcome.failures["Deadly"].reason  # on this machine at last
     said = capsys.readouterr().err
     assert "all those workers died" in said
