@@ -116,20 +116,19 @@ soak: $(VENV)/installed ## Run the long forms of tests, as every night; an hour
 	  echo "== $$folder" && (cd $$folder && $(BIN)/python -m pytest -m soak --ignore e2e || test $$? = 5) || exit 1; \
 	done # 5: a folder without any
 
+DOCUMENTED := $(BIN)/python bench/documented.py
 .PHONY: bench
 bench: $(VENV)/installed ## Measure serving, the page, trainings, and what a change of models costs; needs wrk
-	$(BIN)/python bench/documented.py serving anatomy journalling batches page
+	$(DOCUMENTED) $(patsubst %,bench/%.py,single_rows anatomy journalling batches page)
 	$(BIN)/python bench/training_quality.py
 	$(BIN)/python bench/training_speed.py
 	$(BIN)/python bench/going_live.py
-	$(BIN)/python bench/documented.py training_cluster journal_growth
-	$(BIN)/python bench/documented.py "scoring --rows 50_000_000"
-	$(BIN)/python bench/documented.py "soak --minutes 10"
-	$(BIN)/python bench/documented.py fuzz
+	$(DOCUMENTED) bench/training_cluster.py bench/journal_growth.py "bench/scoring.py --rows 50_000_000"
+	$(DOCUMENTED) "tests/soak/soak.py --minutes 10" tests/soak/fuzz.py
 
 .PHONY: bench-peers
 bench-peers: $(VENV)/installed ## Measure other model servers beside the backend, installed into .peers; needs wrk
-	$(BIN)/python bench/documented.py peers
+	$(DOCUMENTED) bench/peers.py
 
 OVERLAYS := $(wildcard deploy/*/compose.yaml)
 .PHONY: lint
@@ -140,8 +139,8 @@ lint: $(VENV)/installed ## Check style, types, Dockerfiles, workflows and Compos
 	  echo "mypy $$service" && (cd $$service && $(BIN)/mypy --config-file ../pyproject.toml .) || exit 1; \
 	done
 	$(BIN)/mypy --config-file pyproject.toml deploy/azure/apps.py
-	@echo "mypy bench" && cd bench && MYPYPATH=../backend:../tests $(BIN)/mypy --config-file= --no-strict-optional \
-	  --ignore-missing-imports --follow-imports silent --explicit-package-bases .
+	@echo "mypy bench tests/soak" && MYPYPATH=bench:tests/soak:tests:backend:mlflow $(BIN)/mypy --config-file= --no-strict-optional \
+	  --ignore-missing-imports --follow-imports silent --explicit-package-bases bench tests/soak
 	$(BIN)/hadolint $(SERVICES:%=%/Dockerfile) $(wildcard deploy/*/Dockerfile)
 	$(BIN)/shellcheck doctor .ci/run $(wildcard */*.sh .devcontainer/*.sh .github/*.sh deploy/*/*.sh)
 	$(BIN)/check-jsonschema --builtin-schema vendor.compose-spec docker-compose.yaml $(filter-out deploy/caddy/%,$(OVERLAYS))

@@ -3,7 +3,7 @@
     make bench
 
 Each step of a one-row request is called in a loop, without server and sockets; what those cost is
-the figure of the bare app in bench/serving.py. In a server everything is a little slower.
+the figure of the bare app in bench/single_rows.py. In a server everything is a little slower.
 """
 
 import asyncio
@@ -25,9 +25,9 @@ from instrumentation.instruments import Instruments
 from instrumentation.logs import RequestLog
 from journal.ledger import Entry, Ledger
 from journal.recorder import Recorder
-from publishing.manifest import Manifests
 from serving.live import LiveModel
 from serving.loading import load
+from serving.manifests import Manifests
 from settings import Settings
 from web import shortcut
 from worker.nursery import find_nursery

@@ -1,6 +1,6 @@
-"""Runs benchmarks, prints what they print, and puts it where the documentation shows it.
+"""Runs scripts, prints what they print, and puts it where the documentation shows it.
 
-python bench/documented.py serving anatomy "soak --minutes 10"
+python bench/documented.py bench/anatomy.py "tests/soak/soak.py --minutes 10"
 """
 
 import re
@@ -8,31 +8,32 @@ import subprocess
 import sys
 from pathlib import Path
 
-BENCH = Path(__file__).parent
+ROOT = Path(__file__).parent.parent
 PAGES = ("performance.md", "scaling.md")
 
 
-def run(name: str, *options: str) -> str:
-    """What the script says, line by line as it says it."""
+def run(script: str, *options: str) -> str:
+    """Return what the script prints, and print each line as it comes; nothing if it failed."""
     said = []
-    command = [sys.executable, str(BENCH / f"{name}.py"), *options]
+    command = [sys.executable, str(ROOT / script), *options]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         for line in process.stdout:
             print(line, end="", flush=True)
             said.append(line)
-    return "".join(said) if process.returncode == 0 else ""
+    return "" if process.returncode else "".join(said)
 
 
-def document(name: str, text: str) -> None:
-    """Between the comments that have the script's name; nothing where it failed."""
-    section = re.compile(rf"(<!-- bench/{name}\.py -->\n).*?(<!-- end -->)", re.DOTALL)
-    for path in (BENCH.parent / "docs" / page for page in PAGES):
+def document(script: str, text: str) -> None:
+    """Put the text between the comments that name the script."""
+    section = re.compile(rf"(<!-- {re.escape(script)} -->\n).*?(<!-- end -->)", re.DOTALL)
+    for path in (ROOT / "docs" / page for page in PAGES):
         page = path.read_text()
         if text and section.search(page):
-            path.write_text(section.sub(lambda it: f"{it[1]}\n{text.strip()}\n\n{it[2]}", page))
+            shown = section.sub(lambda found: f"{found[1]}\n{text.strip()}\n\n{found[2]}", page)
+            path.write_text(shown)
 
 
 if __name__ == "__main__":
-    for script in sys.argv[1:]:
-        name, *options = script.split()
-        document(name, run(name, *options))
+    for command in sys.argv[1:]:
+        script, *options = command.split()
+        document(script, run(script, *options))

@@ -15,8 +15,7 @@ from pathlib import Path
 
 from load import Load, draw_instances, list_processes, read_memory, require_wrk, run_wrk
 from models import dump, fit, publish
-
-from serving import LAUNCHER, LOAD_CORE, serving
+from single_rows import LAUNCHER, LOAD_CORE, serving
 
 ROUNDS = 9
 SECONDS = 3

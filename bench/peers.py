@@ -26,10 +26,7 @@ import joblib
 import requests
 from load import Load, draw_instances, list_processes, read_cpu, require_wrk, run_wrk
 from models import ESTIMATORS, NAMES, dump, fit, publish
-from sklearn.base import clone
-from sklearn.datasets import load_iris
-
-from serving import (
+from single_rows import (
     LAUNCHER,
     LOAD_CORE,
     SERVER_CORE,
@@ -39,6 +36,8 @@ from serving import (
     serving,
     wait_until,
 )
+from sklearn.base import clone
+from sklearn.datasets import load_iris
 
 ROUNDS = 3
 SECONDS = 3

@@ -1,6 +1,6 @@
 """Measures the scoring of files: rows a second against the bare model's, and memory.
 
-    python bench/documented.py "scoring --rows 50_000_000"
+    python bench/documented.py "bench/scoring.py --rows 50_000_000"
 
 Irises in Parquet and in CSV, scored by scoring.py into folders, each with what it says of its rate.
 The bare model is asked for an array in memory, in the chunks that scoring.py asks it in and in

@@ -1,6 +1,6 @@
 """Measures a search on a Dask cluster: the same on one worker and on two, with one core each.
 
-python bench/documented.py training_cluster
+python bench/documented.py bench/training_cluster.py
 
 All candidates on scikit-learn's table of breast cancers. The numbers found are compared with those
 of this machine without a cluster. Client and scheduler take their part of the same cores.

@@ -73,7 +73,11 @@ def measure(name: str, seed: int) -> Round:
     tasks = [Task(it.candidate, held_out) for it in results]
     return Round(
         {name: (it["mean"], it["standard_error"]) for name, it in summaries.items()},
-        {task.name: losses for task, losses in run(lose, tasks, dataset)},
+        {
+            task.name: losses
+            for task, losses in run(lose, tasks, dataset)
+            if isinstance(losses, np.ndarray)  # and no Failure
+        },
         chosen,
         seconds,
     )

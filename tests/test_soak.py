@@ -28,7 +28,7 @@ GROWTH = 100  # MB; the answers to five million rows are twice that
 def test_nothing_goes_wrong_that_must_not(command):
     script, *options = command.split()
 
-    read(sys.executable, ROOT / "bench" / script, *options)
+    read(sys.executable, ROOT / "tests/soak" / script, *options)
 
 
 @pytest.fixture

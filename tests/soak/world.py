@@ -15,6 +15,8 @@ from typing import NamedTuple
 
 import requests
 from models import ESTIMATORS, dump, publish
+from processes import find_free_port, running_mlflow
+from servers import running_postgresql
 from shipped import Backend, wait_for
 from sklearn.base import clone
 from sklearn.datasets import load_iris
@@ -23,10 +25,6 @@ from sklearn.model_selection import train_test_split
 from sklearn.naive_bayes import GaussianNB
 from sklearn.neighbors import KNeighborsClassifier
 from verdicts import Judge, Window
-
-sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
-from processes import find_free_port, running_mlflow
-from servers import running_postgresql
 
 LIVE_SECONDS = 30  # most of them are taken by the load on the same cores
 MENDED_SECONDS = 30

@@ -1,6 +1,6 @@
 """Sends the backend what nobody should, and sees to it that it refuses all of it as documented.
 
-    python bench/fuzz.py --count 100000
+    python tests/soak/fuzz.py --count 100000
 
 One backend as it ships, and six connections that are kept. Nothing may be answered by 5xx, but by a
 503 that says when to come again; each refusal has the shape its route documents, each prediction
@@ -24,6 +24,8 @@ from typing import NamedTuple
 
 import requests
 from hypothesis.configuration import set_hypothesis_home_dir
+
+sys.path.extend(str(Path(__file__).parents[2] / folder) for folder in ("tests", "bench"))
 from load import draw_instances
 from models import dump, fit, publish
 from nonsense import ROUTES, Case, Maker, draw_material

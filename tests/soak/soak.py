@@ -1,6 +1,6 @@
 """Loads the backend with all kinds of requests while its world breaks, and counts what goes wrong.
 
-    python bench/soak.py --minutes 10
+    python tests/soak/soak.py --minutes 10
 
 One backend as it ships, its journal in PostgreSQL, a shadow, a tracking server, and a folder of
 models that changes. While callers of every kind ask, good and bad, slow and gone in the middle, one
@@ -20,12 +20,13 @@ from collections.abc import Callable
 from itertools import cycle
 from pathlib import Path
 
-from account import Phase, Sample, list_faults, report
+sys.path.extend(str(Path(__file__).parents[2] / folder) for folder in ("tests", "bench"))
 from callers import Callers
-from faults import Log, PostgreSQL, Publisher, Tracking, World
 from load import read_memory
 from shipped import Backend, wait_for
+from summary import Phase, Sample, list_faults, report
 from verdicts import Judge, Ledger, read_journal
+from world import Log, PostgreSQL, Publisher, Tracking, World
 
 POSTGRESQL_SHARE, SQLITE_SHARE = 0.8, 0.2  # of the time
 KILLING_SHARE = 0.25  # of that, so that one process lives long enough to see whether it grows

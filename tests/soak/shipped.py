@@ -14,8 +14,6 @@ from typing import NamedTuple
 
 import requests
 from load import read_memory
-
-sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
 from processes import find_free_port, list_processes, running, wait_until
 
 START_SECONDS = 60

@@ -6,9 +6,9 @@ from typing import NamedTuple
 
 import numpy as np
 from callers import Outcome
-from faults import Event, World
 from shipped import Held
 from verdicts import Journal, Ledger
+from world import Event, World
 
 WARM_SHARE = 1 / 3  # of the life of the process whose memory is looked at
 SHOWN = 10
