@@ -13,7 +13,6 @@ import sys
 import tempfile
 import time
 from collections.abc import Awaitable, Callable, Iterable
-from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
@@ -75,13 +74,14 @@ async def refuse(*_: object) -> None:
     raise AssertionError("the shortcut answers all of these")
 
 
-def assemble(live: LiveModel, settings: Settings) -> tuple[shortcut.Shortcut, Callable]:
+def assemble(
+    live: LiveModel, settings: Settings, bodies: list[bytes]
+) -> tuple[shortcut.Shortcut, Callable[..., object]]:
     """The shortcut, and a function that writes down a thousand predictions as its ledger does."""
     log = RequestLog(io.StringIO(), is_json=False)
     recorder = Recorder(settings, live)
     setattr(recorder, "_put", lambda *_: None)  # noqa: B010  the queue is emptied elsewhere
     ledger = Ledger(log, recorder)
-    asked = [json.dumps(it).encode() for it in draw_instances()]
 
     def write(_: object) -> None:
         ledger._entries = entries[:]
@@ -89,7 +89,7 @@ def assemble(live: LiveModel, settings: Settings) -> tuple[shortcut.Shortcut, Ca
 
     model = live.model()
     entries: list[Entry] = []
-    for body in asked:
+    for body in bodies:
         values = model.read_instance(body)
         [answer] = model.answer_many([values])
         prediction = model.describe(values, answer)
@@ -98,11 +98,11 @@ def assemble(live: LiveModel, settings: Settings) -> tuple[shortcut.Shortcut, Ca
 
 
 def measure(name: str) -> dict[str, float]:
-    bodies = [json.dumps(it).encode() for it in draw_instances()]
+    bodies = [json.dumps(instance).encode() for instance in draw_instances()]
     instruments = Instruments()
     with tempfile.TemporaryDirectory() as folder:
         settings = Settings(models_dir=Path(folder))
-        publish(dump(fit(name)), Path(folder), datetime.now(UTC))
+        publish(dump(fit(name)), Path(folder))
         manifests = Manifests(settings)
         open_model = partial(load, manifests=manifests, settings=settings, nursery=find_nursery())
         live = LiveModel(manifests.find, open_model, instruments)
@@ -111,15 +111,15 @@ def measure(name: str) -> dict[str, float]:
     values = [model.read_instance(body) for body in bodies]
     [answer] = model.answer_many(values[:1])
     prediction = model.describe(values[0], answer)
-    app, written = assemble(live, settings)
+    app, written = assemble(live, settings, bodies)
     steps = {
         "is it the plain case": time_each(
-            lambda it: app._is_plain(it, dict(it["headers"])), [SCOPE] * 1000
+            lambda scope: app._is_plain(scope, dict(scope["headers"])), [SCOPE] * 1000
         ),
         "JSON to checked values (pydantic's core)": time_each(model.read_instance, bodies),
         "the model": time_each(model._predict_one, values),
         "answer, id, looking for warnings": time_each(
-            lambda it: model.describe(it, answer), values
+            lambda row: model.describe(row, answer), values
         ),
         "answer to JSON (pydantic's core)": time_each(shortcut.to_json, [prediction] * 1000),
         "counting it": time_each(instruments.count, [ANSWERED] * 1000),
@@ -134,7 +134,7 @@ def main() -> None:
     found = {name: measure(name) for name in ESTIMATORS}
     print(f"| step, in µs | {' | '.join(found)} |\n| --- |{' ---: |' * len(found)}")
     for step in next(iter(found.values())):
-        print(f"| {step} | {' | '.join(f'{it[step]:.2f}' for it in found.values())} |")
+        print(f"| {step} | {' | '.join(f'{steps[step]:.2f}' for steps in found.values())} |")
 
 
 if __name__ == "__main__":

@@ -10,7 +10,6 @@ take turns counts.
 """
 
 import http.client
-import io
 import json
 import os
 import statistics
@@ -18,103 +17,61 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.ipc
-import pyarrow.parquet as pq
-import requests
-from load import draw_instances, read_memory, require_wrk, run_wrk
+from load import (
+    ARROW,
+    CSV,
+    JSON,
+    LOAD_CORE,
+    PARQUET,
+    Server,
+    draw,
+    draw_instances,
+    list_instances,
+    make_table,
+    read_memory,
+    require_wrk,
+    run_wrk,
+    serving,
+    serving_backend,
+    write_table,
+)
 from models import ESTIMATORS, NAMES, dump, fit, publish
-from pyarrow import csv
 
-ROOT = Path(__file__).parent.parent
-sys.path[:0] = [str(ROOT / "tests"), str(ROOT / "backend")]
-from processes import find_free_port, running, wait_until  # noqa: E402
-
-from worker.assembly import assemble  # noqa: E402
-from worker.opened_model import OpenedModel  # noqa: E402
-from worker.tables.table import CHUNK_ROWS  # noqa: E402
+sys.path.insert(0, str(Path(__file__).parent.parent / "backend"))
+from worker.assembly import assemble
+from worker.opened_model import OpenedModel
+from worker.tables.table import CHUNK_ROWS
 
 ROWS = 100_000
 ROUNDS = 5
 SECONDS = 8
 SIZES = [10_000, 100_000, 500_000]
-LAUNCHER = ["serve.py", "--log-level", "warning"]
 PANDAS = ["-m", "uvicorn", "pandas_server:app", "--no-access-log", "--log-level", "warning"]
-SERVER_CORE, CLIENT_CORE = 0, 1
-
-JSON = "application/json"
-ARROW = "application/vnd.apache.arrow.stream"
-TYPES = {
-    "Arrow": ARROW,
-    "Parquet": "application/vnd.apache.parquet",
-    "CSV": "text/csv",
-    "JSON columns": JSON,
-    "JSON instances": JSON,
-}
-
-
-def draw(rows: int) -> np.ndarray:
-    random = np.random.default_rng(0)
-    return random.uniform([4.3, 2.0, 1.0, 0.1], [7.9, 4.4, 6.9, 2.5], (rows, 4)).round(1)
+PANDAS_WAYS = ("split", "records")
+INSTANCES = "JSON instances"
+TYPES = {"Arrow": ARROW, "Parquet": PARQUET, "CSV": CSV, "JSON columns": JSON, INSTANCES: JSON}
 
 
 def write(X: np.ndarray) -> dict[str, bytes]:
     """The same table in each format."""
-    table = pa.table(dict(zip(NAMES, map(np.ascontiguousarray, X.T), strict=True)))
-    arrow, parquet, text = io.BytesIO(), io.BytesIO(), io.BytesIO()
-    with pa.ipc.new_stream(arrow, table.schema) as file:
-        file.write_table(table)
-    pq.write_table(table, parquet)
-    csv.write_csv(table, text)
-    instances = [dict(zip(NAMES, row, strict=True)) for row in X.tolist()]
-    return {
-        "Arrow": arrow.getvalue(),
-        "Parquet": parquet.getvalue(),
-        "CSV": text.getvalue(),
-        "JSON columns": json.dumps({"columns": table.to_pydict()}).encode(),
-        "JSON instances": json.dumps({"instances": instances}).encode(),
-    }
+    table = make_table(X)
+    written = {name: write_table(table, kind) for name, kind in TYPES.items() if name != INSTANCES}
+    return written | {INSTANCES: json.dumps({"instances": list_instances(X)}).encode()}
 
 
 def write_for_pandas(X: np.ndarray) -> dict[str, bytes]:
-    records = [dict(zip(NAMES, row, strict=True)) for row in X.tolist()]
     split = {"columns": NAMES, "data": X.tolist()}
     return {
         "pandas, split": json.dumps({"dataframe_split": split}).encode(),
-        "pandas, records": json.dumps({"dataframe_records": records}).encode(),
+        "pandas, records": json.dumps({"dataframe_records": list_instances(X)}).encode(),
     }
-
-
-class Server(NamedTuple):
-    url: str
-    pid: int
-
-
-@contextmanager
-def serving(program: list[str], folder: str, **variables: Any) -> Iterator[Server]:
-    """Address and process of a server on a core of its own."""
-    port = find_free_port()
-    command = ["taskset", "-c", str(SERVER_CORE), sys.executable, *program, "--port", str(port)]
-    with (
-        tempfile.TemporaryDirectory() as journal,
-        running(
-            command,
-            folder,
-            **{"JOURNAL_URL": f"sqlite:///{journal}/journal.db"} | variables,
-        ) as process,
-    ):
-        url = f"http://127.0.0.1:{port}"
-        wait_until(lambda: requests.get(url, timeout=5) is not None)
-        yield Server(url, process.pid)
 
 
 def post(url: str, body: bytes, media_type: str) -> bytes:
@@ -171,8 +128,8 @@ def report_speed(name: str, times: dict[str, list[float]]) -> None:
     )
     print("| --- |" + " ---: |" * 6)
     median = {way: statistics.median(rounds) for way, rounds in times.items()}
-    labels = min(median["pandas, split"], median["pandas, records"])
-    both = min(median[f"pandas, {it}, probabilities"] for it in ("split", "records"))
+    labels = min(median[f"pandas, {way}"] for way in PANDAS_WAYS)
+    both = min(median[f"pandas, {way}, probabilities"] for way in PANDAS_WAYS)
     for way, seconds in median.items():
         print(
             f"| {way} | {seconds * 1000:.1f} | {ROWS / seconds:,.0f} "
@@ -208,48 +165,41 @@ def send_until(stop: threading.Event, done: list[str], url: str, name: str, body
 
 def measure_memory(folder: Path) -> None:
     print("\nMost memory of the server in MB, a new one for each\n")
-    print("| format | at rest | " + " | ".join(f"{it:,} rows" for it in SIZES) + " |")
+    print("| format | at rest | " + " | ".join(f"{rows:,} rows" for rows in SIZES) + " |")
     print("| --- | ---: |" + " ---: |" * len(SIZES))
     tables = {rows: write(draw(rows)) for rows in SIZES}
     for name, media_type in TYPES.items():
         cells = []
         for rows in SIZES:
-            with serving(LAUNCHER, "backend", MODELS_DIR=folder, MAX_BODY_BYTES=2**26) as it:
-                rest = wait_for_model(it)
+            with serving_backend(folder, MAX_BODY_BYTES=2**26) as server:
+                time.sleep(1)
+                rest = read_memory(server.pid)
                 for _ in range(3):
-                    post(f"{it.url}/predict/batch", tables[rows][name], media_type)
-                cells.append(f"{read_peak(it.pid):.0f}")
+                    post(f"{server.url}/predict/batch", tables[rows][name], media_type)
+                cells.append(f"{read_peak(server.pid):.0f}")
         print(f"| {name} | {rest:.0f} | {' | '.join(cells)} |")
-
-
-def wait_for_model(server: Server) -> float:
-    """Megabytes of the server at rest."""
-    wait_until(lambda: requests.get(f"{server.url}/health/ready", timeout=5).ok)
-    time.sleep(1)
-    return read_memory(server.pid)
 
 
 def read_peak(pid: int) -> float:
     status = Path(f"/proc/{pid}/status").read_text()
-    return int(status.partition("VmHWM:")[2].split()[0]) / 1000
+    return int(status.partition("VmHWM:")[2].split()[0]) * 1024 / 1e6
 
 
 def main() -> None:
     require_wrk()
-    os.sched_setaffinity(0, {CLIENT_CORE})
+    os.sched_setaffinity(0, {int(LOAD_CORE)})
     for name in ESTIMATORS:
         estimator = fit(name)
         with tempfile.TemporaryDirectory() as directory:
             folder = Path(directory)
-            publish(dump(estimator), folder, datetime.now(UTC))
+            publish(dump(estimator), folder)
             pickled = next(folder.glob("*.pkl"))
             file = {"name": "iris", "version": "", "created_at": datetime.now(UTC)}
             model, _ = assemble(pickled.read_bytes(), file, None, is_tried=False)
-            with (
-                serving(LAUNCHER, "backend", MODELS_DIR=folder) as ours,
-                serving(PANDAS, "bench", MODEL=pickled, PYTHONWARNINGS="ignore") as theirs,
-            ):
-                wait_for_model(ours)
+            usual = serving(
+                PANDAS, "bench/peers", "/invocations", MODEL=pickled, PYTHONWARNINGS="ignore"
+            )
+            with serving_backend(folder) as ours, usual as theirs:
                 report_speed(name, measure_speed(model, ours, theirs))
                 if "--speed" not in sys.argv:
                     measure_waiting(ours.url, write(draw(ROWS)))

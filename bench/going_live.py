@@ -8,7 +8,6 @@ what wrk saw fail, and the time from a model's rename to its being live.
 """
 
 import statistics
-import sys
 import tempfile
 import threading
 import time
@@ -16,11 +15,9 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import requests
-from load import Load, draw_instances, require_wrk, run_wrk
+from load import Load, draw_instances, require_wrk, run_wrk, summarize
 from models import ESTIMATORS, dump, fit, publish
-
-sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
-from processes import find_free_port, running_backend, wait_until
+from processes import running_backend
 
 ROUNDS = 5
 SECONDS = 10
@@ -28,7 +25,7 @@ CONNECTIONS = 32
 
 
 def publish_until(stop: threading.Event, pickled: bytes, directory: Path, url: str) -> list[float]:
-    """One model a second; returns the seconds from each rename to its being live."""
+    """One model a second; return the seconds from each rename to its being live."""
     waits = []
     newest = max(path.stem for path in directory.glob("*.pkl")).removeprefix("model_")
     moment = datetime.strptime(newest, "%Y_%m_%d_T%H_%M_%S").replace(tzinfo=UTC)
@@ -42,17 +39,16 @@ def publish_until(stop: threading.Event, pickled: bytes, directory: Path, url: s
     return waits
 
 
-def measure(name: str, bodies: list) -> None:
+def measure(name: str) -> None:
     pickled = dump(fit(name))
     quiet, busy, waits = [], [], []
     with tempfile.TemporaryDirectory() as folder:
         directory = Path(folder)
-        publish(pickled, directory, datetime.now(UTC))
-        with running_backend(directory, find_free_port()) as url:
-            wait_until(lambda: requests.get(f"{url}/health/ready", timeout=5).ok)
-            load(url, bodies)  # to warm up
+        publish(pickled, directory)
+        with running_backend(directory) as url:
+            load(url)  # to warm up
             for _ in range(ROUNDS):
-                quiet.append(load(url, bodies))
+                quiet.append(load(url))
                 stop = threading.Event()
                 publisher = threading.Thread(
                     target=lambda stop=stop: waits.extend(
@@ -60,33 +56,30 @@ def measure(name: str, bodies: list) -> None:
                     )
                 )
                 publisher.start()
-                busy.append(load(url, bodies))
+                busy.append(load(url))
                 stop.set()
                 publisher.join()
     report(name, quiet, busy, waits)
 
 
-def load(url: str, bodies: list) -> Load:
-    return run_wrk(f"{url}/predict", bodies, CONNECTIONS, SECONDS)
+def load(url: str) -> Load:
+    return run_wrk(f"{url}/predict", draw_instances(), CONNECTIONS, SECONDS)
 
 
 def report(name: str, quiet: list[Load], busy: list[Load], waits: list[float]) -> None:
     print(f"\n{name}: {ROUNDS} rounds of {SECONDS} s each way, {len(waits)} publishes")
     for label, rounds in (("quiet", quiet), ("publishing", busy)):
-        rate, p50, p99 = (
-            statistics.median(getattr(it, figure) for it in rounds)
-            for figure in ("rate", "p50", "p99")
-        )
-        failed = sum(it.failed for it in rounds)
+        middle = summarize(rounds)
         print(
-            f"  {label:<11}{rate:>8.0f}/s   p50 {p50:.1f} ms   p99 {p99:.1f} ms   failed {failed}"
+            f"  {label:<11}{middle.rate:>8.0f}/s   p50 {middle.p50:.1f} ms   "
+            f"p99 {middle.p99:.1f} ms   failed {middle.failed}"
         )
     ratios = [after.p99 / before.p99 for before, after in zip(quiet, busy, strict=True)]
-    print(f"  p99 while publishing, as a multiple: {', '.join(f'{it:.2f}' for it in ratios)}")
+    print(f"  p99 while publishing, as a multiple: {', '.join(f'{ratio:.2f}' for ratio in ratios)}")
     print(f"  rename to live: median {statistics.median(waits):.2f} s, longest {max(waits):.2f} s")
 
 
 if __name__ == "__main__":
     require_wrk()
     for estimator in ESTIMATORS:
-        measure(estimator, draw_instances())
+        measure(estimator)

@@ -17,20 +17,17 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple
 
 import requests
 from load import draw_instances
 from models import dump, fit, publish
+from processes import running_backend
+from servers import running_postgresql
 from sqlalchemy import func, select, text
 
-sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
 sys.path.insert(0, str(Path(__file__).parent.parent / "backend"))
-from processes import find_free_port, running_backend, wait_until
-from servers import running_postgresql
-
 from instrumentation.identifiers import begin_at, make_identifier, read_milliseconds
 from journal.database import Database, predictions
 from journal.figures import FRESH_SECONDS
@@ -61,7 +58,7 @@ class Grown(NamedTuple):
 
 def draw_rows(first: int, last: int, most: int, size: int = DELIVERY) -> Iterator[list[Row]]:
     """The deliveries between two counts, where as many as `most` are made in the last day."""
-    values: list[list[Value]] = [list(it.values()) for it in draw_instances()]
+    values: list[list[Value]] = [list(instance.values()) for instance in draw_instances()]
     for begin in range(first, last, size):
         prefix = begin_at(int(1000 * (time.time() - DAY * (1 - begin / most))))
         yield [
@@ -93,7 +90,7 @@ def write(writer: Writer, description: Description, deliveries: Iterator[list[Ro
 def read_size(database: Database, file: Path) -> float:
     """Megabytes, with indexes, and with SQLite's log of what is new."""
     if database.is_sqlite:
-        return sum(it.stat().st_size for it in file.parent.glob(f"{file.name}*")) / 1e6
+        return sum(part.stat().st_size for part in file.parent.glob(f"{file.name}*")) / 1e6
     with database.begin() as connection:
         query = text("SELECT sum(pg_total_relation_size(relid)) FROM pg_stat_user_tables")
         return float(connection.execute(query).scalar_one()) / 1e6
@@ -102,9 +99,7 @@ def read_size(database: Database, file: Path) -> float:
 def time_reading(models_dir: Path, address: str, rows: int) -> float:
     """Milliseconds of /monitoring, each time when the figures before are no longer fresh."""
     taken = []
-    settings = {"JOURNAL": "on", "JOURNAL_URL": address, "LOG_LEVEL": "ERROR"}
-    with running_backend(models_dir, find_free_port(), **settings) as url:
-        wait_until(lambda: requests.get(f"{url}/health/ready", timeout=5).ok)
+    with running_backend(models_dir, JOURNAL="on", JOURNAL_URL=address, LOG_LEVEL="ERROR") as url:
         for _ in range(ROUNDS):
             time.sleep(FRESH_SECONDS)
             started = time.perf_counter()
@@ -137,7 +132,7 @@ def grow(address: str, file: Path, most: int) -> Iterator[Grown]:
     writer = Writer(Settings(journal_url=address))
     with tempfile.TemporaryDirectory() as folder:
         models_dir = Path(folder)
-        version = publish(dump(fit("logistic regression")), models_dir, datetime.now(UTC))
+        version = publish(dump(fit("logistic regression")), models_dir)
         manifest = (models_dir / f"model_{version}.json").read_text()
         description = Description.model_validate_json(manifest)
         # One for each stretch that is summed, so that a small journal has as many sums as a large.
@@ -172,11 +167,11 @@ def main() -> None:
     print("| --- | ---: | ---: | ---: | ---: | ---: | ---: |")
     for kind in [arguments.only] if arguments.only else KINDS:
         with opening(kind) as (address, file):
-            for it in grow(address, file, arguments.rows):
+            for grown in grow(address, file, arguments.rows):
+                each = 1e6 * grown.megabytes / grown.rows
                 print(
-                    f"| {kind} | {it.rows:,} | {it.megabytes:,.0f} |"
-                    f" {1e6 * it.megabytes / it.rows:.0f} | {it.rate:,.0f} | {it.read:.1f} |"
-                    f" {it.forget:.0f} |",
+                    f"| {kind} | {grown.rows:,} | {grown.megabytes:,.0f} | {each:.0f} |"
+                    f" {grown.rate:,.0f} | {grown.read:.1f} | {grown.forget:.0f} |",
                     flush=True,
                 )
 

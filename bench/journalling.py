@@ -13,9 +13,21 @@ from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from load import Load, draw_instances, list_processes, read_memory, require_wrk, run_wrk
+from load import (
+    LOAD_CORE,
+    Load,
+    Server,
+    compare_rates,
+    draw_instances,
+    list_pids,
+    read_memory,
+    require_wrk,
+    run_wrk,
+    serving_backend,
+    summarize,
+    take_turns,
+)
 from models import dump, fit, publish
-from single_rows import LAUNCHER, LOAD_CORE, serving
 
 ROUNDS = 9
 SECONDS = 3
@@ -27,51 +39,38 @@ SETTINGS = {
 }
 
 
-def measure(servers: dict[str, tuple[str, int]]) -> dict[str, list[Load]]:
-    bodies = draw_instances()
-    loads: dict[str, list[Load]] = {name: [] for name in servers}
-    for number in range(ROUNDS + 1):
-        for name, (url, pid) in servers.items():
-            load = run_wrk(url, bodies, CONNECTIONS, SECONDS, [pid], LOAD_CORE)
-            if number:  # the first is to warm up
-                loads[name].append(load)
-    return loads
+def measure(server: Server) -> Load:
+    url, pids = f"{server.url}/predict", [server.pid]
+    return run_wrk(url, draw_instances(), CONNECTIONS, SECONDS, pids, LOAD_CORE)
 
 
 def report(loads: dict[str, list[Load]]) -> None:
     print("| | requests/s | of no journal | by round | CPU µs of the worker | p50 ms | p99 ms |")
     print("| --- | ---: | ---: | --- | ---: | ---: | ---: |")
     for name, rounds in loads.items():
-        pairs = zip(rounds, loads["no journal"], strict=True)
-        ratios = [ours.rate / plain.rate for ours, plain in pairs]
-        rate, cpu, p50, p99 = (
-            statistics.median(getattr(it, figure) for it in rounds)
-            for figure in ("rate", "cpu", "p50", "p99")
-        )
-        by_round = " ".join(f"{it:.2f}" for it in ratios)
+        ratios = compare_rates(rounds, loads["no journal"])
+        by_round = " ".join(f"{ratio:.2f}" for ratio in ratios)
+        load = summarize(rounds)
         print(
-            f"| {name} | {rate:,.0f} | {statistics.median(ratios):.3f} | {by_round} | {cpu:.1f} |"
-            f" {p50:.2f} | {p99:.2f} |"
+            f"| {name} | {load.rate:,.0f} | {statistics.median(ratios):.3f} | {by_round} |"
+            f" {load.cpu:.1f} | {load.p50:.2f} | {load.p99:.2f} |"
         )
 
 
 def main() -> None:
-    with tempfile.TemporaryDirectory() as directory, ExitStack() as stack:
-        models_dir = Path(directory)
+    with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
         for number, estimator in enumerate(("forest of 200", "logistic regression")):
             moment = datetime.now(UTC) + timedelta(seconds=number)
-            publish(dump(fit(estimator)), models_dir, moment)
+            publish(dump(fit(estimator)), Path(folder), moment)
         servers = {
-            name: stack.enter_context(
-                serving(LAUNCHER, "backend", "/health/ready", MODELS_DIR=models_dir, **settings)
-            )
+            name: stack.enter_context(serving_backend(folder, **settings))
             for name, settings in SETTINGS.items()
         }
-        report(measure(servers))
+        report(take_turns(servers, measure, ROUNDS))
         print()
-        for name, (_, pid) in servers.items():
-            processes = [read_memory(it) for it in list_processes(pid)]
-            print(f"{name}: {' + '.join(f'{it:.0f}' for it in processes)} MB resident")
+        for name, server in servers.items():
+            processes = [read_memory(pid) for pid in list_pids(server.pid)]
+            print(f"{name}: {' + '.join(f'{size:.0f}' for size in processes)} MB resident")
 
 
 if __name__ == "__main__":

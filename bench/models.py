@@ -3,7 +3,8 @@
 import hashlib
 import io
 import json
-from datetime import datetime
+import sys
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,10 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-NAMES = ["sepal_length", "sepal_width", "petal_length", "petal_width"]
+sys.path.append(str(Path(__file__).parent.parent / "tests"))
+from processes import INSTANCE
+
+NAMES = list(INSTANCE)
 ESTIMATORS: dict[str, Any] = {
     "logistic regression": make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000)),
     "forest of 200": RandomForestClassifier(200, random_state=0),
@@ -32,21 +36,25 @@ def dump(estimator: Any) -> bytes:
     return dumped.getvalue()
 
 
-def publish(pickled: bytes, directory: Path, moment: datetime) -> str:
-    """The manifest first, then the pickle, both by rename; returns the version."""
+def publish(
+    pickled: bytes, directory: Path, moment: datetime | None = None, **changes: object
+) -> str:
+    """The manifest first, then the pickle, both by rename; return the version.
+
+    Keywords change the manifest.
+    """
+    moment = moment or datetime.now(UTC)
     version = f"{moment:%Y_%m_%d_T%H_%M_%S}"
-    manifest = _describe(pickled) | {
-        "version": version,
-        "created_at": f"{moment:%Y-%m-%dT%H:%M:%SZ}",
-    }
-    for suffix, content in (("json", json.dumps(manifest).encode()), ("pkl", pickled)):
+    created = {"version": version, "created_at": f"{moment:%Y-%m-%dT%H:%M:%SZ}"}
+    manifest = json.dumps(_describe_model(pickled) | created | changes)
+    for suffix, content in (("json", manifest.encode()), ("pkl", pickled)):
         hidden = directory / f".{version}"
         hidden.write_bytes(content)
         hidden.rename(directory / f"model_{version}.{suffix}")
     return version
 
 
-def _describe(pickled: bytes) -> dict[str, Any]:
+def _describe_model(pickled: bytes) -> dict[str, Any]:
     X = load_iris().data
     histogram = {"edges": [0, 8], "counts": {}}
     number = {"type": "number", "unit": "cm", "mean": 3, "median": 3, "step": 0.1}

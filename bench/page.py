@@ -5,7 +5,6 @@ those of the new answer, read off the drawing itself.
 """
 
 import os
-import re
 import statistics
 import sys
 import tempfile
@@ -16,6 +15,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import requests
+from load import read_memory
 from playwright.sync_api import Browser, Page
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
@@ -34,7 +34,7 @@ FILLED = """label => {
 
 # Milliseconds from the click until the class is said and its bar, the blue one, is drawn.
 UNTIL_PICTURE = """label => new Promise((resolve, reject) => {
-  const button = [...document.querySelectorAll('button')].find(it => it.innerText == 'Predict');
+  const button = [...document.querySelectorAll('button')].find(one => one.innerText == 'Predict');
   const started = performance.now();
   const look = () => {
     const said = document.querySelector('[data-testid=stMetricValue]')?.innerText.trim();
@@ -95,12 +95,6 @@ def measure_picture(tab: Page, label: str) -> float:
     return elapsed
 
 
-def read_resident(pid: int) -> float:
-    """Megabytes."""
-    status = Path(f"/proc/{pid}/status").read_text()
-    return int(re.search(r"VmRSS:\s+(\d+)", status)[1]) / 1024
-
-
 def say(name: str, values: list[float], unit: str, digits: int) -> None:
     ordered = sorted(values)
     middle, worst = statistics.median(ordered), ordered[-1]
@@ -109,21 +103,21 @@ def say(name: str, values: list[float], unit: str, digits: int) -> None:
 
 def measure(backend_url: str) -> None:
     with running_browser() as browser, running_page(backend_url) as (url, pid):
-        at_rest = read_resident(pid)
+        at_rest = read_memory(pid)
         first = open_page(browser, url)
         later = [visit(browser, url) for _ in range(FIRST_PAGES)]
         labels = [CLASSES[index % 2] for index in range(PREDICTIONS)]
         pictures = [measure_picture(first.tab, label) for label in labels]
         tabs = [open_page(browser, url).tab for _ in range(SESSIONS)]
-        for each in tabs:
-            measure_picture(each, "setosa")
+        for tab in tabs:
+            measure_picture(tab, "setosa")
         print("| | median | worst |\n| --- | ---: | ---: |")
         say("the page can be used, for the first who opens it", [first.usable], "s", 2)
-        say("the page can be used", [it.usable for it in later], "s", 2)
-        say("the page is drawn, its first charts too", [it.drawn for it in later], "s", 2)
+        say("the page can be used", [look.usable for look in later], "s", 2)
+        say("the page is drawn, its first charts too", [look.drawn for look in later], "s", 2)
         say("from a click to the picture", pictures, "ms", 0)
         print(
-            f"\nMemory: {at_rest:.0f} MB before anyone comes, {read_resident(pid):.0f} MB with "
+            f"\nMemory: {at_rest:.0f} MB before anyone comes, {read_memory(pid):.0f} MB with "
             f"{len(browser.contexts)} sessions open, of which {SESSIONS + 1} have predicted"
         )
 
@@ -135,6 +129,5 @@ if __name__ == "__main__":
         models_dir.mkdir()
         command = train(models_dir, Path(folder))
         assert command.returncode == 0, command.stderr
-        with running_backend(models_dir, find_free_port()) as url:
-            wait_until(lambda: requests.get(f"{url}/health/ready", timeout=5).ok)
+        with running_backend(models_dir) as url:
             measure(url)

@@ -17,25 +17,31 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import joblib
 import requests
-from load import Load, draw_instances, list_processes, read_cpu, require_wrk, run_wrk
-from models import ESTIMATORS, NAMES, dump, fit, publish
-from single_rows import (
-    LAUNCHER,
+from load import (
     LOAD_CORE,
     SERVER_CORE,
     UVICORN,
-    find_free_port,
-    running,
+    Load,
+    compare_rates,
+    draw_instances,
+    list_pids,
+    read_cpu,
+    require_wrk,
+    run_wrk,
     serving,
-    wait_until,
+    serving_backend,
+    sum_cpu,
+    summarize,
+    take_turns,
 )
+from models import ESTIMATORS, NAMES, dump, fit, publish
+from processes import find_free_port, running, wait_until
 from sklearn.base import clone
 from sklearn.datasets import load_iris
 
@@ -44,8 +50,8 @@ SECONDS = 3
 CONNECTIONS = 32
 SAMPLES = 20
 BACKEND, BARE = "the backend", "bare ASGI app"
-BENCH = Path(__file__).resolve().parent
-ENVIRONMENTS = BENCH.parent / ".peers"
+FOLDER = Path(__file__).resolve().parent / "peers"
+ENVIRONMENTS = FOLDER.parents[1] / ".peers"
 # Nobody is told that this ran; BentoML takes no other word for it than "true".
 SETTINGS = {
     "BENTOML_DO_NOT_TRACK": "true",
@@ -66,7 +72,7 @@ class Peer:
     """How one is installed, started in a folder with a model.joblib, asked and understood."""
 
     requirements: str
-    command: str  # {bin}: its environment, {bench}: this folder, {port}: where it should listen
+    command: str  # {bin}: its environment, {peers}: their folder, {port}: where it should listen
     path: str
     ask: Callable[[Instance], Any]
     understand: Callable[[Any], str]
@@ -79,7 +85,7 @@ class Peer:
 
 
 @dataclass(frozen=True)
-class Server:
+class PeerServer:
     url: str
     pid: int
     ask: Callable[[Instance], Any]
@@ -106,14 +112,14 @@ def describe_mlserver(rows: int) -> Peer:
         "/v2/models/iris/infer",
         ask_mlserver,
         lambda answer: answer["outputs"][0]["data"][0],
-        before=f"{{bin}}/python {{bench}}/peers/mlserver_settings.py {rows}",
+        before=f"{{bin}}/python {{peers}}/mlserver_settings.py {rows}",
     )
 
 
 def describe_litserve(rows: int) -> Peer:
     return Peer(
         "litserve==0.2.19",
-        f"{{bin}}/python {{bench}}/peers/litserve_server.py {{port}} {rows}",
+        f"{{bin}}/python {{peers}}/litserve_server.py {{port}} {rows}",
         "/predict",
         dict,
         find_likeliest,
@@ -132,7 +138,9 @@ PEERS = {
     "LitServe, batching": describe_litserve(CONNECTIONS),
     "BentoML": describe_bentoml("/predict", dict, find_likeliest),
     "BentoML, batching": describe_bentoml(
-        "/predict_batch", lambda it: {"X": ask_row(it)}, lambda answer: find_likeliest(answer[0])
+        "/predict_batch",
+        lambda instance: {"X": ask_row(instance)},
+        lambda answer: find_likeliest(answer[0]),
     ),
     "mlflow models serve": Peer(
         f"mlflow=={version('mlflow')}",
@@ -140,13 +148,13 @@ PEERS = {
         "/invocations",
         lambda instance: {"dataframe_split": {"columns": NAMES, "data": ask_row(instance)}},
         lambda answer: answer["predictions"][0],
-        before="{bin}/python {bench}/peers/mlflow_model.py",
+        before="{bin}/python {peers}/mlflow_model.py",
         names=True,
     ),
     "the usual tutorial": Peer(
         f"fastapi=={version('fastapi')} uvicorn[standard]=={version('uvicorn')}"
         f" pandas=={version('pandas')}",
-        "{bin}/uvicorn tutorial:app --app-dir {bench} --port {port}",
+        "{bin}/uvicorn tutorial:app --app-dir {peers} --port {port}",
         "/predict",
         dict,
         lambda answer: answer["prediction"],
@@ -192,7 +200,7 @@ def fit_on_names(name: str) -> Any:
 def choose_settings(peer: Peer, port: int) -> dict[str, str]:
     return SETTINGS | {
         "PATH": f"{peer.environment}/bin:{os.environ['PATH']}",
-        "PYTHONPATH": f"{BENCH}/peers",
+        "PYTHONPATH": str(FOLDER),
         "BENTOML_HOME": f"{peer.environment}/home",
         "MLSERVER_HTTP_PORT": str(port),
         "MLSERVER_GRPC_PORT": str(find_free_port()),
@@ -201,20 +209,21 @@ def choose_settings(peer: Peer, port: int) -> dict[str, str]:
 
 
 @contextmanager
-def peer_serving(name: str, model: str) -> Iterator[Server]:
+def peer_serving(name: str, model: str) -> Iterator[PeerServer]:
     """On the server's core, in a folder of its own."""
     peer, port = PEERS[name], find_free_port()
-    places = {"bin": peer.environment / "bin", "bench": BENCH, "port": port}
-    before, command = (it.format(**places).split() for it in (peer.before, peer.command))
+    places = {"bin": peer.environment / "bin", "peers": FOLDER, "port": port}
+    before, command = (each.format(**places).split() for each in (peer.before, peer.command))
     settings = choose_settings(peer, port)
     with tempfile.TemporaryDirectory() as folder, name_log(name).open("w") as log:
         joblib.dump((fit_on_names if peer.names else fit)(model), f"{folder}/model.joblib")
         variables, output = os.environ | settings, {"stdout": log, "stderr": log}
         subprocess.run(before, cwd=folder, env=variables, check=True, **output)
         pinned = ["taskset", "-c", SERVER_CORE, *command]
-        with running(["sh", "-c", 'exec "$@" 2>&1', "sh", *pinned], folder, log, **settings) as it:
+        shell = ["sh", "-c", 'exec "$@" 2>&1', "sh"]
+        with running([*shell, *pinned], folder, log, **settings) as process:
             url = f"http://127.0.0.1:{port}{peer.path}"
-            yield Server(url, it.pid, peer.ask, peer.understand)
+            yield PeerServer(url, process.pid, peer.ask, peer.understand)
 
 
 def name_log(name: str) -> Path:
@@ -222,24 +231,24 @@ def name_log(name: str) -> Path:
 
 
 @contextmanager
-def own_serving(model: str) -> Iterator[dict[str, Server]]:
+def own_serving(model: str) -> Iterator[dict[str, PeerServer]]:
     with ExitStack() as stack:
         directory = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        publish(dump(fit(model)), directory, datetime.now(UTC))
+        publish(dump(fit(model)), directory)
         started = {
-            BACKEND: serving(LAUNCHER, "backend", "/health/ready", MODELS_DIR=directory),
-            BARE: serving([*UVICORN, "limits:bare"], "bench", "/"),
+            BACKEND: stack.enter_context(serving_backend(directory)),
+            BARE: stack.enter_context(serving([*UVICORN, "limits:bare"], "bench/peers", "/")),
         }
         yield {
-            name: Server(*stack.enter_context(it), dict, lambda answer: answer["prediction_class"])
-            for name, it in started.items()
+            name: PeerServer(f"{url}/predict", pid, dict, lambda answer: answer["prediction_class"])
+            for name, (url, pid) in started.items()
         }
 
 
-def check(name: str, server: Server, model: str) -> None:
+def check(name: str, server: PeerServer, model: str) -> None:
     """Stops everything unless the server gives the classes that the model gives."""
     instances = draw_instances(SAMPLES)
-    expected = fit(model).predict([list(it.values()) for it in instances]).tolist()
+    expected = fit(model).predict([list(instance.values()) for instance in instances]).tolist()
     try:
         body = server.ask(instances[0])
         wait_until(lambda: requests.post(server.url, json=body, timeout=5).ok, 90)
@@ -254,18 +263,18 @@ def check(name: str, server: Server, model: str) -> None:
 def spends_nothing(pids: list[int]) -> bool:
     before = read_cpu(pids)
     time.sleep(0.2)
-    return read_cpu(pids) - before < 0.05
+    return sum_cpu(since=before) < 0.05
 
 
-def signal_all(server: Server, which: signal.Signals) -> None:
-    for pid in list_processes(server.pid):
+def signal_all(server: PeerServer, which: signal.Signals) -> None:
+    for pid in list_pids(server.pid):
         os.kill(pid, which)
 
 
-def load(server: Server) -> Load:
+def measure(server: PeerServer) -> Load:
     """It stands still before and after, as some poll, and finish what nobody waits for any more."""
     signal_all(server, signal.SIGCONT)
-    pids = list_processes(server.pid)
+    pids = list_pids(server.pid)
     bodies = [server.ask(instance) for instance in draw_instances()]
     load = run_wrk(server.url, bodies, CONNECTIONS, SECONDS, pids, LOAD_CORE)
     wait_until(lambda: spends_nothing(pids))
@@ -273,31 +282,16 @@ def load(server: Server) -> Load:
     return load
 
 
-def measure(servers: dict[str, Server]) -> dict[str, list[Load]]:
-    loads: dict[str, list[Load]] = {name: [] for name in servers}
-    for number in range(ROUNDS + 1):
-        for name, server in servers.items():
-            measured = load(server)
-            if number:  # the first is to warm up
-                loads[name].append(measured)
-    return loads
-
-
 def report(model: str, loads: dict[str, list[Load]]) -> None:
     print(f"\n**{model}, {CONNECTIONS} connections**\n")
     print("| server | requests/s | × slower than the backend | CPU µs | p50 ms | p99 ms |")
     print("| --- | ---: | ---: | ---: | ---: | ---: |")
     for name, rounds in loads.items():
-        pairs = zip(loads[BACKEND], rounds, strict=True)
-        slower = statistics.median(own.rate / it.rate for own, it in pairs)
-        rate, cpu, p50, p99 = (
-            statistics.median(getattr(it, figure) for it in rounds)
-            for figure in ("rate", "cpu", "p50", "p99")
-        )
-        failed = sum(it.failed for it in rounds)
+        slower = statistics.median(compare_rates(loads[BACKEND], rounds))
+        load = summarize(rounds)
         print(
-            f"| {name} | {rate:,.0f} | {slower:.2f} | {cpu:,.0f} | {p50:.1f} | {p99:.1f} |"
-            + f" {failed} failed" * bool(failed),
+            f"| {name} | {load.rate:,.0f} | {slower:.2f} | {load.cpu:,.0f} | {load.p50:.1f} |"
+            f" {load.p99:.1f} |" + f" {load.failed} failed" * bool(load.failed),
             flush=True,
         )
 
@@ -314,7 +308,7 @@ def main() -> None:
             for server in servers.values():
                 signal_all(server, signal.SIGSTOP)
                 stack.callback(signal_all, server, signal.SIGCONT)
-            report(model, measure(servers))
+            report(model, take_turns(servers, measure, ROUNDS))
     print()
     for requirements in dict.fromkeys(peer.requirements for peer in installed.values()):
         print(f"- {requirements}")

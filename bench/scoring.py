@@ -9,43 +9,39 @@ with its share of the pages that are several's.
 """
 
 import argparse
-import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 import tempfile
-import threading
 import time
-from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-from models import NAMES, dump, fit, publish
+from load import draw, make_table, watching_memory
+from models import dump, fit, publish
+from processes import INSTANCE, ROOT, environment
 from pyarrow import csv
 
-sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
-from processes import ROOT, environment, list_processes
-
+BENCH = Path(__file__).parent
 CORES = len(os.sched_getaffinity(0))
 GROUP_ROWS = 1_048_576
 CSV_ROWS = 20_000_000  # at most
 FOREST_ROWS = 4_000_000  # at most
 BARE_ROWS = 1_000_000
-SECONDS_BETWEEN_LOOKS = 0.2
 
 BARE = """
 import sys, time, warnings
 warnings.simplefilter("ignore")
-import joblib, numpy as np
+import joblib
+from load import draw
 from threadpoolctl import threadpool_limits
 estimator, rows, chunk = joblib.load(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
-low, high = [4.3, 2.0, 1.0, 0.1], [7.9, 4.4, 6.9, 2.5]
-X = np.random.default_rng(0).uniform(low, high, (rows, 4)).round(1)
+X = draw(rows)
 threadpool_limits(1)
 estimator.predict_proba(X[:1000])
 print("ready", flush=True)
@@ -68,33 +64,28 @@ class Run(NamedTuple):
 
 
 def write_parquet(path: Path, rows: int) -> None:
-    with pq.ParquetWriter(path, draw(0, 1).schema) as file:
+    with pq.ParquetWriter(path, make_table(draw(1)).schema) as file:
         for start in range(0, rows, GROUP_ROWS):
-            file.write_table(draw(start, min(GROUP_ROWS, rows - start)), GROUP_ROWS)
+            file.write_table(draw_group(start, rows), GROUP_ROWS)
 
 
 def write_csv(path: Path, rows: int) -> None:
-    with csv.CSVWriter(path, draw(0, 1).schema) as file:
+    with csv.CSVWriter(path, make_table(draw(1)).schema) as file:
         for start in range(0, rows, GROUP_ROWS):
-            file.write_table(draw(start, min(GROUP_ROWS, rows - start)))
+            file.write_table(draw_group(start, rows))
 
 
-def draw(seed: int, rows: int) -> pa.Table:
-    low, high = [4.3, 2.0, 1.0, 0.1], [7.9, 4.4, 6.9, 2.5]
-    X = np.random.default_rng(seed).uniform(low, high, (rows, 4)).round(1)
-    return pa.table(dict(zip(NAMES, map(np.ascontiguousarray, X.T), strict=True)))
+def draw_group(start: int, rows: int) -> pa.Table:
+    return make_table(draw(min(GROUP_ROWS, rows - start), seed=start))
 
 
 def publish_with_example(name: str, folder: Path) -> Path:
     """The pickle; scoring.py takes no model that it cannot try out."""
     estimator = fit(name)
-    version = publish(dump(estimator), folder, datetime.now(UTC))
-    manifest = folder / f"model_{version}.json"
-    row = [5.1, 3.5, 1.4, 0.2]
-    answer = estimator.predict_proba([row])[0].tolist()
-    examples = [{"inputs": dict(zip(NAMES, row, strict=True)), "probabilities": answer}]
-    manifest.write_text(json.dumps(json.loads(manifest.read_text()) | {"examples": examples}))
-    return manifest.with_suffix(".pkl")
+    answer = estimator.predict_proba([[*INSTANCE.values()]])[0].tolist()
+    example = {"inputs": INSTANCE, "probabilities": answer}
+    version = publish(dump(estimator), folder, examples=[example])
+    return folder / f"model_{version}.pkl"
 
 
 def score(models: Path, source: Path, out: Path) -> Run:
@@ -103,46 +94,27 @@ def score(models: Path, source: Path, out: Path) -> Run:
     process = subprocess.Popen(
         command, env=environment(MODELS_DIR=models), stdout=subprocess.PIPE, text=True
     )
-    looks: list[float] = []
-    watcher = threading.Thread(target=watch, args=(process, looks))
-    watcher.start()
-    said = process.communicate()[0]
-    seconds = time.perf_counter() - started
-    watcher.join()
+    with watching_memory(process.pid) as looks:
+        said = process.communicate()[0]
+        seconds = time.perf_counter() - started
     assert process.returncode == 0, said
     rate = float(re.search(r"Scored, ([\d,]+) rows a second", said)[1].replace(",", ""))
     rows = int(re.search(r" of ([\d,]+) rows", said)[1].replace(",", ""))
     early = looks[: max(1, len(looks) // 3)]
-    return Run(rows, seconds, rate, max(early) / 1e6, max(looks) / 1e6)
-
-
-def watch(process: subprocess.Popen, looks: list[float]) -> None:
-    while process.poll() is None:
-        found = [process.pid, *(pid for pid, _ in list_processes(process.pid))]
-        looks.append(sum(map(read_memory, found)))
-        time.sleep(SECONDS_BETWEEN_LOOKS)
-
-
-def read_memory(pid: int) -> int:
-    """Bytes; none where the process has just ended."""
-    try:
-        rollup = Path(f"/proc/{pid}/smaps_rollup").read_text()
-    except OSError:
-        return 0
-    return 1024 * int(rollup.partition("\nPss:")[2].split()[0])
+    return Run(rows, seconds, rate, max(early), max(looks))
 
 
 def measure_bare(pickled: Path, rows: int, chunk: int, processes: int) -> float:
     """Rows a second of all processes, which begin together."""
     command = [sys.executable, "-c", BARE, str(pickled), str(rows), str(chunk)]
     start = partial(subprocess.Popen, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-    started = [start(command, env=environment()) for _ in range(processes)]
-    for it in started:
-        assert it.stdout.readline() == "ready\n"
-    for it in started:
-        it.stdin.write("\n")
-        it.stdin.flush()
-    return sum(rows / float(it.communicate()[0]) for it in started)
+    started = [start(command, env=environment(), cwd=BENCH) for _ in range(processes)]
+    for process in started:
+        assert process.stdout.readline() == "ready\n"
+    for process in started:
+        process.stdin.write("\n")
+        process.stdin.flush()
+    return sum(rows / float(process.communicate()[0]) for process in started)
 
 
 def compare(name: str, sources: dict[str, Path], folder: Path, bare_rows: int) -> None:
@@ -167,7 +139,7 @@ def compare(name: str, sources: dict[str, Path], folder: Path, bare_rows: int) -
             f"| {run.rate / every:.2f} | {run.early:.0f} | {run.most:.0f} |",
             flush=True,
         )
-        subprocess.run(["rm", "-r", folder / "scored"], check=True)
+        shutil.rmtree(folder / "scored")
 
 
 def main() -> None:

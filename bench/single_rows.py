@@ -7,61 +7,38 @@ turns with the backend as it ships, for a linear model and a forest, so that wha
 machine does it does to all. Printed: medians of the rounds, and ratios within each round.
 """
 
-import os
 import statistics
-import sys
 import tempfile
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
-from datetime import UTC, datetime
+from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 
-import load
-import requests
-from load import Load, draw_instances, read_memory, require_wrk, run_wrk
+from load import (
+    LOAD_CORE,
+    UVICORN,
+    Load,
+    Server,
+    compare_rates,
+    draw_instances,
+    list_pids,
+    read_memory,
+    require_wrk,
+    run_wrk,
+    serving,
+    serving_backend,
+    summarize,
+    take_turns,
+)
 from models import ESTIMATORS, dump, fit, publish
-
-sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
-from processes import find_free_port, list_processes, running, wait_until
 
 ROUNDS = 7
 SECONDS = 3
-SERVER_CORE, LOAD_CORE = "0", "1"
-UVICORN = ["-m", "uvicorn", "--no-access-log", "--no-server-header", "--timeout-keep-alive", "75"]
-LAUNCHER = ["serve.py"]
+BARE, FASTAPI = "bare ASGI app", "FastAPI, a constant"
 
 
-@contextmanager
-def serving(
-    program: list[str], folder: str, path: str, cores: str = SERVER_CORE, **settings: object
-) -> Iterator[tuple[str, int]]:
-    """Its address and process on the server's core, once it answers a GET of the path."""
-    port = find_free_port()
-    command = ["taskset", "-c", cores, sys.executable, *program, "--port", str(port)]
-    with tempfile.TemporaryDirectory() as journal, Path(os.devnull).open("w") as log:
-        variables = {"JOURNAL_URL": f"sqlite:///{journal}/journal.db"} | settings
-        with running(command, folder, log, **variables) as process:
-            url = f"http://127.0.0.1:{port}"
-            wait_until(lambda: requests.get(url + path, timeout=5).status_code in (200, 405))
-            leave_core(process.pid)
-            yield f"{url}/predict", process.pid
-
-
-def leave_core(pid: int) -> None:
-    """The process that writes the journal takes the other one, as it would where there are more."""
-    for process, command in list_processes(pid):
-        if "journal.writer" in command:
-            os.sched_setaffinity(process, {int(LOAD_CORE)})
-
-
-def measure(connections: int, bodies: list, servers: dict) -> dict[str, list[Load]]:
-    loads: dict[str, list[Load]] = {name: [] for name in servers}
-    for number in range(ROUNDS + 1):
-        for name, (url, pid) in servers.items():
-            load = run_wrk(url, bodies, connections, SECONDS, [pid], LOAD_CORE)
-            if number:  # the first is to warm up
-                loads[name].append(load)
-    return loads
+def measure(connections: int, server: Server) -> Load:
+    url, pids = f"{server.url}/predict", [server.pid]
+    return run_wrk(url, draw_instances(), connections, SECONDS, pids, LOAD_CORE)
 
 
 def report(connections: int, loads: dict[str, list[Load]]) -> None:
@@ -69,48 +46,38 @@ def report(connections: int, loads: dict[str, list[Load]]) -> None:
     print("| server | requests/s | of the bare app | of FastAPI | CPU µs | p50 ms | p99 ms |")
     print("| --- | ---: | ---: | ---: | ---: | ---: | ---: |")
     for name, rounds in loads.items():
-        failed = sum(it.failed for it in rounds)
-        of = [
-            statistics.median(a.rate / b.rate for a, b in zip(rounds, loads[limit], strict=True))
-            for limit in ("bare ASGI app", "FastAPI, a constant")
-        ]
-        rate, cpu, p50, p99 = (
-            statistics.median(getattr(it, figure) for it in rounds)
-            for figure in ("rate", "cpu", "p50", "p99")
+        of_bare, of_fastapi = (
+            statistics.median(compare_rates(rounds, loads[limit])) for limit in (BARE, FASTAPI)
         )
+        load = summarize(rounds)
         print(
-            f"| {name} | {rate:,.0f} | {of[0]:.2f} | {of[1]:.2f} | {cpu:.0f} | {p50:.2f} |"
-            f" {p99:.2f} |" + f" {failed} failed" * bool(failed)
+            f"| {name} | {load.rate:,.0f} | {of_bare:.2f} | {of_fastapi:.2f} | {load.cpu:.0f} |"
+            f" {load.p50:.2f} | {load.p99:.2f} |" + f" {load.failed} failed" * bool(load.failed)
         )
     for name in ESTIMATORS:
-        pairs = zip(loads[name], loads["bare ASGI app"], strict=True)
-        print(f"\n{name}, by round: {', '.join(f'{a.rate / b.rate:.2f}' for a, b in pairs)}")
+        ratios = compare_rates(loads[name], loads[BARE])
+        print(f"\n{name}, by round: {', '.join(f'{ratio:.2f}' for ratio in ratios)}")
 
 
-def measure_workers(bodies: list) -> None:
+def measure_workers() -> None:
     """One worker and two, on both cores, which they share with wrk."""
-    rates: dict[int, list[Load]] = {1: [], 2: []}
+
+    def measure_all(server: Server) -> Load:
+        url, pids = f"{server.url}/predict", list_pids(server.pid)
+        return run_wrk(url, draw_instances(), 64, SECONDS, pids)
+
     with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
-        publish(dump(fit("logistic regression")), Path(folder), datetime.now(UTC))
+        publish(dump(fit("logistic regression")), Path(folder))
         servers = {
             workers: stack.enter_context(
-                serving(
-                    LAUNCHER,
-                    "backend",
-                    "/health/ready",
-                    cores="0,1",
-                    MODELS_DIR=folder,
-                    WEB_CONCURRENCY=workers,
-                )
+                serving_backend(folder, cores="0,1", WEB_CONCURRENCY=workers)
             )
-            for workers in rates
+            for workers in (1, 2)
         }
-        for _ in range(ROUNDS):
-            for workers, (url, pid) in servers.items():
-                rates[workers].append(run_wrk(url, bodies, 64, SECONDS, load.list_processes(pid)))
-    pairs = list(zip(rates[2], rates[1], strict=True))
-    raw = statistics.median(two.rate / one.rate for two, one in pairs)
-    own = statistics.median(2 * one.cpu / two.cpu for two, one in pairs)
+        loads = take_turns(servers, measure_all, ROUNDS)
+    pairs = zip(loads[1], loads[2], strict=True)
+    raw = statistics.median(compare_rates(loads[2], loads[1]))
+    own = statistics.median(2 * one.cpu / two.cpu for one, two in pairs)
     print(
         f"\nTwo workers, 64 connections: {raw:.2f} of the rate of one while wrk takes its part of"
         f" the same two cores; {own:.2f} by the CPU time that a request costs the workers"
@@ -118,26 +85,24 @@ def measure_workers(bodies: list) -> None:
 
 
 def main() -> None:
-    bodies = draw_instances()
-    measure_workers(bodies)
+    measure_workers()
     with ExitStack() as stack:
         servers = {
-            "bare ASGI app": stack.enter_context(serving([*UVICORN, "limits:bare"], "bench", "/")),
-            "FastAPI, a constant": stack.enter_context(
-                serving([*UVICORN, "limits:fastapi"], "bench", "/predict")
-            ),
+            name: stack.enter_context(serving([*UVICORN, app], "bench/peers", path))
+            for name, app, path in (
+                (BARE, "limits:bare", "/"),
+                (FASTAPI, "limits:fastapi", "/predict"),
+            )
         }
         for name in ESTIMATORS:
-            directory = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-            publish(dump(fit(name)), directory, datetime.now(UTC))
-            servers[name] = stack.enter_context(
-                serving(LAUNCHER, "backend", "/health/ready", MODELS_DIR=directory)
-            )
+            folder = stack.enter_context(tempfile.TemporaryDirectory())
+            publish(dump(fit(name)), Path(folder))
+            servers[name] = stack.enter_context(serving_backend(folder))
         for connections in (1, 32):
-            report(connections, measure(connections, bodies, servers))
+            report(connections, take_turns(servers, partial(measure, connections), ROUNDS))
         print()
         for name in ESTIMATORS:
-            print(f"{name}: {read_memory(servers[name][1]):.0f} MB resident")
+            print(f"{name}: {read_memory(servers[name].pid):.0f} MB resident")
 
 
 if __name__ == "__main__":

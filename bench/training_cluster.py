@@ -75,7 +75,8 @@ def search(setting: Setting, workers: int) -> tuple[float, Outcome]:
 
 def read(outcome: Outcome) -> list[Any]:
     """All that a choice is made by."""
-    return [[(it.metrics, it.params) for it in result.scores] for result in outcome.results]
+    scores = [result.scores for result in outcome.results]
+    return [[(score.metrics, score.params) for score in of_one] for of_one in scores]
 
 
 def measure() -> None:

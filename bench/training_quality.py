@@ -69,10 +69,10 @@ def measure(name: str, seed: int) -> Round:
     results = compare(list_candidates(0), Setting(dataset, split(dataset, 0), 0)).results
     chosen = choose(results).name
     seconds = time.perf_counter() - started
-    summaries = {it.name: it.summary()["log_loss"] for it in results}
-    tasks = [Task(it.candidate, held_out) for it in results]
+    summaries = {result.name: result.summary()["log_loss"] for result in results}
+    tasks = [Task(result.candidate, held_out) for result in results]
     return Round(
-        {name: (it["mean"], it["standard_error"]) for name, it in summaries.items()},
+        {name: (loss["mean"], loss["standard_error"]) for name, loss in summaries.items()},
         {
             task.name: losses
             for task, losses in run(lose, tasks, dataset)
@@ -94,12 +94,12 @@ def is_true(one: Round) -> bool:
 def report(name: str, rounds: list[Round]) -> None:
     print(f"\n{name:<32}{'estimate':>10}{'hold-out':>10}{'chosen':>8}")
     for candidate in rounds[0].estimates:
-        estimate = statistics.mean(it.estimates[candidate][0] for it in rounds)
-        loss = statistics.mean(it.losses[candidate].mean() for it in rounds)
-        chosen = sum(it.chosen == candidate for it in rounds)
+        estimate = statistics.mean(one.estimates[candidate][0] for one in rounds)
+        loss = statistics.mean(one.losses[candidate].mean() for one in rounds)
+        chosen = sum(one.chosen == candidate for one in rounds)
         print(f"{candidate:<32}{estimate:>10.3f}{loss:>10.3f}{chosen or '':>8}")
-    published = statistics.mean(it.losses[it.chosen].mean() for it in rounds)
-    seconds = max(it.seconds for it in rounds)
+    published = statistics.mean(one.losses[one.chosen].mean() for one in rounds)
+    seconds = max(one.seconds for one in rounds)
     print(
         f"published {published:.4f}, goal {GOALS[name]}; a comparison took {seconds:.0f} s at most"
     )

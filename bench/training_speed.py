@@ -12,16 +12,14 @@ import os
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 from pathlib import Path
 from typing import NamedTuple
 
 import pandas as pd
-from sklearn.datasets import make_classification
-
-sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
+from load import watching_memory
 from processes import ROOT, environment, running_mlflow
+from sklearn.datasets import make_classification
 
 ROUNDS = 3
 ROWS = (1_000, 10_000, 100_000, 1_000_000)
@@ -65,7 +63,7 @@ if __name__ == "__main__":
     setting = Setting(iris, split(iris, 0), 0)
     candidates = list_candidates(0)
     outcome = compare(candidates[:4], setting)
-    models = [Model(it.name, fit(it, search(it, iris, 0), iris)) for it in candidates[2:4]]
+    models = [Model(each.name, fit(each, search(each, iris, 0), iris)) for each in candidates[2:4]]
     winner = outcome.results[2]
     images = draw(outcome.results, winner, explain(winner, setting))
     # Runs are what takes time: as many as a whole training has.
@@ -83,11 +81,11 @@ if __name__ == "__main__":
 
 
 class Run(NamedTuple):
-    """Seconds, and the most bytes that all its processes had at once."""
+    """Seconds, and the most megabytes that all its processes had at once."""
 
     first_line: float
     seconds: float
-    memory: int
+    memory: float
     output: str
 
 
@@ -101,51 +99,13 @@ def train(tracking_uri: str, *arguments: str) -> Run:
         process = subprocess.Popen(
             command, env=variables, stdout=subprocess.PIPE, text=True, start_new_session=True
         )
-        memory = Memory(process.pid)
-        assert process.stdout
-        first = process.stdout.readline()
-        first_line = time.perf_counter() - started
-        output = first + process.stdout.read()
-        assert process.wait() == 0, output
-        return Run(first_line, time.perf_counter() - started, memory.stop(), output)
-
-
-class Memory:
-    """Looks at a session's processes ten times a second."""
-
-    def __init__(self, session: int) -> None:
-        self._session, self._most, self._stopped = session, 0, threading.Event()
-        self._thread = threading.Thread(target=self._watch)
-        self._thread.start()
-
-    def stop(self) -> int:
-        self._stopped.set()
-        self._thread.join()
-        return self._most
-
-    def _watch(self) -> None:
-        while not self._stopped.wait(0.1):
-            self._most = max(self._most, sum(map(_resident, self._processes())))
-
-    def _processes(self) -> list[Path]:
-        found = []
-        for path in Path("/proc").glob("[0-9]*"):
-            try:
-                session = int((path / "stat").read_text().rpartition(")")[2].split()[3])
-            except (OSError, IndexError):
-                continue
-            if session == self._session:
-                found.append(path)
-        return found
-
-
-def _resident(process: Path) -> int:
-    """Its share of the memory it has, as pages may be several processes'."""
-    try:
-        rollup = (process / "smaps_rollup").read_text()
-    except OSError:
-        return 0
-    return 1024 * int(next(it for it in rollup.splitlines() if it.startswith("Pss:")).split()[1])
+        with watching_memory(process.pid) as looks:
+            first = process.stdout.readline()
+            first_line = time.perf_counter() - started
+            output = first + process.stdout.read()
+            assert process.wait() == 0, output
+            seconds = time.perf_counter() - started
+        return Run(first_line, seconds, max(looks), output)
 
 
 def run_script(script: str, *arguments: str) -> list[float]:
@@ -187,8 +147,8 @@ def grow(server: str) -> None:
             frame.to_csv(path, index=False)
             del X, y, frame
             done = train(server, "--data", str(path), "--target", "label")
-            chosen = next(it for it in done.output.splitlines() if it.startswith("Chosen"))
-            gibibytes = done.memory / 2**30
+            chosen = next(line for line in done.output.splitlines() if line.startswith("Chosen"))
+            gibibytes = done.memory * 1e6 / 2**30
             print(f"{rows:>10,}{done.seconds:>9.0f}{gibibytes:>6.1f}  {chosen}", flush=True)
 
 

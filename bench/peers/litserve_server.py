@@ -5,14 +5,7 @@ import sys
 import joblib
 import litserve
 import numpy as np
-from pydantic import BaseModel
-
-
-class Iris(BaseModel):
-    sepal_length: float
-    sepal_width: float
-    petal_length: float
-    petal_width: float
+from iris import Iris
 
 
 class IrisAPI(litserve.LitAPI):

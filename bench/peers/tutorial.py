@@ -3,14 +3,8 @@
 import joblib
 import pandas as pd
 from fastapi import FastAPI
+from iris import Iris
 from pydantic import BaseModel
-
-
-class Iris(BaseModel):
-    sepal_length: float
-    sepal_width: float
-    petal_length: float
-    petal_width: float
 
 
 class Prediction(BaseModel):

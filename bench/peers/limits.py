@@ -3,15 +3,9 @@
 import json
 
 from fastapi import FastAPI
+from iris import Iris
 from pydantic import BaseModel
 from uvicorn._types import ASGIReceiveCallable, ASGISendCallable, Scope
-
-
-class Iris(BaseModel):
-    sepal_length: float
-    sepal_width: float
-    petal_length: float
-    petal_width: float
 
 
 class Prediction(BaseModel):
