@@ -2,7 +2,6 @@
 
 import multiprocessing
 import time
-from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable, Iterable
 from http.client import HTTPException
@@ -12,9 +11,10 @@ from random import Random
 from threading import Thread
 from typing import Any, NamedTuple
 
-import asking
-from asking import LEFT_ROWS, Predicted, Request, draw, write, write_table
-from wire import Answer, Kept, find_fault
+import questions
+from load import CSV
+from questions import AnsweredRows, Question
+from wire import Answer, KeptConnection, find_fault
 
 SPAWN = multiprocessing.get_context("spawn")
 REPORT_SECONDS = 0.5
@@ -22,10 +22,11 @@ HEADER_SECONDS, BODY_SECONDS = 10, 30  # the backend's patience
 PATIENCE = 15  # beyond that
 SEEN = 6  # versions that are asked for by name
 WAIT_SECONDS = 2.0  # until a prediction is labelled, at most
+LEFT_ROWS = 1000  # of a table whose caller does not wait for the answer
 
 
-class Outcome(NamedTuple):
-    """Times of the monotonic clock; the status is 0 where no answer came.
+class Attempt(NamedTuple):
+    """Times of the monotonic clock; the status is 0 if no answer came.
 
     `fault` says what is not as it should be, `label` of which prediction is what, and recorded.
     """
@@ -35,219 +36,181 @@ class Outcome(NamedTuple):
     ended: float
     status: int
     fault: str | None = None
-    predicted: Predicted | None = None
+    answered: AnsweredRows | None = None
     label: tuple[str, str] | None = None
 
 
-class Caller(Thread, ABC):
-    """Asks one kind of thing at a steady rate, over one connection."""
+class Caller(Thread):
+    """Behaves in one way at a steady rate, over one connection."""
 
-    def __init__(self, group: "Group", rate: float, seed: int) -> None:
+    def __init__(self, group: "Group", behave: "Behaviour", rate: float, seed: int) -> None:
         super().__init__(daemon=True)
         self.group = group
-        self.kept = Kept(group.port)
+        self.kept = KeptConnection(group.port)
         self.random = Random(seed)
+        self._behave = behave
         self._pause = 1 / rate
 
     def run(self) -> None:
         due = time.monotonic()
         while not self.group.stop.is_set():
             try:
-                for outcome in self.ask():
-                    self.group.report(outcome)
+                for attempt in self._behave(self):
+                    self.group.report(attempt)
             except Exception as error:  # or one caller less would go unnoticed
-                now, kind = time.monotonic(), type(self).__name__
-                self.group.report(Outcome(kind, now, now, 0, f"the caller failed: {error!r}"))
+                now, kind = time.monotonic(), self._behave.__name__
+                self.group.report(Attempt(kind, now, now, 0, f"the caller failed: {error!r}"))
             due = max(due + self._pause, time.monotonic() - self._pause)
-            self.group.stop.wait(max(due - time.monotonic(), 0))
+            self.wait(due - time.monotonic())
         self.kept.close()
 
-    @abstractmethod
-    def ask(self) -> Iterable[Outcome]: ...
+    def wait(self, seconds: float) -> None:
+        """Unless the load ends."""
+        self.group.stop.wait(max(seconds, 0))
 
-    def send(self, request: Request) -> Outcome:
+    def send(self, question: Question) -> Attempt:
+        return self.attempt(question, lambda: self.kept.ask(question.content, question.method))
+
+    def attempt(self, question: Question, ask: Callable[[], Answer]) -> Attempt:
         started = time.monotonic()
         try:
-            answer = self.kept.ask(request.content, request.method)
+            answer = ask()
         except (OSError, HTTPException) as error:
-            return Outcome(request.kind, started, time.monotonic(), 0, f"no answer: {error!r}")
-        return judge(request, answer, started, time.monotonic())
+            return Attempt(question.kind, started, time.monotonic(), 0, f"no answer: {error!r}")
+        return judge(question, answer, started, time.monotonic())
 
 
-def judge(request: Request, answer: Answer, started: float, ended: float) -> Outcome:
-    outcome = Outcome(request.kind, started, ended, answer.status)
-    shape = find_fault(request.path, answer) if answer.status >= 400 else None
-    if shape or answer.status not in request.statuses:
+def judge(question: Question, answer: Answer, started: float, ended: float) -> Attempt:
+    attempt = Attempt(question.kind, started, ended, answer.status)
+    shape = find_fault(question.path, answer) if answer.status >= 400 else None
+    if shape or answer.status not in question.statuses:
         said = f": {answer.body[:200]!r}"
-        return outcome._replace(fault=shape or f"{answer.status} for {request.path}{said}")
-    if request.read is None:
-        return outcome
+        return attempt._replace(fault=shape or f"{answer.status} for {question.path}{said}")
+    if question.read is None:
+        return attempt
     try:
-        return outcome._replace(predicted=request.read(answer))
+        return attempt._replace(answered=question.read(answer))
     except Exception as error:  # whatever it is, the answer is not what it should be
-        return outcome._replace(fault=f"unreadable answer: {error!r}")
+        return attempt._replace(fault=f"unreadable answer: {error!r}")
 
 
-class Asker(Caller):
-    """Draws one of several kinds each time."""
-
-    kinds: tuple[Callable[[Random], Request], ...] = ()
-
-    def ask(self) -> Iterable[Outcome]:
-        yield self.send(self.random.choice(self.kinds)(self.random))
+Behaviour = Callable[[Caller], Iterable[Attempt]]
 
 
-class Single(Asker):
-    kinds = (asking.predict_one,)
+def ask(*kinds: Callable[[Random], Question]) -> Behaviour:
+    """Draw one of several kinds each time."""
+
+    def ask_one(caller: Caller) -> Iterable[Attempt]:
+        yield caller.send(caller.random.choice(kinds)(caller.random))
+
+    return ask_one
 
 
-class Many(Asker):
-    kinds = (asking.predict_table,)
+def ask_older(caller: Caller) -> Iterable[Attempt]:
+    """Versions by name that have been seen."""
+    if caller.group.seen:
+        version = caller.random.choice(tuple(caller.group.seen))
+        kind = caller.random.choice([questions.predict_one, questions.infer])
+        yield caller.send(kind(caller.random, version))
 
 
-class Protocol(Asker):
-    kinds = (asking.infer, asking.infer_binary, asking.predict_v1)
+def label(caller: Caller) -> Iterable[Attempt]:
+    """Predict, and say a moment later what it should have been."""
+    question = questions.predict_one(caller.random)._replace(kind="/predict, to be labelled")
+    predicted = caller.send(question)
+    yield predicted
+    if predicted.answered is None or predicted.answered.identifier is None:
+        return
+    caller.wait(caller.random.choice([0, caller.random.uniform(0, WAIT_SECONDS)]))
+    identifier = predicted.answered.identifier
+    name = caller.random.choice([*questions.CLASSES, "tulip"])
+    yield caller.send(questions.label(identifier, name))._replace(label=(identifier, name))
 
 
-class Explainer(Asker):
-    kinds = (asking.explain,)
+def leave(caller: Caller) -> Iterable[Attempt]:
+    """Go away in the middle, politely or not."""
+    table = questions.write_rows(questions.draw(caller.random, LEFT_ROWS), CSV)
+    contents = [
+        questions.write("POST", "/predict/batch", table, content_type=CSV),
+        questions.predict_one(caller.random).content,
+    ]
+    content = caller.random.choice(contents)
+    size = caller.random.choice([20, len(content) // 2, len(content) - 1, len(content)])
+    started, fault = time.monotonic(), None
+    try:
+        caller.kept.open().sendall(content[:size])
+        caller.wait(caller.random.choice([0, 0.002, 0.05]))
+    except OSError as error:
+        fault = f"no connection: {error!r}"
+    caller.random.choice([caller.kept.reset, caller.kept.close])()
+    yield Attempt("leaves in the middle", started, time.monotonic(), 0, fault)
 
 
-class Looker(Asker):
-    kinds = (asking.look,)
-
-
-class Wrong(Asker):
-    kinds = (asking.ask_wrongly,)
-
-
-class Older(Caller):
-    """Asks for versions by name that have been seen."""
-
-    def ask(self) -> Iterable[Outcome]:
-        if self.group.seen:
-            version = self.random.choice(tuple(self.group.seen))
-            kind = self.random.choice([asking.predict_one, asking.infer])
-            yield self.send(kind(self.random, version))
-
-
-class Labeller(Caller):
-    """Predicts, and says a moment later what it should have been."""
-
-    def ask(self) -> Iterable[Outcome]:
-        request = asking.predict_one(self.random)._replace(kind="/predict, to be labelled")
-        predicted = self.send(request)
-        yield predicted
-        if predicted.predicted is None or predicted.predicted.identifier is None:
-            return
-        self.group.stop.wait(self.random.choice([0, self.random.uniform(0, WAIT_SECONDS)]))
-        identifier = predicted.predicted.identifier
-        name = self.random.choice([*asking.CLASSES, "tulip"])
-        yield self.send(asking.label(identifier, name))._replace(label=(identifier, name))
-
-
-class Leaver(Caller):
-    """Goes away in the middle, politely or not."""
-
-    def ask(self) -> Iterable[Outcome]:
-        rows = draw(self.random, LEFT_ROWS)
-        table = write(
-            "POST", "/predict/batch", write_table(rows, asking.CSV), content_type=asking.CSV
-        )
-        single = asking.predict_one(self.random).content
-        content = self.random.choice([table, single])
-        sent = content[
-            : self.random.choice([20, len(content) // 2, len(content) - 1, len(content)])
+def stop_midway(caller: Caller) -> Iterable[Attempt]:
+    """Send part of a request, then nothing: it is refused, and its connection closed."""
+    single = questions.predict_one(caller.random)
+    end = single.content.index(b"\r\n\r\n")
+    kind, size, seconds = caller.random.choice(
+        [
+            ("half a header", end, HEADER_SECONDS),
+            ("half a header", end // 2, HEADER_SECONDS),
+            ("half a body", end + 20, BODY_SECONDS),
         ]
-        started, fault = time.monotonic(), None
-        try:
-            self.kept.open().sendall(sent)
-            self.group.stop.wait(self.random.choice([0, 0.002, 0.05]))
-        except OSError as error:
-            fault = f"no connection: {error!r}"
-        leave = self.random.choice([self.kept.reset, self.kept.close])
-        leave()
-        yield Outcome("leaves in the middle", started, time.monotonic(), 0, fault)
+    )
+    deadline = time.monotonic() + seconds + PATIENCE
+
+    def send_and_wait() -> Answer:
+        caller.kept.open().sendall(single.content[:size])
+        while not caller.kept.is_readable(1.0):
+            if caller.group.stop.is_set():
+                raise LoadEnds
+            if time.monotonic() > deadline:
+                raise TimeoutError("it was not refused")
+        return caller.kept.read()
+
+    try:
+        yield caller.attempt(Question(kind, single.path, b"", statuses=(408,)), send_and_wait)
+    except LoadEnds:
+        return
+    finally:
+        caller.kept.close()
 
 
-class Slow(Caller):
-    """Sends part of a request, then nothing: it is refused, and its connection closed."""
-
-    def ask(self) -> Iterable[Outcome]:
-        single = asking.predict_one(self.random)
-        end = single.content.index(b"\r\n\r\n")
-        kind, sent, seconds = self.random.choice(
-            [
-                ("half a header", single.content[:end], HEADER_SECONDS),
-                ("half a header", single.content[: end // 2], HEADER_SECONDS),
-                ("half a body", single.content[: end + 20], BODY_SECONDS),
-            ]
-        )
-        started = time.monotonic()
-        try:
-            self.kept.open().sendall(sent)
-            if not self._wait(started + seconds + PATIENCE):
-                return
-            answer = self.kept.read()
-        except (OSError, HTTPException) as error:
-            yield Outcome(kind, started, time.monotonic(), 0, f"no answer: {error!r}")
-        else:
-            request = Request(kind, single.path, sent, statuses=(408,))
-            yield judge(request, answer, started, time.monotonic())
-        finally:
-            self.kept.close()
-
-    def _wait(self, until: float) -> bool:
-        """Whether there is something to read before the load ends."""
-        while time.monotonic() < until:
-            if self.kept.is_readable(1.0):
-                return True
-            if self.group.stop.is_set():
-                return False
-        raise TimeoutError("it was not refused")
+class LoadEnds(Exception):
+    """Before a refusal came."""
 
 
-class Trickling(Caller):
-    """Sends a right request in pieces, slowly, and is answered."""
+def trickle(caller: Caller) -> Iterable[Attempt]:
+    """Send a right request in pieces, slowly, and be answered."""
+    question = questions.predict_one(caller.random)._replace(kind="/predict, trickling")
+    step = max(len(question.content) // 40, 1)
 
-    def ask(self) -> Iterable[Outcome]:
-        request = asking.predict_one(self.random)._replace(kind="/predict, trickling")
-        started = time.monotonic()
-        step = max(len(request.content) // 40, 1)
-        try:
-            connection = self.kept.open()
-            for start in range(0, len(request.content), step):
-                connection.sendall(request.content[start : start + step])
-                time.sleep(0.02)  # what makes it trickle
-            answer = self.kept.read()
-        except (OSError, HTTPException) as error:
-            yield Outcome(request.kind, started, time.monotonic(), 0, f"no answer: {error!r}")
-        else:
-            yield judge(request, answer, started, time.monotonic())
-        finally:
-            self.kept.close()
+    def send_in_pieces() -> Answer:
+        connection = caller.kept.open()
+        for start in range(0, len(question.content), step):
+            connection.sendall(question.content[start : start + step])
+            time.sleep(0.02)  # what makes it trickle
+        return caller.kept.read()
+
+    yield caller.attempt(question, send_in_pieces)
+    caller.kept.close()
 
 
-class Load(NamedTuple):
-    caller: type[Caller]
-    threads: int
-    rate: float  # of each, a second
-
-
-# Plain predictions have a process of their own, so that their times are the server's.
-GROUPS = [
-    [Load(Single, 3, 50)],
+# By behaviour the threads, and how often each asks in a second. Plain predictions have a process of
+# their own, so that their times are the server's.
+GROUPS: list[list[tuple[Behaviour, int, float]]] = [
+    [(ask(questions.predict_one), 3, 50)],
     [
-        Load(Many, 1, 4),
-        Load(Protocol, 1, 15),
-        Load(Older, 1, 1),
-        Load(Explainer, 1, 4),
-        Load(Looker, 1, 4),
-        Load(Wrong, 1, 15),
-        Load(Labeller, 3, 2),
-        Load(Leaver, 1, 4),
-        Load(Slow, 6, 1),
-        Load(Trickling, 2, 1),
+        (ask(questions.predict_table), 1, 4),
+        (ask(questions.infer, questions.infer_binary, questions.predict_v1), 1, 15),
+        (ask_older, 1, 1),
+        (ask(questions.explain), 1, 4),
+        (ask(questions.look), 1, 4),
+        (ask(questions.ask_wrongly), 1, 15),
+        (label, 3, 2),
+        (leave, 1, 4),
+        (stop_midway, 6, 1),
+        (trickle, 2, 1),
     ],
 ]
 
@@ -255,22 +218,25 @@ GROUPS = [
 class Group:
     """The callers of one process."""
 
-    def __init__(self, port: int, stop: Any, outcomes: Any) -> None:
+    def __init__(self, port: int, stop: Any, attempts: Any) -> None:
         self.port = port
         self.stop = stop
         self.seen: deque[str] = deque(maxlen=SEEN)
-        self._outcomes = outcomes
-        self._waiting: deque[Outcome] = deque()
+        self._attempts = attempts
+        self._waiting: deque[Attempt] = deque()
 
-    def report(self, outcome: Outcome) -> None:
-        self._waiting.append(outcome)
-        version = outcome.predicted.version if outcome.predicted else None
+    def report(self, attempt: Attempt) -> None:
+        self._waiting.append(attempt)
+        version = attempt.answered.version if attempt.answered else None
         if version and version not in self.seen:
             self.seen.append(version)
 
-    def run(self, loads: list[Load], seed: int) -> None:
-        numbered = enumerate(load for load in loads for _ in range(load.threads))
-        callers = [it.caller(self, it.rate, seed + number) for number, it in numbered]
+    def run(self, number: int) -> None:
+        each = [(behave, rate) for behave, threads, rate in GROUPS[number] for _ in range(threads)]
+        callers = [
+            Caller(self, behave, rate, seed)
+            for seed, (behave, rate) in enumerate(each, 1000 * number)
+        ]
         for caller in callers:
             caller.start()
         while alive := [caller for caller in callers if caller.is_alive()]:
@@ -279,26 +245,26 @@ class Group:
         self._flush()
 
     def _flush(self) -> None:
-        self._outcomes.put([self._waiting.popleft() for _ in range(len(self._waiting))])
+        self._attempts.put([self._waiting.popleft() for _ in range(len(self._waiting))])
 
 
-def run_group(port: int, number: int, stop: Any, outcomes: Any) -> None:
-    Group(port, stop, outcomes).run(GROUPS[number], 1000 * number)
+def run_group(port: int, number: int, stop: Any, attempts: Any) -> None:
+    Group(port, stop, attempts).run(number)
 
 
 class Callers:
     """All of them, started and stopped together."""
 
-    def __init__(self, port: int, take: Callable[[list[Outcome]], None]) -> None:
-        """`take` gets outcomes as they come, in a thread."""
+    def __init__(self, port: int, take: Callable[[list[Attempt]], None]) -> None:
+        """`take` gets attempts as they come, in a thread."""
         self._stop = SPAWN.Event()
-        self._outcomes = SPAWN.Queue()
+        self._attempts = SPAWN.Queue()
         self._take = take
         self._processes: list[SpawnProcess] = [
             SPAWN.Process(
-                target=run_group, args=(port, it, self._stop, self._outcomes), daemon=True
+                target=run_group, args=(port, number, self._stop, self._attempts), daemon=True
             )
-            for it in range(len(GROUPS))
+            for number in range(len(GROUPS))
         ]
         self._thread = Thread(target=self._drain, daemon=True)
 
@@ -323,6 +289,6 @@ class Callers:
     def _take_some(self, seconds: float) -> None:
         try:
             while True:
-                self._take(self._outcomes.get(timeout=seconds))
+                self._take(self._attempts.get(timeout=seconds))
         except Empty:
             return

@@ -5,7 +5,7 @@
 One backend as it ships, and six connections that are kept. Nothing may be answered by 5xx, but by a
 503 that says when to come again; each refusal has the shape its route documents, each prediction
 that of one; and at the end the same process lives, as large as before, with no file left open.
-Exits with 1 and the smallest such request where that does not hold.
+Exits with 1 and the smallest such request if that does not hold.
 """
 
 import argparse
@@ -16,7 +16,6 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Iterable
-from datetime import UTC, datetime
 from http.client import HTTPException
 from math import inf
 from pathlib import Path
@@ -28,9 +27,9 @@ from hypothesis.configuration import set_hypothesis_home_dir
 sys.path.extend(str(Path(__file__).parents[2] / folder) for folder in ("tests", "bench"))
 from load import draw_instances
 from models import dump, fit, publish
-from nonsense import ROUTES, Case, Maker, draw_material
+from nonsense import ROUTES, Case, CaseMaker, draw_material
 from shipped import Backend, Held
-from wire import NO_HTTP, Answer, Kept, find_fault
+from wire import NO_HTTP, Answer, KeptConnection, find_fault
 
 CONNECTIONS = 6
 ROUND = 5_000  # cases of one draw of material
@@ -63,7 +62,7 @@ class Fuzz:
             thread.join()
 
     def _run(self, waiting: Iterable[Case]) -> None:
-        connection = Kept(self._port)
+        connection = KeptConnection(self._port)
         while (case := self._take(waiting)) and len(self.findings) < 100:
             status, found = look(connection, case)
             with self._lock:
@@ -77,8 +76,8 @@ class Fuzz:
             return next(iter(waiting), None)
 
 
-def look(connection: Kept, case: Case) -> tuple[int, str | None]:
-    """The status, 0 where nothing came back, and what is wrong with the answer."""
+def look(connection: KeptConnection, case: Case) -> tuple[int, str | None]:
+    """The status, 0 if nothing came back, and what is wrong with the answer."""
     try:
         answer = connection.ask(case.write())
     except (OSError, HTTPException) as error:
@@ -99,7 +98,7 @@ def judge(case: Case, answer: Answer) -> str | None:
 
 
 def _is_whole(answer: Answer) -> bool:
-    """JSON that can be read, where it is declared; strictly, so without NaN."""
+    """JSON, if it is declared, can be read; strictly, so without NaN."""
     kind = answer.headers.get("content-type", "")
     if not kind.startswith("application/json") or "content-encoding" in answer.headers:
         return bool(kind and answer.body)
@@ -115,8 +114,8 @@ def _refuse(constant: str) -> None:
 
 
 def shrink(port: int, finding: Finding) -> Finding:
-    """With a smaller body that is answered as wrongly, as far as a few hundred tries go."""
-    connection, tries = Kept(port), SHRINKS
+    """Find a smaller body that is answered as wrongly, as far as a few hundred tries go."""
+    connection, tries = KeptConnection(port), SHRINKS
     size = max(len(finding.case.body) // 2, 1)
     while size and tries > 0:
         for start in range(0, len(finding.case.body), size):
@@ -138,8 +137,8 @@ def shrink(port: int, finding: Finding) -> Finding:
 def predict_some(url: str) -> list[str]:
     """Ids that the journal has, or will have in a moment."""
     session = requests.Session()
-    answers = [session.post(f"{url}/predict", json=it, timeout=30) for it in draw_instances(4)]
-    return [it.json()["prediction_id"] for it in answers]
+    answers = [session.post(f"{url}/predict", json=row, timeout=30) for row in draw_instances(4)]
+    return [answer.json()["prediction_id"] for answer in answers]
 
 
 def run(backend: Backend, known: list[str], count: int, seed: int) -> tuple[Fuzz, Held, Held]:
@@ -147,7 +146,7 @@ def run(backend: Backend, known: list[str], count: int, seed: int) -> tuple[Fuzz
     fuzz, first, sent = Fuzz(backend.port), None, 0
     while sent < count and not fuzz.findings:
         material = draw_material(seed + sent, DRAWN)
-        cases = Maker(seed + sent, material, known).make(min(ROUND, count - sent))
+        cases = CaseMaker(seed + sent, material, known).make(min(ROUND, count - sent))
         fuzz.send(cases)
         sent += len(cases)
         first = first or _rest(backend)
@@ -160,20 +159,19 @@ def _rest(backend: Backend, most: float = inf) -> Held:
 
 
 def report(fuzz: Fuzz, seconds: float) -> None:
-    statuses = sorted({status for it in fuzz.statuses.values() for status in it})
-    print("| route | " + " | ".join(str(it or "none") for it in statuses) + " |")
+    statuses = sorted(set().union(*fuzz.statuses.values()))
+    print("| route | " + " | ".join(str(status or "none") for status in statuses) + " |")
     print("| --- |" + " ---: |" * len(statuses))
     for route, found in fuzz.statuses.items():
-        print(f"| `{route}` | " + " | ".join(f"{found[it]:,}" for it in statuses) + " |")
+        print(f"| `{route}` | " + " | ".join(f"{found[status]:,}" for status in statuses) + " |")
     total = sum(found.total() for found in fuzz.statuses.values())
     print(f"\n{total:,} requests, {total / seconds:,.0f} a second")
 
 
 def list_faults(backend: Backend, fuzz: Fuzz, first: Held, last: Held) -> list[str]:
     """All that is wrong at the end."""
-    faults = [
-        f"{count} × {what}" for what, count in Counter(it.what for it in fuzz.findings).items()
-    ]
+    counts = Counter(finding.what for finding in fuzz.findings)
+    faults = [f"{count} × {what}" for what, count in counts.items()]
     if not backend.is_alive():
         return [*faults, "the backend has died"]
     faults += [f"in the log: {line}" for line in Counter(backend.find_tracebacks())]
@@ -194,7 +192,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as directory:
         folder = Path(directory)
         set_hypothesis_home_dir(folder / "hypothesis")  # or it is in the folder one is in
-        publish(dump(fit("forest of 200")), folder, datetime.now(UTC))
+        publish(dump(fit("forest of 200")), folder)
         backend = Backend(folder, f"sqlite:///{folder}/journal.db")
         backend.start()
         known = predict_some(backend.url)
@@ -207,7 +205,7 @@ def main() -> None:
             f"the end; {first.descriptors} and {last.descriptors} open files"
         )
         if fuzz.findings and backend.is_alive():
-            smallest = min(fuzz.findings, key=lambda it: len(it.case.write()))
+            smallest = min(fuzz.findings, key=lambda finding: len(finding.case.write()))
             smallest = shrink(backend.port, smallest)
             print(f"\n{smallest.what}\n{smallest.case.write()!r}")
         backend.stop()

@@ -1,7 +1,6 @@
 """Makes up what nobody should send: requests of each route, from nearly right to random bytes."""
 
 import gzip
-import io
 import json
 import zlib
 from collections.abc import Callable, Sequence
@@ -13,18 +12,15 @@ import hypothesis
 import numpy as np
 import pyarrow as pa
 import pyarrow.ipc
-import pyarrow.parquet as pq
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
+from load import ARROW, CSV, JSON, PARQUET, make_table, write_table
 from models import NAMES
-from pyarrow import csv
+from processes import INSTANCE
 from wire import Header, write_request
 
-JSON = b"application/json"
-CSV = b"text/csv"
-PARQUET = b"application/vnd.apache.parquet"
-ARROW = b"application/vnd.apache.arrow.stream"
+MEDIA_TYPES = [kind.encode() for kind in (JSON, CSV, ARROW, PARQUET)]
 BINARY = b"application/octet-stream"
 LENGTH = b"inference-header-content-length"
 ROUTES = {
@@ -43,8 +39,7 @@ KINDS = {
     "/predict/batch, Arrow": ARROW,
     "/predict/batch, Parquet": PARQUET,
 }
-ROW = [5.1, 3.5, 1.4, 0.2]
-INSTANCE = dict(zip(NAMES, ROW, strict=True))
+ROW = list(INSTANCE.values())
 AN_HOUR_AGO = 3600
 OLD = "/feedback, old"
 
@@ -61,49 +56,21 @@ class Case(NamedTuple):
         return write_request("POST", ROUTES[self.route], self.headers, self.body)
 
 
-NUMBERS = [
-    "1e999",
-    "-1e999",
-    "1e-999",
-    "-0",
-    "9" * 400,
-    "0." + "3" * 400,
-    "1E400",
-    "01",
-    "+1",
-    ".5",
-]
-NUMBERS += [
-    "1.7976931348623157e308",
-    "4.9e-324",
-    "9007199254740993",
-    "18446744073709551616",
-    "0x10",
-]
+NUMBERS = ["1e999", "-1e999", "1e-999", "-0", "9" * 400, "0." + "3" * 400, "1E400", "01", "+1"]
+NUMBERS += [".5", "1.7976931348623157e308", "4.9e-324", "9007199254740993", f"{2**64}", "0x10"]
 ODD = ["NaN", "Infinity", "-Infinity", "null", "true", '""', "[]", "{}", '"\\ud800"', '"\\u0000"']
-ODD += [
-    '"\\ud83d\\ude00"',
-    '"\u202eabc\u0301"',
-    "'a'",
-    '"a',
-    "[1,]",
-    '{"a":1,}',
-    "nul",
-    "/**/1",
-    "",
-]
-ODD += ['"' + "x" * 5000 + '"', "[" * 300 + "]" * 300, '{"":' * 200 + "1" + "}" * 200, "\ufeff1"]
+ODD += ['"\\ud83d\\ude00"', '"\u202eabc\u0301"', "'a'", '"a', "[1,]", '{"a":1,}', "nul", "/**/1"]
+ODD += ["", f'"{"x" * 5000}"', "[" * 300 + "]" * 300, '{"":' * 200 + "1" + "}" * 200, "\ufeff1"]
 
 HEADERS = [b"accept", b"accept-encoding", b"content-encoding", b"content-type", b"x-request-id"]
 HEADERS += [LENGTH, b"origin", b"traceparent", b"authorization", b"x-api-key", b"range", b"te"]
 HEADERS += [b"x-http-method-override", b"if-none-match", b"cookie", b"x-forwarded-for"]
 BROKEN = [(b"x-a", b"a\x00b"), (b"x a", b"1"), (b"", b"1"), (b"x-a", b"a\rb"), (b"x\xff", b"1")]
+NESTS = [(b"[", b"]"), (b'{"a":', b"}"), (b'{"instances":[', b"]}"), (b"[", b"")]
 
 
 def _nest(depth: int, kind: int) -> bytes:
-    opening, closing = [(b"[", b"]"), (b'{"a":', b"}"), (b'{"instances":[', b"]}"), (b"[", b"")][
-        kind
-    ]
+    opening, closing = NESTS[kind]
     return opening * depth + b"1" + closing * depth
 
 
@@ -120,22 +87,22 @@ numbers = st.floats().map(json.dumps) | st.integers().map(str)
 bodies = st.one_of(
     st.binary(max_size=120),
     st.builds(_nest, st.sampled_from([1, 50, 500, 9000]), st.integers(0, 3)),
-    values.map(lambda it: json.dumps(it).encode()),
-    st.sampled_from(ODD).map(lambda it: it.encode("utf-8", "surrogatepass")),
-    st.text(max_size=40).map(lambda it: it.encode("utf-16", "surrogatepass")),
-    st.text(max_size=40).map(lambda it: b"\xef\xbb\xbf" + it.encode("utf-8", "surrogatepass")),
+    values.map(lambda value: json.dumps(value).encode()),
+    st.sampled_from(ODD).map(lambda text: text.encode("utf-8", "surrogatepass")),
+    st.text(max_size=40).map(lambda text: text.encode("utf-16", "surrogatepass")),
+    st.text(max_size=40).map(lambda text: text.encode("utf-8-sig", "surrogatepass")),
 )
 header_values = st.one_of(
     st.text(
         st.characters(min_codepoint=32, max_codepoint=255, exclude_characters="\x7f"), max_size=40
-    ).map(lambda it: it.strip().encode("latin-1")),
+    ).map(lambda text: text.strip().encode("latin-1")),
     st.sampled_from(
         [b"", b"*/*", b"text/csv;q=0", b"application/json, */*;q=0.1", b"q=;;,,", b"-1"]
     ),
     st.sampled_from(
         [b"gzip", b"deflate", b"br", b"identity, gzip", b"x" * 3000, b"\xff\xfe", b"5"]
     ),
-    st.sampled_from([JSON, CSV, ARROW, PARQUET, BINARY, b"application/json; charset=latin-1"]),
+    st.sampled_from([*MEDIA_TYPES, BINARY, b"application/json; charset=latin-1"]),
 )
 
 
@@ -203,41 +170,22 @@ def damage(content: bytes, cut: Sequence[tuple[int, int, int, int]]) -> bytes:
 
 def write_tables() -> dict[str, list[bytes]]:
     """Tables that are right, of each format in several ways, to be damaged."""
-    X = np.random.default_rng(0).uniform(0, 8, (6, 4)).round(1)
-    table = pa.table(dict(zip(NAMES, X.T, strict=True)))
+    table = make_table(np.random.default_rng(0).uniform(0, 8, (6, 4)).round(1))
     texts = pa.array(["a", "b,\"c'", None, "", "ü\U0001f600", "a"])
     wide = table.append_column("note", texts).append_column("kind", texts.dictionary_encode())
     wide = wide.append_column("at", pa.array([0, 1, None, 3, 4, 5], pa.timestamp("us", "UTC")))
-    tables = [table, wide, table.slice(0, 1), table.slice(0, 0)]
+    short = (table.slice(0, 1), table.slice(0, 0))
+    tables, plain = (table, wide, *short), (table, wide.drop_columns(["kind"]), *short)
+    options = [pa.ipc.IpcWriteOptions(compression=codec) for codec in (None, "lz4", "zstd")]
     return {
-        "Arrow": [_write_arrow(it, how) for it in tables for how in (None, "lz4", "zstd")],
+        "Arrow": [write_table(each, ARROW, options=how) for each in tables for how in options],
         "Parquet": [
-            _write_parquet(it, how)
-            for it in tables
-            for how in ("none", "snappy", "gzip", "zstd", "brotli")
+            write_table(each, PARQUET, compression=codec)
+            for each in tables
+            for codec in ("none", "snappy", "gzip", "zstd", "brotli")
         ],
-        "CSV": [_write_csv(it.drop_columns(["kind"]) if it is wide else it) for it in tables],
+        "CSV": [write_table(each, CSV) for each in plain],
     }
-
-
-def _write_arrow(table: pa.Table, compression: str | None) -> bytes:
-    sink = io.BytesIO()
-    options = pa.ipc.IpcWriteOptions(compression=compression)
-    with pa.ipc.new_stream(sink, table.schema, options=options) as file:
-        file.write_table(table)
-    return sink.getvalue()
-
-
-def _write_parquet(table: pa.Table, compression: str) -> bytes:
-    sink = io.BytesIO()
-    pq.write_table(table, sink, compression=compression)
-    return sink.getvalue()
-
-
-def _write_csv(table: pa.Table) -> bytes:
-    sink = io.BytesIO()
-    csv.write_csv(table, sink)
-    return sink.getvalue()
 
 
 def write_documents(known: Sequence[str]) -> dict[str, list[Any]]:
@@ -248,8 +196,8 @@ def write_documents(known: Sequence[str]) -> dict[str, list[Any]]:
         for name, value in INSTANCE.items()
     ]
     outputs = [{"name": "label", "parameters": {"binary_data": True}}, {"name": "predict_proba"}]
-    aged = [f"{int(it[:12], 16) - 1000 * AN_HOUR_AGO:012x}{it[12:]}" for it in known[:2]]
-    labels = [{"prediction_id": it, "label": "setosa"} for it in known]
+    aged = [f"{int(old[:12], 16) - 1000 * AN_HOUR_AGO:012x}{old[12:]}" for old in known[:2]]
+    labels = [{"prediction_id": identifier, "label": "setosa"} for identifier in known]
     nested = tensor | {"data": [ROW, ROW]}
     return {
         "/predict": [INSTANCE],
@@ -265,7 +213,7 @@ def write_documents(known: Sequence[str]) -> dict[str, list[Any]]:
         "/v1": [{"instances": [ROW, ROW]}, {"instances": [INSTANCE]}],
         "/feedback": [*labels, labels],
         # Of newer ones that it has not, the journal waits to be told.
-        OLD: [{"prediction_id": it, "label": "setosa"} for it in aged],
+        OLD: [{"prediction_id": identifier, "label": "setosa"} for identifier in aged],
     }
 
 
@@ -324,14 +272,14 @@ def _draw(strategy: SearchStrategy[Any], seed: int, count: int) -> list[Any]:
         suppress_health_check=list(HealthCheck),
     )
     @given(strategy)
-    def keep(it: Any) -> None:
-        drawn.append(it)
+    def keep(value: Any) -> None:
+        drawn.append(value)
 
     keep()
     return drawn
 
 
-class Maker:
+class CaseMaker:
     """Puts cases together, each route in turn; the same ones of the same seed and material."""
 
     def __init__(self, seed: int, material: Material, known: Sequence[str]) -> None:
@@ -339,17 +287,17 @@ class Maker:
         self._random = Random(seed)
         self._material = material
         self._documents = write_documents(known)
-        self._tables = {f"/predict/batch, {name}": it for name, it in write_tables().items()}
+        self._tables = {f"/predict/batch, {name}": made for name, made in write_tables().items()}
         self._binaries = _write_binaries()
 
     def make(self, count: int) -> list[Case]:
         routes = list(ROUTES)
-        return [self._dress(self._make(routes[it % len(routes)])) for it in range(count)]
+        return [self._dress(self._make(routes[n % len(routes)])) for n in range(count)]
 
     def _make(self, route: str) -> Case:
         if route == "/v2, binary":
             return self._make_binary(route)
-        kind = KINDS.get(route, JSON)
+        kind = KINDS.get(route, JSON).encode()
         return Case(route, ((b"content-type", kind),), self._make_body(route))
 
     def _make_body(self, route: str) -> bytes:

@@ -1,4 +1,4 @@
-"""Runs one backend as it ships, which can be killed and started again."""
+"""Servers that are stopped and started again, and one of them, the backend as it ships."""
 
 import os
 import re
@@ -7,10 +7,10 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
-from contextlib import ExitStack, suppress
+from contextlib import AbstractContextManager, ExitStack, suppress
 from math import inf
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import requests
 from load import read_memory
@@ -18,7 +18,6 @@ from processes import find_free_port, list_processes, running, wait_until
 
 START_SECONDS = 60
 REST_SECONDS = 10  # at most, until all connections are closed at both ends
-WRITER = "journal.writer"
 
 
 class Held(NamedTuple):
@@ -32,63 +31,71 @@ class Held(NamedTuple):
     @property
     def descriptors(self) -> int:
         """Count callers and files, without one for each version and one for each model worker."""
-        return sum(".pkl" not in it for it in self.files) - self.workers
+        return sum(".pkl" not in file for file in self.files) - self.workers
 
 
-class Backend:
+class Restartable:
+    """A server that can be stopped, and started again at its address."""
+
+    def __init__(self, run: Callable[[], AbstractContextManager[Any]]) -> None:
+        self._run = run
+        self._life = ExitStack()
+
+    def start(self) -> Any:
+        """What the context of the server gives."""
+        return self._life.enter_context(self._run())
+
+    def stop(self) -> None:
+        self._life.close()
+
+
+class Backend(Restartable):
     """At one port, with a log of all its lives."""
 
     def __init__(self, models_dir: Path, journal_url: str, **settings: object) -> None:
         self.port = find_free_port()
         self.url = f"http://127.0.0.1:{self.port}"
-        self.pid = 0
-        self._variables = {"MODELS_DIR": models_dir, "JOURNAL_URL": journal_url, **settings}
         self.journal_url = journal_url
-        self._life = ExitStack()
         self._log = tempfile.NamedTemporaryFile("w+", suffix=".log")  # noqa: SIM115  # as long as this
+        command = [sys.executable, "serve.py", "--port", str(self.port)]
+        variables = {"MODELS_DIR": models_dir, "JOURNAL_URL": journal_url, **settings}
+        super().__init__(lambda: running(command, "backend", self._log, **variables))
 
     def start(self) -> None:
-        """Returns once a model is live."""
-        command = [sys.executable, "serve.py", "--port", str(self.port)]
-        process = self._life.enter_context(
-            running(command, "backend", self._log, **self._variables)
-        )
-        self.pid = process.pid
+        """Return once a model is live."""
+        self._process = super().start()
         wait_until(self.is_ready, START_SECONDS)
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
 
     def is_ready(self) -> bool:
         return requests.get(f"{self.url}/health/ready", timeout=5).ok
+
+    def is_alive(self) -> bool:
+        return self._process.poll() is None
 
     def kill(self) -> None:
         """With all that belongs to it, as a container is."""
         os.killpg(self.pid, signal.SIGKILL)
         self.stop()
 
-    def stop(self) -> None:
-        self._life.close()
-
-    def is_alive(self) -> bool:
-        """The same process, and no corpse."""
-        with suppress(OSError):
-            status = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
-            return status[0] != "Z"
-        return False
-
     def has_callers(self) -> bool:
         """Whether anybody is connected; of a process that is alive."""
         own, listening = f" from {self.port} to ", " in state 0A "
-        return any(own in it and listening not in it for it in self._list_files())
+        return any(own in file and listening not in file for file in self._list_files())
 
     def find_writer(self) -> int:
         """The process that writes the journal; 0 while there is none."""
-        found = [pid for pid, command in list_processes(self.pid) if WRITER in command]
-        return found[0] if found else 0
+        found = (pid for pid, command in list_processes(self.pid) if "journal.writer" in command)
+        return next(found, 0)
 
     def measure(self) -> Held:
         """Of the worker."""
         status = Path(f"/proc/{self.pid}/status").read_text()
         threads = int(re.search(r"Threads:\s+(\d+)", status)[1])
-        files = [it for it in self._list_files() if not self._is_of_journal(it)]
+        files = [file for file in self._list_files() if not self._is_of_journal(file)]
         return Held(read_memory(self.pid), threads, files, self._count_workers())
 
     def rest(self, most: float = inf) -> Held:
@@ -139,13 +146,13 @@ def _list_connections() -> dict[str, str]:
     found = {}
     for line in Path("/proc/net/tcp").read_text().splitlines()[1:]:
         _, local, remote, state, *rest = line.split()
-        ports = [int(it.partition(":")[2], 16) for it in (local, remote)]
+        ports = [int(end.partition(":")[2], 16) for end in (local, remote)]
         found[f"socket:[{rest[5]}]"] = f"connection in state {state} from {ports[0]} to {ports[1]}"
     return found
 
 
 def wait_for(seconds: float, condition: Callable[[], object]) -> float | None:
-    """How long it took; None where it did not happen in time."""
+    """How long it took; None if it did not happen in time."""
     started = time.monotonic()
     try:
         wait_until(condition, seconds)

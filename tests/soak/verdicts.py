@@ -8,18 +8,19 @@ from typing import Any, NamedTuple
 
 import joblib
 import numpy as np
-from asking import CLASSES, ROWS, SINGLE, Predicted
-from callers import Outcome
+from callers import Attempt
+from load import ARROW, CSV, JSON, PARQUET
+from questions import CLASSES, ROWS, SINGLE, AnsweredRows
 from sqlalchemy import Connection, create_engine, text
 from sqlalchemy.engine import make_url
 
 TOLERANCE = 1e-6
 LOST_SECONDS = 1.0  # before a SIGKILL
 BY_ROWS = {
-    ROWS["text/csv"]: "/predict/batch, csv",
-    ROWS["application/vnd.apache.arrow.stream"]: "/predict/batch, arrow",
-    ROWS["application/vnd.apache.parquet"]: "/predict/batch, parquet",
-    ROWS["application/json"]: "/predict/batch, json",
+    ROWS[CSV]: "/predict/batch, csv",
+    ROWS[ARROW]: "/predict/batch, arrow",
+    ROWS[PARQUET]: "/predict/batch, parquet",
+    ROWS[JSON]: "/predict/batch, json",
     **{ROWS[kind]: kind for kind in ("/v2, JSON", "/v2, binary", "/v1")},
 }
 
@@ -30,8 +31,8 @@ class Window(NamedTuple):
     start: float
     end: float
 
-    def meets(self, outcome: Outcome) -> bool:
-        return outcome.started < self.end and outcome.ended > self.start
+    def meets(self, attempt: Attempt) -> bool:
+        return attempt.started < self.end and attempt.ended > self.start
 
 
 class Judge:
@@ -44,30 +45,28 @@ class Judge:
         self.rows = 0
         self.wrong: list[str] = []
 
-    def check(self, found: list[Predicted]) -> None:
-        by_version: dict[str | None, list[Predicted]] = defaultdict(list)
-        for it in found:
-            by_version[it.version].append(it)
-        for version, predicted in by_version.items():
-            self.rows += sum(len(it.rows) for it in predicted)
-            if version is None:
-                for it in predicted:
-                    self._check_any(it)
-                continue
-            self.wrong += self._compare(version, predicted)
+    def check(self, found: list[AnsweredRows]) -> None:
+        by_version: dict[str | None, list[AnsweredRows]] = defaultdict(list)
+        for answered in found:
+            self.rows += len(answered.rows)
+            by_version[answered.version].append(answered)
+        for answered in by_version.pop(None, []):
+            self._check_any(answered)
+        for version, of_version in by_version.items():
+            self.wrong += self._compare(str(version), of_version)
 
-    def _check_any(self, predicted: Predicted) -> None:
+    def _check_any(self, answered: AnsweredRows) -> None:
         """Of the version that was live, which is one of those that are published."""
-        versions = sorted(it.stem.removeprefix("model_") for it in self._folder.glob("*.pkl"))
-        if all(self._compare(it, [predicted]) for it in reversed(versions)):
-            self.wrong.append(f"no version answers {predicted.labels} to {predicted.rows}")
+        versions = [path.stem.removeprefix("model_") for path in self._folder.glob("*.pkl")]
+        if all(self._compare(version, [answered]) for version in sorted(versions, reverse=True)):
+            self.wrong.append(f"no version answers {answered.labels} to {answered.rows}")
 
-    def _compare(self, version: str, predicted: list[Predicted]) -> list[str]:
+    def _compare(self, version: str, found: list[AnsweredRows]) -> list[str]:
         estimator = self._load(version)
         if estimator is None:
             return [f"there is no version {version}"]
-        expected = estimator.predict_proba([row for it in predicted for row in it.rows])
-        answers = [answer for it in predicted for answer in _list_answers(it)]
+        expected = estimator.predict_proba([row for answered in found for row in answered.rows])
+        answers = [answer for answered in found for answer in _list_answers(answered)]
         return [
             f"{version} answers {label} {named}, its pickle {wanted}"
             for (label, named), wanted in zip(answers, expected, strict=True)
@@ -75,7 +74,7 @@ class Judge:
         ]
 
     def _load(self, version: str) -> Any:
-        """None where there is none, or it is broken."""
+        """None if there is none, or it is broken."""
         path = self._folder / f"model_{version}.pkl"
         if version in self.broken or not path.exists():
             return None
@@ -84,9 +83,9 @@ class Judge:
         return self._estimators[version]
 
 
-def _list_answers(predicted: Predicted) -> list[tuple[str, dict[str, float]]]:
-    named = predicted.probabilities or [{}] * len(predicted.labels)
-    return list(zip(predicted.labels, named, strict=True))
+def _list_answers(answered: AnsweredRows) -> list[tuple[str, dict[str, float]]]:
+    named = answered.probabilities or [{}] * len(answered.labels)
+    return list(zip(answered.labels, named, strict=True))
 
 
 def _agree(label: str, named: dict[str, float], expected: np.ndarray) -> bool:
@@ -95,40 +94,40 @@ def _agree(label: str, named: dict[str, float], expected: np.ndarray) -> bool:
     return near and label == CLASSES[int(expected.argmax())]
 
 
-class Ledger:
-    """Counts outcomes as they come, from any thread, and keeps what is wanted at the end."""
+class Attempts:
+    """Counts them as they come, from any thread, and keeps what is wanted at the end."""
 
     def __init__(self, judge: Judge) -> None:
         self._judge = judge
         self._lock = threading.Lock()
         self.kinds: Counter[str] = Counter()
         self.seconds: list[float] = []  # of plain predictions
-        self.faulty: list[Outcome] = []
-        self.singles: dict[str, tuple[float, Predicted]] = {}  # when it was answered, by id
+        self.faulty: list[Attempt] = []
+        self.singles: dict[str, tuple[float, AnsweredRows]] = {}  # when it was answered, by id
         self.tables: dict[str, list[float]] = defaultdict(list)  # when they were, by kind
         self.labels: dict[str, str] = {}
 
-    def take(self, outcomes: list[Outcome]) -> None:
+    def take(self, attempts: list[Attempt]) -> None:
         with self._lock:
-            self._judge.check([it.predicted for it in outcomes if it.predicted])
-            for outcome in outcomes:
-                self._count(outcome)
+            self._judge.check([attempt.answered for attempt in attempts if attempt.answered])
+            for attempt in attempts:
+                self._count(attempt)
 
-    def _count(self, outcome: Outcome) -> None:
-        self.kinds[outcome.kind] += 1
-        if outcome.fault:
-            self.faulty.append(outcome)
+    def _count(self, attempt: Attempt) -> None:
+        self.kinds[attempt.kind] += 1
+        if attempt.fault:
+            self.faulty.append(attempt)
             return
-        if outcome.kind == SINGLE:
-            self.seconds.append(outcome.ended - outcome.started)
-        if outcome.label and outcome.status == 200:
-            self.labels[outcome.label[0]] = outcome.label[1]
-        if (predicted := outcome.predicted) is None:
+        if attempt.kind == SINGLE:
+            self.seconds.append(attempt.ended - attempt.started)
+        if attempt.label and attempt.status == 200:
+            self.labels[attempt.label[0]] = attempt.label[1]
+        if (answered := attempt.answered) is None:
             return
-        if predicted.identifier:
-            self.singles[predicted.identifier] = (outcome.ended, predicted)
-        elif outcome.kind in BY_ROWS.values():
-            self.tables[outcome.kind].append(outcome.ended)
+        if answered.identifier:
+            self.singles[answered.identifier] = (attempt.ended, answered)
+        elif attempt.kind in BY_ROWS.values():
+            self.tables[attempt.kind].append(attempt.ended)
 
 
 class Written(NamedTuple):
@@ -140,73 +139,75 @@ class Written(NamedTuple):
     lost: int
 
 
-class Journal(NamedTuple):
+class JournalCheck(NamedTuple):
+    """How what is written compares with what was answered."""
+
     singles: Written
     tables: dict[str, Written]
     wrong: list[str]
     excused: set[str]  # ids of what was lost around a SIGKILL
 
 
-def read_journal(url: str, ledger: Ledger, kills: list[float]) -> Journal:
-    """Compared with what was answered."""
+def read_journal(url: str, attempts: Attempts, kills: list[float]) -> JournalCheck:
     address = make_url(url)
     if address.get_backend_name() == "postgresql":
         address = address.set(drivername="postgresql+psycopg")
     engine = create_engine(address)
     with engine.connect() as connection:
-        singles, wrong, excused = _compare_singles(connection, ledger, kills)
-        tables = _compare_tables(connection, ledger, kills)
-        wrong += _compare_labels(connection, ledger)
+        singles, wrong, excused = _compare_singles(connection, attempts, kills)
+        tables = _compare_tables(connection, attempts, kills)
+        wrong += _compare_labels(connection, attempts)
     engine.dispose()
-    return Journal(singles, tables, wrong, excused)
+    return JournalCheck(singles, tables, wrong, excused)
 
 
 def _compare_singles(
-    connection: Connection, ledger: Ledger, kills: list[float]
+    connection: Connection, attempts: Attempts, kills: list[float]
 ) -> tuple[Written, list[str], set[str]]:
     query = "SELECT id, model_version, prediction_class, inputs FROM predictions"
-    rows = {it.id: it for it in connection.execute(text(f"{query} WHERE inputs IS NOT NULL"))}
-    lost = {it for it in ledger.singles if it not in rows}
-    excused = {it for it in lost if _is_excused(ledger.singles[it][0], kills)}
+    rows = {row.id: row for row in connection.execute(text(f"{query} WHERE inputs IS NOT NULL"))}
+    singles = attempts.singles
+    lost = singles.keys() - rows.keys()
+    excused = {identifier for identifier in lost if _is_excused(singles[identifier][0], kills)}
     wrong = [
-        f"the journal has {rows[it]}, answered was {predicted}"
-        for it, (_, predicted) in ledger.singles.items()
-        if it in rows and _tell(rows[it]) != _tell_answer(predicted)
+        f"the journal has {rows[identifier]}, answered was {answered}"
+        for identifier, (_, answered) in singles.items()
+        if identifier in rows and _list_written(rows[identifier]) != _list_answered(answered)
     ]
-    found = Written(len(ledger.singles), len(rows), len(excused), len(lost - excused))
+    found = Written(len(singles), len(rows), len(excused), len(lost - excused))
     return found, wrong, excused
 
 
-def _tell(row: Any) -> tuple[str, str, list[float]]:
+def _list_written(row: Any) -> tuple[str, str, list[float]]:
     return row.model_version, row.prediction_class, list(json.loads(row.inputs).values())
 
 
-def _tell_answer(predicted: Predicted) -> tuple[str | None, str, list[float]]:
-    return predicted.version, predicted.labels[0], predicted.rows[0]
+def _list_answered(answered: AnsweredRows) -> tuple[str | None, str, list[float]]:
+    return answered.version, answered.labels[0], answered.rows[0]
 
 
 def _compare_tables(
-    connection: Connection, ledger: Ledger, kills: list[float]
+    connection: Connection, attempts: Attempts, kills: list[float]
 ) -> dict[str, Written]:
     """They have no ids their callers know; by how many rows they have, their kind is told."""
     query = "SELECT rows, count(*) AS tables FROM predictions WHERE inputs IS NULL GROUP BY rows"
-    counts = {it.rows: it.tables for it in connection.execute(text(query))}
+    counts = {row.rows: row.tables for row in connection.execute(text(query))}
     found = {}
     for rows, kind in BY_ROWS.items():
-        moments, written = ledger.tables[kind], counts.get(rows, 0)
+        moments, written = attempts.tables[kind], counts.get(rows, 0)
         missing = max(len(moments) - written, 0)
-        excused = min(missing, sum(_is_excused(it, kills) for it in moments))
+        excused = min(missing, sum(_is_excused(moment, kills) for moment in moments))
         found[kind] = Written(len(moments), written, excused, missing - excused)
     return found
 
 
-def _compare_labels(connection: Connection, ledger: Ledger) -> list[str]:
+def _compare_labels(connection: Connection, attempts: Attempts) -> list[str]:
     query = text("SELECT prediction_id, label FROM feedback")
-    kept = {it.prediction_id: it.label for it in connection.execute(query)}
+    kept = {row.prediction_id: row.label for row in connection.execute(query)}
     return [
-        f"the label {label} of {it} was recorded, the journal has {kept.get(it)}"
-        for it, label in ledger.labels.items()
-        if kept.get(it) != label
+        f"the label {label} of {identifier} was recorded, the journal has {kept.get(identifier)}"
+        for identifier, label in attempts.labels.items()
+        if kept.get(identifier) != label
     ]
 
 

@@ -21,15 +21,15 @@ class Answer(NamedTuple):
     body: bytes
 
 
-class Kept:
-    """One connection, opened when it is needed; any thread's own."""
+class KeptConnection:
+    """Opened when it is needed; any thread's own."""
 
     def __init__(self, port: int) -> None:
         self._port = port
         self._socket: socket.socket | None = None
 
     def ask(self, request: bytes, method: str = "POST") -> Answer:
-        """Raises OSError or HTTPException where no whole answer comes."""
+        """Raise OSError or HTTPException if no whole answer comes."""
         if self.is_readable(0):
             self.close()  # by the server, while nothing was asked
         try:
@@ -86,10 +86,7 @@ def write_request(method: str, path: str, headers: Iterable[Header], body: bytes
 
 
 def find_fault(path: str, answer: Answer) -> str | None:
-    """What is wrong with how a request was refused, as docs/api.md has it; None where nothing is.
-
-    Of an answer of 400 and more.
-    """
+    """What is wrong with a refusal, by docs/api.md; None if nothing is."""
     is_open = bool(re.match(r"/v[12](/|$)", path))
     expected = "application/json" if is_open else "application/problem+json"
     found = answer.headers.get("content-type")
@@ -114,5 +111,5 @@ def _says_problem(document: object, answer: Answer) -> bool:
         return False
     identifier = answer.headers.get("x-request-id")
     is_named = identifier and identifier == document.get("request_id")
-    said = [document.get(name) for name in ("title", "detail")]
-    return bool(is_named) and all(isinstance(it, str) and it for it in said)
+    texts = [document.get(name) for name in ("title", "detail")]
+    return bool(is_named) and all(isinstance(text, str) and text for text in texts)

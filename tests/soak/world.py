@@ -7,17 +7,16 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from itertools import cycle
 from pathlib import Path
 from typing import NamedTuple
 
 import requests
 from models import ESTIMATORS, dump, publish
-from processes import find_free_port, running_mlflow
-from servers import running_postgresql
-from shipped import Backend, wait_for
+from shipped import Backend, Restartable, wait_for
 from sklearn.base import clone
 from sklearn.datasets import load_iris
 from sklearn.linear_model import LinearRegression
@@ -37,24 +36,24 @@ KINDS = {**ESTIMATORS, "naive Bayes": GaussianNB(), "nearest neighbours": KNeigh
 
 class Event(NamedTuple):
     what: str
-    seconds: float | None  # None where what should have happened did not
+    seconds: float | None  # None if what should have happened did not
 
 
 class Danger:
-    """A pickle that calls what none may."""
+    """Its pickle calls what none may."""
 
     def __reduce__(self) -> tuple[Callable[[], int], tuple[()]]:
         return os.getpid, ()
 
 
-class Publisher:
-    """Of good models, no two alike, and of broken ones."""
+class Releases:
+    """Publishes good models, no two alike, and broken ones."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self._last = datetime.now(UTC) - timedelta(hours=1)
         self._kinds = cycle(KINDS)
-        self._faults = cycle(
+        self._ways = cycle(
             [self._truncate, self._forge, self._garble, self._regress, self._endanger]
         )
         self._count = 0
@@ -66,7 +65,7 @@ class Publisher:
 
     def publish_broken(self) -> tuple[str, str]:
         """The version that has to be refused, and why."""
-        break_it = next(self._faults)
+        break_it = next(self._ways)
         return break_it(self._next_moment()), break_it.__name__.lstrip("_")
 
     def _fit(self, kind: str) -> bytes:
@@ -86,7 +85,7 @@ class Publisher:
         return publish(pickled[: len(pickled) // 2], self.folder, moment)
 
     def _forge(self, moment: datetime) -> str:
-        """Another pickle than that of the manifest, which is there first."""
+        """Not the pickle of the manifest, which is there first."""
         good, other = self._fit("naive Bayes"), self._fit("naive Bayes")
         with tempfile.TemporaryDirectory(dir=self.folder) as hidden:
             version = publish(good, Path(hidden), moment)
@@ -97,7 +96,7 @@ class Publisher:
         return version
 
     def _garble(self, moment: datetime) -> str:
-        """A manifest that is no JSON."""
+        """A manifest that is not JSON."""
         version = f"{moment:%Y_%m_%d_T%H_%M_%S}"
         (self.folder / f"model_{version}.json").write_text('{"format": 1, ')
         (self.folder / f"model_{version}.pkl").write_bytes(self._fit("naive Bayes"))
@@ -111,8 +110,8 @@ class Publisher:
         return publish(dump(Danger()), self.folder, moment)
 
 
-class Log:
-    """Of events, each said at once, with the time since the start."""
+class EventLog:
+    """Each event is said at once, with the time since the start."""
 
     def __init__(self) -> None:
         self.events: list[Event] = []
@@ -125,72 +124,32 @@ class Log:
         print(f"{now:7.1f} s  {what}: {lasted} {more}".rstrip(), file=sys.stderr)
 
 
-class PostgreSQL:
-    """At one port, with one folder, which it goes on with after a restart."""
-
-    def __init__(self) -> None:
-        self._folder = tempfile.TemporaryDirectory()
-        self._port = find_free_port()
-        self._life = ExitStack()
-        self.url = f"postgresql://iris@127.0.0.1:{self._port}/postgres"
-
-    def __enter__(self) -> "PostgreSQL":
-        self.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.stop()
-        self._folder.cleanup()
-
-    def start(self) -> None:
-        self._life.enter_context(running_postgresql(Path(self._folder.name), self._port))
-
-    def stop(self) -> None:
-        self._life.close()
-
-
-class Tracking:
-    """MLflow's server."""
-
-    def __init__(self, models_dir: Path) -> None:
-        self._models_dir = models_dir
-        self._folder = tempfile.TemporaryDirectory()
-        self._life = ExitStack()
-
-    def start(self) -> None:
-        runs_dir = Path(self._folder.name)
-        self._life.enter_context(running_mlflow(self._models_dir, runs_dir))
-
-    def stop(self) -> None:
-        self._life.close()
-
-
 class World:
-    """A backend and what is around it; each fault is an event, and some open a window."""
+    """A backend and what is around it: each method is an event, and some open a window."""
 
-    def __init__(self, backend: Backend, publisher: Publisher, judge: Judge, log: Log) -> None:
+    def __init__(self, backend: Backend, releases: Releases, judge: Judge, log: EventLog) -> None:
         self.backend = backend
         self.restarts: list[Window] = []
         self.journal_away: list[Window] = []
-        self._publisher = publisher
+        self._releases = releases
         self.judge = judge
         self._log = log
         self._away_seconds = cycle(AWAY_SECONDS)
 
     def publish(self) -> None:
-        version, kind = self._publisher.publish()
+        version, kind = self._releases.publish()
         seconds = wait_for(LIVE_SECONDS, lambda: self._find_live() == version)
         self._log.add("a good model is published, until it is live", seconds, f"{version} {kind}")
 
     def publish_broken(self) -> None:
         live = self._find_live()
-        version, fault = self._publisher.publish_broken()
+        version, way = self._releases.publish_broken()
         self.judge.broken.add(version)
         seconds = wait_for(LIVE_SECONDS, lambda: self._find_state(version) == "refused")
         if self._find_live() != live:
             seconds = None
         what = "a broken model is published, until it is refused"
-        self._log.add(what, seconds, f"{version} {fault}")
+        self._log.add(what, seconds, f"{version} {way}")
 
     def kill_backend(self) -> None:
         """Once the journal has all but the last moment, so that what is lost is of that."""
@@ -210,17 +169,12 @@ class World:
             seconds = found and wait_for(MENDED_SECONDS, self._is_written)
         self._log.add("the journal's writer is killed, until all is written", seconds)
 
-    def restart_database(self, database: PostgreSQL) -> None:
-        with self._without_journal():
-            database.stop()
-            noticed = wait_for(MENDED_SECONDS, self._is_away)
-            time.sleep(next(self._away_seconds))  # how long the fault lasts
-            database.start()
-            mended = wait_for(MENDED_SECONDS, self._is_written)
+    def restart_database(self, database: Restartable) -> None:
+        noticed, mended = self._lose_journal(database.stop, database.start)
         self._log.add("the database is stopped, until it is noticed", noticed)
         self._log.add("the database is started, until all is written", mended)
 
-    def restart_tracking(self, tracking: Tracking) -> None:
+    def restart_tracking(self, tracking: Restartable) -> None:
         started = time.monotonic()
         tracking.stop()
         tracking.start()
@@ -228,15 +182,22 @@ class World:
 
     def fill_disk(self) -> None:
         """Of the writer alone, for a while."""
-        writer = self.backend.find_writer()
-        with self._without_journal():
-            limits = resource.prlimit(writer, resource.RLIMIT_FSIZE, (FULL_BYTES, -1))
-            noticed = wait_for(MENDED_SECONDS, self._is_away)
-            time.sleep(next(self._away_seconds))  # how long the fault lasts
-            resource.prlimit(writer, resource.RLIMIT_FSIZE, limits)
-            mended = wait_for(MENDED_SECONDS, self._is_written)
+        limit = partial(resource.prlimit, self.backend.find_writer(), resource.RLIMIT_FSIZE)
+        before = limit()
+        noticed, mended = self._lose_journal(lambda: limit((FULL_BYTES, -1)), lambda: limit(before))
         self._log.add("the journal's disk is full, until it is noticed", noticed)
         self._log.add("it has room again, until all is written", mended)
+
+    def _lose_journal(
+        self, take: Callable[[], object], give_back: Callable[[], object]
+    ) -> tuple[float | None, float | None]:
+        """Seconds until it is noticed, and until all is written after."""
+        with self._without_journal():
+            take()
+            noticed = wait_for(MENDED_SECONDS, self._is_away)
+            time.sleep(next(self._away_seconds))  # how long the fault lasts
+            give_back()
+            return noticed, wait_for(MENDED_SECONDS, self._is_written)
 
     @contextmanager
     def _without_journal(self) -> Iterator[None]:

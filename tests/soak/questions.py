@@ -1,4 +1,4 @@
-"""Makes the requests of a mixed load, right ones and wrong ones, and reads what they answer."""
+"""The requests of a mixed load, right ones and wrong ones, and how their answers are read."""
 
 import csv
 import io
@@ -11,27 +11,24 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.ipc
 import pyarrow.parquet as pq
+from load import ARROW, CSV, JSON, PARQUET, make_table, write_table
 from models import NAMES
+from processes import INSTANCE
 from wire import Answer, write_request
 
 CLASSES = ["setosa", "versicolor", "virginica"]
 LOW, HIGH = [4.0, 1.8, 0.8, 0.0], [8.2, 4.6, 7.2, 2.8]  # a little beyond what was trained on
-JSON = "application/json"
-CSV = "text/csv"
-PARQUET = "application/vnd.apache.parquet"
-ARROW = "application/vnd.apache.arrow.stream"
 LENGTH = "inference-header-content-length"
 
 # Of each kind another number, by which the journal tells them apart.
 ROWS = {CSV: 37, ARROW: 41, PARQUET: 43, JSON: 47, "/v2, JSON": 3, "/v2, binary": 5, "/v1": 7}
-LEFT_ROWS = 1000  # of a table whose caller does not wait for the answer
 SINGLE = "/predict"
 
 Rows = list[list[float]]
 
 
-class Predicted(NamedTuple):
-    """The answers to rows; whose version is not told, it is of any."""
+class AnsweredRows(NamedTuple):
+    """Rows with what was predicted; without a version, any may have answered."""
 
     version: str | None
     rows: Rows
@@ -40,19 +37,18 @@ class Predicted(NamedTuple):
     identifier: str | None = None
 
 
-class Request(NamedTuple):
+class Question(NamedTuple):
     kind: str
     path: str
     content: bytes
     method: str = "POST"
     statuses: tuple[int, ...] = (200,)
-    read: Callable[[Answer], Predicted] | None = None
+    read: Callable[[Answer], AnsweredRows] | None = None
 
 
 def draw(random: Random, count: int) -> Rows:
-    return [
-        [round(random.uniform(*it), 1) for it in zip(LOW, HIGH, strict=True)] for _ in range(count)
-    ]
+    ranges = list(zip(LOW, HIGH, strict=True))
+    return [[round(random.uniform(low, high), 1) for low, high in ranges] for _ in range(count)]
 
 
 def describe(row: list[float]) -> dict[str, float]:
@@ -60,65 +56,55 @@ def describe(row: list[float]) -> dict[str, float]:
 
 
 def write(method: str, path: str, body: object = b"", **headers: str) -> bytes:
-    """With JSON of what is no bytes, and headers by their names with underscores."""
+    """What is not bytes becomes JSON; headers are named with underscores."""
     content = body if isinstance(body, bytes) else json.dumps(body).encode()
     named = {"content-type": JSON} | {k.replace("_", "-"): v for k, v in headers.items()}
     pairs = [(name.encode(), value.encode()) for name, value in named.items()]
     return write_request(method, path, pairs, content)
 
 
-def predict_one(random: Random, version: str | None = None) -> Request:
+def predict_one(random: Random, version: str | None = None) -> Question:
     """By the live version, or by one that is loaded for it."""
     [row] = draw(random, 1)
     path = f"/predict?version={version}" if version else "/predict"
     kind = "/predict?version" if version else SINGLE
 
-    def read(answer: Answer) -> Predicted:
+    def read(answer: Answer) -> AnsweredRows:
         found = json.loads(answer.body)
         if version not in (None, found["model_version"]):
             raise ValueError(f"{found['model_version']} answered for {version}")
         label, named = found["prediction_class"], found["probabilities"]
-        return Predicted(found["model_version"], [row], [label], [named], found["prediction_id"])
+        return AnsweredRows(found["model_version"], [row], [label], [named], found["prediction_id"])
 
-    return Request(kind, path, write("POST", path, describe(row)), read=read)
+    return Question(kind, path, write("POST", path, describe(row)), read=read)
 
 
-def predict_table(random: Random) -> Request:
+def predict_table(random: Random) -> Question:
     kind = random.choice([CSV, ARROW, PARQUET, JSON])
     rows = draw(random, ROWS[kind])
-    content = write("POST", "/predict/batch", write_table(rows, kind), content_type=kind)
+    content = write("POST", "/predict/batch", write_rows(rows, kind), content_type=kind)
 
-    def read(answer: Answer) -> Predicted:
+    def read(answer: Answer) -> AnsweredRows:
         columns = READERS[kind](answer.body)
         version = answer.headers["x-model-version"]
-        if kind != JSON and [list(map(float, columns[it])) for it in NAMES] != _turn(rows):
+        if kind != JSON and _read_rows(columns, NAMES) != rows:
             raise ValueError("other rows came back")
-        by_class = [list(map(float, columns[f"probability_{it}"])) for it in CLASSES]
-        named = [dict(zip(CLASSES, it, strict=True)) for it in zip(*by_class, strict=True)]
-        return Predicted(version, rows, list(columns["prediction_class"]), named)
+        named = [
+            dict(zip(CLASSES, row, strict=True))
+            for row in _read_rows(columns, [f"probability_{name}" for name in CLASSES])
+        ]
+        return AnsweredRows(version, rows, list(columns["prediction_class"]), named)
 
     name = kind.rpartition("/")[2].removeprefix("vnd.apache.").removesuffix(".stream")
-    return Request(f"/predict/batch, {name}", "/predict/batch", content, read=read)
+    return Question(f"/predict/batch, {name}", "/predict/batch", content, read=read)
 
 
-def _turn(rows: Rows) -> list[list[float]]:
-    return [list(column) for column in zip(*rows, strict=True)]
+def write_rows(rows: Rows, kind: str) -> bytes:
+    return write_table(make_table(np.array(rows)), kind)
 
 
-def write_table(rows: Rows, kind: str) -> bytes:
-    columns = dict(zip(NAMES, _turn(rows), strict=True))
-    if kind == JSON:
-        return json.dumps({"columns": columns}).encode()
-    if kind == CSV:
-        lines = [",".join(map(str, row)) for row in rows]
-        return "\n".join([",".join(NAMES), *lines]).encode()
-    table, sink = pa.table(columns), io.BytesIO()
-    if kind == PARQUET:
-        pq.write_table(table, sink)
-        return sink.getvalue()
-    with pa.ipc.new_stream(sink, table.schema) as file:
-        file.write_table(table)
-    return sink.getvalue()
+def _read_rows(columns: dict[str, list[Any]], names: list[str]) -> Rows:
+    return [list(map(float, row)) for row in zip(*map(columns.get, names), strict=True)]
 
 
 def _read_csv(content: bytes) -> dict[str, list[Any]]:
@@ -134,22 +120,22 @@ READERS: dict[str, Callable[[bytes], dict[str, list[Any]]]] = {
 }
 
 
-def infer(random: Random, version: str | None = None) -> Request:
+def infer(random: Random, version: str | None = None) -> Question:
     """By the open protocol, in JSON."""
     rows = draw(random, ROWS["/v2, JSON"])
     between = f"/versions/{version}" if version else ""
     path = f"/v2/models/iris{between}/infer"
     tensor = {"name": "x", "shape": [len(rows), 4], "datatype": "FP64", "data": rows}
 
-    def read(answer: Answer) -> Predicted:
+    def read(answer: Answer) -> AnsweredRows:
         found = json.loads(answer.body)
-        data = {it["name"]: it["data"] for it in found["outputs"]}
+        data = {output["name"]: output["data"] for output in found["outputs"]}
         return _read_tensors(found, rows, data["label"], data["predict_proba"])
 
-    return Request("/v2, JSON", path, write("POST", path, {"inputs": [tensor]}), read=read)
+    return Question("/v2, JSON", path, write("POST", path, {"inputs": [tensor]}), read=read)
 
 
-def infer_binary(random: Random) -> Request:
+def infer_binary(random: Random) -> Question:
     """By the open protocol, in binary, both ways."""
     rows = draw(random, ROWS["/v2, binary"])
     binary = np.array(rows).tobytes()
@@ -159,66 +145,64 @@ def infer_binary(random: Random) -> Request:
     text = json.dumps({"inputs": [tensor], "outputs": outputs}).encode()
     path = "/v2/models/iris/infer"
 
-    def read(answer: Answer) -> Predicted:
+    def read(answer: Answer) -> AnsweredRows:
         end = int(answer.headers[LENGTH])
         found = json.loads(answer.body[:end])
-        labels = next(it["data"] for it in found["outputs"] if it["name"] == "label")
+        labels = next(output["data"] for output in found["outputs"] if output["name"] == "label")
         return _read_tensors(found, rows, labels, np.frombuffer(answer.body[end:]).tolist())
 
     headers = {"content_type": "application/octet-stream", LENGTH: str(len(text))}
-    return Request("/v2, binary", path, write("POST", path, text + binary, **headers), read=read)
+    return Question("/v2, binary", path, write("POST", path, text + binary, **headers), read=read)
 
 
 def _read_tensors(
     found: dict[str, Any], rows: Rows, labels: list[str], flat: list[float]
-) -> Predicted:
-    k = len(CLASSES)
-    starts = range(0, k * len(rows), k)
-    named = [dict(zip(CLASSES, flat[it : it + k], strict=True)) for it in starts]
-    return Predicted(found["model_version"], rows, labels, named)
+) -> AnsweredRows:
+    by_row = np.reshape(flat, (len(rows), len(CLASSES))).tolist()
+    named = [dict(zip(CLASSES, row, strict=True)) for row in by_row]
+    return AnsweredRows(found["model_version"], rows, labels, named)
 
 
-def predict_v1(random: Random) -> Request:
+def predict_v1(random: Random) -> Question:
     rows = draw(random, ROWS["/v1"])
     path = "/v1/models/iris:predict"
 
-    def read(answer: Answer) -> Predicted:
-        return Predicted(None, rows, json.loads(answer.body)["predictions"], None)
+    def read(answer: Answer) -> AnsweredRows:
+        return AnsweredRows(None, rows, json.loads(answer.body)["predictions"], None)
 
-    return Request("/v1", path, write("POST", path, {"instances": rows}), read=read)
+    return Question("/v1", path, write("POST", path, {"instances": rows}), read=read)
 
 
-def explain(random: Random) -> Request:
+def explain(random: Random) -> Question:
     [row] = draw(random, 1)
     path = random.choice(["/explain", "/explain?vary=petal_length"])
 
-    def read(answer: Answer) -> Predicted:
+    def read(answer: Answer) -> AnsweredRows:
         found = json.loads(answer.body)
         label = found["prediction_class"]
-        return Predicted(found["model_version"], [row], [label], [{label: found["probability"]}])
+        return AnsweredRows(found["model_version"], [row], [label], [{label: found["probability"]}])
 
-    return Request("/explain", path, write("POST", path, describe(row)), read=read)
+    return Question("/explain", path, write("POST", path, describe(row)), read=read)
 
 
-def look(random: Random) -> Request:
+def look(random: Random) -> Question:
     """At figures, models and health."""
     others = ["/models", "/models/live", "/health/live", "/health/ready", "/v2/models/stats"]
     path = random.choice(["/monitoring"] * 3 + ["/metrics"] * 3 + others)
     kind = path if path in ("/monitoring", "/metrics") else "models and health"
-    return Request(kind, path, write("GET", path), "GET")
+    return Question(kind, path, write("GET", path), "GET")
 
 
-_ROW = describe([5.1, 3.5, 1.4, 0.2])
 _TENSOR = {"name": "x", "shape": [1, 4], "datatype": "FP65", "data": [1, 2, 3, 4]}
 # What is wrong, and the one status that says so.
 _WRONG: list[tuple[int, str, str, Any, dict[str, str]]] = [
     (400, "POST", "/predict", b'{"sepal_length": ', {}),
     (422, "POST", "/predict", {"sepal_length": 5.1}, {}),
-    (422, "POST", "/predict", _ROW | {"petal_width": "0.2"}, {}),
-    (422, "POST", "/predict", _ROW | {"petal_width": 1e308, "sepal": 1}, {}),
-    (415, "POST", "/predict", _ROW, {"content_type": "text/plain"}),
+    (422, "POST", "/predict", INSTANCE | {"petal_width": "0.2"}, {}),
+    (422, "POST", "/predict", INSTANCE | {"petal_width": 1e308, "sepal": 1}, {}),
+    (415, "POST", "/predict", INSTANCE, {"content_type": "text/plain"}),
     (413, "POST", "/predict", b" " * 200_000, {}),
-    (404, "POST", "/predict?version=2020_01_01_T00_00_00", _ROW, {}),
+    (404, "POST", "/predict?version=2020_01_01_T00_00_00", INSTANCE, {}),
     (405, "GET", "/predict", b"", {}),
     (404, "GET", "/predictions", b"", {}),
     (400, "POST", "/predict/batch", b"ARROW1", {"content_type": ARROW}),
@@ -230,20 +214,20 @@ _WRONG: list[tuple[int, str, str, Any, dict[str, str]]] = [
     (404, "POST", "/v2/models/rose/infer", {"inputs": [_TENSOR]}, {}),
     (400, "POST", "/v2/models/iris/infer", b"[", {}),
     (422, "POST", "/v1/models/iris:predict", {"instances": [[1, 2]]}, {}),
-    (422, "POST", "/explain?vary=colour", _ROW, {}),
+    (422, "POST", "/explain?vary=colour", INSTANCE, {}),
     (422, "POST", "/feedback", {"prediction_id": "0" * 32}, {}),
     (404, "POST", "/feedback", {"prediction_id": "0" * 32, "label": "setosa"}, {}),
 ]
 
 
-def ask_wrongly(random: Random) -> Request:
+def ask_wrongly(random: Random) -> Question:
     status, method, path, body, headers = random.choice(_WRONG)
     kind = "wrong /feedback" if path == "/feedback" and status == 404 else "wrong input"
-    return Request(kind, path, write(method, path, body, **headers), method, (status,))
+    return Question(kind, path, write(method, path, body, **headers), method, (status,))
 
 
-def label(identifier: str, name: str) -> Request:
+def label(identifier: str, name: str) -> Question:
     """What a prediction should have been, which may be no class."""
     content = write("POST", "/feedback", {"prediction_id": identifier, "label": name})
     statuses = (200,) if name in CLASSES else (422,)
-    return Request("/feedback", "/feedback", content, statuses=statuses)
+    return Question("/feedback", "/feedback", content, statuses=statuses)
