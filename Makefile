@@ -177,6 +177,10 @@ lock: $(VENV)/installed ## Lock the dependencies with hashes; ARGS=--upgrade for
 	$(LOCK) $(ARGS) --group azure --constraint backend/requirements.txt \
 	  --output-file mlflow/requirements-azure.txt
 
+.PHONY: allow-list
+allow-list: $(VENV)/installed ## Add to the backend's allow-list the names that good pickles need
+	$(BIN)/python maintenance/allow_list.py
+
 .PHONY: images
 images: ## Build the three images for others; with PUSH=1 and IMAGES=registry/name push them
 	deploy/images.sh build

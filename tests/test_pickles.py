@@ -4,8 +4,8 @@ import json
 import sys
 
 import pytest
-from allow_list import dump_candidates, dump_usual
 from documentation import ROOT
+from pickles import dump_candidates, dump_usual
 from shell import read
 
 UNPICKLE = """

@@ -33,7 +33,7 @@ def unpickle(pickled: bytes) -> Any:
 
 @cache
 def read_allow_list() -> frozenset[tuple[str, str]]:
-    """Pairs of module and name; tests/allow_list.py writes the file."""
+    """Pairs of module and name; `make allow-list` writes the file."""
     lines = Path(__file__).with_name("allow_list.txt").read_text().splitlines()
     return frozenset((module, name) for module, name in map(str.split, lines))
 
