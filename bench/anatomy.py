@@ -18,6 +18,7 @@ from pathlib import Path
 
 from load import draw_instances
 from models import ESTIMATORS, dump, fit, publish
+from pydantic_core import to_json
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "backend"))
 from instrumentation.instruments import Instruments
@@ -28,7 +29,8 @@ from serving.live import LiveModel
 from serving.loading import load
 from serving.manifests import Manifests
 from settings import Settings
-from web import shortcut
+from web.entrance import Entrance
+from web.security import Gate
 from worker.nursery import find_nursery
 
 ROUNDS = 7
@@ -71,20 +73,20 @@ async def time_whole(app: Callable[..., Awaitable[None]], bodies: list[bytes]) -
 
 
 async def refuse(*_: object) -> None:
-    raise AssertionError("the shortcut answers all of these")
+    raise AssertionError("the entrance answers all of these")
 
 
 def assemble(
-    live: LiveModel, settings: Settings, bodies: list[bytes]
-) -> tuple[shortcut.Shortcut, Callable[..., object]]:
-    """The shortcut, and a function that writes down a thousand predictions as its ledger does."""
+    live: LiveModel, settings: Settings, instruments: Instruments, bodies: list[bytes]
+) -> tuple[Entrance, Callable[..., object]]:
+    """The entrance, and a function that writes down a thousand predictions as its ledger does."""
     log = RequestLog(io.StringIO(), is_json=False)
     recorder = Recorder(settings, live)
     setattr(recorder, "_put", lambda *_: None)  # noqa: B010  the queue is emptied elsewhere
     ledger = Ledger(log, recorder)
 
     def write(_: object) -> None:
-        ledger._entries = entries[:]
+        ledger._entries, ledger._answered = entries[:], [ANSWERED] * len(entries)
         ledger.write()
 
     model = live.model()
@@ -93,8 +95,8 @@ def assemble(
         values = model.read_instance(body)
         [answer] = model.answer_many([values])
         prediction = model.describe(values, answer)
-        entries.append((model, prediction, values, ANSWERED))
-    return shortcut.Shortcut(refuse, live, ledger, settings), write
+        entries.append((model, prediction, values))
+    return Entrance(refuse, Gate(settings), live, instruments, ledger), write
 
 
 def measure(name: str) -> dict[str, float]:
@@ -105,13 +107,13 @@ def measure(name: str) -> dict[str, float]:
         publish(dump(fit(name)), Path(folder))
         manifests = Manifests(settings)
         open_model = partial(load, manifests=manifests, settings=settings, nursery=find_nursery())
-        live = LiveModel(manifests.find, open_model, instruments)
+        live = LiveModel(manifests.find, open_model)
         live.refresh()
     model = live.model()
     values = [model.read_instance(body) for body in bodies]
     [answer] = model.answer_many(values[:1])
     prediction = model.describe(values[0], answer)
-    app, written = assemble(live, settings, bodies)
+    app, written = assemble(live, settings, instruments, bodies)
     steps = {
         "is it the plain case": time_each(
             lambda scope: app._is_plain(scope, dict(scope["headers"])), [SCOPE] * 1000
@@ -121,7 +123,7 @@ def measure(name: str) -> dict[str, float]:
         "answer, id, looking for warnings": time_each(
             lambda row: model.describe(row, answer), values
         ),
-        "answer to JSON (pydantic's core)": time_each(shortcut.to_json, [prediction] * 1000),
+        "answer to JSON (pydantic's core)": time_each(to_json, [prediction] * 1000),
         "counting it": time_each(instruments.count, [ANSWERED] * 1000),
         "its line of the log, its place in the journal": time_each(written, range(10)) / 1000,
     }
