@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import questions
 from load import CSV
 from questions import AnsweredRows, Question
-from wire import Answer, KeptConnection, find_fault
+from wire import Answer, KeptConnection, find_flaw
 
 SPAWN = multiprocessing.get_context("spawn")
 REPORT_SECONDS = 0.5
@@ -28,14 +28,14 @@ LEFT_ROWS = 1000  # of a table whose caller does not wait for the answer
 class Attempt(NamedTuple):
     """Times of the monotonic clock; the status is 0 if no answer came.
 
-    `fault` says what is not as it should be, `label` of which prediction is what, and recorded.
+    `flaw` says what is not as it should be, `label` of which prediction is what, and recorded.
     """
 
     kind: str
     started: float
     ended: float
     status: int
-    fault: str | None = None
+    flaw: str | None = None
     answered: AnsweredRows | None = None
     label: tuple[str, str] | None = None
 
@@ -82,16 +82,16 @@ class Caller(Thread):
 
 def judge(question: Question, answer: Answer, started: float, ended: float) -> Attempt:
     attempt = Attempt(question.kind, started, ended, answer.status)
-    shape = find_fault(question.path, answer) if answer.status >= 400 else None
+    shape = find_flaw(question.path, answer) if answer.status >= 400 else None
     if shape or answer.status not in question.statuses:
         said = f": {answer.body[:200]!r}"
-        return attempt._replace(fault=shape or f"{answer.status} for {question.path}{said}")
+        return attempt._replace(flaw=shape or f"{answer.status} for {question.path}{said}")
     if question.read is None:
         return attempt
     try:
         return attempt._replace(answered=question.read(answer))
     except Exception as error:  # whatever it is, the answer is not what it should be
-        return attempt._replace(fault=f"unreadable answer: {error!r}")
+        return attempt._replace(flaw=f"unreadable answer: {error!r}")
 
 
 Behaviour = Callable[[Caller], Iterable[Attempt]]
@@ -136,14 +136,14 @@ def leave(caller: Caller) -> Iterable[Attempt]:
     ]
     content = caller.random.choice(contents)
     size = caller.random.choice([20, len(content) // 2, len(content) - 1, len(content)])
-    started, fault = time.monotonic(), None
+    started, flaw = time.monotonic(), None
     try:
         caller.kept.open().sendall(content[:size])
         caller.wait(caller.random.choice([0, 0.002, 0.05]))
     except OSError as error:
-        fault = f"no connection: {error!r}"
+        flaw = f"no connection: {error!r}"
     caller.random.choice([caller.kept.reset, caller.kept.close])()
-    yield Attempt("leaves in the middle", started, time.monotonic(), 0, fault)
+    yield Attempt("leaves in the middle", started, time.monotonic(), 0, flaw)
 
 
 def stop_midway(caller: Caller) -> Iterable[Attempt]:

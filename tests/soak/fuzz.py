@@ -29,7 +29,7 @@ from load import draw_instances
 from models import dump, fit, publish
 from nonsense import ROUTES, Case, CaseMaker, draw_material
 from shipped import Backend, Held
-from wire import NO_HTTP, Answer, KeptConnection, find_fault
+from wire import NO_HTTP, Answer, KeptConnection, find_flaw
 
 CONNECTIONS = 6
 ROUND = 5_000  # cases of one draw of material
@@ -87,11 +87,11 @@ def look(connection: KeptConnection, case: Case) -> tuple[int, str | None]:
 
 def judge(case: Case, answer: Answer) -> str | None:
     if not case.is_http and answer.status == 400 and NO_HTTP.encode() in answer.body:
-        return find_fault("", answer)
+        return find_flaw("", answer)
     if answer.status >= 500 and answer.status != 503:
         return f"{answer.status}"
     if answer.status >= 400:
-        return find_fault(ROUTES[case.route], answer)
+        return find_flaw(ROUTES[case.route], answer)
     if answer.status != 200:
         return f"{answer.status}, which no route answers"
     return None if _is_whole(answer) else f"200 with {answer.body[:100]!r}"
@@ -168,20 +168,20 @@ def report(fuzz: Fuzz, seconds: float) -> None:
     print(f"\n{total:,} requests, {total / seconds:,.0f} a second")
 
 
-def list_faults(backend: Backend, fuzz: Fuzz, first: Held, last: Held) -> list[str]:
+def list_flaws(backend: Backend, fuzz: Fuzz, first: Held, last: Held) -> list[str]:
     """All that is wrong at the end."""
     counts = Counter(finding.what for finding in fuzz.findings)
-    faults = [f"{count} × {what}" for what, count in counts.items()]
+    flaws = [f"{count} × {what}" for what, count in counts.items()]
     if not backend.is_alive():
-        return [*faults, "the backend has died"]
-    faults += [f"in the log: {line}" for line in Counter(backend.find_tracebacks())]
+        return [*flaws, "the backend has died"]
+    flaws += [f"in the log: {line}" for line in Counter(backend.find_tracebacks())]
     if not backend.is_ready():
-        faults.append("the backend is not ready")
+        flaws.append("the backend is not ready")
     if last.descriptors > first.descriptors:
-        faults.append(f"open files: {first} before, {last} after")
+        flaws.append(f"open files: {first} before, {last} after")
     if last.memory > first.memory + GROWTH:
-        faults.append(f"{last.memory - first.memory:.0f} MB are not given back")
-    return faults
+        flaws.append(f"{last.memory - first.memory:.0f} MB are not given back")
+    return flaws
 
 
 def main() -> None:
@@ -199,7 +199,7 @@ def main() -> None:
         started = time.monotonic()
         fuzz, first, last = run(backend, known, options.count, options.seed)
         report(fuzz, time.monotonic() - started)
-        faults = list_faults(backend, fuzz, first, last)
+        flaws = list_flaws(backend, fuzz, first, last)
         print(
             f"\nThe worker: {first.memory:.0f} MB after the first round, {last.memory:.0f} MB at "
             f"the end; {first.descriptors} and {last.descriptors} open files"
@@ -209,7 +209,7 @@ def main() -> None:
             smallest = shrink(backend.port, smallest)
             print(f"\n{smallest.what}\n{smallest.case.write()!r}")
         backend.stop()
-    sys.exit("\n".join(faults) or 0)
+    sys.exit("\n".join(flaws) or 0)
 
 
 if __name__ == "__main__":

@@ -28,7 +28,7 @@ from load import read_memory
 from processes import find_free_port, running_mlflow
 from servers import running_postgresql
 from shipped import Backend, Restartable, wait_for
-from summary import Phase, Sample, list_faults, report
+from summary import Phase, Sample, list_flaws, report
 from verdicts import Attempts, Judge, read_journal
 from world import EventLog, Releases, World
 
@@ -123,7 +123,7 @@ def act_until(seconds: float, events: list[Callable[[], None]], world: World) ->
         if event == world.kill_backend and passed > KILLING_SHARE * seconds and not is_first:
             continue
         event()
-        time.sleep(min(PAUSE_SECONDS, seconds / 40))  # of load without a fault
+        time.sleep(min(PAUSE_SECONDS, seconds / 40))  # of load without an event
 
 
 def main() -> None:
@@ -135,9 +135,9 @@ def main() -> None:
         with tempfile.TemporaryDirectory() as folder:
             phases.append(run(Path(folder), share * seconds, log))
     report(phases, log.events)
-    faults = [fault for phase in phases for fault in list_faults(phase)]
-    faults += [f"{event.what}: it did not happen" for event in log.events if event.seconds is None]
-    sys.exit("\n".join(faults) or 0)
+    flaws = [flaw for phase in phases for flaw in list_flaws(phase)]
+    flaws += [f"{event.what}: it did not happen" for event in log.events if event.seconds is None]
+    sys.exit("\n".join(flaws) or 0)
 
 
 if __name__ == "__main__":

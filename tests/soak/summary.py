@@ -46,7 +46,7 @@ def sort_out(phase: Phase) -> tuple[Counter[str], list[Attempt]]:
     """What may go wrong, by its reason, and what may not."""
     excused: Counter[str] = Counter()
     findings = []
-    for attempt in phase.attempts.faulty:
+    for attempt in phase.attempts.flawed:
         reason = find_excuse(attempt, phase)
         if reason:
             excused[reason] += 1
@@ -61,7 +61,7 @@ def find_excuse(attempt: Attempt, phase: Phase) -> str | None:
     is_away = any(window.meets(attempt) for window in phase.world.journal_away)
     if attempt.status == 503 and attempt.kind in FEEDBACK and is_away:
         return AWAY
-    if attempt.status == 503 and "Too many batches" in str(attempt.fault):
+    if attempt.status == 503 and "Too many batches" in str(attempt.flaw):
         return BUSY
     is_lost = attempt.label is not None and attempt.label[0] in phase.journal.excused
     return FORGOTTEN if attempt.status == 404 and is_lost else None
@@ -148,19 +148,19 @@ def _print_table(title: str, names: list[str], columns: list[dict[str, str]]) ->
         print(f"| {name} | {' | '.join(column.get(name, '0') for column in columns)} |")
 
 
-def list_faults(phase: Phase) -> list[str]:
+def list_flaws(phase: Phase) -> list[str]:
     """All that is wrong and must not be, a few examples of each."""
     _, findings = sort_out(phase)
-    said = [f"{one.kind}, {one.ended - one.started:.1f} s: {one.fault}" for one in findings]
+    said = [f"{one.kind}, {one.ended - one.started:.1f} s: {one.flaw}" for one in findings]
     backend = phase.world.backend
-    faults = [
+    flaws = [
         *phase.world.judge.wrong[:SHOWN],
         *[f"{count} × {what}" for what, count in Counter(said).most_common(SHOWN)],
         *phase.journal.wrong[:SHOWN],
         *[f"in the log: {line}" for line in Counter(backend.find_tracebacks())],
     ]
     if count_lost(phase):
-        faults.append(f"{count_lost(phase)} predictions are lost")
+        flaws.append(f"{count_lost(phase)} predictions are lost")
     if phase.after.descriptors > phase.before.descriptors:
-        faults.append(f"open files: {phase.before} before, {phase.after} after")
-    return [f"{phase.name}: {fault}" for fault in faults]
+        flaws.append(f"open files: {phase.before} before, {phase.after} after")
+    return [f"{phase.name}: {flaw}" for flaw in flaws]

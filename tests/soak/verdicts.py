@@ -102,7 +102,7 @@ class Attempts:
         self._lock = threading.Lock()
         self.kinds: Counter[str] = Counter()
         self.seconds: list[float] = []  # of plain predictions
-        self.faulty: list[Attempt] = []
+        self.flawed: list[Attempt] = []
         self.singles: dict[str, tuple[float, AnsweredRows]] = {}  # when it was answered, by id
         self.tables: dict[str, list[float]] = defaultdict(list)  # when they were, by kind
         self.labels: dict[str, str] = {}
@@ -115,8 +115,8 @@ class Attempts:
 
     def _count(self, attempt: Attempt) -> None:
         self.kinds[attempt.kind] += 1
-        if attempt.fault:
-            self.faulty.append(attempt)
+        if attempt.flaw:
+            self.flawed.append(attempt)
             return
         if attempt.kind == SINGLE:
             self.seconds.append(attempt.ended - attempt.started)

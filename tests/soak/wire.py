@@ -85,7 +85,7 @@ def write_request(method: str, path: str, headers: Iterable[Header], body: bytes
     return b"\r\n".join([*lines, b"", body])
 
 
-def find_fault(path: str, answer: Answer) -> str | None:
+def find_flaw(path: str, answer: Answer) -> str | None:
     """What is wrong with a refusal, by docs/api.md; None if nothing is."""
     is_open = bool(re.match(r"/v[12](/|$)", path))
     expected = "application/json" if is_open else "application/problem+json"
