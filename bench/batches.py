@@ -23,25 +23,9 @@ from functools import partial
 from pathlib import Path
 from urllib.parse import urlsplit
 
+import load
 import numpy as np
-from load import (
-    ARROW,
-    CSV,
-    JSON,
-    LOAD_CORE,
-    PARQUET,
-    Server,
-    draw,
-    draw_instances,
-    list_instances,
-    make_table,
-    read_memory,
-    require_wrk,
-    run_wrk,
-    serving,
-    serving_backend,
-    write_table,
-)
+from load import ARROW, CSV, JSON, PARQUET
 from models import ESTIMATORS, NAMES, dump, fit, publish
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "backend"))
@@ -61,16 +45,16 @@ TYPES = {"Arrow": ARROW, "Parquet": PARQUET, "CSV": CSV, "JSON columns": JSON, I
 
 def write(X: np.ndarray) -> dict[str, bytes]:
     """The same table in each format."""
-    table = make_table(X)
-    written = {name: write_table(table, kind) for name, kind in TYPES.items() if name != INSTANCES}
-    return written | {INSTANCES: json.dumps({"instances": list_instances(X)}).encode()}
+    table = load.make_table(X)
+    written = {name: load.write_table(table, media_type) for name, media_type in TYPES.items()}
+    return written | {INSTANCES: json.dumps({"instances": load.list_instances(X)}).encode()}
 
 
 def write_for_pandas(X: np.ndarray) -> dict[str, bytes]:
     split = {"columns": NAMES, "data": X.tolist()}
     return {
         "pandas, split": json.dumps({"dataframe_split": split}).encode(),
-        "pandas, records": json.dumps({"dataframe_records": list_instances(X)}).encode(),
+        "pandas, records": json.dumps({"dataframe_records": load.list_instances(X)}).encode(),
     }
 
 
@@ -91,10 +75,10 @@ def time_of(call: Callable[[], object]) -> float:
     return time.perf_counter() - start
 
 
-def measure_speed(model: OpenedModel, ours: Server, theirs: Server) -> dict[str, list[float]]:
+def measure_speed(model: OpenedModel, ours: str, theirs: str) -> dict[str, list[float]]:
     """Seconds of each way, round by round."""
-    X = draw(ROWS)
-    batch, usual = f"{ours.url}/predict/batch", f"{theirs.url}/invocations"
+    X = load.draw(ROWS)
+    batch, usual = f"{ours}/predict/batch", f"{theirs}/invocations"
     ways: dict[str, Callable[[], object]] = {
         "in process": lambda: model.answer(X),
         "in process, in chunks": partial(answer_in_chunks, model, X),
@@ -149,12 +133,12 @@ def measure_waiting(url: str, bodies: dict[str, bytes]) -> None:
         runner = threading.Thread(target=send_until, args=(stop, done, url, name, body))
         if name:
             runner.start()
-        load = run_wrk(f"{url}/predict", draw_instances(), 1, SECONDS)
+        singles = load.run_wrk(f"{url}/predict", load.draw_instances(), 1, SECONDS)
         stop.set()
         if name:
             runner.join()
         rate = len(done) / SECONDS
-        print(f"| {name or 'none'} | {rate:.1f} | {load.p50:.1f} | {load.p99:.1f} |")
+        print(f"| {name or 'none'} | {rate:.1f} | {singles.p50:.1f} | {singles.p99:.1f} |")
 
 
 def send_until(stop: threading.Event, done: list[str], url: str, name: str, body: bytes) -> None:
@@ -167,13 +151,13 @@ def measure_memory(folder: Path) -> None:
     print("\nMost memory of the server in MB, a new one for each\n")
     print("| format | at rest | " + " | ".join(f"{rows:,} rows" for rows in SIZES) + " |")
     print("| --- | ---: |" + " ---: |" * len(SIZES))
-    tables = {rows: write(draw(rows)) for rows in SIZES}
+    tables = {rows: write(load.draw(rows)) for rows in SIZES}
     for name, media_type in TYPES.items():
         cells = []
         for rows in SIZES:
-            with serving_backend(folder, MAX_BODY_BYTES=2**26) as server:
+            with load.serving_backend(folder, MAX_BODY_BYTES=2**26) as server:
                 time.sleep(1)
-                rest = read_memory(server.pid)
+                rest = load.read_memory(server.pid)
                 for _ in range(3):
                     post(f"{server.url}/predict/batch", tables[rows][name], media_type)
                 cells.append(f"{read_peak(server.pid):.0f}")
@@ -186,8 +170,8 @@ def read_peak(pid: int) -> float:
 
 
 def main() -> None:
-    require_wrk()
-    os.sched_setaffinity(0, {int(LOAD_CORE)})
+    load.require_wrk()
+    os.sched_setaffinity(0, {int(load.LOAD_CORE)})
     for name in ESTIMATORS:
         estimator = fit(name)
         with tempfile.TemporaryDirectory() as directory:
@@ -196,13 +180,13 @@ def main() -> None:
             pickled = next(folder.glob("*.pkl"))
             file = {"name": "iris", "version": "", "created_at": datetime.now(UTC)}
             model, _ = assemble(pickled.read_bytes(), file, None, is_tried=False)
-            usual = serving(
+            usual = load.serving(
                 PANDAS, "bench/peers", "/invocations", MODEL=pickled, PYTHONWARNINGS="ignore"
             )
-            with serving_backend(folder) as ours, usual as theirs:
-                report_speed(name, measure_speed(model, ours, theirs))
+            with load.serving_backend(folder) as ours, usual as theirs:
+                report_speed(name, measure_speed(model, ours.url, theirs.url))
                 if "--speed" not in sys.argv:
-                    measure_waiting(ours.url, write(draw(ROWS)))
+                    measure_waiting(ours.url, write(load.draw(ROWS)))
             if name == "logistic regression" and "--speed" not in sys.argv:
                 measure_memory(folder)
 

@@ -13,20 +13,7 @@ from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from load import (
-    LOAD_CORE,
-    Load,
-    Server,
-    compare_rates,
-    draw_instances,
-    list_pids,
-    read_memory,
-    require_wrk,
-    run_wrk,
-    serving_backend,
-    summarize,
-    take_turns,
-)
+import load
 from models import dump, fit, publish
 
 ROUNDS = 9
@@ -39,21 +26,21 @@ SETTINGS = {
 }
 
 
-def measure(server: Server) -> Load:
+def measure(server: load.Server) -> load.Load:
     url, pids = f"{server.url}/predict", [server.pid]
-    return run_wrk(url, draw_instances(), CONNECTIONS, SECONDS, pids, LOAD_CORE)
+    return load.run_wrk(url, load.draw_instances(), CONNECTIONS, SECONDS, pids, load.LOAD_CORE)
 
 
-def report(loads: dict[str, list[Load]]) -> None:
+def report(loads: dict[str, list[load.Load]]) -> None:
     print("| | requests/s | of no journal | by round | CPU µs of the worker | p50 ms | p99 ms |")
     print("| --- | ---: | ---: | --- | ---: | ---: | ---: |")
     for name, rounds in loads.items():
-        ratios = compare_rates(rounds, loads["no journal"])
+        ratios = load.compare_rates(rounds, loads["no journal"])
         by_round = " ".join(f"{ratio:.2f}" for ratio in ratios)
-        load = summarize(rounds)
+        middle = load.summarize(rounds)
         print(
-            f"| {name} | {load.rate:,.0f} | {statistics.median(ratios):.3f} | {by_round} |"
-            f" {load.cpu:.1f} | {load.p50:.2f} | {load.p99:.2f} |"
+            f"| {name} | {middle.rate:,.0f} | {statistics.median(ratios):.3f} | {by_round} |"
+            f" {middle.cpu:.1f} | {middle.p50:.2f} | {middle.p99:.2f} |"
         )
 
 
@@ -63,16 +50,16 @@ def main() -> None:
             moment = datetime.now(UTC) + timedelta(seconds=number)
             publish(dump(fit(estimator)), Path(folder), moment)
         servers = {
-            name: stack.enter_context(serving_backend(folder, **settings))
+            name: stack.enter_context(load.serving_backend(folder, **settings))
             for name, settings in SETTINGS.items()
         }
-        report(take_turns(servers, measure, ROUNDS))
+        report(load.take_turns(servers, measure, ROUNDS))
         print()
         for name, server in servers.items():
-            processes = [read_memory(pid) for pid in list_pids(server.pid)]
+            processes = [load.read_memory(pid) for pid in load.list_pids(server.pid)]
             print(f"{name}: {' + '.join(f'{size:.0f}' for size in processes)} MB resident")
 
 
 if __name__ == "__main__":
-    require_wrk()
+    load.require_wrk()
     main()

@@ -31,6 +31,7 @@ PARQUET = "application/vnd.apache.parquet"
 ARROW = "application/vnd.apache.arrow.stream"
 SERVER_CORE, LOAD_CORE = "0", "1"
 UVICORN = ["-m", "uvicorn", "--no-access-log", "--no-server-header", "--timeout-keep-alive", "75"]
+BARE, FASTAPI = [*UVICORN, "limits:bare"], [*UVICORN, "limits:fastapi"]  # in bench/peers
 SECONDS_BETWEEN_LOOKS = 0.2
 
 SCRIPT = """
@@ -188,6 +189,10 @@ def summarize(rounds: Sequence[Load]) -> Load:
         for figure in ("rate", "p50", "p99", "cpu")
     )
     return Load(rate, p50, p99, sum(load.failed for load in rounds), cpu)
+
+
+def say_failed(load: Load) -> str:
+    return f" {load.failed} failed" if load.failed else ""
 
 
 def compare_rates(ours: Sequence[Load], theirs: Sequence[Load]) -> list[float]:

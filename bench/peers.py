@@ -22,24 +22,8 @@ from pathlib import Path
 from typing import Any
 
 import joblib
+import load
 import requests
-from load import (
-    LOAD_CORE,
-    SERVER_CORE,
-    UVICORN,
-    Load,
-    compare_rates,
-    draw_instances,
-    list_pids,
-    read_cpu,
-    require_wrk,
-    run_wrk,
-    serving,
-    serving_backend,
-    sum_cpu,
-    summarize,
-    take_turns,
-)
 from models import ESTIMATORS, NAMES, dump, fit, publish
 from processes import find_free_port, running, wait_until
 from sklearn.base import clone
@@ -219,7 +203,7 @@ def peer_serving(name: str, model: str) -> Iterator[PeerServer]:
         joblib.dump((fit_on_names if peer.names else fit)(model), f"{folder}/model.joblib")
         variables, output = os.environ | settings, {"stdout": log, "stderr": log}
         subprocess.run(before, cwd=folder, env=variables, check=True, **output)
-        pinned = ["taskset", "-c", SERVER_CORE, *command]
+        pinned = ["taskset", "-c", load.SERVER_CORE, *command]
         shell = ["sh", "-c", 'exec "$@" 2>&1', "sh"]
         with running([*shell, *pinned], folder, log, **settings) as process:
             url = f"http://127.0.0.1:{port}{peer.path}"
@@ -236,8 +220,8 @@ def own_serving(model: str) -> Iterator[dict[str, PeerServer]]:
         directory = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         publish(dump(fit(model)), directory)
         started = {
-            BACKEND: stack.enter_context(serving_backend(directory)),
-            BARE: stack.enter_context(serving([*UVICORN, "limits:bare"], "bench/peers", "/")),
+            BACKEND: stack.enter_context(load.serving_backend(directory)),
+            BARE: stack.enter_context(load.serving(load.BARE, "bench/peers", "/")),
         }
         yield {
             name: PeerServer(f"{url}/predict", pid, dict, lambda answer: answer["prediction_class"])
@@ -247,7 +231,7 @@ def own_serving(model: str) -> Iterator[dict[str, PeerServer]]:
 
 def check(name: str, server: PeerServer, model: str) -> None:
     """Stops everything unless the server gives the classes that the model gives."""
-    instances = draw_instances(SAMPLES)
+    instances = load.draw_instances(SAMPLES)
     expected = fit(model).predict([list(instance.values()) for instance in instances]).tolist()
     try:
         body = server.ask(instances[0])
@@ -261,37 +245,37 @@ def check(name: str, server: PeerServer, model: str) -> None:
 
 
 def spends_nothing(pids: list[int]) -> bool:
-    before = read_cpu(pids)
+    before = load.read_cpu(pids)
     time.sleep(0.2)
-    return sum_cpu(since=before) < 0.05
+    return load.sum_cpu(since=before) < 0.05
 
 
 def signal_all(server: PeerServer, which: signal.Signals) -> None:
-    for pid in list_pids(server.pid):
+    for pid in load.list_pids(server.pid):
         os.kill(pid, which)
 
 
-def measure(server: PeerServer) -> Load:
+def measure(server: PeerServer) -> load.Load:
     """It stands still before and after, as some poll, and finish what nobody waits for any more."""
     signal_all(server, signal.SIGCONT)
-    pids = list_pids(server.pid)
-    bodies = [server.ask(instance) for instance in draw_instances()]
-    load = run_wrk(server.url, bodies, CONNECTIONS, SECONDS, pids, LOAD_CORE)
+    pids = load.list_pids(server.pid)
+    bodies = [server.ask(instance) for instance in load.draw_instances()]
+    measured = load.run_wrk(server.url, bodies, CONNECTIONS, SECONDS, pids, load.LOAD_CORE)
     wait_until(lambda: spends_nothing(pids))
     signal_all(server, signal.SIGSTOP)
-    return load
+    return measured
 
 
-def report(model: str, loads: dict[str, list[Load]]) -> None:
+def report(model: str, loads: dict[str, list[load.Load]]) -> None:
     print(f"\n**{model}, {CONNECTIONS} connections**\n")
     print("| server | requests/s | × slower than the backend | CPU µs | p50 ms | p99 ms |")
     print("| --- | ---: | ---: | ---: | ---: | ---: |")
     for name, rounds in loads.items():
-        slower = statistics.median(compare_rates(loads[BACKEND], rounds))
-        load = summarize(rounds)
+        slower = statistics.median(load.compare_rates(loads[BACKEND], rounds))
+        middle = load.summarize(rounds)
         print(
-            f"| {name} | {load.rate:,.0f} | {slower:.2f} | {load.cpu:,.0f} | {load.p50:.1f} |"
-            f" {load.p99:.1f} |" + f" {load.failed} failed" * bool(load.failed),
+            f"| {name} | {middle.rate:,.0f} | {slower:.2f} | {middle.cpu:,.0f} | {middle.p50:.1f} |"
+            f" {middle.p99:.1f} |{load.say_failed(middle)}",
             flush=True,
         )
 
@@ -308,12 +292,12 @@ def main() -> None:
             for server in servers.values():
                 signal_all(server, signal.SIGSTOP)
                 stack.callback(signal_all, server, signal.SIGCONT)
-            report(model, take_turns(servers, measure, ROUNDS))
+            report(model, load.take_turns(servers, measure, ROUNDS))
     print()
     for requirements in dict.fromkeys(peer.requirements for peer in installed.values()):
         print(f"- {requirements}")
 
 
 if __name__ == "__main__":
-    require_wrk()
+    load.require_wrk()
     main()

@@ -13,22 +13,7 @@ from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 
-from load import (
-    LOAD_CORE,
-    UVICORN,
-    Load,
-    Server,
-    compare_rates,
-    draw_instances,
-    list_pids,
-    read_memory,
-    require_wrk,
-    run_wrk,
-    serving,
-    serving_backend,
-    summarize,
-    take_turns,
-)
+import load
 from models import ESTIMATORS, dump, fit, publish
 
 ROUNDS = 7
@@ -36,47 +21,47 @@ SECONDS = 3
 BARE, FASTAPI = "bare ASGI app", "FastAPI, a constant"
 
 
-def measure(connections: int, server: Server) -> Load:
+def measure(connections: int, server: load.Server) -> load.Load:
     url, pids = f"{server.url}/predict", [server.pid]
-    return run_wrk(url, draw_instances(), connections, SECONDS, pids, LOAD_CORE)
+    return load.run_wrk(url, load.draw_instances(), connections, SECONDS, pids, load.LOAD_CORE)
 
 
-def report(connections: int, loads: dict[str, list[Load]]) -> None:
+def report(connections: int, loads: dict[str, list[load.Load]]) -> None:
     print(f"\n**{connections} connection{'s' * (connections > 1)}**\n")
     print("| server | requests/s | of the bare app | of FastAPI | CPU µs | p50 ms | p99 ms |")
     print("| --- | ---: | ---: | ---: | ---: | ---: | ---: |")
     for name, rounds in loads.items():
         of_bare, of_fastapi = (
-            statistics.median(compare_rates(rounds, loads[limit])) for limit in (BARE, FASTAPI)
+            statistics.median(load.compare_rates(rounds, loads[limit])) for limit in (BARE, FASTAPI)
         )
-        load = summarize(rounds)
+        middle = load.summarize(rounds)
         print(
-            f"| {name} | {load.rate:,.0f} | {of_bare:.2f} | {of_fastapi:.2f} | {load.cpu:.0f} |"
-            f" {load.p50:.2f} | {load.p99:.2f} |" + f" {load.failed} failed" * bool(load.failed)
+            f"| {name} | {middle.rate:,.0f} | {of_bare:.2f} | {of_fastapi:.2f} | {middle.cpu:.0f} |"
+            f" {middle.p50:.2f} | {middle.p99:.2f} |{load.say_failed(middle)}"
         )
     for name in ESTIMATORS:
-        ratios = compare_rates(loads[name], loads[BARE])
+        ratios = load.compare_rates(loads[name], loads[BARE])
         print(f"\n{name}, by round: {', '.join(f'{ratio:.2f}' for ratio in ratios)}")
 
 
 def measure_workers() -> None:
     """One worker and two, on both cores, which they share with wrk."""
 
-    def measure_all(server: Server) -> Load:
-        url, pids = f"{server.url}/predict", list_pids(server.pid)
-        return run_wrk(url, draw_instances(), 64, SECONDS, pids)
+    def measure_all(server: load.Server) -> load.Load:
+        url, pids = f"{server.url}/predict", load.list_pids(server.pid)
+        return load.run_wrk(url, load.draw_instances(), 64, SECONDS, pids)
 
     with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
         publish(dump(fit("logistic regression")), Path(folder))
         servers = {
             workers: stack.enter_context(
-                serving_backend(folder, cores="0,1", WEB_CONCURRENCY=workers)
+                load.serving_backend(folder, cores="0,1", WEB_CONCURRENCY=workers)
             )
             for workers in (1, 2)
         }
-        loads = take_turns(servers, measure_all, ROUNDS)
+        loads = load.take_turns(servers, measure_all, ROUNDS)
     pairs = zip(loads[1], loads[2], strict=True)
-    raw = statistics.median(compare_rates(loads[2], loads[1]))
+    raw = statistics.median(load.compare_rates(loads[2], loads[1]))
     own = statistics.median(2 * one.cpu / two.cpu for one, two in pairs)
     print(
         f"\nTwo workers, 64 connections: {raw:.2f} of the rate of one while wrk takes its part of"
@@ -88,23 +73,20 @@ def main() -> None:
     measure_workers()
     with ExitStack() as stack:
         servers = {
-            name: stack.enter_context(serving([*UVICORN, app], "bench/peers", path))
-            for name, app, path in (
-                (BARE, "limits:bare", "/"),
-                (FASTAPI, "limits:fastapi", "/predict"),
-            )
+            BARE: stack.enter_context(load.serving(load.BARE, "bench/peers", "/")),
+            FASTAPI: stack.enter_context(load.serving(load.FASTAPI, "bench/peers", "/predict")),
         }
         for name in ESTIMATORS:
             folder = stack.enter_context(tempfile.TemporaryDirectory())
             publish(dump(fit(name)), Path(folder))
-            servers[name] = stack.enter_context(serving_backend(folder))
+            servers[name] = stack.enter_context(load.serving_backend(folder))
         for connections in (1, 32):
-            report(connections, take_turns(servers, partial(measure, connections), ROUNDS))
+            report(connections, load.take_turns(servers, partial(measure, connections), ROUNDS))
         print()
         for name in ESTIMATORS:
-            print(f"{name}: {read_memory(servers[name].pid):.0f} MB resident")
+            print(f"{name}: {load.read_memory(servers[name].pid):.0f} MB resident")
 
 
 if __name__ == "__main__":
-    require_wrk()
+    load.require_wrk()
     main()
