@@ -15,7 +15,7 @@ import tempfile
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterator
 from http.client import HTTPException
 from math import inf
 from pathlib import Path
@@ -35,6 +35,7 @@ CONNECTIONS = 6
 ROUND = 5_000  # cases of one draw of material
 DRAWN = 250
 GROWTH = 60  # MB more than after the first round
+ENOUGH = 100  # findings
 SHRINKS = 300  # requests to make a finding smaller
 
 
@@ -52,7 +53,7 @@ class Fuzz:
         self.statuses: dict[str, Counter[int]] = {route: Counter() for route in ROUTES}
         self.findings: list[Finding] = []
 
-    def send(self, cases: Iterable[Case]) -> None:
+    def send(self, cases: list[Case]) -> None:
         """By several connections, each of a thread of its own."""
         waiting = iter(cases)
         threads = [threading.Thread(target=self._run, args=(waiting,)) for _ in range(CONNECTIONS)]
@@ -61,19 +62,15 @@ class Fuzz:
         for thread in threads:
             thread.join()
 
-    def _run(self, waiting: Iterable[Case]) -> None:
+    def _run(self, waiting: Iterator[Case]) -> None:
         connection = KeptConnection(self._port)
-        while (case := self._take(waiting)) and len(self.findings) < 100:
-            status, found = look(connection, case)
+        while (case := next(waiting, None)) and len(self.findings) < ENOUGH:
+            status, flaw = look(connection, case)
             with self._lock:
                 self.statuses[case.route][status] += 1
-                if found:
-                    self.findings.append(Finding(found, case))
+                if flaw:
+                    self.findings.append(Finding(flaw, case))
         connection.close()
-
-    def _take(self, waiting: Iterable[Case]) -> Case | None:
-        with self._lock:
-            return next(iter(waiting), None)
 
 
 def look(connection: KeptConnection, case: Case) -> tuple[int, str | None]:

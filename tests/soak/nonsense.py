@@ -18,20 +18,19 @@ from hypothesis.strategies import SearchStrategy
 from load import ARROW, CSV, JSON, PARQUET, make_table, write_table
 from models import NAMES
 from processes import INSTANCE
-from wire import Header, write_request
+from wire import INFER, INFER_V1, LENGTH, Header, join_binary, make_tensor, write_request
 
 MEDIA_TYPES = [kind.encode() for kind in (JSON, CSV, ARROW, PARQUET)]
 BINARY = b"application/octet-stream"
-LENGTH = b"inference-header-content-length"
 ROUTES = {
     "/predict": "/predict",
     "/predict/batch, JSON": "/predict/batch",
     "/predict/batch, CSV": "/predict/batch",
     "/predict/batch, Arrow": "/predict/batch",
     "/predict/batch, Parquet": "/predict/batch",
-    "/v2, JSON": "/v2/models/iris/infer",
-    "/v2, binary": "/v2/models/iris/infer",
-    "/v1": "/v1/models/iris:predict",
+    "/v2, JSON": INFER,
+    "/v2, binary": INFER,
+    "/v1": INFER_V1,
     "/feedback": "/feedback",
 }
 KINDS = {
@@ -63,8 +62,8 @@ ODD += ['"\\ud83d\\ude00"', '"\u202eabc\u0301"', "'a'", '"a', "[1,]", '{"a":1,}'
 ODD += ["", f'"{"x" * 5000}"', "[" * 300 + "]" * 300, '{"":' * 200 + "1" + "}" * 200, "\ufeff1"]
 
 HEADERS = [b"accept", b"accept-encoding", b"content-encoding", b"content-type", b"x-request-id"]
-HEADERS += [LENGTH, b"origin", b"traceparent", b"authorization", b"x-api-key", b"range", b"te"]
-HEADERS += [b"x-http-method-override", b"if-none-match", b"cookie", b"x-forwarded-for"]
+HEADERS += [LENGTH.encode(), b"origin", b"traceparent", b"authorization", b"x-api-key", b"range"]
+HEADERS += [b"te", b"x-http-method-override", b"if-none-match", b"cookie", b"x-forwarded-for"]
 BROKEN = [(b"x-a", b"a\x00b"), (b"x a", b"1"), (b"", b"1"), (b"x-a", b"a\rb"), (b"x\xff", b"1")]
 NESTS = [(b"[", b"]"), (b'{"a":', b"}"), (b'{"instances":[', b"]}"), (b"[", b"")]
 
@@ -190,7 +189,7 @@ def write_tables() -> dict[str, list[bytes]]:
 
 def write_documents(known: Sequence[str]) -> dict[str, list[Any]]:
     """What is right at each route that takes JSON, to be spoilt; `known` are ids of predictions."""
-    tensor = {"name": "x", "shape": [2, 4], "datatype": "FP64", "data": [*ROW, *ROW]}
+    tensor = make_tensor(2, data=[*ROW, *ROW])
     columns = [
         {"name": name, "shape": [1], "datatype": "FP32", "data": [value]}
         for name, value in INSTANCE.items()
@@ -217,24 +216,16 @@ def write_documents(known: Sequence[str]) -> dict[str, list[Any]]:
     }
 
 
-def write_binary(document: Any, binary: bytes) -> tuple[bytes, bytes]:
-    """A body of the binary extension, and where its JSON ends."""
-    text = json.dumps(document).encode()
-    return text + binary, b"%d" % len(text)
-
-
-def _write_binaries() -> list[tuple[bytes, bytes]]:
+def _write_binaries() -> list[tuple[bytes, str]]:
     X = np.array([ROW, ROW])
     found = []
     for kind, name in (("<f8", "FP64"), ("<f4", "FP32"), ("<f2", "FP16"), ("<i8", "INT64")):
         binary = X.astype(kind).tobytes()
-        size = {"binary_data_size": len(binary)}
-        tensor = {"name": "x", "shape": [2, 4], "datatype": name, "parameters": size}
-        found.append(write_binary({"inputs": [tensor]}, binary))
-    text = b"\x01\x00\x00\x00a"
-    size = {"binary_data_size": len(text)}
-    tensor = {"name": NAMES[0], "shape": [1], "datatype": "BYTES", "parameters": size}
-    return [*found, write_binary({"inputs": [tensor]}, text)]
+        tensor = make_tensor(2, name, parameters={"binary_data_size": len(binary)})
+        found.append(join_binary({"inputs": [tensor]}, binary))
+    size = {"binary_data_size": 5}
+    text = {"name": NAMES[0], "shape": [1], "datatype": "BYTES", "parameters": size}
+    return [*found, join_binary({"inputs": [text]}, b"\x01\x00\x00\x00a")]
 
 
 COMPRESS: list[tuple[bytes, Callable[[bytes], bytes]]] = [
@@ -315,13 +306,13 @@ class CaseMaker:
 
     def _make_binary(self, route: str) -> Case:
         random = self._random
-        body, length = random.choice(self._binaries)
-        way = random.random()
+        body, end = random.choice(self._binaries)
+        way, length = random.random(), end.encode()
         if way < 0.2:
             length = b"%d" % random.randint(-2, len(body) + 2)
         elif way < 0.3:
             length = random.choice(self._material.headers)
-        headers = ((b"content-type", BINARY), (LENGTH, length))
+        headers = ((b"content-type", BINARY), (LENGTH.encode(), length))
         return Case(route, headers, damage(body, self._cut()) if way > 0.15 else body)
 
     def _dress(self, case: Case) -> Case:

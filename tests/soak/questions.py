@@ -14,11 +14,10 @@ import pyarrow.parquet as pq
 from load import ARROW, CSV, JSON, PARQUET, make_table, write_table
 from models import NAMES
 from processes import INSTANCE
-from wire import Answer, write_request
+from wire import INFER, INFER_V1, LENGTH, Answer, join_binary, make_tensor, write_request
 
 CLASSES = ["setosa", "versicolor", "virginica"]
 LOW, HIGH = [4.0, 1.8, 0.8, 0.0], [8.2, 4.6, 7.2, 2.8]  # a little beyond what was trained on
-LENGTH = "inference-header-content-length"
 
 # Of each kind another number, by which the journal tells them apart.
 ROWS = {CSV: 37, ARROW: 41, PARQUET: 43, JSON: 47, "/v2, JSON": 3, "/v2, binary": 5, "/v1": 7}
@@ -125,25 +124,24 @@ def infer(random: Random, version: str | None = None) -> Question:
     rows = draw(random, ROWS["/v2, JSON"])
     between = f"/versions/{version}" if version else ""
     path = f"/v2/models/iris{between}/infer"
-    tensor = {"name": "x", "shape": [len(rows), 4], "datatype": "FP64", "data": rows}
+    content = write("POST", path, {"inputs": [make_tensor(len(rows), data=rows)]})
 
     def read(answer: Answer) -> AnsweredRows:
         found = json.loads(answer.body)
         data = {output["name"]: output["data"] for output in found["outputs"]}
         return _read_tensors(found, rows, data["label"], data["predict_proba"])
 
-    return Question("/v2, JSON", path, write("POST", path, {"inputs": [tensor]}), read=read)
+    return Question("/v2, JSON", path, content, read=read)
 
 
 def infer_binary(random: Random) -> Question:
     """By the open protocol, in binary, both ways."""
     rows = draw(random, ROWS["/v2, binary"])
     binary = np.array(rows).tobytes()
-    size = {"binary_data_size": len(binary)}
-    tensor = {"name": "x", "shape": [len(rows), 4], "datatype": "FP64", "parameters": size}
+    tensor = make_tensor(len(rows), parameters={"binary_data_size": len(binary)})
     outputs = [{"name": "predict_proba", "parameters": {"binary_data": True}}, {"name": "label"}]
-    text = json.dumps({"inputs": [tensor], "outputs": outputs}).encode()
-    path = "/v2/models/iris/infer"
+    body, length = join_binary({"inputs": [tensor], "outputs": outputs}, binary)
+    headers = {"content_type": "application/octet-stream", LENGTH: length}
 
     def read(answer: Answer) -> AnsweredRows:
         end = int(answer.headers[LENGTH])
@@ -151,8 +149,7 @@ def infer_binary(random: Random) -> Question:
         labels = next(output["data"] for output in found["outputs"] if output["name"] == "label")
         return _read_tensors(found, rows, labels, np.frombuffer(answer.body[end:]).tolist())
 
-    headers = {"content_type": "application/octet-stream", LENGTH: str(len(text))}
-    return Question("/v2, binary", path, write("POST", path, text + binary, **headers), read=read)
+    return Question("/v2, binary", INFER, write("POST", INFER, body, **headers), read=read)
 
 
 def _read_tensors(
@@ -165,12 +162,11 @@ def _read_tensors(
 
 def predict_v1(random: Random) -> Question:
     rows = draw(random, ROWS["/v1"])
-    path = "/v1/models/iris:predict"
 
     def read(answer: Answer) -> AnsweredRows:
         return AnsweredRows(None, rows, json.loads(answer.body)["predictions"], None)
 
-    return Question("/v1", path, write("POST", path, {"instances": rows}), read=read)
+    return Question("/v1", INFER_V1, write("POST", INFER_V1, {"instances": rows}), read=read)
 
 
 def explain(random: Random) -> Question:
@@ -193,7 +189,7 @@ def look(random: Random) -> Question:
     return Question(kind, path, write("GET", path), "GET")
 
 
-_TENSOR = {"name": "x", "shape": [1, 4], "datatype": "FP65", "data": [1, 2, 3, 4]}
+_TENSOR = make_tensor(1, "FP65", data=[1, 2, 3, 4])
 # What is wrong, and the one status that says so.
 _WRONG: list[tuple[int, str, str, Any, dict[str, str]]] = [
     (400, "POST", "/predict", b'{"sepal_length": ', {}),
@@ -210,10 +206,10 @@ _WRONG: list[tuple[int, str, str, Any, dict[str, str]]] = [
     (406, "POST", "/predict/batch", {"columns": {}}, {"accept": "image/png"}),
     (415, "POST", "/predict/batch", b"x", {"content_type": "text/html"}),
     (400, "POST", "/predict/batch", b"x", {"content_encoding": "gzip"}),
-    (422, "POST", "/v2/models/iris/infer", {"inputs": [_TENSOR]}, {}),
+    (422, "POST", INFER, {"inputs": [_TENSOR]}, {}),
     (404, "POST", "/v2/models/rose/infer", {"inputs": [_TENSOR]}, {}),
-    (400, "POST", "/v2/models/iris/infer", b"[", {}),
-    (422, "POST", "/v1/models/iris:predict", {"instances": [[1, 2]]}, {}),
+    (400, "POST", INFER, b"[", {}),
+    (422, "POST", INFER_V1, {"instances": [[1, 2]]}, {}),
     (422, "POST", "/explain?vary=colour", INSTANCE, {}),
     (422, "POST", "/feedback", {"prediction_id": "0" * 32}, {}),
     (404, "POST", "/feedback", {"prediction_id": "0" * 32, "label": "setosa"}, {}),

@@ -10,6 +10,8 @@ from http.client import HTTPResponse
 from typing import NamedTuple
 
 ANSWER_SECONDS = 40  # longer than the longest thing the backend waits for
+INFER, INFER_V1 = "/v2/models/iris/infer", "/v1/models/iris:predict"
+LENGTH = "inference-header-content-length"
 NO_HTTP = "Invalid HTTP request received."  # before there is a route
 
 Header = tuple[bytes, bytes]
@@ -83,6 +85,17 @@ def write_request(method: str, path: str, headers: Iterable[Header], body: bytes
     if method == "POST":
         lines.append(b"content-length: %d" % len(body))
     return b"\r\n".join([*lines, b"", body])
+
+
+def make_tensor(rows: int, datatype: str = "FP64", **content: object) -> dict[str, object]:
+    """Of the open protocol, with all four features of some rows."""
+    return {"name": "x", "shape": [rows, 4], "datatype": datatype, **content}
+
+
+def join_binary(document: object, binary: bytes) -> tuple[bytes, str]:
+    """A body of the open protocol's binary extension, and where its JSON ends."""
+    text = json.dumps(document).encode()
+    return text + binary, str(len(text))
 
 
 def find_flaw(path: str, answer: Answer) -> str | None:
