@@ -31,7 +31,7 @@ sys.path.insert(0, str(Path(__file__).parent.parent / "backend"))
 from instrumentation.identifiers import begin_at, make_identifier, read_milliseconds
 from journal.database import Database, predictions
 from journal.figures import FRESH_SECONDS
-from journal.messages import Delivery, Row, pack
+from journal.messages import Delivery, Row, pack_rows
 from journal.retention import MOST_ROWS, Retention
 from journal.tally import FINE
 from journal.writer import Writer
@@ -77,7 +77,7 @@ def write(writer: Writer, description: Description, deliveries: Iterator[list[Ro
     """Rows a second; making them does not count."""
     seconds, count, version = 0.0, 0, description.version
     for rows in deliveries:
-        packet = pack(description, rows)
+        packet = pack_rows(description, rows)
         delivery = Delivery([packet], {packet.model: description}, version, False)
         started = time.perf_counter()
         receipt = writer.write(delivery)

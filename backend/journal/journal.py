@@ -22,10 +22,10 @@ from serving.live import LiveModel
 from settings import Settings
 
 READING_THREADS = 4
-ANSWER_SECONDS = 4.0  # Prometheus gives a scrape ten
+REPORT_SECONDS = 4.0  # Prometheus gives a scrape ten
 
 Arguments = TypeVarTuple("Arguments")
-Answer = TypeVar("Answer")
+Result = TypeVar("Result")
 
 
 class Journal:
@@ -40,7 +40,7 @@ class Journal:
         self.figures = Figures(database)
         self.feedback = Feedback(database)
 
-    async def ask(self, function: Callable[[*Arguments], Answer], *args: *Arguments) -> Answer:
+    async def ask(self, function: Callable[[*Arguments], Result], *args: *Arguments) -> Result:
         """Call it in a thread of our own: a database that hangs would hold up all that need one.
 
         Raises JournalAway if it cannot be reached.
@@ -58,7 +58,7 @@ class Journal:
 
     async def _read_report(self, model: Model) -> Report:
         try:
-            async with asyncio.timeout(ANSWER_SECONDS):
+            async with asyncio.timeout(REPORT_SECONDS):
                 return await self.ask(self.figures.report, model)
         except TimeoutError:
             return Report(trouble="The journal does not answer.")

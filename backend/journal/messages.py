@@ -51,7 +51,7 @@ def _identify(model: Description) -> Identity:
     return model.version, model.sha256
 
 
-def pack(model: Description, rows: list[Row]) -> Packet:
+def pack_rows(model: Description, rows: list[Row]) -> Packet:
     """A third of the time that pickle takes; both ends are of one Python."""
     moment = read_milliseconds(rows[0][0]) / 1000
     return Packet(_identify(model), len(rows), moment, False, marshal.dumps(rows))

@@ -13,7 +13,7 @@ from threading import Condition, Event, Thread
 from time import time
 
 from features.counts import TableCounts
-from journal.messages import Delivery, Identity, Packet, Receipt, Row, pack, pack_table
+from journal.messages import Delivery, Identity, Packet, Receipt, Row, pack_rows, pack_table
 from schemas import Description
 from serving.inference import Model
 from serving.live import LiveModel
@@ -66,7 +66,7 @@ class Recorder:
 
     def add(self, model: Model, rows: list[Row]) -> None:
         """Predictions of one model, made just now."""
-        self._put(model, pack(model.description, rows))
+        self._put(model, pack_rows(model.description, rows))
 
     def add_table(self, model: Model, counts: TableCounts) -> None:
         """From any thread."""

@@ -10,15 +10,13 @@ from time import time
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
-import numpy as np
 from sqlalchemy.exc import DataError, IntegrityError, SQLAlchemyError
 
-from features.binning import ModelBins
 from instrumentation.logs import set_up_logs
 from journal.database import Database, models, predictions, say, tallies
+from journal.entries import Written, enter_model, enter_rows, enter_tables
 from journal.messages import Delivery, Identity, Packet, Receipt, Row
 from journal.retention import Retention
-from journal.rows import Written, compare, describe_model, describe_row, describe_tables
 from journal.tally import COARSE, FINE, Period, Tally
 from schemas import Description
 from settings import Settings
@@ -69,45 +67,37 @@ class Writer:
         self._descriptions |= descriptions
 
     def _write(self, delivery: Delivery) -> None:
-        rows: list[dict[str, Any]] = []
+        entries: list[dict[str, Any]] = []
         counts: dict[Key, Tally] = {}
         for (model, is_table, start), packets in groupby(delivery.packets, key=_sort):
             contents = [packet.read() for packet in packets]
             if is_table:
-                written, counted = describe_tables(contents, self._descriptions[model])
+                written, counted = enter_tables(contents, self._descriptions[model])
             else:
-                written, counted = self._describe_rows([*chain(*contents)], model, delivery)
-            rows += written
+                written, counted = self._enter_rows([*chain(*contents)], model, delivery)
+            entries += written
             for period in (FINE, COARSE):
                 key = (model, period, period.begin(start))
                 known = counts.get(key) or self._tallies.get(key)
                 counts[key] = known.plus(counted) if known else counted
         used = dict(packet.model for packet in delivery.packets)
-        self._insert(rows, counts, used.items() - self._told.items())
+        self._insert(entries, counts, used.items() - self._told.items())
         self._told |= used
         # After a day without a database, too, what is counted has to be there to be added to.
         oldest = min(time(), *(packet.moment for packet in delivery.packets)) - KEPT_SECONDS
         every = self._tallies | counts
         self._tallies = {key: tally for key, tally in every.items() if key[2] > oldest}
 
-    def _describe_rows(self, rows: list[Row], model: Identity, delivery: Delivery) -> Written:
+    def _enter_rows(self, rows: list[Row], model: Identity, delivery: Delivery) -> Written:
         description = self._descriptions[model]
+        if self._shadow is None or description.version != delivery.live_version:
+            return enter_rows(rows, description, None, [None] * len(rows))
         values = [row[3] for row in rows]
-        shadow: str | None = None
-        answers: list[str | None] = [None] * len(rows)
-        if self._shadow and description.version == delivery.live_version:
-            shadow, answers = self._shadow.answer(description, values, delivery.is_behind)
-        written = [
-            describe_row(row, description)
-            | {"shadow_version": answer and shadow, "shadow_class": answer}
-            for row, answer in zip(rows, answers, strict=True)
-        ]
-        features = ModelBins(description.features).count(zip(*values, strict=True))
-        classes = np.bincount([row[1] for row in rows], minlength=len(description.target.classes))
-        return written, Tally(features, classes, compare(shadow, written))
+        answers = self._shadow.answer(description, values, delivery.is_behind)
+        return enter_rows(rows, description, *answers)
 
     def _insert(
-        self, rows: list[dict[str, Any]], counts: dict[Key, Tally], news: set[Identity]
+        self, entries: list[dict[str, Any]], counts: dict[Key, Tally], news: set[Identity]
     ) -> None:
         counted = [
             {
@@ -119,13 +109,13 @@ class Writer:
             }
             for ((version, _), period, start), tally in counts.items()
         ]
-        described = [describe_model(self._descriptions[model]) for model in sorted(news)]
+        described = [enter_model(self._descriptions[model]) for model in sorted(news)]
         with self._database.begin() as connection:
             if described:
                 connection.execute(self._database.replace(models), described)
             # Rows that came through before the answer was lost are there already.
             again = self._database.insert(predictions).on_conflict_do_nothing()
-            connection.execute(again, rows)
+            connection.execute(again, entries)
             connection.execute(self._database.replace(tallies), counted)
 
 

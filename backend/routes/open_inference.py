@@ -39,7 +39,7 @@ EXTENSIONS = ["binary_tensor_data", "statistics"]
 LARGE_BODY = 8192  # bytes; no more rows than keep nobody waiting
 TABLE_BODY = 1024**2  # from here on it waits in the queue, as tables do
 
-Answer = TypeVar("Answer")
+Result = TypeVar("Result")
 
 
 async def _find_model(request: Request, name: str, live: Live) -> Model:
@@ -186,9 +186,9 @@ async def _read_whole(request: Request) -> bytes:
 
 
 async def _answer_body(
-    request: Request, model: Model, answer: Callable[[Ask, bytes], Answer]
-) -> Answer:
-    """Answer in the model's thread, so that nobody else waits; a large body waits in the queue."""
+    request: Request, model: Model, answer: Callable[[Ask, bytes], Result]
+) -> Result:
+    """Result in the model's thread, so that nobody else waits; a large body waits in the queue."""
     body = await _read_whole(request)
     if len(body) <= LARGE_BODY:
         with suppress(LeftToWorker):
@@ -199,7 +199,7 @@ async def _answer_body(
     return await unless_gone(request, _wait_in(request.state.queue, work))
 
 
-async def _wait_in(queue: Queue, work: Callable[[], Answer]) -> Answer:
+async def _wait_in(queue: Queue, work: Callable[[], Result]) -> Result:
     async with queue.turn():
         return await queue.run(work)
 

@@ -43,7 +43,7 @@ from journal import journal, recorder
 from journal.database import Database, models
 from journal.feedback import Feedback
 from journal.figures import Figures
-from journal.messages import Delivery, Receipt, pack
+from journal.messages import Delivery, Receipt, pack_rows
 from journal.retention import Retention
 from journal.writer import Writer
 from routes.feedback import MOST_LABELS
@@ -354,7 +354,7 @@ def test_a_restarted_postgresql_loses_nothing(start_journal):
 
 
 def test_a_database_that_hangs_holds_up_nothing_else(start_journal, publish, monkeypatch):
-    monkeypatch.setattr(journal, "ANSWER_SECONDS", 0.1)
+    monkeypatch.setattr(journal, "REPORT_SECONDS", 0.1)
     client = start_journal()
     hangs = Event()
     monkeypatch.setattr(Figures, "_measure", lambda *_: hangs.wait(60))
@@ -385,7 +385,7 @@ def write(folder, url, ages):
     now = int(1000 * time.time())
     ids = [begin_at(now - 1000 * age) + f"{place:020x}" for place, age in enumerate(ages)]
     for identifier in ids:
-        packet = pack(description, [(identifier, 0, [1.0, 0.0, 0.0], [*SETOSA.values()])])
+        packet = pack_rows(description, [(identifier, 0, [1.0, 0.0, 0.0], [*SETOSA.values()])])
         delivery = Delivery([packet], {packet.model: description}, None, False)
         assert writer.write(delivery) == Receipt()
     writer._database.engine.dispose()
