@@ -361,3 +361,9 @@ class Problem(BaseModel):
     detail: str
     errors: list[dict[str, str | int]] | None = None
     request_id: str | None = None
+
+
+class Failure(BaseModel):
+    """What every failure under /v1 and /v2 says."""
+
+    error: str

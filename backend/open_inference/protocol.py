@@ -18,12 +18,6 @@ _REQUEST: JsonValue = {
 }
 
 
-class Failure(BaseModel):
-    """What every failure under /v1 and /v2 says."""
-
-    error: str
-
-
 class Liveness(BaseModel):
     live: bool
 

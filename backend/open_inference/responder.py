@@ -22,9 +22,9 @@ from serving.inference import Ask, Model
 
 
 class Responder(NamedTuple):
-    """A model that is asked, where that is counted, and the most rows it may be asked for.
+    """Answers bodies by a model and counts that; `max_rows` is the most rows of one body.
 
-    Each answer is from bytes, and raises MalformedBody, TableTooLarge or InvalidTensors.
+    Raises MalformedBody, TableTooLarge or InvalidTensors.
     """
 
     model: Model

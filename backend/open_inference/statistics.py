@@ -13,7 +13,7 @@ MOST_BATCH_SIZES = 100  # as clients may send any; the first ones stay
 
 
 class Stopwatch:
-    """An inference says when each of its steps is done, and how many rows it has."""
+    """Takes the time of an inference after each of its steps, and its number of rows."""
 
     def __init__(self) -> None:
         self.times = [time.perf_counter_ns()]
@@ -51,7 +51,7 @@ class ServerStatistics:
             _count(watch, self._find(model))
 
     def show(self, model: Model | None, name: str = "", version: str = "") -> Statistics:
-        """All, or those of a name or a version; the model's also if it was not asked yet."""
+        """Those of a name and version, or all; the model's even if nobody has asked it yet."""
         with self._lock:
             if model:
                 self._find(model)

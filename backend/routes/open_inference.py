@@ -56,7 +56,7 @@ Found = Annotated[Model, Depends(_find_model)]
 
 
 async def _declare_version(name: str, version: str) -> None:
-    """So that the document of the API has it."""
+    """Puts the version into the document of the API."""
 
 
 async def _make_responder(request: Request, model: Found) -> Responder:

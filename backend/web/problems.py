@@ -13,8 +13,7 @@ from starlette.requests import ClientDisconnect
 from errors import Fault, Faulty, InvalidRequest, ModelServerError, PlainFailure, shorten
 from features.instances import MAX_FAULTS
 from instrumentation.logs import request_id
-from open_inference.protocol import Failure
-from schemas import Problem
+from schemas import Failure, Problem
 
 MEDIA_TYPE = "application/problem+json"
 OPEN_PROTOCOL = re.compile(r"/v[12](/|$)")
