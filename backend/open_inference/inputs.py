@@ -7,11 +7,10 @@ import numpy as np
 
 from errors import InvalidTensors, shorten
 from features.binning import Array
-from open_inference.protocol import RequestInput
 from schemas import Boolean, Category, Feature
 from serving.inference import Model
 
-Tensors = Sequence[tuple[RequestInput, Array]]
+Tensors = Sequence[tuple[str, Array]]  # with their names
 
 SHOWN = 20  # names or rows
 
@@ -37,35 +36,35 @@ def list_some(items: Sequence[object]) -> str:
 def _find_columns(model: Model, tensors: Tensors) -> dict[str, Array]:
     """A column, shape (n,), for each feature that was sent."""
     names = model.names
-    tensor, values = tensors[0]
+    name, values = tensors[0]
     if len(tensors) == 1 and values.shape[1:] == (len(names),):
         return dict(zip(names, values.T, strict=True))
-    if len(tensors) == 1 and tensor.name not in names:
+    if len(tensors) == 1 and name not in names:
         raise InvalidTensors(
-            f"Input {shorten(tensor.name)} has the shape {tensor.shape}. Send one of shape "
+            f"Input {shorten(name)} has the shape {[*values.shape]}. Send one of shape "
             f"[rows, {len(names)}], or one for each of {list_some(names)}."
         )
-    _compare_names([tensor.name for tensor, _ in tensors], model)
-    return {tensor.name: _flatten(tensor, values) for tensor, values in tensors}
+    _compare_names([name for name, _ in tensors], model)
+    return {name: _flatten(name, values) for name, values in tensors}
 
 
 def _compare_names(sent: list[str], model: Model) -> None:
-    names = model.names
+    known = set(model.names)
     needed = [feature.name for feature in model.description.features if not feature.nullable]
     faults = {
         "more than once": [name for name, count in Counter(sent).items() if count > 1],
-        "of no feature": [name for name in sent if name not in set(names)],
+        "of no feature": [name for name in sent if name not in known],
         "missing": [name for name in needed if name not in sent],
     }
     said = [f"Inputs {what}: {list_some(found)}." for what, found in faults.items() if found]
     if said:
-        raise InvalidTensors(f"{' '.join(said)} The features are {list_some(names)}.")
+        raise InvalidTensors(f"{' '.join(said)} The features are {list_some(model.names)}.")
 
 
-def _flatten(tensor: RequestInput, values: Array) -> Array:
+def _flatten(name: str, values: Array) -> Array:
     if values.shape[1:] not in ((), (1,)):
-        message = f"has the shape {tensor.shape}; a feature's own is [rows] or [rows, 1]"
-        raise InvalidTensors(f"Input {shorten(tensor.name)} {message}.")
+        message = f"has the shape {[*values.shape]}; a feature's own is [rows] or [rows, 1]"
+        raise InvalidTensors(f"Input {shorten(name)} {message}.")
     return values.reshape(-1)
 
 

@@ -37,7 +37,7 @@ class Responder(NamedTuple):
         with self.statistics.watch(self.model) as watch:
             request, inputs = read_request(body, headers.get(HEADER))
             self._require_few(max(tensor.shape[0] for tensor, _ in inputs))
-            tensors = [(tensor, read_tensor(tensor, binary)) for tensor, binary in inputs]
+            tensors = [(tensor.name, read_tensor(tensor, binary)) for tensor, binary in inputs]
             X = arrange_columns(self.model, tensors)
             values = self._answer(X, ask, watch)
             accepted = headers.get("Accept-Encoding", "")
