@@ -27,7 +27,7 @@ from running.cluster import Crew, hire
 from table.dataset import make_dataset
 from table.reading import Table
 from training.candidates import list_candidates
-from training.comparison import Means, Outcome, Setting, compare, split
+from training.comparison import Comparison, Means, Setting, compare, split
 
 ROUNDS = 3
 WORKERS = (1, 2)
@@ -66,14 +66,14 @@ def make_setting() -> Setting:
     return Setting(dataset, split(dataset, 0), 0)
 
 
-def search(setting: Setting, workers: int) -> tuple[float, Outcome]:
+def search(setting: Setting, workers: int) -> tuple[float, Comparison]:
     with cluster(workers) as crew:
         started = time.perf_counter()
         outcome = compare(list_candidates(0), setting, means=Means(crew.run))
         return time.perf_counter() - started, outcome
 
 
-def read(outcome: Outcome) -> list[Any]:
+def read(outcome: Comparison) -> list[Any]:
     """All that a choice is made by."""
     scores = [result.scores for result in outcome.results]
     return [[(score.metrics, score.params) for score in of_one] for of_one in scores]

@@ -55,27 +55,29 @@ from training.candidates import list_candidates
 from table.dataset import read_iris
 from training.evaluation import fit, search
 from training.explanation import explain
-from training.figures import draw
-from runs.record import Model, make_record
+from training.explanation import draw
+from training.evaluation import FittedModel
+from training.report import make_run
 from runs.tracker import Tracker
 if __name__ == "__main__":
     iris = read_iris()
     setting = Setting(iris, split(iris, 0), 0)
     candidates = list_candidates(0)
-    outcome = compare(candidates[:4], setting)
-    models = [Model(each.name, fit(each, search(each, iris, 0), iris)) for each in candidates[2:4]]
-    winner = outcome.results[2]
-    images = draw(outcome.results, winner, explain(winner, setting))
+    comparison = compare(candidates[:4], setting)
+    models = [
+        FittedModel(each.name, fit(each, search(each, iris, 0), iris)) for each in candidates[2:4]]
+    winner = comparison.results[2]
+    images = draw(comparison.results, winner, explain(winner, setting))
     # Runs are what takes time: as many as a whole training has.
-    outcome = outcome._replace(results=(outcome.results * 3)[:11])
+    comparison = comparison._replace(results=(comparison.results * 3)[:11])
     for _ in range(3):
         started = time.perf_counter()
-        record = make_record(iris, outcome, winner, models, {"seed": 0})
-        record.files |= images
+        run = make_run(iris, comparison, models, {"seed": 0})
+        run.files |= images
         tracker = Tracker(sys.argv[2], sys.argv[2], patience=1)
-        tracker.log(record)
-        record.tags, record.published = {"model_file": "model", "sha256": ""}, True
-        tracker.close(record)
+        tracker.log(run)
+        run.tags = {"model_file": "model", "sha256": ""}
+        tracker.close(run)
         print(time.perf_counter() - started)
 """
 

@@ -1,10 +1,7 @@
-"""Runs what the command line asks for.
+"""Does what the command line asks; its imports are quick, so that only a training takes time."""
 
-Nothing imported here takes long: what needs no training is answered at once.
-"""
-
-import argparse
 import sys
+from argparse import Namespace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -14,7 +11,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from errors import CommandFailed
 from publishing.publisher import Publisher
 from publishing.signing import complete_pair, read_signing_key
-from runs.unsent import RecordFolder
+from runs.training_run import find_kept, send_kept
 from table.fetching import IRIS, fetch
 
 
@@ -26,14 +23,18 @@ class NoTable(CommandFailed):
     """Iris would take the place of the table that the live model is of."""
 
 
-def run(arguments: argparse.Namespace) -> int:
+class KeptByOlderVersion(CommandFailed):
+    """There are runs that only an older version can send."""
+
+
+def run(arguments: Namespace) -> int:
     """Return the exit code; raises CommandFailed, and OSError if a folder or a disk fails."""
     publisher = Publisher(arguments.models_dir, _find_key(arguments))
     if arguments.republish:
         path = publisher.republish(arguments.republish, datetime.now(UTC))
         print(f"Published {path}, a copy of {arguments.republish}")
     elif arguments.sync:
-        _sync(arguments, publisher)
+        _sync(arguments)
     elif arguments.first and publisher.has_model(arguments.name if arguments.data else None):
         print("A model is published already; no first training is needed.")
     else:
@@ -41,7 +42,7 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _find_key(arguments: argparse.Namespace) -> Ed25519PrivateKey | None:
+def _find_key(arguments: Namespace) -> Ed25519PrivateKey | None:
     """Make it if there is none; None, with a remark, if models have to go unsigned."""
     path: Path = arguments.signing_key
     try:
@@ -56,34 +57,36 @@ def _find_key(arguments: argparse.Namespace) -> Ed25519PrivateKey | None:
 
 
 def _complete_pair(private: Path, public: Path) -> None:
-    """Nothing that cannot be written keeps a model from being trained."""
+    """A file that cannot be written keeps no model from being trained."""
     try:
         complete_pair(private, public)
     except OSError as error:
         print(f"The pair of keys is not complete: {error}.", file=sys.stderr)
 
 
-def _sync(arguments: argparse.Namespace, publisher: Publisher) -> None:
-    if not RecordFolder(arguments.unsent_dir).find():
+def _sync(arguments: Namespace) -> None:
+    older = [*arguments.unsent_dir.glob("run_*.joblib")]
+    if find_kept(arguments.unsent_dir):
+        from runs.tracker import connect  # noqa: PLC0415  # its imports take seconds
+
+        send_kept(connect(arguments), arguments.unsent_dir)
+    elif not older:
         print("Nothing was kept: MLflow has all trainings.")
-        return
-    from trainer import sync  # noqa: PLC0415  # its imports take seconds
+    if older:
+        kept = f"An older version kept {len(older)} run(s) in {arguments.unsent_dir}/run_*.joblib"
+        raise KeptByOlderVersion(f"{kept}. Send them with that version's --sync, or remove them.")
 
-    sync(arguments, publisher)
 
-
-def _train(arguments: argparse.Namespace, publisher: Publisher) -> int:
+def _train(arguments: Namespace, publisher: Publisher) -> int:
     live = publisher.read_live_manifest()
     _require_table(arguments, live)
-    raw = fetch(arguments.data) if arguments.data else None
-    from trainer import read, train_and_deliver  # noqa: PLC0415  # as above
+    file = fetch(arguments.data) if arguments.data else None
+    from training.train import train  # noqa: PLC0415  # as above
 
-    dataset = read(arguments, raw)
-    del raw  # or a large table would be held twice during the training
-    return train_and_deliver(arguments, dataset, live, publisher)
+    return train(arguments, file, live, publisher)
 
 
-def _require_table(arguments: argparse.Namespace, live: dict[str, Any] | None) -> None:
+def _require_table(arguments: Namespace, live: dict[str, Any] | None) -> None:
     name = live.get("name", IRIS) if live else IRIS
     if name != IRIS and not (arguments.data or arguments.iris):
         raise NoTable(

@@ -6,9 +6,8 @@ import re
 import sys
 from pathlib import Path
 
-from addresses import hide_secrets
-from errors import CommandFailed
-from ownership import become_owner
+from errors import CommandFailed, hide_secrets
+from files import become_owner
 
 MAX_SEED = 2**32 - 1
 
@@ -39,7 +38,7 @@ def main() -> None:
     except KeyboardInterrupt:
         sys.exit("\nStopped.")
     except OSError as error:
-        sys.exit(f"Nothing was published: {error}. Mend that and train again.")
+        sys.exit(f"Nothing was published: {error}. Fix it and train again.")
 
 
 def _run(arguments: argparse.Namespace) -> int | str:

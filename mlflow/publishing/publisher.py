@@ -1,7 +1,6 @@
 """Writes a model and its manifest, complete or not at all."""
 
 import hashlib
-import io
 import json
 import platform
 from datetime import UTC, datetime, timedelta
@@ -12,7 +11,7 @@ from typing import Any
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from errors import CommandFailed
-from publishing.files import flush, locked, unfinished
+from files import flush, locked, unfinished
 from publishing.signing import is_signed_by, sign
 
 MAX_MANIFEST_BYTES = 1024**2
@@ -34,18 +33,14 @@ class Publisher:
         self._directory = directory
         self._key = key
 
-    def publish(self, estimator: Any, manifest: dict[str, Any], now: datetime) -> Path:
+    def publish(self, pickled: bytes, manifest: dict[str, Any], now: datetime) -> Path:
         """Write the manifest, then the model, and return the model's path.
 
         `manifest` lacks what only the file tells: format, version, created_at, sha256 and size.
         Raises ManifestTooLarge, and OSError when the directory cannot be written; readers then
         see nothing of it.
         """
-        import joblib  # noqa: PLC0415  # late: republishing is quick without it
-
-        pickled = io.BytesIO()
-        joblib.dump(estimator, pickled)
-        return self._write(pickled.getvalue(), {**manifest, "republished_from": None}, now)
+        return self._write(pickled, {**manifest, "republished_from": None}, now)
 
     def republish(self, version: str, now: datetime) -> Path:
         """Publish an older version again, so that it goes live; an unsigned one stays unsigned.
@@ -111,8 +106,9 @@ class Publisher:
             "size": len(pickled),
             "signature": None,
         }
+        complete = {key: complete[key] for key in KEYS if key in complete}
         complete["signature"] = sign(complete, self._key) if self._key else None
-        return {key: complete[key] for key in KEYS}
+        return complete
 
 
 def _write_json(manifest: dict[str, Any]) -> bytes:

@@ -17,8 +17,7 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_public_key,
 )
 
-from ownership import become_owner
-from publishing.files import flush, locked, unfinished
+from files import become_owner, flush, locked, unfinished
 
 
 def read_signing_key(path: Path) -> Ed25519PrivateKey | None:

@@ -2,18 +2,19 @@
 
 import difflib
 import hashlib
-from collections.abc import Iterator
+from argparse import Namespace
 from dataclasses import dataclass, field, replace
+from typing import IO
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 from sklearn.datasets import load_iris
 
-from errors import UnusableTable
+from errors import UnusableTable, hide_secrets
 from table.columns import Kind, LeftOut, quote, read_column, read_texts
 from table.fetching import IRIS
-from table.reading import Table
+from table.reading import Table, parse_table
 
 MIN_ROWS = 20
 MIN_CLASS_ROWS = 5  # one for each fold of the comparison
@@ -51,13 +52,25 @@ class Dataset:
         if len(self.X) <= rows:
             return self
         random = np.random.default_rng(seed)
-        share = rows / len(self.X)
-        chosen = np.sort(np.concatenate([_draw(p, share, random) for p in _positions(self.y)]))
-        return self.take(chosen)
+        share, labels = rows / len(self.X), self.y.to_numpy()
+        positions = (np.flatnonzero(labels == label) for label in self.classes)
+        chosen = [_draw(of_class, share, random) for of_class in positions]
+        return self.take(np.sort(np.concatenate(chosen)))
 
     def take(self, rows: npt.NDArray[np.intp]) -> "Dataset":
         """Only the rows with these numbers."""
         return replace(self, X=self.X.iloc[rows], y=self.y.iloc[rows])
+
+
+def read_dataset(arguments: Namespace, file: IO[bytes] | None) -> Dataset:
+    """Read the table in this file, which is closed, or Iris without one; raises UnusableTable."""
+    if file is None:
+        return read_iris()
+    with file:
+        table = parse_table(file.read(), arguments.data, texts=arguments.category)
+    name, target = arguments.name, arguments.target
+    dataset = make_dataset(table, name, target, arguments.drop, arguments.category)
+    return replace(dataset, source=hide_secrets(arguments.data))
 
 
 def read_iris() -> Dataset:
@@ -167,12 +180,6 @@ def _refuse_leaks(X: pd.DataFrame, kinds: dict[str, Kind], labels: pd.Series) ->
             message = f"Column {name} {what} {labels.name} under another name"
             advice = f"It is the answer itself: --drop {quote(name)}"
             raise UnusableTable(f"{message}: each of its values goes with one class. {advice}.")
-
-
-def _positions(labels: pd.Series) -> Iterator[npt.NDArray[np.intp]]:
-    """Of the rows of each class."""
-    values = labels.to_numpy()
-    return (np.flatnonzero(values == label) for label in sorted(labels.unique()))
 
 
 def _draw(

@@ -9,13 +9,15 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import pandas as pd
+import pyarrow.csv
 from charset_normalizer import from_bytes
 
-from addresses import hide_secrets
-from errors import UnusableTable
-from table.missing import MISSING
+from errors import UnusableTable, hide_secrets
 
 SAMPLE_BYTES = 1_000_000  # to find encoding and delimiter from
+
+# What stands in a CSV file for a missing value. The manifest tells these words to the backend.
+MISSING = (*pyarrow.csv.ConvertOptions().null_values, "?", "<NA>", "None")
 
 _DELIMITERS = ",;\t|"
 _UTF_16 = (b"\xff\xfe", b"\xfe\xff")

@@ -9,15 +9,15 @@ import pytest
 from processes import make_once, published, running_mlflow  # noqa: F401  # two are fixtures
 
 from publishing.publisher import KEYS, Publisher
-from runs.delivery import Services, deliver
-from runs.record import Model, make_record
 from runs.tracker import Tracker
-from runs.unsent import RecordFolder
+from runs.training_run import logged, send_kept
 from table.dataset import make_dataset, read_iris
 from table.reading import Table
 from training.candidates import list_candidates
 from training.comparison import Setting, compare, split
-from training.evaluation import fit, search
+from training.evaluation import FittedModel, fit, search
+from training.report import make_run
+from training.train import publish
 
 BRIEF = ("--only", "Baseline")  # which any live model beats
 
@@ -26,7 +26,7 @@ HEAVY = ["joblib", "matplotlib", "mlflow", "pandas", "scipy", "sklearn", "skops"
 
 
 def find_candidate(name):
-    return next(it for it in list_candidates(seed=0) if it.name == name)
+    return next(one for one in list_candidates(seed=0) if one.name == name)
 
 
 @pytest.fixture(scope="session")
@@ -50,53 +50,57 @@ def mixed():
 
 @pytest.fixture(scope="session")
 def training():
-    """Iris, two candidates compared on it, and the record of that."""
+    """Iris, two candidates compared on it, and what makes a new run of that."""
     dataset = read_iris()
     candidates = [find_candidate(name) for name in ("GaussianNB", "LogisticRegression")]
     setting = Setting(dataset, split(dataset, seed=0), seed=0)
-    outcome = compare(candidates, setting)
+    comparison = compare(candidates, setting)
     models = [
-        Model(it.name, fit(it, search(it, dataset, seed=0), dataset)) for it in reversed(candidates)
+        FittedModel(candidate.name, fit(candidate, search(candidate, dataset, seed=0), dataset))
+        for candidate in reversed(candidates)
     ]
-    winner = outcome.results[1]
-
-    def record():
-        return make_record(dataset, outcome, winner, models, {"seed": 0})
-
     return SimpleNamespace(
-        dataset=dataset, setting=setting, outcome=outcome, winner=winner, record=record
+        dataset=dataset,
+        setting=setting,
+        comparison=comparison,
+        winner=comparison.results[1],
+        models=models,
+        make_run=lambda: make_run(dataset, comparison, models, {"seed": 0}),
     )
 
 
 @pytest.fixture
-def record(training, tmp_path):
+def training_run(training, tmp_path):
     """A training under a name of its own, of one candidate and one model for speed."""
-    made = training.record()
+    made = training.make_run()
     made.name = tmp_path.name
-    made.models, made.candidates = made.models[:1], made.candidates[:1]
+    made.models = dict(list(made.models.items())[:1])
+    made.candidates = made.candidates[:1]
     return made
 
 
 @pytest.fixture
-def services(tmp_path):
-    """The settings of metrics.py, with models and unsent runs in the test's own folder."""
-
-    def at(url):
-        tracker = Tracker(url, url, patience=0)
-        return Services(tracker, RecordFolder(tmp_path / "unsent"), Publisher(tmp_path))
-
-    return at
+def unsent(tmp_path):
+    """The folder of runs that MLflow could not take."""
+    return tmp_path / "unsent"
 
 
 @pytest.fixture
-def deliver_to(record, services, capsys):
-    """Log and publish the record as metrics.py does, and return what is printed."""
+def log_to(training_run, unsent, tmp_path, capsys):
+    """Log and publish the run as a training does, and return what is printed."""
 
-    def deliver_there(url):
-        deliver(record, dict(MANIFEST), services(url))
+    def log_there(url, folder=tmp_path):
+        with logged(training_run, Tracker(url, url, patience=0), unsent) as tracked:
+            publish(training_run, MANIFEST | {"mlflow": tracked}, Publisher(folder))
         return "".join(capsys.readouterr())
 
-    return deliver_there
+    return log_there
+
+
+@pytest.fixture
+def send_to(unsent):
+    """Send what is kept, as --sync does."""
+    return lambda url: send_kept(Tracker(url, url, patience=0), unsent)
 
 
 @pytest.fixture(scope="session")

@@ -16,8 +16,6 @@ from mlflow.tracking import MlflowClient
 from moto.server import ThreadedMotoServer
 from processes import running_mlflow
 
-from runs.delivery import send_kept
-
 BUCKET, FOLDER, REGION = "models", "of/iris", "eu-west-3"
 UNREACHABLE = {"MLFLOW_S3_ENDPOINT_URL": "http://127.0.0.1:9", "AWS_MAX_ATTEMPTS": 1}
 FILES = {"comparison.json", "comparison.png"}
@@ -93,9 +91,9 @@ def in_bucket(storage, tmp_path_factory):
 
 
 @pytest.fixture
-def record(record):
-    record.files["comparison.png"] = b"\x89PNG"
-    return record
+def training_run(training_run):
+    training_run.files["comparison.png"] = b"\x89PNG"
+    return training_run
 
 
 def find_champion(url, name):
@@ -108,11 +106,11 @@ def list_files(run_id):
 
 
 def test_files_and_models_are_kept_in_the_bucket_and_read_through_the_server(
-    in_bucket, training, record, deliver_to, tmp_path
+    in_bucket, training, training_run, log_to, tmp_path
 ):
-    said = deliver_to(in_bucket.url)
+    said = log_to(in_bucket.url)
 
-    version, storage = find_champion(in_bucket.url, record.name), in_bucket.storage
+    version, storage = find_champion(in_bucket.url, training_run.name), in_bucket.storage
     stored = storage.client.list_objects_v2(Bucket=BUCKET, Prefix=f"{FOLDER}/")["Contents"]
     assert {Path(it["Key"]).name for it in stored if f"/{version.run_id}/" in it["Key"]} >= FILES
     assert not (in_bucket.folder / "artifacts").exists()
@@ -120,8 +118,11 @@ def test_files_and_models_are_kept_in_the_bucket_and_read_through_the_server(
     downloaded = Path(mlflow.artifacts.download_artifacts(**options))
     assert "candidate" in json.loads((downloaded / "comparison.json").read_text())["columns"]
     assert (downloaded / "comparison.png").read_bytes() == b"\x89PNG"
-    model, X = mlflow.sklearn.load_model(f"models:/{record.name}@champion"), training.dataset.X
-    expected = record.models[0].pipeline.predict_proba(X)
+    model, X = (
+        mlflow.sklearn.load_model(f"models:/{training_run.name}@champion"),
+        training.dataset.X,
+    )
+    expected = training.models[0].pipeline.predict_proba(X)
     np.testing.assert_array_equal(model.predict_proba(X), expected)
     # The trainer is told nothing of the bucket.
     assert f"Logged {in_bucket.url}/#/experiments/" in said
@@ -131,19 +132,19 @@ def test_files_and_models_are_kept_in_the_bucket_and_read_through_the_server(
 
 
 def test_files_of_before_move_by_copying_them(
-    tracking_server, storage, record, deliver_to, tmp_path
+    tracking_server, storage, training_run, log_to, tmp_path
 ):
-    deliver_to(tracking_server.url)
-    before = find_champion(tracking_server.url, record.name)
+    log_to(tracking_server.url)
+    before = find_champion(tracking_server.url, training_run.name)
     shutil.copy(tracking_server.folder / "mlflow.db", tmp_path)
     files = tracking_server.folder / "artifacts"
-    for path in filter(Path.is_file, (files / record.experiment_id).rglob("*")):
+    for path in filter(Path.is_file, (files / training_run.experiment_id).rglob("*")):
         storage.client.upload_file(str(path), BUCKET, f"moved/{path.relative_to(files)}")
 
     moved = {"MLFLOW_ARTIFACTS_DESTINATION": f"s3://{BUCKET}/moved"}
     with running_server(tmp_path, storage, **moved) as url:
-        assert find_champion(url, record.name).run_id == before.run_id
-        model = mlflow.sklearn.load_model(f"models:/{record.name}@champion")
+        assert find_champion(url, training_run.name).run_id == before.run_id
+        model = mlflow.sklearn.load_model(f"models:/{training_run.name}@champion")
         assert list_files(before.run_id) >= FILES
 
     assert len(model.classes_) == 3
@@ -159,12 +160,12 @@ def test_files_of_before_move_by_copying_them(
     ],
 )
 def test_what_the_bucket_does_not_take_is_kept_and_sent_later_and_the_server_knows_why(
-    in_bucket, deliver_to, services, tmp_path, fault
+    in_bucket, log_to, send_to, tmp_path, fault
 ):
     wrong, reason = fault
     log, storage = tmp_path / "log", in_bucket.storage
     with log.open("w") as output, running_server(tmp_path, storage, output, **wrong) as url:
-        said = deliver_to(url)
+        said = log_to(url)
 
     assert "Published " in said
     assert "see that MLFLOW_ARTIFACTS_DESTINATION is there" in said
@@ -173,7 +174,7 @@ def test_what_the_bucket_does_not_take_is_kept_and_sent_later_and_the_server_kno
     secrets = [storage.secret, wrong.get("AWS_SECRET_ACCESS_KEY", storage.secret)]
     assert not [it for it in secrets if it in log.read_text() + said]
 
-    send_kept(services(in_bucket.url))
+    send_to(in_bucket.url)
 
     assert not list((tmp_path / "unsent").iterdir())
     version = find_champion(in_bucket.url, tmp_path.name)

@@ -15,7 +15,6 @@ from training.comparison import (
     compare,
     corrected_error,
     find_runner_up,
-    p_value,
 )
 from training.comparison import split as split_rows
 from training.evaluation import Score
@@ -73,17 +72,6 @@ def test_the_corrected_error_is_nadeau_and_bengios():
     assert corrected_error(values) == pytest.approx(values.std(ddof=1) * np.sqrt(0.1 + 1 / 4))
 
 
-def test_chance_is_told_from_loss():
-    live = result("live", [0.20, 0.22, 0.18, 0.21, 0.19])
-    worse = result("worse", [0.40, 0.43, 0.37, 0.41, 0.40])
-    alike = result("alike", [0.21, 0.20, 0.19, 0.20, 0.20])
-
-    assert p_value(worse, live) < 0.001
-    assert p_value(live, worse) > 0.99
-    assert 0.3 < p_value(alike, live) < 0.7
-    assert p_value(live, live) == 1
-
-
 def test_folds_are_stratified_and_the_same_for_the_same_seed(training):
     folds, again = training.setting.folds, split_rows(training.dataset, seed=0)
 
@@ -98,8 +86,8 @@ def test_folds_are_stratified_and_the_same_for_the_same_seed(training):
 def test_the_numbers_are_the_same_whatever_the_number_of_cores(training, monkeypatch):
     def run(cores):
         monkeypatch.setenv("LOKY_MAX_CPU_COUNT", str(cores))
-        outcome = compare([find_candidate("LogisticRegression")], training.setting)
-        return outcome.results[0].by_fold("log_loss").tolist()
+        comparison = compare([find_candidate("LogisticRegression")], training.setting)
+        return comparison.results[0].by_fold("log_loss").tolist()
 
     assert run(1) == run(3)
 
@@ -110,16 +98,16 @@ def test_the_numbers_are_the_same_whatever_the_number_of_cores(training, monkeyp
 def test_a_candidate_that_fails_or_kills_its_process_is_left_out_alone(training, broken, reason):
     others = [find_candidate("GaussianNB"), find_candidate("LinearDiscriminantAnalysis")]
 
-    outcome = compare([others[0], candidate(broken), others[1]], training.setting)
+    comparison = compare([others[0], candidate(broken), others[1]], training.setting)
 
-    assert [it.name for it in outcome.results] == [it.name for it in others]
-    assert reason in outcome.failures[type(broken).__name__].reason
+    assert [result.name for result in comparison.results] == [other.name for other in others]
+    assert reason in comparison.failures[type(broken).__name__].reason
 
 
 def test_a_budget_that_is_over_leaves_only_what_is_vital(training):
     candidates = [find_candidate("GaussianNB"), candidate(Endless())]
 
-    outcome = compare(candidates, training.setting, means=Means(deadline=0.0))
+    comparison = compare(candidates, training.setting, means=Means(deadline=0.0))
 
-    assert [it.name for it in outcome.results] == ["GaussianNB"]
-    assert "the budget ended after 0 of its 10 folds" in outcome.failures["Endless"].reason
+    assert [result.name for result in comparison.results] == ["GaussianNB"]
+    assert "the budget ended after 0 of its 10 folds" in comparison.failures["Endless"].reason

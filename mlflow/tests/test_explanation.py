@@ -7,8 +7,7 @@ from conftest import find_candidate
 from test_comparison import Deadly
 
 from training.comparison import Result, Setting, compare, split
-from training.explanation import explain
-from training.figures import draw
+from training.explanation import draw, explain
 
 
 @pytest.fixture(scope="module")
@@ -46,10 +45,10 @@ def test_everything_is_drawn_and_with_names_that_look_like_formulas(mixed):
     labels = mixed.y.replace({"a": "$\\frac$", "b": "_b"})
     dataset = type(mixed)("t", "y", named, labels, "", kinds, ["member", "island"])
     setting = Setting(dataset, split(dataset, 0), 0)
-    outcome = compare([find_candidate("GaussianNB")], setting)
+    comparison = compare([find_candidate("GaussianNB")], setting)
 
-    explained = explain(outcome.results[0], setting)
-    images = draw(outcome.results, outcome.results[0], explained)
+    explained = explain(comparison.results[0], setting)
+    images = draw(comparison.results, comparison.results[0], explained)
 
     names = ("comparison", "confusion_matrix", "roc", "calibration", "permutation_importance")
     assert set(images) == {f"{name}.png" for name in names}

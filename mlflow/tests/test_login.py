@@ -59,12 +59,12 @@ def test_without_the_password_nobody_gets_in(server, login):
     [(PASSWORD, "Logged http://"), ("wrong", "refuses. .* set MLFLOW_TRACKING_USERNAME")],
 )
 def test_the_trainer_logs_in_with_it_and_publishes_in_any_case(
-    server, deliver_to, monkeypatch, password, said
+    server, log_to, monkeypatch, password, said
 ):
     monkeypatch.setenv("MLFLOW_TRACKING_USERNAME", "admin")
     monkeypatch.setenv("MLFLOW_TRACKING_PASSWORD", password)
 
-    printed = deliver_to(server)
+    printed = log_to(server)
 
     assert re.search(said, printed)
     assert "Published " in printed
@@ -72,6 +72,6 @@ def test_the_trainer_logs_in_with_it_and_publishes_in_any_case(
 
 
 def test_the_database_of_users_is_whole_before_it_has_its_name(server, folder):  # noqa: ARG001
-    """As test_start.py shows of whatever `prepare` makes, which leaves its mark."""
+    """As test_databases.py shows of whatever `prepare` makes, which leaves its mark."""
     with closing(sqlite3.connect(folder / "basic_auth.db")) as users:
         assert users.execute("PRAGMA user_version").fetchone() == (MARK,)

@@ -193,6 +193,19 @@ def test_what_needs_no_training_is_done_at_once(run, models_dir, argument, said,
     assert len(list(models_dir.glob("*.pkl"))) == 1
 
 
+def test_a_run_kept_by_an_older_version_is_said_with_what_to_do(run, models_dir, tmp_path):
+    (tmp_path / "run_1_a.joblib").touch()
+
+    command = run("--sync", MODELS_DIR=models_dir, UNSENT_RUNS_DIR=tmp_path)
+
+    assert command.returncode == 1
+    assert command.stderr.strip().endswith(
+        f"An older version kept 1 run(s) in {tmp_path}/run_*.joblib. "
+        "Send them with that version's --sync, or remove them."
+    )
+    assert (tmp_path / "run_1_a.joblib").exists()
+
+
 @pytest.fixture
 def keys(tmp_path):
     """The variables that say where the halves are, whose folders are empty."""

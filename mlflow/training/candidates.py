@@ -110,11 +110,20 @@ def _list_trees(seed: int) -> list[Candidate]:
     )
     return [
         *(
-            Candidate(type(it).__name__, it, leaves, scaled=False, max_rows=200_000)
-            for it in forests
+            Candidate(type(forest).__name__, forest, leaves, scaled=False, max_rows=200_000)
+            for forest in forests
         ),
         Candidate(type(boosting).__name__, boosting, {"max_leaf_nodes": [15, 4]}, scaled=False),
     ]
+
+
+def select(known: list[Candidate], names: list[str], rows: int) -> list[Candidate]:
+    """The baseline, which is the first, and those named, or all; none too slow for the rows."""
+    wanted = [one for one in known if not names or one is known[0] or one.name in names]
+    slow = [one for one in wanted if one.max_rows and one.max_rows < rows]
+    for candidate in slow:
+        print(f"{candidate.name} is left out: it is for up to {candidate.max_rows:,} rows.")
+    return [one for one in wanted if one not in slow]
 
 
 def name_steps(params: Mapping[str, Any]) -> dict[str, Any]:
@@ -124,8 +133,8 @@ def name_steps(params: Mapping[str, Any]) -> dict[str, Any]:
 
 def read_params(classifier: BaseEstimator) -> dict[str, Any]:
     """Those of its parameters that are plain values."""
-    params = classifier.get_params()
-    return {name: it for name, it in params.items() if isinstance(it, int | float | str | None)}
+    plain = int | float | str | None
+    return {name: one for name, one in classifier.get_params().items() if isinstance(one, plain)}
 
 
 def _prepare(dataset: Dataset, scaled: bool) -> list[tuple[str, BaseEstimator]]:

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
-from scipy.stats import t as student
 from sklearn.model_selection import RepeatedStratifiedKFold
 
+from errors import TrainingFailed
 from running.cores import Failure, run
 from table.dataset import Dataset
 from training.candidates import Candidate
@@ -20,9 +20,10 @@ from training.folds import Fold, deal, number_instances
 FOLDS = 5
 REPEATS = 2
 TEST_SHARE = 1 / (FOLDS - 1)  # rows tested on over rows trained on
+SEARCH_ROWS = 20_000  # more tell candidates no further apart
 
 
-class Task(NamedTuple):
+class Trial(NamedTuple):
     """One candidate on one fold."""
 
     candidate: Candidate
@@ -34,7 +35,7 @@ class Task(NamedTuple):
 
 
 class Setting(NamedTuple):
-    """What every task needs."""
+    """What every trial needs."""
 
     dataset: Dataset
     folds: list[Fold]
@@ -78,18 +79,35 @@ class Result:
         return float(np.mean([getattr(score, what) for score in self.scores]))
 
 
-class Outcome(NamedTuple):
-    """What became of the candidates: a result, from simple to complex, or a failure by name."""
+class Comparison(NamedTuple):
+    """A result of each candidate, from simple to complex, or its failure by name."""
 
     results: list[Result]
     failures: dict[str, Failure]
 
+    def of(self, candidates: list[Candidate]) -> list[Result]:
+        return [result for result in self.results if result.candidate in candidates]
 
-Report = Callable[[Task, Score | Failure], None]
+    def require(self, candidates: list[Candidate], names: list[str]) -> list[Result]:
+        """Their results; raises TrainingFailed if there is none, or none with one of the names."""
+        results, said = self.of(candidates), self.list_failures()
+        if names and not any(result.name in names for result in results):
+            what = "Not one of the candidates that --only names could be compared"
+            raise TrainingFailed("\n".join([*said, f"{what}; nothing is published."]))
+        if not results:
+            raise TrainingFailed("\n".join(said))
+        return results
+
+    def list_failures(self) -> list[str]:
+        failures = self.failures.items()
+        return [f"{name} is left out: {failure.reason}." for name, failure in failures]
+
+
+Report = Callable[[Trial, Score | Failure], None]
 
 
 class Means(NamedTuple):
-    """Who does the work, as `workers.run` does it, and how long, in monotonic time.
+    """Who does the work, as `cores.run` does it, and how long, in monotonic time.
 
     The first candidates, as many as are vital, have all the time they take.
     """
@@ -100,6 +118,12 @@ class Means(NamedTuple):
 
 
 ALONE = Means()
+
+
+def prepare(dataset: Dataset, seed: int) -> Setting:
+    """Draw a sample of a large dataset, and split that."""
+    sample = dataset.sample(SEARCH_ROWS, seed)
+    return Setting(sample, split(sample, seed), seed)
 
 
 def split(dataset: Dataset, seed: int) -> list[Fold]:
@@ -113,24 +137,24 @@ def compare(
     setting: Setting,
     report: Report = lambda *_: None,
     means: Means = ALONE,
-) -> Outcome:
+) -> Comparison:
     """Score each candidate on each fold; by the deadline, as far as it got."""
-    found: dict[Task, Score] = {}
+    found: dict[Trial, Score] = {}
     failures: dict[str, Failure] = {}
-    for task, outcome in _run(list_tasks(candidates, setting), setting, means):
+    for trial, outcome in _run(_list_trials(candidates, setting), setting, means):
         if isinstance(outcome, Failure):
-            failures.setdefault(task.name, outcome)
+            failures.setdefault(trial.name, outcome)
         else:
-            found[task] = outcome
-        report(task, outcome)
+            found[trial] = outcome
+        report(trial, outcome)
     return _gather(candidates, found, failures, len(setting.folds))
 
 
-def list_tasks(candidates: list[Candidate], setting: Setting) -> list[Task]:
+def _list_trials(candidates: list[Candidate], setting: Setting) -> list[Trial]:
     """One fold of each first, to know how long the others will take."""
-    first = [Task(candidate, 0) for candidate in candidates]
+    first = [Trial(candidate, 0) for candidate in candidates]
     others = itertools.product(candidates, range(1, len(setting.folds)))
-    return first + [Task(candidate, fold) for candidate, fold in others]
+    return first + [Trial(candidate, fold) for candidate, fold in others]
 
 
 def choose(results: list[Result]) -> Result:
@@ -151,18 +175,6 @@ def find_runner_up(results: list[Result], winner: Result) -> list[Result]:
     return sorted(others, key=lambda result: result.mean("log_loss"))[:1]
 
 
-def p_value(new: Result, live: Result) -> float:
-    """The p-value of a one-sided test whether the new one's log loss is higher.
-
-    A t-test on the differences of the paired folds, with the corrected error.
-    """
-    differences = new.by_fold("log_loss") - live.by_fold("log_loss")
-    error = corrected_error(differences)
-    if error == 0:
-        return 0.0 if differences.mean() > 0 else 1.0
-    return float(student.sf(differences.mean() / error, df=len(differences) - 1))
-
-
 def corrected_error(values: Array) -> float:
     """Standard error of the mean over folds: they share training rows, so s/√n is too small.
 
@@ -173,32 +185,36 @@ def corrected_error(values: Array) -> float:
 
 
 def _run(
-    tasks: list[Task], setting: Setting, means: Means
-) -> Iterator[tuple[Task, Score | Failure]]:
+    trials: list[Trial], setting: Setting, means: Means
+) -> Iterator[tuple[Trial, Score | Failure]]:
     if means.deadline == float("inf"):
-        yield from means.run(_score, tasks, setting)
+        yield from means.run(_score, trials, setting)
         return
-    order = list(dict.fromkeys(task.candidate for task in tasks))
-    whole = sorted(tasks, key=lambda task: order.index(task.candidate))
+    order = list(dict.fromkeys(trial.candidate for trial in trials))
+    whole = sorted(trials, key=lambda trial: order.index(trial.candidate))
     end = means.vital * len(setting.folds)
     yield from means.run(_score, whole[:end], setting)
     if time.monotonic() < means.deadline:
         yield from means.run(_score, whole[end:], setting, means.deadline)
 
 
-def _score(setting: Setting, task: Task) -> Score:
-    return score(task.candidate, setting.dataset, setting.folds[task.fold], setting.seed)
+def _score(setting: Setting, trial: Trial) -> Score:
+    return score(trial.candidate, setting.dataset, setting.folds[trial.fold], setting.seed)
 
 
 def _gather(
-    candidates: list[Candidate], found: dict[Task, Score], failures: dict[str, Failure], folds: int
-) -> Outcome:
+    candidates: list[Candidate],
+    found: dict[Trial, Score],
+    failures: dict[str, Failure],
+    folds: int,
+) -> Comparison:
     results = []
     for candidate in candidates:
-        scores = [found[task] for i in range(folds) if (task := Task(candidate, i)) in found]
+        trials = [Trial(candidate, fold) for fold in range(folds)]
+        scores = [found[trial] for trial in trials if trial in found]
         if len(scores) == folds and candidate.name not in failures:
             results.append(Result(candidate, scores))
             continue
         reason = f"the budget ended after {len(scores)} of its {folds} folds"
         failures.setdefault(candidate.name, Failure(reason))
-    return Outcome(results, failures)
+    return Comparison(results, failures)

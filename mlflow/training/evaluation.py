@@ -11,6 +11,8 @@ from sklearn import metrics
 from sklearn.model_selection import GridSearchCV, StratifiedKFold, StratifiedShuffleSplit
 from sklearn.pipeline import Pipeline
 
+from errors import TrainingFailed
+from running.cores import Failure, run
 from table.dataset import Dataset
 from training.candidates import Candidate, name_steps
 from training.folds import Fold, deal, number_instances
@@ -32,7 +34,14 @@ class Score(NamedTuple):
     predict_seconds: float
 
 
-class Refit(NamedTuple):
+class FittedModel(NamedTuple):
+    """A candidate's pipeline fitted on all rows."""
+
+    estimator: str
+    pipeline: Pipeline
+
+
+class _Refit(NamedTuple):
     """A candidate to be fitted on all rows, with what a search finds in the sample."""
 
     candidate: Candidate
@@ -42,11 +51,6 @@ class Refit(NamedTuple):
     @property
     def name(self) -> str:
         return self.candidate.name
-
-
-def refit(dataset: Dataset, task: Refit) -> Pipeline:
-    """Search on the task's sample, then fit on the dataset."""
-    return fit(task.candidate, search(task.candidate, task.sample, task.seed), dataset)
 
 
 def score(candidate: Candidate, dataset: Dataset, fold: Fold, seed: int) -> Score:
@@ -90,6 +94,26 @@ def fit(candidate: Candidate, params: Mapping[str, Any], dataset: Dataset) -> Pi
     """The candidate's pipeline, fitted on all rows."""
     with warnings.catch_warnings(action="ignore"):
         return candidate.build(dataset, params).fit(dataset.X, dataset.y)
+
+
+def refit(
+    candidates: list[Candidate], sample: Dataset, dataset: Dataset, seed: int
+) -> list[FittedModel]:
+    """Search in the sample, then fit on the dataset; candidates after the first may be missing.
+
+    Raises TrainingFailed if the first cannot be fitted.
+    """
+    tasks = [_Refit(candidate, sample, seed) for candidate in candidates]
+    found = {task.name: outcome for task, outcome in run(_refit, tasks, dataset)}
+    first = found[tasks[0].name]
+    if isinstance(first, Failure):
+        raise TrainingFailed(f"{tasks[0].name} failed on all rows: {first.reason}.")
+    fitted = [(task.name, found[task.name]) for task in tasks]
+    return [FittedModel(name, one) for name, one in fitted if not isinstance(one, Failure)]
+
+
+def _refit(dataset: Dataset, task: _Refit) -> Pipeline:
+    return fit(task.candidate, search(task.candidate, task.sample, task.seed), dataset)
 
 
 def measure(y: Any, probabilities: Array, classes: Any) -> dict[str, float]:

@@ -1,10 +1,14 @@
-"""Explains a model by what it says of rows it has not been trained on."""
+"""Explains a model, in figures, by what it says of rows it has not been trained on."""
 
-from typing import NamedTuple
+import io
+import warnings
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
+from sklearn.calibration import CalibrationDisplay
 from sklearn.inspection import permutation_importance
+from sklearn.metrics import ConfusionMatrixDisplay, RocCurveDisplay
 
 from running.cores import run
 from training.comparison import FOLDS, Result, Setting
@@ -12,6 +16,9 @@ from training.evaluation import Array, fit, negative_log_loss
 
 SHUFFLES = 100  # columns shuffled a fold: each column once at least, ten times at most
 MAX_ROWS = 1000  # of a fold, to shuffle columns in
+MAX_CURVES = 10  # the most frequent classes; more lines cannot be told apart
+MAX_BARS = 30
+MAX_LABELLED_CELLS = 20  # classes up to which a confusion matrix shows its numbers
 
 
 class Explanation(NamedTuple):
@@ -26,26 +33,9 @@ class Explanation(NamedTuple):
     importances: Array
 
 
-def explain(result: Result, setting: Setting) -> Explanation | None:
-    """From the first repeat's folds, each with the parameters found there; None where one fails."""
-    tasks = [_Task(result, fold) for fold in range(FOLDS)]
-    found = {task.fold: outcome for task, outcome in run(_explain, tasks, setting)}
-    parts = [found.get(fold) for fold in range(FOLDS)]
-    dataset = setting.dataset
-    labels = [dataset.y.iloc[fold.test].to_numpy(dtype=object) for fold in setting.folds[:FOLDS]]
-    whole = [part for part in parts if isinstance(part, _Part)]
-    if len(whole) < FOLDS:
-        return None
-    return Explanation(
-        classes=dataset.classes,
-        features=list(dataset.X.columns),
-        labels=np.concatenate(labels),
-        probabilities=np.concatenate([part.probabilities for part in whole]),
-        importances=np.array([part.importances for part in whole]),
-    )
+class _FoldModel(NamedTuple):
+    """The model of one fold, to be fitted again with the parameters found there."""
 
-
-class _Task(NamedTuple):
     result: Result
     fold: int
 
@@ -54,15 +44,35 @@ class _Task(NamedTuple):
         return self.result.name
 
 
-class _Part(NamedTuple):
+class _Answers(NamedTuple):
+    """What such a model says of the rows held out, and what shuffling a column adds."""
+
     probabilities: Array
     importances: Array
 
 
-def _explain(setting: Setting, task: _Task) -> _Part:
-    fold = setting.folds[task.fold]
+def explain(result: Result, setting: Setting) -> Explanation | None:
+    """From the first repeat's folds; None if the model of one fails."""
+    models, dataset = [_FoldModel(result, fold) for fold in range(FOLDS)], setting.dataset
+    found = {model.fold: outcome for model, outcome in run(_explain_fold, models, setting)}
+    by_fold = [found.get(fold) for fold in range(FOLDS)]
+    answers = [said for said in by_fold if isinstance(said, _Answers)]
+    if len(answers) < FOLDS:
+        return None
+    labels = [dataset.y.iloc[fold.test].to_numpy(dtype=object) for fold in setting.folds[:FOLDS]]
+    return Explanation(
+        classes=dataset.classes,
+        features=list(dataset.X.columns),
+        labels=np.concatenate(labels),
+        probabilities=np.concatenate([said.probabilities for said in answers]),
+        importances=np.array([said.importances for said in answers]),
+    )
+
+
+def _explain_fold(setting: Setting, model: _FoldModel) -> _Answers:
+    fold, result = setting.folds[model.fold], model.result
     train, test = setting.dataset.take(fold.train), setting.dataset.take(fold.test)
-    pipeline = fit(task.result.candidate, task.result.scores[task.fold].params, train)
+    pipeline = fit(result.candidate, result.scores[model.fold].params, train)
     shuffled = permutation_importance(
         pipeline,
         test.X,
@@ -72,4 +82,116 @@ def _explain(setting: Setting, task: _Task) -> _Part:
         max_samples=min(MAX_ROWS, len(test.X)),
         random_state=setting.seed,
     )
-    return _Part(pipeline.predict_proba(test.X), shuffled.importances_mean)
+    return _Answers(pipeline.predict_proba(test.X), shuffled.importances_mean)
+
+
+def draw(
+    results: list[Result], winner: Result, explanation: Explanation | None
+) -> dict[str, bytes]:
+    """PNG images by file name."""
+    # Every core imports this module, and only what draws needs a second more.
+    import matplotlib as mpl  # noqa: PLC0415
+
+    # Names come from tables: no formulas, and letters that no font here may have.
+    with mpl.rc_context({"text.parse_math": False}), warnings.catch_warnings(action="ignore"):
+        drawn = {"comparison": _draw_comparison(results, winner)}
+        if explanation:
+            drawn |= {
+                "confusion_matrix": _draw_confusion(explanation),
+                "roc": _draw_roc(explanation),
+                "calibration": _draw_calibration(explanation),
+                "permutation_importance": _draw_importances(explanation),
+            }
+        return {f"{name}.png": _to_png(axes) for name, axes in drawn.items()}
+
+
+def _make_axes(width: float, height: float) -> Any:
+    from matplotlib.figure import Figure  # noqa: PLC0415  # as above
+
+    return Figure(figsize=(width, height), layout="constrained").subplots()
+
+
+def _to_png(axes: Any) -> bytes:
+    image = io.BytesIO()
+    axes.figure.savefig(image, format="png", dpi=100)
+    return image.getvalue()
+
+
+def _draw_comparison(results: list[Result], winner: Result) -> Any:
+    axes = _make_axes(8, 1.2 + 0.35 * len(results))
+    summaries = [result.summary()["log_loss"] for result in results]
+    axes.barh(
+        [result.name for result in results],
+        [summary["mean"] for summary in summaries],
+        xerr=[summary["standard_error"] for summary in summaries],
+        color=["tab:orange" if result is winner else "tab:blue" for result in results],
+        capsize=3,
+    )
+    axes.invert_yaxis()
+    axes.set_xlabel("log loss, mean over the folds ± standard error; lower is better")
+    axes.set_title(f"Chosen: {winner.name}")
+    return axes
+
+
+def _draw_confusion(explanation: Explanation) -> Any:
+    classes = explanation.classes
+    size = min(4 + 0.35 * len(classes), 20)
+    axes = _make_axes(size, size)
+    ConfusionMatrixDisplay.from_predictions(
+        explanation.labels,
+        np.array(classes)[explanation.probabilities.argmax(axis=1)],
+        labels=classes,
+        ax=axes,
+        cmap="Blues",
+        colorbar=False,
+        include_values=len(classes) <= MAX_LABELLED_CELLS,
+        xticks_rotation="vertical",
+    )
+    axes.set_title("Rows held out: true class and predicted one")
+    return axes
+
+
+def _draw_roc(explanation: Explanation) -> Any:
+    axes = _make_axes(7, 6)
+    for index, label in _list_curves(explanation):
+        is_label, scores = explanation.labels == label, explanation.probabilities[:, index]
+        RocCurveDisplay.from_predictions(is_label, scores, ax=axes, name=label, pos_label=True)
+    axes.set_title("ROC, one class against the rest, of rows held out")
+    axes.set(xlabel="False positive rate", ylabel="True positive rate")
+    return axes
+
+
+def _draw_calibration(explanation: Explanation) -> Any:
+    axes = _make_axes(7, 6)
+    for index, label in _list_curves(explanation):
+        is_label, scores = explanation.labels == label, explanation.probabilities[:, index]
+        CalibrationDisplay.from_predictions(
+            is_label, scores.clip(0, 1), ax=axes, name=label, strategy="quantile", pos_label=True
+        )
+    axes.set_title("Calibration: what is said, and how often it comes true")
+    axes.set(xlabel="Mean predicted probability", ylabel="Fraction of rows of the class")
+    return axes
+
+
+def _draw_importances(explanation: Explanation) -> Any:
+    means = explanation.importances.mean(axis=0)
+    order = means.argsort()[::-1][:MAX_BARS]
+    axes = _make_axes(8, 1.2 + 0.3 * len(order))
+    axes.barh(
+        [explanation.features[index] for index in order],
+        means[order],
+        xerr=explanation.importances.std(axis=0)[order],
+        capsize=3,
+    )
+    axes.invert_yaxis()
+    axes.set_xlabel("log loss added by shuffling the column; ± deviation over the folds")
+    return axes
+
+
+def _list_curves(explanation: Explanation) -> list[tuple[int, str]]:
+    """Index and name of the classes to draw, one of them if there are two."""
+    classes = list(enumerate(explanation.classes))
+    if len(classes) == 2:  # noqa: PLR2004
+        return classes[1:]
+    counts = [(explanation.labels == label).sum() for label in explanation.classes]
+    return sorted(sorted(classes, key=lambda place: -counts[place[0]])[:MAX_CURVES])

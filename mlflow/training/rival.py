@@ -4,17 +4,31 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+from scipy.stats import t as student
 from sklearn.base import clone
 
 from table.dataset import Dataset
 from training.candidates import Candidate
-from training.comparison import Result, p_value
+from training.comparison import Result, corrected_error
 
 SIGNIFICANCE = 0.05
 
 
 class NotComparable(Exception):
     """The live model is of another table, or of another kind; the message says which."""
+
+
+def find_rivals(
+    live: Mapping[str, Any] | None, candidates: list[Candidate], dataset: Dataset
+) -> list[Candidate]:
+    """The live model of this manifest as a candidate, or none."""
+    if live is None:
+        return []
+    try:
+        return [make_rival(live, candidates, dataset)]
+    except NotComparable as reason:
+        print(f"{reason}, so it is not compared.")
+        return []
 
 
 def make_rival(
@@ -24,15 +38,22 @@ def make_rival(
 
     Raises NotComparable.
     """
-    version = manifest.get("version")
-    if _columns(manifest) != dataset.kinds:
-        raise NotComparable(f"The live model {version} has other features")
+    version, params = manifest.get("version"), manifest.get("params", {})
+    live = f"The live model {version}"
+    columns = {column.get("name"): column.get("type") for column in manifest.get("features", [])}
+    if columns != dataset.kinds:
+        raise NotComparable(f"{live} has other features")
     if manifest.get("target", {}).get("classes") != dataset.classes:
-        raise NotComparable(f"The live model {version} has other classes")
-    for candidate in candidates:
-        if candidate.name == manifest.get("estimator"):
-            return _restore(candidate, manifest)
-    raise NotComparable(f"The live model {version} is none of the candidates")
+        raise NotComparable(f"{live} has other classes")
+    same = [one for one in candidates if one.name == manifest.get("estimator")]
+    if not same:
+        raise NotComparable(f"{live} is none of the candidates")
+    try:
+        found = {name: params[name] for name in same[0].grid}
+        classifier = clone(same[0].classifier).set_params(**found)
+    except (KeyError, ValueError):
+        raise NotComparable(f"{live} has other parameters") from None
+    return replace(same[0], name=f"Live {version}", classifier=classifier, grid={})
 
 
 def is_worse(new: Result, live: Result) -> bool:
@@ -40,15 +61,13 @@ def is_worse(new: Result, live: Result) -> bool:
     return p_value(new, live) < SIGNIFICANCE
 
 
-def _columns(manifest: Mapping[str, Any]) -> dict[str, Any]:
-    return {feature.get("name"): feature.get("type") for feature in manifest.get("features", [])}
+def p_value(new: Result, live: Result) -> float:
+    """The p-value of a one-sided test whether the new one's log loss is higher.
 
-
-def _restore(candidate: Candidate, manifest: Mapping[str, Any]) -> Candidate:
-    version, params = manifest["version"], manifest.get("params", {})
-    try:
-        known = {name: params[name] for name in candidate.grid}
-        classifier = clone(candidate.classifier).set_params(**known)
-    except (KeyError, ValueError):
-        raise NotComparable(f"The live model {version} has other parameters") from None
-    return replace(candidate, name=f"Live {version}", classifier=classifier, grid={})
+    A t-test on the differences of the paired folds, with the corrected error.
+    """
+    differences = new.by_fold("log_loss") - live.by_fold("log_loss")
+    error = corrected_error(differences)
+    if error == 0:
+        return 0.0 if differences.mean() > 0 else 1.0
+    return float(student.sf(differences.mean() / error, df=len(differences) - 1))

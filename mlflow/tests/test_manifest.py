@@ -6,12 +6,12 @@ import pandas as pd
 import pytest
 
 from errors import UnusableTable
-from publishing.features import describe_features
+from publishing.manifest import describe_features
 from table.dataset import make_dataset, read_iris
 from table.reading import Table
 
 
-def describe(values):
+def describe_column(values):
     frame = pd.DataFrame({"x": values, "y": ["a", "b"] * (len(values) // 2)})
     [feature] = describe_features(make_dataset(Table(frame, ""), "table", "y"))
     return feature
@@ -38,7 +38,7 @@ def test_a_histogram_counts_every_row_of_every_class():
 
 
 def test_missing_values_are_counted_apart():
-    feature = describe([None, None, 1.5, None, 2.5, 4.5] * 5)
+    feature = describe_column([None, None, 1.5, None, 2.5, 4.5] * 5)
 
     assert feature["nullable"]
     assert (feature["min"], feature["max"]) == (1.5, 4.5)
@@ -47,7 +47,7 @@ def test_missing_values_are_counted_apart():
 
 
 def test_a_boolean_tells_its_mode_and_counts():
-    feature = describe([True, True, False, True] * 10)
+    feature = describe_column([True, True, False, True] * 10)
 
     assert feature["type"] == "boolean"
     assert feature["mode"] is True
@@ -55,7 +55,7 @@ def test_a_boolean_tells_its_mode_and_counts():
 
 
 def test_a_category_tells_its_values_in_order_and_the_most_frequent():
-    feature = describe(["y", "x", "y", "z"] * 10)
+    feature = describe_column(["y", "x", "y", "z"] * 10)
 
     assert feature["values"] == ["x", "y", "z"]
     assert feature["mode"] == "y"
@@ -64,7 +64,7 @@ def test_a_category_tells_its_values_in_order_and_the_most_frequent():
 
 def test_of_many_values_the_most_frequent_are_known():
     texts = [f"v{i:03}" for i in range(150)]
-    feature = describe([*(texts[:50] * 20), *(texts * 2), *(texts[:50] * 8)])
+    feature = describe_column([*(texts[:50] * 20), *(texts * 2), *(texts[:50] * 8)])
 
     assert len(feature["values"]) == 99
     assert set(texts[:50]) <= set(feature["values"])
@@ -82,14 +82,14 @@ def test_of_many_values_the_most_frequent_are_known():
 def test_a_step_is_the_last_decimal_of_the_table(values, step):
     mixed = np.random.default_rng(0).choice(values, 40)  # not one value for each class
 
-    assert describe(mixed)["step"] == pytest.approx(step)
+    assert describe_column(mixed)["step"] == pytest.approx(step)
 
 
 def make_table(columns, classes, make):
     """So many columns, each of 2,000 values that `make` draws."""
     random = np.random.default_rng(0)
-    labels = [f"class {it % classes}" for it in range(2000)]
-    values = {f"column_{it}": make(random) for it in range(columns)}
+    labels = [f"class {row % classes}" for row in range(2000)]
+    values = {f"column_{place}": make(random) for place in range(columns)}
     return make_dataset(Table(pd.DataFrame(values | {"y": labels}), ""), "table", "y")
 
 
@@ -98,7 +98,7 @@ GENES = partial(np.random.Generator.normal, size=2000)
 
 
 def draw_codes(random):
-    return [f"c{it:02}" for it in random.integers(0, 100, 2000)]
+    return [f"c{code:02}" for code in random.integers(0, 100, 2000)]
 
 
 @pytest.mark.parametrize(
@@ -119,7 +119,7 @@ def test_the_histograms_of_a_wide_table_are_as_fine_as_there_is_room_for(
     assert len(json.dumps(features)) < 1024**2
     for feature in (features[0], features[-1]):
         counts = feature["histogram"]["counts"].values()
-        assert {len(it) for it in counts} == {bins}
+        assert {len(column) for column in counts} == {bins}
         assert sum(map(sum, counts)) == 2000
     assert len(features[0]["histogram"]["counts"]) == classes
 

@@ -39,8 +39,8 @@ def search(url):
 
 def count_candidates(run):
     client = MlflowClient()
-    experiment = client.get_experiment_by_name(run.experiment).experiment_id
-    return len(client.search_runs([experiment], f"tags.mlflow.parentRunId = '{run.run_id}'"))
+    experiment = client.get_experiment_by_name(run["experiment"]).experiment_id
+    return len(client.search_runs([experiment], f"tags.mlflow.parentRunId = '{run['run_id']}'"))
 
 
 def test_a_server_on_postgresql_waits_for_it_outlives_its_restart_and_keeps_all(
@@ -61,13 +61,13 @@ def test_a_server_on_postgresql_waits_for_it_outlives_its_restart_and_keeps_all(
         wait_until(lambda: "Operation will be retried" in log.read_text())
         with running_postgresql(data, database_port):
             wait_until(lambda: search(url), seconds=180)
-            run = Tracker(url, url, patience=0).log(training.record())
+            run = Tracker(url, url, patience=0).log(training.make_run())
         wait_until(lambda: not search(url))
         with running_postgresql(data, database_port):
             wait_until(lambda: search(url) == {"Default", "iris"})
             mlflow.set_tracking_uri(url)
             assert count_candidates(run) == 2
-            model = mlflow.sklearn.load_model(f"models:/iris/{run.model_version}")
+            model = mlflow.sklearn.load_model(f"models:/iris/{run['model_version']}")
             assert len(model.predict(training.dataset.X)) == 150
     assert "geheim" not in log.read_text()
 

@@ -7,12 +7,12 @@ from werkzeug import Response
 
 from errors import UnusableTable
 from table.fetching import fetch
-from table.missing import MISSING
-from table.reading import parse_table
+from table.reading import MISSING, parse_table
 
 
 def read_table(source, **options):
-    return parse_table(fetch(source), source, **options)
+    with fetch(source) as file:
+        return parse_table(file.read(), source, **options)
 
 
 PLAIN = "größe,art\n1.5,Löwe\n2.5,Bär\n"

@@ -1,7 +1,7 @@
 import multiprocessing
 import os
 
-from ownership import become_owner
+from files import become_owner
 
 SPAWN = multiprocessing.get_context("spawn")
 
