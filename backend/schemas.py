@@ -95,6 +95,12 @@ TrainedFeature = Annotated[TrainedNumber | Boolean | Category, Field(discriminat
 Value = bool | float | str | None
 
 
+class Written(BaseModel):
+    """How the training table wrote its cells: `missing` are the words for a missing value."""
+
+    missing: Annotated[list[Annotated[str, Field(max_length=100)]], FIRST, Field(max_length=100)]
+
+
 class Target(BaseModel):
     name: str
     classes: Annotated[list[str], FIRST, Field(min_length=2)]
@@ -149,6 +155,7 @@ class Description(BaseModel):
     size: int
     signature: Signature | None = None
     features: Annotated[tuple[Feature, ...], FIRST, Field(min_length=1)]
+    written: Annotated[Written | None, Field(exclude_if=_is_none)] = None
     target: Target
     estimator: str
     params: dict[str, Any] = {}

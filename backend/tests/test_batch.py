@@ -10,7 +10,8 @@ from formats import ARROW, CSV, JSON, PARQUET, read, write
 from mixed import INSTANCE, ask, fit_mixed
 from sklearn.svm import LinearSVC
 
-from schemas import Category
+from schemas import Boolean, Category, Description, Number, Written
+from worker.media import Format
 from worker.tables.columns import Columns
 from worker.tables.table import Table
 
@@ -244,10 +245,45 @@ def test_a_word_that_the_model_knows_is_a_value_in_csv_too():
     chunk = pa.record_batch({"x": ["None", "NA", "y"]})
     table = Table(chunk.schema, lambda: iter([chunk]), is_text=True)
 
-    [[first], [second], [third]] = Columns([known], table).to_array(chunk)
+    description = Description.model_construct(features=[known], written=None)
+    [[first], [second], [third]] = Columns(description, table).to_array(chunk)
 
     assert (first, third) == ("None", "y")
     assert np.isnan(second)
+
+
+@pytest.mark.parametrize("kind", ["number", "boolean", "category"])
+def test_the_manifest_says_which_words_are_missing(kind):
+    cells = {"number": ["1", "-999", "2"], "boolean": ["1", "0", "true"], "category": list("abc")}
+    words = [cells[kind][1], "unknown"]
+    chunk = pa.record_batch({"x": [*cells[kind], "unknown"]})
+    feature = {"number": Number, "boolean": Boolean, "category": Category}[kind].model_construct(
+        type=kind, name="x", nullable=True, values=[]
+    )
+    description = Description.model_construct(features=[feature], written=Written(missing=words))
+    table = Table(chunk.schema, lambda: iter([chunk]), is_text=True)
+
+    columns = Columns(description, table)
+
+    assert pa.array(columns.shape(chunk, Format.ARROW)["x"]).is_null().to_pylist() == [
+        False,
+        True,
+        False,
+        True,
+    ]
+    assert columns.find_bad(chunk) == []
+
+
+@pytest.mark.parametrize("words", [{"written": {"missing": ["", "unknown"]}}, {}])
+def test_words_for_missing_are_those_of_the_manifest_or_the_usual_ones(publish, start_live, words):
+    publish(**words)
+    client = start_live()
+
+    said = faults(post(client, IRIS + b"unknown,2,3,4\nNA,2,3,4\n,2,3,4\n"))
+
+    missing = [row for row, _, detail in said if detail == "sepal_length is missing."]
+    assert missing == ([1, 3] if words else [2, 3])
+    assert client.get("/models/live").json()["manifest"].get("written") == words.get("written")
 
 
 def test_what_is_no_boolean_in_csv_is_named(mixed_client):

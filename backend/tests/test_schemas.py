@@ -75,3 +75,9 @@ def test_an_example_keeps_the_types_of_its_inputs(value):
 
     assert read.inputs == {"x": value}
     assert type(read.inputs["x"]) is type(value)
+
+
+@pytest.mark.parametrize("words", [["x" * 101], ["x"] * 101, [None], None])
+def test_words_for_missing_are_texts_and_not_too_many(words):
+    with pytest.raises(ValidationError, match=r"written.missing"):
+        Manifest.model_validate(WHOLE | {"written": {"missing": words}})

@@ -12,6 +12,7 @@ from errors import UnusableTable
 from publishing.publisher import library_versions
 from table.columns import quote
 from table.dataset import Dataset
+from table.reading import MISSING
 from training.candidates import MAX_CATEGORIES, read_params
 from training.comparison import Result
 from training.evaluation import FittedModel
@@ -30,6 +31,7 @@ def describe(
     return {
         "name": dataset.name,
         "features": features,
+        "written": {"missing": MISSING},
         "target": {"name": dataset.target, "classes": list(model.pipeline.classes_)},
         "estimator": model.estimator,
         "params": read_params(model.pipeline["classify"]),

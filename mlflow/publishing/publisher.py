@@ -53,7 +53,7 @@ class Publisher:
             manifest = json.loads(path.with_suffix(".json").read_text())
         except (OSError, ValueError) as error:
             raise CannotRepublish(f"There is no complete version {version}: {error}.") from None
-        if not isinstance(manifest, dict) or not manifest.keys() >= set(KEYS):
+        if not isinstance(manifest, dict) or not manifest.keys() >= set(KEYS) - {"written"}:
             raise CannotRepublish(f"The manifest of {path.name} lacks keys, or is none.")
         if hashlib.sha256(pickled).hexdigest() != manifest["sha256"]:
             raise CannotRepublish(f"{path.name} is not the file its manifest describes.")
@@ -133,8 +133,8 @@ def _read_manifest(path: Path) -> dict[str, Any]:
 
 # In the order a person reads them.
 KEYS = (
-    "format", "name", "version", "created_at", "sha256", "size", "signature", "features", "target",
-    "estimator", "params", "metrics", "dataset", "libraries", "mlflow", "examples",
+    "format", "name", "version", "created_at", "sha256", "size", "signature", "features", "written",
+    "target", "estimator", "params", "metrics", "dataset", "libraries", "mlflow", "examples",
     "republished_from",
 )  # fmt: skip
 

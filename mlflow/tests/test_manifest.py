@@ -6,9 +6,9 @@ import pandas as pd
 import pytest
 
 from errors import UnusableTable
-from publishing.manifest import describe_features
+from publishing.manifest import describe, describe_features
 from table.dataset import make_dataset, read_iris
-from table.reading import Table
+from table.reading import Table, parse_table
 
 
 def describe_column(values):
@@ -35,6 +35,16 @@ def test_a_histogram_counts_every_row_of_every_class():
     assert counted == dict.fromkeys(classes, 50)
     assert histogram["missing"] == dict.fromkeys(classes, 0)
     assert (histogram["edges"][0], histogram["edges"][-1]) == (4.3, 7.9)
+
+
+def test_the_words_that_were_read_as_missing_are_told(training):
+    table = parse_table(b"x,y\n" + b"n/a,a\n1,b\n?,a\n2,b\n" * 10, "t.csv").frame
+    manifest = describe(training.dataset, [], training.winner, training.models[0])
+
+    words = json.loads(json.dumps(manifest))["written"]["missing"]
+
+    assert table["x"].isna().sum() == 20
+    assert {"", "n/a", "?", "<NA>", "None"} <= set(words)
 
 
 def test_missing_values_are_counted_apart():

@@ -174,6 +174,16 @@ def test_a_republished_model_is_the_same_under_a_new_name(tmp_path):
     assert after["republished_from"] == VERSION
 
 
+def test_a_manifest_from_before_a_key_was_known_is_republished_without_it(tmp_path):
+    older = {key: value for key, value in MANIFEST.items() if key != "written"}
+    Publisher(tmp_path, KEY).publish(b"1", older, NOW)
+
+    again = manifest_of(Publisher(tmp_path, KEY).republish(VERSION, LATER))
+
+    assert "written" not in again
+    assert is_signed_by(KEY.public_key(), again)
+
+
 KEY = Ed25519PrivateKey.generate()
 
 

@@ -43,10 +43,10 @@ def score(body: Body, answers: Answers) -> Pieces:
     if not body.content:
         raise MalformedTable("The body is empty. Send a table.")
     table, write = _open_table(body, answers.model)
-    features = answers.model.description.features
+    description = answers.model.description
     with readable("table"):  # names need not be text
-        _require_plain(table.schema, len(features))
-    columns = Columns(features, table)
+        _require_plain(table.schema, len(description.features))
+    columns = Columns(description, table)
     schema = plan(table.schema, columns, answers, body.wanted)
     chunks = _read_twice(table, columns, body.limits, len(answers.names))
     rows = (Scored(columns.shape(chunk, body.wanted), answers.ask(X)) for chunk, X in chunks)

@@ -10,10 +10,11 @@ from typing import Any, NamedTuple
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from pyarrow.csv import ConvertOptions
 
 from errors import InvalidTable, TableFault, shorten
 from features.instances import explain
-from schemas import Category, Feature
+from schemas import Category, Description, Feature
 from worker.exchange import Array
 from worker.media import TEXTS, Format
 from worker.rows import has_text
@@ -26,11 +27,8 @@ NUMBER = r"^[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?$"
 NOT_FINITE = r"^[+-]?([nN][aA][nN]|[iI][nN][fF]([iI][nN][iI][tT][yY])?)$"
 BOOLEANS = pa.array(["false", "true", "0", "1"])
 
-# What stands in CSV for a value that is not there, as in the tables that models are trained on.
-MISSING = (
-    *("", "?", "NA", "<NA>", "#NA", "N/A", "n/a", "#N/A", "#N/A N/A", "NULL", "null", "None"),
-    *("NaN", "nan", "-NaN", "-nan", "1.#IND", "-1.#IND", "1.#QNAN", "-1.#QNAN"),
-)
+# What stands in CSV for a missing value, if no manifest says it.
+MISSING = (*ConvertOptions().null_values, "?", "<NA>", "None")
 
 KINDS = {"number": pa.float64(), "boolean": pa.bool_(), "category": pa.string()}
 WRONG = {"number": "float_type", "boolean": "bool_type", "category": "string_type"}
@@ -85,9 +83,11 @@ class Faults:
 class Columns:
     """Find the features in a table; raises InvalidTable if they are missing."""
 
-    def __init__(self, features: Sequence[Feature], table: Table) -> None:
+    def __init__(self, description: Description, table: Table) -> None:
+        features, written = description.features, description.written
         _require_features(features, table)
-        self._columns = [_Column(feature, table) for feature in features]
+        words = written.missing if written else MISSING
+        self._columns = [_Column(feature, table, words) for feature in features]
         self._is_text = table.is_text
         self._has_text = has_text(features)
         self._last: tuple[Any, list[Any]] = (None, [])  # a chunk, and its cells
@@ -123,20 +123,24 @@ class Columns:
 class _Column:
     """One feature in the chunks of a table."""
 
-    def __init__(self, feature: Feature, table: Table) -> None:
+    def __init__(self, feature: Feature, table: Table, words: Iterable[str]) -> None:
         self.name = feature.name
         self.place = table.schema.get_field_index(feature.name)
         self._feature = feature
         self._is_text = table.is_text
         self._decimal = table.decimal
         known = feature.values if isinstance(feature, Category) else []
-        self._missing = pa.array([word for word in MISSING if word not in known])
+        self._missing = pa.array([word for word in words if word not in known], pa.string())
+        # A word such as -999 is a number, too, so cells that can be read may be missing.
+        cells = self._convert(self._missing)
+        is_text = pa.types.is_string(cells.type)
+        self._is_ambiguous = not (is_text or np.isnan(_to_floats(cells)).all())
 
     def read(self, chunk: Any) -> Any:
         """Null where a cell is missing, or is no value of the feature."""
         column = chunk.column(self.place)
         cells = self._convert(column)
-        if self._is_text and _may_miss(cells, column):
+        if self._is_text and (self._is_ambiguous or _may_miss(cells, column)):
             return self._convert(self._clear(column))
         return cells
 

@@ -102,7 +102,7 @@ class Part:
         else:
             self._table = open_parquet(opener, UNLIMITED, head.get("groups"))
         self.schema = self._table.schema
-        self._columns = Columns(model.description.features, self._table)
+        self._columns = Columns(model.description, self._table)
         self._written = plan(self.schema, self._columns, self._answers, self._wanted)
 
     @property
