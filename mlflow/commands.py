@@ -78,12 +78,11 @@ def _sync(arguments: Namespace) -> None:
 
 
 def _train(arguments: Namespace, publisher: Publisher) -> int:
-    live = publisher.read_live_manifest()
-    _require_table(arguments, live)
+    _require_table(arguments, publisher.read_live_manifest())
     file = fetch(arguments.data) if arguments.data else None
     from training.train import train  # noqa: PLC0415  # as above
 
-    return train(arguments, file, live, publisher)
+    return train(arguments, file, publisher)
 
 
 def _require_table(arguments: Namespace, live: dict[str, Any] | None) -> None:

@@ -38,7 +38,7 @@ def prepare(uri: str, update: Callable[[str], None]) -> None:
         update(uri)
         return
     path = Path(uri.removeprefix(SQLITE))
-    if path.exists() and _read(path, "PRAGMA user_version") == MARK:
+    if path.exists() and _read_mark(path) == MARK:
         return
     new = path.with_name(f"{path.name}.new")
     _remove(new)
@@ -80,9 +80,9 @@ def _remove(path: Path) -> None:
         path.with_name(f"{path.name}{beside}").unlink(missing_ok=True)
 
 
-def _read(path: Path, query: str) -> object:
+def _read_mark(path: Path) -> object:
     with closing(sqlite3.connect(path)) as database:
-        return database.execute(query).fetchone()[0]
+        return database.execute("PRAGMA user_version").fetchone()[0]
 
 
 if __name__ == "__main__":

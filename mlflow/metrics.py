@@ -34,14 +34,14 @@ def main() -> None:
     if not (arguments.republish or arguments.sync or arguments.first):
         print(f"Training on {hide_secrets(arguments.data or 'Iris')}.", flush=True)
     try:
-        sys.exit(_run(arguments))
+        sys.exit(_run_command(arguments))
     except KeyboardInterrupt:
         sys.exit("\nStopped.")
     except OSError as error:
         sys.exit(f"Nothing was published: {error}. Fix it and train again.")
 
 
-def _run(arguments: argparse.Namespace) -> int | str:
+def _run_command(arguments: argparse.Namespace) -> int | str:
     """The exit code, or a message where the command failed."""
     # Its imports take seconds, and the first line is to be on the screen before that.
     from commands import run  # noqa: PLC0415

@@ -78,7 +78,7 @@ class Publisher:
     def _find(self) -> list[Path]:
         """The published models, oldest first."""
         paths = sorted(self._directory.glob("model_*.pkl"))
-        return [path for path in paths if _parse(path.stem.removeprefix("model_"))]
+        return [path for path in paths if _parse_version(path.stem.removeprefix("model_"))]
 
     def _write(self, pickled: bytes, manifest: dict[str, Any], now: datetime) -> Path:
         with locked(self._directory):
@@ -160,7 +160,7 @@ def _remove_leftovers(directory: Path) -> None:
 def _next_version(directory: Path, now: datetime) -> str:
     """The present second, or the one after the newest name: only the newest name is live."""
     names = {path.stem.removeprefix("model_") for path in directory.glob("model_*.*")}
-    newest = max((moment for name in names if (moment := _parse(name))), default=None)
+    newest = max((moment for name in names if (moment := _parse_version(name))), default=None)
     now = now.replace(microsecond=0)  # which names do not have
     if newest is None or now > newest:
         return now.strftime(VERSION_FORMAT)
@@ -171,7 +171,7 @@ def _next_version(directory: Path, now: datetime) -> str:
         raise OSError(message) from None
 
 
-def _parse(version: str) -> datetime | None:
+def _parse_version(version: str) -> datetime | None:
     try:
         moment = datetime.strptime(version, VERSION_FORMAT).replace(tzinfo=UTC)
     except ValueError:

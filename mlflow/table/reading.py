@@ -35,7 +35,7 @@ def parse_table(raw: bytes, source: str, texts: Sequence[str] = ()) -> Table:
 
     The columns in `texts` keep every character of a CSV file, leading zeros included.
     """
-    frame = _parse(raw, texts)
+    frame = _parse_file(raw, texts)
     if frame.empty:
         raise UnusableTable(
             f"{hide_secrets(source)} holds no rows. Give it a header line and rows below."
@@ -43,7 +43,7 @@ def parse_table(raw: bytes, source: str, texts: Sequence[str] = ()) -> Table:
     return Table(frame, hashlib.sha256(raw).hexdigest())
 
 
-def _parse(raw: bytes, texts: Sequence[str]) -> pd.DataFrame:
+def _parse_file(raw: bytes, texts: Sequence[str]) -> pd.DataFrame:
     """By what the bytes are, as names of files promise anything."""
     if raw.startswith(b"\x1f\x8b"):
         try:

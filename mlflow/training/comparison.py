@@ -141,7 +141,7 @@ def compare(
     """Score each candidate on each fold; by the deadline, as far as it got."""
     found: dict[Trial, Score] = {}
     failures: dict[str, Failure] = {}
-    for trial, outcome in _run(_list_trials(candidates, setting), setting, means):
+    for trial, outcome in _run_trials(_list_trials(candidates, setting), setting, means):
         if isinstance(outcome, Failure):
             failures.setdefault(trial.name, outcome)
         else:
@@ -184,7 +184,7 @@ def corrected_error(values: Array) -> float:
     return float(values.std(ddof=1) * np.sqrt(1 / len(values) + TEST_SHARE))
 
 
-def _run(
+def _run_trials(
     trials: list[Trial], setting: Setting, means: Means
 ) -> Iterator[tuple[Trial, Score | Failure]]:
     if means.deadline == float("inf"):

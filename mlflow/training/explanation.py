@@ -118,18 +118,21 @@ def _to_png(axes: Any) -> bytes:
 
 
 def _draw_comparison(results: list[Result], winner: Result) -> Any:
-    axes = _make_axes(8, 1.2 + 0.35 * len(results))
     summaries = [result.summary()["log_loss"] for result in results]
-    axes.barh(
-        [result.name for result in results],
-        [summary["mean"] for summary in summaries],
-        xerr=[summary["standard_error"] for summary in summaries],
-        color=["tab:orange" if result is winner else "tab:blue" for result in results],
-        capsize=3,
-    )
-    axes.invert_yaxis()
+    losses = [summary["mean"] for summary in summaries]
+    errors = [summary["standard_error"] for summary in summaries]
+    axes = _draw_bars([result.name for result in results], losses, errors, height=0.35)
+    axes.patches[results.index(winner)].set_facecolor("tab:orange")
     axes.set_xlabel("log loss, mean over the folds ± standard error; lower is better")
     axes.set_title(f"Chosen: {winner.name}")
+    return axes
+
+
+def _draw_bars(names: list[str], values: Any, errors: Any, height: float) -> Any:
+    """The first name on top; the height is that of a bar, in inches."""
+    axes = _make_axes(8, 1.2 + height * len(names))
+    axes.barh(names, values, xerr=errors, capsize=3)
+    axes.invert_yaxis()
     return axes
 
 
@@ -152,38 +155,33 @@ def _draw_confusion(explanation: Explanation) -> Any:
 
 
 def _draw_roc(explanation: Explanation) -> Any:
-    axes = _make_axes(7, 6)
-    for index, label in _list_curves(explanation):
-        is_label, scores = explanation.labels == label, explanation.probabilities[:, index]
-        RocCurveDisplay.from_predictions(is_label, scores, ax=axes, name=label, pos_label=True)
+    axes = _draw_curves(explanation, RocCurveDisplay)
     axes.set_title("ROC, one class against the rest, of rows held out")
     axes.set(xlabel="False positive rate", ylabel="True positive rate")
     return axes
 
 
 def _draw_calibration(explanation: Explanation) -> Any:
-    axes = _make_axes(7, 6)
-    for index, label in _list_curves(explanation):
-        is_label, scores = explanation.labels == label, explanation.probabilities[:, index]
-        CalibrationDisplay.from_predictions(
-            is_label, scores.clip(0, 1), ax=axes, name=label, strategy="quantile", pos_label=True
-        )
+    axes = _draw_curves(explanation, CalibrationDisplay, strategy="quantile")
     axes.set_title("Calibration: what is said, and how often it comes true")
     axes.set(xlabel="Mean predicted probability", ylabel="Fraction of rows of the class")
     return axes
 
 
+def _draw_curves(explanation: Explanation, display: Any, **options: Any) -> Any:
+    axes = _make_axes(7, 6)
+    for index, label in _list_curves(explanation):
+        is_label = explanation.labels == label
+        scores = explanation.probabilities[:, index].clip(0, 1)
+        display.from_predictions(is_label, scores, ax=axes, name=label, pos_label=True, **options)
+    return axes
+
+
 def _draw_importances(explanation: Explanation) -> Any:
-    means = explanation.importances.mean(axis=0)
+    means, errors = explanation.importances.mean(axis=0), explanation.importances.std(axis=0)
     order = means.argsort()[::-1][:MAX_BARS]
-    axes = _make_axes(8, 1.2 + 0.3 * len(order))
-    axes.barh(
-        [explanation.features[index] for index in order],
-        means[order],
-        xerr=explanation.importances.std(axis=0)[order],
-        capsize=3,
-    )
-    axes.invert_yaxis()
+    names = [explanation.features[index] for index in order]
+    axes = _draw_bars(names, means[order], errors[order], height=0.3)
     axes.set_xlabel("log loss added by shuffling the column; ± deviation over the folds")
     return axes
 

@@ -19,11 +19,9 @@ class NotComparable(Exception):
 
 
 def find_rivals(
-    live: Mapping[str, Any] | None, candidates: list[Candidate], dataset: Dataset
+    live: Mapping[str, Any], candidates: list[Candidate], dataset: Dataset
 ) -> list[Candidate]:
-    """The live model of this manifest as a candidate, or none."""
-    if live is None:
-        return []
+    """The live model of this manifest as a candidate; none if it cannot be compared."""
     try:
         return [make_rival(live, candidates, dataset)]
     except NotComparable as reason:

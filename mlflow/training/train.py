@@ -24,22 +24,18 @@ from training.rival import find_rivals, is_worse
 
 WORSE_THAN_LIVE = 3  # an exit code
 
-Manifest = dict[str, Any]
 
+def train(arguments: Namespace, file: IO[bytes] | None, publisher: Publisher) -> int:
+    """Train on the table in the file, or on Iris without one, and return the exit code.
 
-def train(
-    arguments: Namespace, file: IO[bytes] | None, live: Manifest | None, publisher: Publisher
-) -> int:
-    """Return the exit code; raises CommandFailed, and OSError if a folder or a disk fails.
-
-    `file` holds the table; without it, that is Iris. `live` is the live model's manifest.
+    Raises CommandFailed, and OSError if a folder or a disk fails.
     """
-    tracker = connect(arguments)
-    dataset = _read(arguments, file)
+    tracker, live = connect(arguments), publisher.read_live_manifest()
+    dataset = _read_table(arguments, file)
     features = describe_features(dataset)  # first: a table too wide for a manifest ends here
     known = list_candidates(arguments.seed)
     candidates = select(known, arguments.only, len(dataset.X))
-    rivals = find_rivals(live, known, dataset)
+    rivals = find_rivals(live, known, dataset) if live else []
     setting = prepare(dataset, arguments.seed)
     print(report.headline(dataset, setting.dataset), flush=True)
     comparison, workers = _compare(rivals, candidates, setting, arguments)
@@ -63,7 +59,7 @@ def train(
     return WORSE_THAN_LIVE
 
 
-def publish(run: TrainingRun, manifest: Manifest, publisher: Publisher) -> None:
+def publish(run: TrainingRun, manifest: dict[str, Any], publisher: Publisher) -> None:
     """Publish the run's first model, and tag the run with the file."""
     pickled = next(iter(run.models.values()))
     path = publisher.publish(pickled, manifest, datetime.now(UTC))
@@ -71,7 +67,7 @@ def publish(run: TrainingRun, manifest: Manifest, publisher: Publisher) -> None:
     print(f"Published {path}", flush=True)
 
 
-def _read(arguments: Namespace, file: IO[bytes] | None) -> Dataset:
+def _read_table(arguments: Namespace, file: IO[bytes] | None) -> Dataset:
     dataset = read_dataset(arguments, file)
     if not arguments.with_feedback:
         return dataset
