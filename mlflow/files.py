@@ -29,6 +29,13 @@ def unfinished(path: Path) -> Iterator[Path]:
         hidden.unlink(missing_ok=True)
 
 
+def write_whole(path: Path, content: bytes, mode: int = 0o666) -> None:
+    """Replace the file, or leave it as it is and raise OSError."""
+    with unfinished(path) as hidden:
+        flush(hidden, content, mode)
+        hidden.rename(path)
+
+
 def flush(path: Path, content: bytes, mode: int = 0o666) -> None:
     """Write a file that is on disk before it gets its name."""
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)

@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_public_key,
 )
 
-from files import become_owner, flush, locked, unfinished
+from files import become_owner, locked, write_whole
 
 
 def read_signing_key(path: Path) -> Ed25519PrivateKey | None:
@@ -44,9 +44,9 @@ def complete_pair(private: Path, public: Path) -> None:
         if key is None:
             key = Ed25519PrivateKey.generate()
             pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-            _write(private, pem, 0o600)
+            write_whole(private, pem, 0o600)
         if not public.exists():
-            _write(public, _encode(key.public_key()), 0o644)
+            write_whole(public, _encode(key.public_key()), 0o644)
         elif load_pem_public_key(public.read_bytes()) != key.public_key():
             raise ValueError(f"{public} is not its other half. Remove that to have it derived")
 
@@ -65,12 +65,6 @@ def is_signed_by(key: Ed25519PublicKey, manifest: dict[str, Any]) -> bool:
     except (InvalidSignature, ValueError, TypeError, KeyError):
         return False
     return True
-
-
-def _write(path: Path, content: bytes, mode: int) -> None:
-    with unfinished(path) as hidden:
-        flush(hidden, content, mode)
-        hidden.rename(path)
 
 
 def _encode(key: Ed25519PublicKey) -> bytes:

@@ -12,7 +12,7 @@ from uuid import uuid4
 from zipfile import BadZipFile, ZipFile
 
 from errors import CommandFailed, TrackingUnavailable
-from files import flush, locked, unfinished
+from files import locked, write_whole
 
 if TYPE_CHECKING:  # its import takes seconds
     from runs.tracker import Tracker
@@ -79,9 +79,7 @@ def keep_as(path: Path, run: TrainingRun) -> None:
         for kind, named in contents.items():
             for name, content in named.items():
                 archive.writestr(f"{kind}/{name}", content)
-    with unfinished(path) as hidden:
-        flush(hidden, packed.getvalue())
-        hidden.rename(path)
+    write_whole(path, packed.getvalue())
 
 
 def read_kept(path: Path) -> TrainingRun:

@@ -91,8 +91,7 @@ def _parse_csv(raw: bytes, texts: Sequence[str]) -> pd.DataFrame:
 
 
 def _read_csv(raw: bytes, options: dict[str, Any]) -> pd.DataFrame:
-    with warnings.catch_warnings():
-        warnings.simplefilter("error", pd.errors.ParserWarning)
+    with warnings.catch_warnings(action="error", category=pd.errors.ParserWarning):
         try:
             frame: pd.DataFrame = pd.read_csv(io.BytesIO(raw), **options)
         except (pd.errors.ParserError, pd.errors.ParserWarning, ValueError) as error:

@@ -20,15 +20,16 @@ COMMAND = [sys.executable, "-m", "publishing.signing"]  # from the trainer's fol
 DISTURBED = """
 import os, signal, sys
 from pathlib import Path
+import files
 from publishing import signing
 
-write = signing.flush
+write = files.flush
 
 def disturbed(path, *arguments):
     {}
     write(path, *arguments)
 
-signing.flush = disturbed
+files.flush = disturbed
 signing.complete_pair(*map(Path, sys.argv[1:]))
 """
 PAUSED = DISTURBED.format("print(flush=True), sys.stdin.read()")
