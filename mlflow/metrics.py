@@ -4,7 +4,9 @@ import argparse
 import os
 import re
 import sys
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from errors import CommandFailed, hide_secrets
 from files import become_owner
@@ -53,49 +55,7 @@ def _run_command(arguments: argparse.Namespace) -> int | str:
 
 
 def _parse_arguments() -> argparse.Namespace:
-    environment = os.environ
-    parser = argparse.ArgumentParser(description=__doc__)
-    add = parser.add_argument
-    table = parser.add_mutually_exclusive_group()
-    table.add_argument(
-        "--data",
-        metavar="FILE",
-        default=environment.get("DATASET") or None,
-        help="CSV, gzip of CSV or Parquet, a path or a URL; without it, Iris",
-    )
-    table.add_argument(
-        "--iris", action="store_true", help="Iris, though the live model is of another table"
-    )
-    add(
-        "--target",
-        metavar="COLUMN",
-        default=environment.get("TARGET") or None,
-        help="the column to predict",
-    )
-    add("--drop", metavar="COLUMN", action="append", default=[], help="leave this column out")
-    add(
-        "--category",
-        metavar="COLUMN",
-        action="append",
-        default=[],
-        help="this column's numbers are codes, not quantities",
-    )
-    add("--name", type=_name, help="of model and MLflow experiment; by default the file's")
-    add("--seed", type=_seed, default=0, help="of folds, searches and forests (default 0)")
-    add("--budget", type=_minutes, metavar="MINUTES", help="end the comparison after these")
-    add(
-        "--only",
-        choices=CANDIDATES,
-        metavar="CANDIDATE",
-        action="append",
-        default=[],
-        help="compare this one with the baseline, and no others; may be given again",
-    )
-    add("--with-feedback", action="store_true", help="learn from the backend's feedback too")
-    add("--force", action="store_true", help="publish what is worse than the live model too")
-    add("--first", action="store_true", help="train only where no model is published yet")
-    add("--sync", action="store_true", help="send MLflow the trainings that it missed")
-    add("--republish", metavar="VERSION", help="publish this older version again, untrained")
+    parser = _make_parser()
     arguments = parser.parse_args()
     if arguments.iris:
         arguments.data = arguments.target = None
@@ -104,10 +64,40 @@ def _parse_arguments() -> argparse.Namespace:
     if arguments.with_feedback and (arguments.first or arguments.sync or arguments.republish):
         parser.error("--with-feedback is for a training: leave --first, --sync or --republish out")
     arguments.name = arguments.name or _name_of(arguments.data or "iris")
+    _add_settings(arguments, os.environ)
+    return arguments
+
+
+def _make_parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(description=__doc__)
+    add, table = parser.add_argument, parser.add_mutually_exclusive_group()
+    several: dict[str, Any] = {"action": "append", "default": []}
+    data, target = os.environ.get("DATASET") or None, os.environ.get("TARGET") or None
+    said = "CSV, gzip of CSV or Parquet, a path or a URL; without it, Iris"
+    table.add_argument("--data", metavar="FILE", default=data, help=said)
+    said = "Iris, though the live model is of another table"
+    table.add_argument("--iris", action="store_true", help=said)
+    add("--target", metavar="COLUMN", default=target, help="the column to predict")
+    add("--drop", metavar="COLUMN", **several, help="leave this column out")
+    said = "this column's numbers are codes, not quantities"
+    add("--category", metavar="COLUMN", **several, help=said)
+    add("--name", type=_name, help="of model and MLflow experiment; by default the file's")
+    add("--seed", type=_seed, default=0, help="of folds, searches and forests (default 0)")
+    add("--budget", type=_minutes, metavar="MINUTES", help="end the comparison after these")
+    said = "compare this one with the baseline, and no others; may be given again"
+    add("--only", metavar="CANDIDATE", choices=CANDIDATES, **several, help=said)
+    add("--with-feedback", action="store_true", help="learn from the backend's feedback too")
+    add("--force", action="store_true", help="publish what is worse than the live model too")
+    add("--first", action="store_true", help="train only where no model is published yet")
+    add("--sync", action="store_true", help="send MLflow the trainings that it missed")
+    add("--republish", metavar="VERSION", help="publish this older version again, untrained")
+    return parser
+
+
+def _add_settings(arguments: argparse.Namespace, environment: Mapping[str, str]) -> None:
     arguments.models_dir = Path(environment.get("MODELS_DIR", "/models"))
-    arguments.signing_key = Path(
-        environment.get("MODEL_SIGNING_KEY", "/keys/model_signing_key.pem")
-    )
+    key = environment.get("MODEL_SIGNING_KEY", "/keys/model_signing_key.pem")
+    arguments.signing_key = Path(key)
     public_key = environment.get("MODEL_PUBLIC_KEY")
     arguments.public_key = Path(public_key) if public_key else None
     unsent = Path(__file__).parent / "mlruns/unsent"
@@ -117,7 +107,6 @@ def _parse_arguments() -> argparse.Namespace:
     arguments.api_key = environment.get("API_KEY", "").partition(",")[0].strip()
     arguments.scheduler = environment.get("DASK_SCHEDULER_ADDRESS") or None
     arguments.ui_url = environment.get("MLFLOW_UI_URL", arguments.tracking_uri)
-    return arguments
 
 
 def _name(text: str) -> str:
