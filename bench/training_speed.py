@@ -53,10 +53,8 @@ sys.path.insert(0, sys.argv[1])
 from training.comparison import Setting, choose, compare, split
 from training.candidates import list_candidates
 from table.dataset import read_iris
-from training.evaluation import fit, search
-from training.explanation import explain
-from training.explanation import draw
-from training.evaluation import FittedModel
+from training.evaluation import FittedModel, fit, search
+from training.explanation import draw, explain
 from training.report import make_run
 from runs.tracker import Tracker
 if __name__ == "__main__":
