@@ -80,7 +80,7 @@ def _sync(arguments: Namespace) -> None:
 def _train(arguments: Namespace, publisher: Publisher) -> int:
     _require_table(arguments, publisher.read_live_manifest())
     file = fetch(arguments.data) if arguments.data else None
-    from training.train import train  # noqa: PLC0415  # as above
+    from train import train  # noqa: PLC0415  # as above
 
     return train(arguments, file, publisher)
 

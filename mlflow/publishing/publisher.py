@@ -2,9 +2,7 @@
 
 import hashlib
 import json
-import platform
 from datetime import UTC, datetime, timedelta
-from importlib.metadata import version as installed_version
 from pathlib import Path
 from typing import Any
 
@@ -137,14 +135,6 @@ KEYS = (
     "target", "estimator", "params", "metrics", "dataset", "libraries", "mlflow", "examples",
     "republished_from",
 )  # fmt: skip
-
-
-def library_versions() -> dict[str, str]:
-    """What the pickle was made with."""
-    libraries = ("scikit-learn", "numpy", "joblib")
-    return {"python": platform.python_version()} | {
-        name: installed_version(name) for name in libraries
-    }
 
 
 def _remove_leftovers(directory: Path) -> None:

@@ -13,11 +13,11 @@ from runs.tracker import Tracker
 from runs.training_run import logged, send_kept
 from table.dataset import make_dataset, read_iris
 from table.reading import Table
+from train import publish
 from training.candidates import list_candidates
 from training.comparison import Setting, compare, split
 from training.evaluation import FittedModel, fit, search
 from training.report import make_run
-from training.train import publish
 
 BRIEF = ("--only", "Baseline")  # which any live model beats
 
