@@ -49,7 +49,7 @@ async def predict_batch(request: Request, live: Live, version: Version = None) -
     """
     sent = find_format(request.headers.get("content-type", ""))
     wanted = choose_format(",".join(request.headers.getlist("accept")), sent)
-    model = await live.version(version) if version else live.model()
+    model = await live.find(version)
     settings = request.app.state.settings
     body = await read_body(request, settings.max_body_bytes)
     counter = TableCounter(model, request.app.state.ledger)

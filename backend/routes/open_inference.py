@@ -45,7 +45,7 @@ Result = TypeVar("Result")
 async def _find_model(request: Request, name: str, live: Live) -> Model:
     """That version if the path has one, else the live one."""
     version = request.path_params.get("version")
-    model = await live.version(version) if version else live.model()
+    model = await live.find(version)
     if model.description.name != name:
         known = f"Version {model.version} is of the model {model.description.name}"
         raise UnknownModel(f"There is no model {shorten(name)} here. {known}.")

@@ -18,7 +18,7 @@ Version = Annotated[
 
 
 async def _find_model(live: Live, version: Version = None) -> Model:
-    return await live.version(version) if version else live.model()
+    return await live.find(version)
 
 
 Asked = Annotated[Model, Depends(_find_model)]

@@ -76,8 +76,13 @@ class LiveModel:
             raise NoModelPublished(self._why_not())
         return self.current
 
-    async def version(self, version: str) -> Model:
-        """That version, loaded on demand; raises UnknownVersion or VersionRefused."""
+    async def find(self, version: str | None) -> Model:
+        """The live model, or that version, loaded on demand.
+
+        Raises NoModelPublished, UnknownVersion or VersionRefused.
+        """
+        if not version:
+            return self.model()
         model = self.current  # once: it may be replaced between two looks
         if model is not None and model.version == version:
             return model
