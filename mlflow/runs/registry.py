@@ -40,15 +40,11 @@ class Registry:
         upload = self._log if self._has_logged_models(info.experiment_id) else self._copy
         versions = []
         for estimator, pickled in run.models.items():
-            uploaded = upload(info, estimator, _describe_model(run, pickled))
-            version = self._client.create_model_version(
-                run.name,
-                uploaded.source,
-                run_id,
-                {"estimator": estimator},
-                model_id=uploaded.model_id,
+            source, model_id = upload(info, estimator, _describe_model(run, pickled))
+            made = self._client.create_model_version(
+                run.name, source, run_id, {"estimator": estimator}, model_id=model_id
             )
-            versions.append(str(version.version))
+            versions.append(str(made.version))
         return versions
 
     def label(self, run: TrainingRun) -> None:

@@ -56,65 +56,41 @@ class Candidate:
 
 def list_candidates(seed: int) -> list[Candidate]:
     """From simple to complex: among equals the first is chosen."""
+    nystroem = Nystroem(n_components=KERNEL_POINTS, random_state=seed)
+    kernel = make_pipeline(nystroem, LogisticRegression(max_iter=1000))
+    costs = {"logisticregression__C": [10.0, 100.0, 1000.0]}
+    svc = CalibratedClassifierCV(SVC(), ensemble=False, cv=3)
+    neighbors = KNeighborsClassifier(weights="distance")
     return [
         Candidate("Baseline", DummyClassifier()),
-        Candidate("GaussianNB", GaussianNB(), {"var_smoothing": [1e-9, 1e-3, 1e-1]}),
-        Candidate(
-            "LinearDiscriminantAnalysis",
-            LinearDiscriminantAnalysis(solver="lsqr"),
-            {"shrinkage": [None, 0.1, 0.25, 0.5]},
-        ),
-        Candidate(
-            "LogisticRegression",
-            LogisticRegression(max_iter=1000),
-            {"C": [1.0, 0.1, 10.0, 0.01, 100.0]},
-        ),
-        Candidate(
-            "QuadraticDiscriminantAnalysis",
-            QuadraticDiscriminantAnalysis(),
-            {"reg_param": [0.01, 0.03, 0.1, 0.3, 0.5]},
-        ),
-        Candidate(
-            "KNeighborsClassifier",
-            KNeighborsClassifier(weights="distance"),
-            {"n_neighbors": [10, 20, 40]},
-            max_rows=100_000,
-        ),
-        Candidate(
-            "CalibratedSVC",
-            CalibratedClassifierCV(SVC(), ensemble=False, cv=3),
-            {"estimator__C": [1.0, 10.0]},
-            max_rows=5_000,
-        ),
-        Candidate(
-            "KernelLogisticRegression",
-            make_pipeline(
-                Nystroem(n_components=KERNEL_POINTS, random_state=seed),
-                LogisticRegression(max_iter=1000),
-            ),
-            {"logisticregression__C": [10.0, 100.0, 1000.0]},
-            max_rows=50_000,
-        ),
+        _name(GaussianNB(), {"var_smoothing": [1e-9, 1e-3, 1e-1]}),
+        _name(LinearDiscriminantAnalysis(solver="lsqr"), {"shrinkage": [None, 0.1, 0.25, 0.5]}),
+        _name(LogisticRegression(max_iter=1000), {"C": [1.0, 0.1, 10.0, 0.01, 100.0]}),
+        _name(QuadraticDiscriminantAnalysis(), {"reg_param": [0.01, 0.03, 0.1, 0.3, 0.5]}),
+        _name(neighbors, {"n_neighbors": [10, 20, 40]}, max_rows=100_000),
+        Candidate("CalibratedSVC", svc, {"estimator__C": [1.0, 10.0]}, max_rows=5_000),
+        Candidate("KernelLogisticRegression", kernel, costs, max_rows=50_000),
         *_list_trees(seed),
     ]
 
 
 def _list_trees(seed: int) -> list[Candidate]:
     leaves = {"min_samples_leaf": [1, 4]}
-    forests = [
-        kind(max_leaf_nodes=MAX_LEAVES, random_state=seed)
-        for kind in (ExtraTreesClassifier, RandomForestClassifier)
-    ]
+    forest: dict[str, Any] = {"max_leaf_nodes": MAX_LEAVES, "random_state": seed}
+    limits: dict[str, Any] = {"scaled": False, "max_rows": 200_000}
     boosting = HistGradientBoostingClassifier(
         early_stopping=False, l2_regularization=1.0, random_state=seed
     )
     return [
-        *(
-            Candidate(type(forest).__name__, forest, leaves, scaled=False, max_rows=200_000)
-            for forest in forests
-        ),
-        Candidate(type(boosting).__name__, boosting, {"max_leaf_nodes": [15, 4]}, scaled=False),
+        _name(ExtraTreesClassifier(**forest), leaves, **limits),
+        _name(RandomForestClassifier(**forest), leaves, **limits),
+        _name(boosting, {"max_leaf_nodes": [15, 4]}, scaled=False),
     ]
+
+
+def _name(classifier: BaseEstimator, grid: Mapping[str, list[Any]], **limits: Any) -> Candidate:
+    """A candidate that is called like its class."""
+    return Candidate(type(classifier).__name__, classifier, grid, **limits)
 
 
 def select(known: list[Candidate], names: list[str], rows: int) -> list[Candidate]:
