@@ -136,8 +136,7 @@ class Output:
 
     def write_outcome(self, name: str, outcome: Outcome) -> None:
         """Note that the part is done."""
-        with _writing(self.folder / f".{name}.json") as file:
-            file.write(json.dumps(outcome._asdict()).encode())
+        _write_json(self.folder / f".{name}.json", outcome._asdict())
 
     def resume(self) -> Outcome | None:
         """The outcome of a scoring that is done; moves results stranded by a kill into place.
@@ -150,13 +149,13 @@ class Output:
             return None
         self._publish()
         if not self.path.exists():  # it was there, and has been taken away
-            self._write_state(state)
+            _write_json(self._state, state)
             return None
         self.clear()
         return Outcome(**done)
 
     def finish(self, outcomes: Mapping[str, Outcome], join: Join) -> Outcome:
-        """Records are by name, in order. What only a rerun would need is removed.
+        """Outcomes are by name, in order. What only a rerun would need is removed.
 
         Raises CommandFailed if files of others are in the places of the results.
         """
@@ -170,7 +169,7 @@ class Output:
             parts = [self.locate(name) for name in outcomes]
             with _writing(self.folder / ".ready") as file:
                 (_join_csv if self._kind is Format.CSV else join)(parts, file)
-        self._write_state({**self.read_state(), "done": outcome._asdict()})
+        _write_json(self._state, {**self.read_state(), "done": outcome._asdict()})
         self._publish()
         self.clear()
         return outcome
@@ -225,7 +224,7 @@ class Output:
         """Raises CommandFailed where something else has been begun here."""
         begun = self.read_state()
         if not begun:
-            self._write_state(identity)
+            _write_json(self._state, identity)
             return
         for key, value in identity.items():
             if begun.get(key) != value:
@@ -233,10 +232,6 @@ class Output:
                 said = "with another input" if key == "files" else f"as {before}, and this is {now}"
                 advice = f"Name another OUT, or remove {self.folder} to begin again"
                 raise CommandFailed(f"{self.path} was begun {said}. {advice}.")
-
-    def _write_state(self, state: dict[str, Any]) -> None:
-        with _writing(self._state) as file:
-            file.write(json.dumps(state, indent=1).encode())
 
     def _join_bad(self, outcomes: Mapping[str, Outcome], joined: BinaryIO) -> None:
         """With rows numbered by file, as each part has counted its own."""
@@ -261,6 +256,11 @@ def _writing(path: Path) -> Iterator[BinaryIO]:
         temporary.rename(path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def _write_json(path: Path, content: dict[str, Any]) -> None:
+    with _writing(path) as file:
+        file.write(json.dumps(content).encode())
 
 
 def _to_csv(rows: Iterable[Iterable[Any]]) -> bytes:
