@@ -17,7 +17,7 @@ HIGHEST_POWER = 700  # of e, beyond which it overflows
 # Classes this close are left to the estimator itself, which rounds otherwise.
 NEAR = 1e-9
 NEAR_IN_LAYERS = 2e-6
-FAR = 1e9  # scores beyond it are rounded to more than a millionth
+LARGEST_SCORE = 1e9  # a larger one is rounded to more than a millionth
 
 # As in scikit-learn's neural_network/_base.py; squares are for Gaussian densities.
 ACTIVATIONS: dict[str, Callable[[Array], Array]] = {
@@ -71,7 +71,8 @@ class Layers(Engine):
             for weights, intercept in self._further:
                 outputs = weights.dot(self._activate(outputs)) + intercept
         scores: Scores = outputs.tolist()
-        return _make_probabilities(scores, NEAR_IN_LAYERS) if abs(max(scores)) < FAR else None
+        is_exact = abs(max(scores)) < LARGEST_SCORE
+        return _make_probabilities(scores, NEAR_IN_LAYERS) if is_exact else None
 
 
 def _make_probabilities(scores: Scores, near: float) -> Probabilities:

@@ -17,7 +17,7 @@ from worker.tables.columns import Columns, Faults
 from worker.tables.csv_tables import open_csv
 from worker.tables.json_tables import open_json
 from worker.tables.table import Limits, Opener, Table, readable
-from worker.tables.writers import WRITERS, Pieces, Writer, write_columns
+from worker.tables.writers import WRITERS, Pieces, WriteRows, write_columns
 
 MAX_EXTRA_COLUMNS = 1000
 KEPT_BYTES = 64 * 1024**2  # of a table, and as much of it in numbers: it need not be read again
@@ -29,7 +29,7 @@ READERS: dict[Format, Callable[[Opener, Limits], Table]] = {
 }
 
 
-class Body(NamedTuple):
+class TableBody(NamedTuple):
     """The bytes of a table, and the formats of it and of its answer."""
 
     content: memoryview
@@ -38,7 +38,7 @@ class Body(NamedTuple):
     limits: Limits
 
 
-def score(body: Body, answers: Answers) -> Pieces:
+def score(body: TableBody, answers: Answers) -> Pieces:
     """The answer, once every row has been found right; not made before it is asked for."""
     if not body.content:
         raise MalformedTable("The body is empty. Send a table.")
@@ -77,7 +77,7 @@ def plan(sent: Any, columns: Columns, answers: Answers, wanted: Format) -> Any:
     return schema
 
 
-def _open_table(body: Body, model: OpenedModel) -> tuple[Table, Writer]:
+def _open_table(body: TableBody, model: OpenedModel) -> tuple[Table, WriteRows]:
     write = WRITERS[body.wanted]
     if body.sent is not Format.JSON:
         opener = partial(pa.BufferReader, pa.py_buffer(body.content))

@@ -22,7 +22,7 @@ from worker.media import Format
 from worker.opened_model import OpenedModel
 from worker.tables.answers import Answers
 from worker.tables.binary_tables import count_groups, open_file
-from worker.tables.bodies import Body, score
+from worker.tables.bodies import TableBody, score
 from worker.tables.files import Part, open_remote
 from worker.tables.table import Limits
 from worker.tables.writers import Pieces, join_parquet
@@ -38,7 +38,7 @@ def answer_table(model: OpenedModel, message: Message, _: socket.socket) -> Iter
     head, arrays = message
     answers = Answers(model)
     limits = Limits(head["rows"], UNPACKED * head["bytes"])
-    body = Body(arrays["body"].data, Format(head["sent"]), Format(head["wanted"]), limits)
+    body = TableBody(arrays["body"].data, Format(head["sent"]), Format(head["wanted"]), limits)
     for piece in _gather(score(body, answers)):
         counts = answers.take_counts()
         told = {"rows": counts.rows, "total": counts.total} if counts else {}
@@ -52,7 +52,7 @@ def rehearse(model: OpenedModel, message: Message, _: socket.socket) -> Iterable
     pa.set_memory_pool(pa.system_memory_pool())
     sent, wanted = Format(message.head["sent"]), Format(message.head["wanted"])
     content = _write_row(invent(model.description).inputs, sent)
-    body = Body(content, sent, wanted, Limits(1, UNPACKED * len(content)))
+    body = TableBody(content, sent, wanted, Limits(1, UNPACKED * len(content)))
     with suppress(ModelServerError):
         deque(score(body, Answers(model)), maxlen=0)
     return ()

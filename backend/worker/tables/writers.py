@@ -23,7 +23,7 @@ CELLS_AT_ONCE = 8_000_000  # of an answer in JSON columns, which cannot be writt
 
 Rows = Iterator[Scored]
 Pieces = Iterator[Piece]
-Writer = Callable[[Rows, Answers, Any], Pieces]
+WriteRows = Callable[[Rows, Answers, Any], Pieces]
 
 
 class _Sink:
@@ -204,7 +204,7 @@ def _write_list(columns: list[Any], answers: Answers) -> Pieces:
         skipped = 0
 
 
-WRITERS: dict[Format, Writer] = {
+WRITERS: dict[Format, WriteRows] = {
     Format.ARROW: write_arrow,
     Format.CSV: write_csv,
     Format.JSON: write_predictions,
