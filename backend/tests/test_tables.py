@@ -25,7 +25,7 @@ def open_table(body, media_type, limits=LIMITS):
 
 
 def chunks(body, media_type, limits=LIMITS):
-    return list(open_table(body, media_type, limits).chunks(limits))
+    return list(open_table(body, media_type, limits).chunks())
 
 
 def draw(rows, columns=4):
@@ -110,7 +110,7 @@ def test_a_chunk_is_no_larger_than_its_bytes_may_be(kind):
     column = text.dictionary_encode() if kind == "dictionary" else text.cast(kind)
     table = pa.table({"x": column})
 
-    found = list(Table(table.schema, lambda: iter(table.to_batches())).chunks(LIMITS))
+    found = list(Table(table.schema, lambda: iter(table.to_batches()), LIMITS).chunks())
 
     assert [it.num_rows for it in found] == [7, 8, 7, 8]
     assert CHUNK_BYTES < 9_000_000
@@ -182,7 +182,7 @@ def test_a_header_alone_is_a_table_without_rows_and_without_one_there_is_none(bo
     table = open_table(body, CSV)
 
     assert table.schema.names == ["a", "b"]
-    assert list(table.chunks(LIMITS)) == []
+    assert list(table.chunks()) == []
     with pytest.raises(MalformedTable):
         open_table(body.replace(b"a,b", b""), CSV)
 

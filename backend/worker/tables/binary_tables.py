@@ -24,7 +24,7 @@ def open_arrow(opener: Opener, limits: Limits) -> Table:
     """Raises MalformedTable; a stream does not say beforehand how long it is."""
     with readable("Arrow stream"):
         schema = pa.ipc.open_stream(opener()).schema
-    return Table(schema, partial(_read_arrow, opener, limits))
+    return Table(schema, partial(_read_arrow, opener, limits), limits)
 
 
 def _read_arrow(opener: Opener, limits: Limits) -> Batches:
@@ -38,7 +38,7 @@ def open_parquet(opener: Opener, limits: Limits, groups: list[int] | None = None
     with readable("Parquet file"):
         file = open_file(opener)
         limits.check(file.metadata.num_rows)
-    return Table(file.schema_arrow, partial(_read_parquet, file, limits, groups))
+    return Table(file.schema_arrow, partial(_read_parquet, file, limits, groups), limits)
 
 
 def open_file(opener: Opener) -> Any:

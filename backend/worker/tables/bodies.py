@@ -48,7 +48,7 @@ def score(body: TableBody, answers: Answers) -> Pieces:
         _require_plain(table.schema, len(description.features))
     columns = Columns(description, table)
     schema = plan(table.schema, columns, answers, body.wanted)
-    chunks = _read_twice(table, columns, body.limits, len(answers.names))
+    chunks = _read_twice(table, columns, len(answers.names))
     rows = (Scored(columns.shape(chunk, body.wanted), answers.ask(X)) for chunk, X in chunks)
     return write(rows, answers, schema)
 
@@ -87,9 +87,7 @@ def _open_table(body: TableBody, model: OpenedModel) -> tuple[Table, WriteRows]:
     return table, write_columns if is_same else write
 
 
-def _read_twice(
-    table: Table, columns: Columns, limits: Limits, more: int
-) -> Iterable[tuple[Any, Array]]:
+def _read_twice(table: Table, columns: Columns, more: int) -> Iterable[tuple[Any, Array]]:
     """Look at all chunks, then give them and what the model is asked about each, shape (n, f).
 
     A small table is kept in memory. Raises InvalidTable for the first faults, or if it has no rows.
@@ -97,7 +95,7 @@ def _read_twice(
     faults = Faults()
     rows = size = 0
     kept: list[tuple[Any, Array]] = []
-    for chunk in table.chunks(limits, more):
+    for chunk in table.chunks(more):
         faults.add_rows(columns.find_bad(chunk), rows)
         rows += chunk.num_rows
         size += chunk.nbytes
@@ -108,7 +106,7 @@ def _read_twice(
         raise InvalidTable([TableFault("The table has no rows. Send at least one.")])
     if size <= KEPT_BYTES:
         return kept
-    return ((chunk, columns.to_array(chunk)) for chunk in table.chunks(limits, more))
+    return ((chunk, columns.to_array(chunk)) for chunk in table.chunks(more))
 
 
 def _require_plain(schema: Any, features: int) -> None:

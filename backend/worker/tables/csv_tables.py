@@ -27,7 +27,7 @@ def open_csv(opener: Opener, limits: Limits) -> Table:
     with _readable(opener):
         opener = _end_line(opener)
         schema = _read_header(opener)
-    return Table(schema, partial(_read_rows, opener, schema, limits), is_text=True)
+    return Table(schema, partial(_read_rows, opener, schema, limits), limits, is_text=True)
 
 
 def open_rows(content: bytes, names: list[str], delimiter: str, on_row: OnRow) -> Table:

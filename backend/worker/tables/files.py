@@ -3,7 +3,6 @@
 import csv
 import io
 import socket
-import sys
 from functools import partial
 from operator import itemgetter
 from typing import Any
@@ -20,14 +19,11 @@ from worker.tables.binary_tables import open_parquet
 from worker.tables.bodies import plan
 from worker.tables.columns import BadRows, Columns
 from worker.tables.csv_tables import describe_ragged, open_rows
-from worker.tables.table import Limits, Opener
+from worker.tables.table import UNLIMITED, Opener
 from worker.tables.writers import WRITERS, Pieces, Rows
 
-# Only a chunk is in memory at a time, and large ones are quicker.
-UNLIMITED = Limits(sys.maxsize, sys.maxsize, chunk_rows=65_536)
 REPLACED = "\ufffd"  # stands for bytes that are no text
 NO_ANSWER = "The model has no answer to values this large or this unusual."
-
 
 Ragged = list[tuple[int, str]]  # numbers of rows, and what is wrong with them
 
@@ -138,7 +134,7 @@ class Part:
         return content
 
     def _score(self) -> Rows:
-        for chunk in self._table.chunks(UNLIMITED):
+        for chunk in self._table.chunks():
             scored = self._answer_chunk(chunk)
             self._read += chunk.num_rows
             if scored and scored.sent.num_rows:

@@ -40,7 +40,7 @@ def open_json(body: bytes, model: OpenedModel, limits: Limits) -> tuple[Table, b
             batches = reader.read_columns(columns)
         case _:
             raise InvalidTable([TableFault(SHAPE)])
-    return Table(reader.schema, partial(iter, batches)), "columns" in content
+    return Table(reader.schema, partial(iter, batches), limits), "columns" in content
 
 
 def _are_lists(columns: dict[str, Any]) -> bool:

@@ -1,5 +1,6 @@
 """Reads tables of many rows, a chunk at a time."""
 
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -43,22 +44,27 @@ class Limits(NamedTuple):
             raise TableTooLarge(f"{said} Send fewer rows at a time.")
 
 
+# For files: only a chunk is in memory at a time, and large ones are quicker.
+UNLIMITED = Limits(sys.maxsize, sys.maxsize, chunk_rows=65_536)
+
+
 @dataclass(frozen=True)
 class Table:
     """`read` gives the same batches each time; `is_text` if every cell is, as in CSV."""
 
     schema: Any
     read: Callable[[], Batches]
+    limits: Limits = UNLIMITED
     is_text: bool = False
     decimal: str = "."  # in text, between the whole numbers and the rest
 
-    def chunks(self, limits: Limits, more_columns: int = 0) -> Batches:
+    def chunks(self, more_columns: int = 0) -> Batches:
         """Bounded in rows, cells and bytes; `more_columns` are those of the answer."""
         rows = size = 0
-        for piece in _slice(self.read(), limits.count_rows(len(self.schema) + more_columns)):
+        for piece in _slice(self.read(), self.limits.count_rows(len(self.schema) + more_columns)):
             rows += piece.num_rows
             size += size_batch(piece)
-            limits.check(rows, size)
+            self.limits.check(rows, size)
             yield from _split(piece)
 
 
