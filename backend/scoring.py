@@ -63,9 +63,8 @@ def _run(arguments: argparse.Namespace, nursery: Nursery) -> int:
     output.require_usable()
     settings = read_settings()
     manifests = Manifests(settings)
-    file = _find_model(
-        manifests, settings.models_dir, arguments.version or output.read_state().get("version")
-    )
+    wanted = arguments.version or output.read_state().get("version")
+    file = _find_model(manifests, settings.models_dir, wanted)
     _start_nursery(nursery)
     model = _load(file, manifests, settings, nursery)
     crew = Crew(model, settings.batch_seconds)

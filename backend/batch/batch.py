@@ -15,15 +15,15 @@ from features.counts import COUNTED, TableCounts
 from journal.ledger import TableCounter
 from serving.inference import Model
 from settings import Settings
-from worker.exchange import ExchangeError, Message
+from worker.exchange import ExchangeError, Message, Room
 from worker.failures import read_failure
 from worker.media import Format
 from worker.model_worker import ROUNDED
 from worker.nursery import WorkerProcess
 
 REUSED_BYTES = 256 * 1024  # of a table in JSON whose process answers the next one too
-MOST_SAID = 128 * 1024  # of JSON beside a piece, as reading it keeps the event loop
-MOST_PIECE = 64 * 1024**2  # of an answer: eight times what a piece has, if its rows are not huge
+# Eight times a piece whose rows are not huge; little JSON, as reading it keeps the event loop.
+PIECE_ROOM = Room(64 * 1024**2, 128 * 1024)
 
 
 class Batch(NamedTuple):
@@ -54,7 +54,7 @@ async def score(batch: Batch, queue: Queue) -> Pieces:
         with closing(batch.counter), worker.lend(process, head, is_kept=is_kept):
             try:
                 arrays = {"body": np.frombuffer(batch.body, np.uint8)}
-                await process.tell_soon(head | {"ask": "table"}, arrays, left)
+                await process.tell_soon(Message(head | {"ask": "table"}, arrays), left)
                 while True:
                     message, taken = await _receive(process, left)
                     left -= taken
@@ -80,7 +80,7 @@ async def _receive(process: WorkerProcess, left: float) -> tuple[Message, float]
     if left <= 0:
         raise TimeoutError
     began = monotonic()
-    message = await process.receive_soon(left, MOST_PIECE, MOST_SAID)
+    message = await process.receive_soon(left, PIECE_ROOM)
     return message, monotonic() - began
 
 

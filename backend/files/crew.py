@@ -93,7 +93,7 @@ class Crew:
         """The messages of a process, whose reads are served; raises ModelWorkerEnded or a fault."""
         process = self._idle.pop() if self._idle else self._model.worker.start_another()
         try:
-            process.tell(head, {"body": np.frombuffer(body, np.uint8)}, self._seconds)
+            process.tell(Message(head, {"body": np.frombuffer(body, np.uint8)}), self._seconds)
             yield from self._serve(process, paths)
         except TimeoutError:
             raise ModelWorkerEnded(f"It took longer than {self._seconds:g} seconds") from None
@@ -110,7 +110,7 @@ class Crew:
             if "read" in message.head:
                 index, offset, size = map(int, message.head["read"])
                 content = np.frombuffer(_read_bytes(paths[index], offset, size), np.uint8)
-                process.tell({}, {"content": content}, self._seconds)
+                process.tell(Message({}, {"content": content}), self._seconds)
                 continue
             yield message
             if "done" in message.head:

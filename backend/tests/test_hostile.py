@@ -49,6 +49,7 @@ import main
 from features.counts import TableCounts
 from serving import live
 from worker import model_worker
+from worker.exchange import Message
 from worker.nursery import ENVIRONMENT, Nursery
 
 WORSE, WORST = "2027_01_01_T00_00_00", "2027_01_01_T00_00_01"
@@ -186,7 +187,7 @@ def run_in(nursery, code):
     packed = np.frombuffer(pickled(Code(code)), np.uint8)
     process = nursery.fork(MEMORY)
     process.receive(10)
-    said = process.ask(head, {"pickle": packed}, 10).head
+    said = process.ask(Message(head, {"pickle": packed}), 10).head
     process.end()
     return said
 

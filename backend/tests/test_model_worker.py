@@ -5,6 +5,7 @@ from mixed import INSTANCE
 from serving.loading import open_model
 from serving.manifests import Manifests
 from settings import Settings
+from worker.exchange import Message
 from worker.media import Format
 from worker.nursery import Nursery
 
@@ -25,8 +26,8 @@ def worker(tmp_path_factory):
 def test_a_process_that_has_rehearsed_a_table_answers_the_next_one(worker, kind):
     process = worker.start_another()
 
-    process.tell({"ask": "rehearse", "sent": kind, "wanted": kind}, {}, 20)
+    process.tell(Message({"ask": "rehearse", "sent": kind, "wanted": kind}), 20)
 
-    said = process.ask({"ask": "answer", "rows": [list(INSTANCE.values())]}, {}, 20)
+    said = process.ask(Message({"ask": "answer", "rows": [list(INSTANCE.values())]}), 20)
     process.end()
     assert said.arrays["indices"].tolist() in ([0], [1])

@@ -18,9 +18,6 @@ Array = npt.NDArray[Any]
 Piece = bytes | memoryview
 
 MOST_BYTES = 2 * 1024**3  # in a message
-# The server takes less of a process that it does not trust.
-MOST_ANSWER = 256 * 1024**2
-MOST_TEXT = 2 * 1024**2  # JSON takes 20 times its size once it is read
 JOINED_BYTES = 65_536  # of a message that is sent in one go, as each call has a cost of its own
 
 _SIZE = struct.Struct("<Q")
@@ -41,6 +38,18 @@ class _Text(BaseModel, strict=True):
     arrays: dict[str, tuple[Literal["<f8", "<i8", "<i4", "|u1", "|b1"], _Shape]]
 
 
+class Room(NamedTuple):
+    """Bytes that a message may have, and its text, which takes 20 times as many once it is read."""
+
+    message: int
+    text: int
+
+
+ROOM = Room(MOST_BYTES, MOST_BYTES)
+# The server takes less of a process that it does not trust.
+ANSWER_ROOM = Room(256 * 1024**2, 2 * 1024**2)
+
+
 class Message(NamedTuple):
     """A JSON object, with named arrays beside it."""
 
@@ -57,11 +66,11 @@ def pack(head: Mapping[str, Any], arrays: Mapping[str, Array] | None = None) -> 
     return [_SIZE.pack(len(text)), text, *contents]
 
 
-def unpack(packed: Piece, most_text: int = MOST_BYTES) -> Message:
+def unpack(packed: Piece, room: Room = ROOM) -> Message:
     """Raises ExchangeError unless it is exactly what `pack` writes."""
     try:
         [size] = _SIZE.unpack_from(packed)
-        if size > most_text:
+        if size > room.text:
             raise ValueError(f"its text has {size} bytes")
         start = _SIZE.size + size
         text = _Text.model_validate_json(bytes(packed[_SIZE.size : start]))
@@ -104,19 +113,12 @@ def _frame(pieces: list[Piece]) -> list[Piece]:
     return whole if size > JOINED_BYTES else [b"".join(whole)]
 
 
-def receive(
-    channel: socket.socket,
-    deadline: float | None = None,
-    most: int = MOST_BYTES,
-    most_text: int = MOST_BYTES,
-) -> Message:
-    """The next message; raises ExchangeError if there is none, TimeoutError at the deadline.
-
-    That is a moment of `time.monotonic`.
-    """
+def receive(channel: socket.socket, seconds: float | None = None, room: Room = ROOM) -> Message:
+    """The next message; raises ExchangeError if there is none, TimeoutError if it takes longer."""
+    deadline = None if seconds is None else monotonic() + seconds
     with _still_there():
-        size = _read_size(_receive_exactly(channel, _SIZE.size, deadline), most)
-        return unpack(_receive_exactly(channel, size, deadline), most_text)
+        size = _read_size(_receive_exactly(channel, _SIZE.size, deadline), room)
+        return unpack(_receive_exactly(channel, size, deadline), room)
 
 
 def _receive_exactly(channel: socket.socket, size: int, deadline: float | None) -> memoryview:
@@ -133,12 +135,12 @@ def _receive_exactly(channel: socket.socket, size: int, deadline: float | None) 
     return taken
 
 
-async def receive_soon(channel: socket.socket, most: int, most_text: int) -> Message:
+async def receive_soon(channel: socket.socket, room: Room) -> Message:
     """As `receive`, on an event loop, whose caller sees to the time."""
     channel.setblocking(False)
     with _still_there():
-        size = _read_size(await _receive_exactly_soon(channel, _SIZE.size), most)
-        return unpack(await _receive_exactly_soon(channel, size), most_text)
+        size = _read_size(await _receive_exactly_soon(channel, _SIZE.size), room)
+        return unpack(await _receive_exactly_soon(channel, size), room)
 
 
 async def _receive_exactly_soon(channel: socket.socket, size: int) -> memoryview:
@@ -168,8 +170,8 @@ def _still_there() -> Iterator[None]:
         raise ExchangeError(f"The other side has gone: {error!r}.") from None
 
 
-def _read_size(taken: memoryview, most: int) -> int:
+def _read_size(taken: memoryview, room: Room) -> int:
     [size] = _SIZE.unpack_from(taken)
-    if size > most:
+    if size > room.message:
         raise ExchangeError(f"A message of {size} bytes is not taken.")
     return int(size)

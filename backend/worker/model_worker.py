@@ -70,7 +70,7 @@ class ModelWorker:
         question = write_question(X)
         if len(X) > APART_ROWS:
             try:
-                answer = self.ask_apart(*question, self._settings.batch_seconds)
+                answer = self.ask_apart(question, self._settings.batch_seconds)
                 return self._read_answer(answer, len(X))
             except ExchangeError as error:
                 raise _ended(error) from None
@@ -78,7 +78,7 @@ class ModelWorker:
             try:
                 if self._process is None:
                     self._process, _ = self._start()
-                answer = self._process.ask(*question, self._settings.predict_seconds)
+                answer = self._process.ask(question, self._settings.predict_seconds)
                 return self._read_answer(answer, len(X))
             except (ExchangeError, ModelRefused, TimeoutError) as error:
                 self._note_end(error, len(X))
@@ -94,7 +94,7 @@ class ModelWorker:
             return await asyncio.to_thread(self.answer, X)
         try:
             seconds = self._settings.predict_seconds
-            await self._process.tell_soon(*question, seconds)
+            await self._process.tell_soon(question, seconds)
             return self._read_answer(await self._process.receive_soon(seconds), len(X))
         except (ExchangeError, TimeoutError) as error:
             await asyncio.to_thread(self._note_end, error, len(X))
@@ -107,13 +107,13 @@ class ModelWorker:
 
     def compile(self) -> Message:
         """A compiled form, or why there is none; raises ModelWorkerEnded."""
-        return self.ask_apart({"ask": "compile"}, {}, COMPILE_SECONDS)
+        return self.ask_apart(Message({"ask": "compile"}), COMPILE_SECONDS)
 
-    def ask_apart(self, head: dict[str, Any], arrays: dict[str, Array], seconds: float) -> Message:
+    def ask_apart(self, message: Message, seconds: float) -> Message:
         """The answer of a process that is started for this alone."""
         process = self.start_another()
         try:
-            return process.ask(head, arrays, seconds)
+            return process.ask(message, seconds)
         except (ExchangeError, TimeoutError) as error:
             raise _ended(error) from None
         finally:
@@ -154,7 +154,8 @@ class ModelWorker:
         with self._sparing, suppress(ExchangeError, ModelWorkerEnded, TimeoutError):
             if self._spare is None:
                 spare = self.start_another()
-                spare.tell(head | {"ask": "rehearse"}, {}, self._settings.predict_seconds)
+                rehearsal = Message(head | {"ask": "rehearse"})
+                spare.tell(rehearsal, self._settings.predict_seconds)
                 self._spare = spare
 
     def start_another(self) -> WorkerProcess:
@@ -174,11 +175,11 @@ class ModelWorker:
         log.error("model worker ended error=%r", error)
 
     def _start(self) -> tuple[WorkerProcess, dict[str, Any]]:
-        head, arrays = self._read()
-        head["is_tried"] = self._is_tried
+        opening = self._read()
+        opening.head["is_tried"] = self._is_tried
         seconds = self._settings.model_load_seconds
         try:
-            memory = self._settings.worker_memory_bytes + 8 * arrays["pickle"].size
+            memory = self._settings.worker_memory_bytes + 8 * opening.arrays["pickle"].size
             process = self._nursery.fork(memory)
         except ExchangeError as error:
             raise ModelRefused("crash", str(error)) from None
@@ -187,7 +188,7 @@ class ModelWorker:
             self.held = [limit for limit in get_args(Confinement) if limit in said]
             if self.needs_walls and not WALLS.intersection(self.held):
                 raise ModelRefused("isolation", UNCONFINED)
-            told = process.ask(head, arrays, seconds).head
+            told = process.ask(opening, seconds).head
             if "reason" in told:
                 raise _read_refusal(told)
             self.has_probabilities, self._is_tried = bool(told["has_probabilities"]), True

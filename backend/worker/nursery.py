@@ -11,16 +11,13 @@ from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from threading import Lock
-from time import monotonic
-from typing import Any
 from weakref import finalize
 
 from worker.exchange import (
-    MOST_ANSWER,
-    MOST_TEXT,
-    Array,
+    ANSWER_ROOM,
     ExchangeError,
     Message,
+    Room,
     receive,
     receive_soon,
     send,
@@ -52,29 +49,29 @@ class WorkerProcess:
         # Called amid anything, so it takes no lock and waits for nobody.
         self._finalizer = finalize(self, _end, channel, pid, nursery)
 
-    def tell(self, head: dict[str, Any], arrays: dict[str, Array], seconds: float) -> None:
+    def tell(self, message: Message, seconds: float) -> None:
         """Raises as `ask` does."""
         self._channel.settimeout(seconds)
-        send(self._channel, head, arrays)
+        send(self._channel, *message)
 
-    def ask(self, head: dict[str, Any], arrays: dict[str, Array], seconds: float) -> Message:
+    def receive(self, seconds: float) -> Message:
+        """Return the next message; raises as `ask` does."""
+        return receive(self._channel, seconds, ANSWER_ROOM)
+
+    def ask(self, message: Message, seconds: float) -> Message:
         """Its answer; raises ExchangeError if it has gone, TimeoutError if it takes too long."""
-        self.tell(head, arrays, seconds)
+        self.tell(message, seconds)
         return self.receive(seconds)
 
-    async def tell_soon(
-        self, head: dict[str, Any], arrays: dict[str, Array], seconds: float
-    ) -> None:
+    async def tell_soon(self, message: Message, seconds: float) -> None:
         """As `tell`, on an event loop, which serves others meanwhile."""
         async with asyncio.timeout(seconds):
-            await send_soon(self._channel, head, arrays)
+            await send_soon(self._channel, *message)
 
-    async def receive_soon(
-        self, seconds: float, most: int = MOST_ANSWER, most_text: int = MOST_TEXT
-    ) -> Message:
+    async def receive_soon(self, seconds: float, room: Room = ANSWER_ROOM) -> Message:
         """As `receive`, on an event loop."""
         async with asyncio.timeout(seconds):
-            return await receive_soon(self._channel, most, most_text)
+            return await receive_soon(self._channel, room)
 
     @property
     def waits(self) -> bool:
@@ -86,10 +83,6 @@ class WorkerProcess:
     def end(self) -> None:
         """Kill it."""
         self._finalizer()
-
-    def receive(self, seconds: float) -> Message:
-        """Return the next message; raises as `ask` does."""
-        return receive(self._channel, monotonic() + seconds, MOST_ANSWER, MOST_TEXT)
 
 
 class Nursery:
