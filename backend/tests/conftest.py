@@ -29,8 +29,11 @@ from main import create_app
 from schemas import Description
 from serving import live
 from serving.inference import Model
+from serving.loading import open_model
+from serving.manifests import Manifests
 from settings import Settings
 from worker.model_worker import ModelWorker
+from worker.nursery import Nursery
 from worker.opened_model import OpenedModel
 
 NAMES = ["sepal_length", "sepal_width", "petal_length", "petal_width"]
@@ -142,6 +145,21 @@ def make_model(estimator: Any, **changes: Any) -> Model:
     manifest = describe(fit(), b"", VERSION) | {"target": target, "examples": []} | changes
     description = Description.model_validate(manifest)
     return Model(description, cast(ModelWorker, OpenedModel(estimator, description)))
+
+
+@pytest.fixture(scope="module")
+def load_model(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Model]]:
+    """Load such a model into processes of its own, without an app."""
+    nursery = Nursery()
+
+    def load(**model: Any) -> Model:
+        settings = Settings(models_dir=tmp_path_factory.mktemp("models"))
+        publish_in(settings.models_dir, **model)
+        manifests = Manifests(settings)
+        return open_model(manifests.find()[0], manifests, settings, nursery)
+
+    yield load
+    nursery.close()
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -8,37 +8,26 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from conftest import number, publish_in
+from conftest import number
 from sklearn.naive_bayes import GaussianNB
 
 from errors import CommandFailed
 from files.crew import Crew
 from files.sources import list_files, open_source
 from files.text import PIECE_BYTES
-from serving.loading import open_model
-from serving.manifests import Manifests
-from settings import Settings
 from worker.media import Format
-from worker.nursery import Nursery
 
 FEATURES = ["x", "y"]
 ELSEWHERE = Path("/elsewhere")
 
 
 @pytest.fixture(scope="module")
-def look(tmp_path_factory):
+def look(load_model):
     """Ask the process of a model with the features x and y."""
-    folder = tmp_path_factory.mktemp("models")
     estimator = GaussianNB().fit(np.array([[0, 0], [1, 1], [0, 1], [1, 0]]), ["a", "b", "a", "b"])
     features = [number("x"), number("y")]
-    publish_in(folder, estimator=estimator, instance={"x": 1, "y": 1}, features=features)
-    nursery = Nursery()
-    settings = Settings(models_dir=folder)
-    manifests = Manifests(settings)
-    model = open_model(manifests.find()[0], manifests, settings, nursery)
-    crew = Crew(model, seconds=60)
-    yield crew.look
-    nursery.close()
+    model = load_model(estimator=estimator, instance={"x": 1, "y": 1}, features=features)
+    return Crew(model, seconds=60).look
 
 
 @pytest.fixture
