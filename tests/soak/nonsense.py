@@ -332,26 +332,14 @@ class CaseMaker:
 
     def _cut(self) -> list[tuple[int, int, int, int]]:
         """Half of the time one byte alone, as the rest would hide what it does."""
-        random = self._random
-        if random.random() < 0.5:
-            return [(0, random.randrange(2**16), random.randrange(256), 1)]
-        return [
-            (
-                random.randint(0, 6),
-                random.randrange(2**16),
-                random.randrange(256),
-                random.randint(1, 40),
-            )
-            for _ in range(random.randint(1, 5))
-        ]
+        draw = self._random.randrange
+        if self._random.random() < 0.5:
+            return [(0, draw(2**16), draw(256), 1)]
+        return [(draw(7), draw(2**16), draw(256), draw(1, 41)) for _ in range(draw(1, 6))]
 
     def _change(self) -> list[tuple[list[int], int, str]]:
-        random = self._random
+        draw, fragments = self._random.randrange, self._material.fragments
         return [
-            (
-                [random.randrange(12) for _ in range(random.randint(1, 5))],
-                random.randint(0, 4),
-                random.choice(self._material.fragments),
-            )
-            for _ in range(random.randint(1, 3))
+            ([draw(12) for _ in range(draw(1, 6))], draw(5), self._random.choice(fragments))
+            for _ in range(draw(1, 4))
         ]
