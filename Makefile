@@ -139,8 +139,8 @@ lint: $(VENV)/installed ## Check style, types, Dockerfiles, workflows and Compos
 	  echo "mypy $$service" && (cd $$service && $(BIN)/mypy --config-file ../pyproject.toml .) || exit 1; \
 	done
 	$(BIN)/mypy --config-file pyproject.toml deploy/azure/apps.py
-	@echo "mypy bench tests/soak" && MYPYPATH=bench:tests/soak:tests:backend:mlflow $(BIN)/mypy --config-file= --no-strict-optional \
-	  --ignore-missing-imports --follow-imports silent --explicit-package-bases bench tests/soak
+	@echo "mypy bench tests/soak maintenance" && MYPYPATH=bench:tests/soak:tests:backend:mlflow $(BIN)/mypy --config-file= --no-strict-optional \
+	  --ignore-missing-imports --follow-imports silent --explicit-package-bases bench tests/soak maintenance
 	$(BIN)/hadolint $(SERVICES:%=%/Dockerfile) $(wildcard deploy/*/Dockerfile)
 	$(BIN)/shellcheck doctor .ci/run $(wildcard */*.sh .devcontainer/*.sh .github/*.sh deploy/*/*.sh)
 	$(BIN)/check-jsonschema --builtin-schema vendor.compose-spec docker-compose.yaml $(filter-out deploy/caddy/%,$(OVERLAYS))

@@ -11,6 +11,7 @@ import statistics
 import tempfile
 from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 import load
@@ -24,11 +25,6 @@ SETTINGS = {
     "journal": {},
     "journal and shadow": {"SHADOW": "challenger"},
 }
-
-
-def measure(server: load.Server) -> load.Load:
-    url, pids = f"{server.url}/predict", [server.pid]
-    return load.run_wrk(url, load.draw_instances(), CONNECTIONS, SECONDS, pids, load.LOAD_CORE)
 
 
 def report(loads: dict[str, list[load.Load]]) -> None:
@@ -53,7 +49,8 @@ def main() -> None:
             name: stack.enter_context(load.serving_backend(folder, **settings))
             for name, settings in SETTINGS.items()
         }
-        report(load.take_turns(servers, measure, ROUNDS))
+        ask = partial(load.ask_rows, CONNECTIONS, SECONDS)
+        report(load.take_turns(servers, ask, ROUNDS))
         print()
         for name, server in servers.items():
             processes = [load.read_memory(pid) for pid in load.list_pids(server.pid)]

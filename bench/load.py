@@ -166,6 +166,12 @@ def run_wrk(  # noqa: PLR0913, PLR0917  what wrk is told, and who is watched
     )
 
 
+def ask_rows(connections: int, seconds: float, server: Server) -> Load:
+    """Single rows of /predict, from wrk on its core; CPU time is that of the server's worker."""
+    url = f"{server.url}/predict"
+    return run_wrk(url, draw_instances(), connections, seconds, [server.pid], LOAD_CORE)
+
+
 def _read_latency(said: str, percentile: int) -> float:
     number, unit = re.search(rf"{percentile}%\s+([\d.]+)(us|ms|s)", said).groups()
     return float(number) * {"us": 0.001, "ms": 1.0, "s": 1000.0}[unit]

@@ -21,11 +21,6 @@ SECONDS = 3
 BARE, FASTAPI = "bare ASGI app", "FastAPI, a constant"
 
 
-def measure(connections: int, server: load.Server) -> load.Load:
-    url, pids = f"{server.url}/predict", [server.pid]
-    return load.run_wrk(url, load.draw_instances(), connections, SECONDS, pids, load.LOAD_CORE)
-
-
 def report(connections: int, loads: dict[str, list[load.Load]]) -> None:
     print(f"\n**{connections} connection{'s' * (connections > 1)}**\n")
     print("| server | requests/s | of the bare app | of FastAPI | CPU µs | p50 ms | p99 ms |")
@@ -81,7 +76,8 @@ def main() -> None:
             publish(dump(fit(name)), Path(folder))
             servers[name] = stack.enter_context(load.serving_backend(folder))
         for connections in (1, 32):
-            report(connections, load.take_turns(servers, partial(measure, connections), ROUNDS))
+            ask = partial(load.ask_rows, connections, SECONDS)
+            report(connections, load.take_turns(servers, ask, ROUNDS))
         print()
         for name in ESTIMATORS:
             print(f"{name}: {load.read_memory(servers[name].pid):.0f} MB resident")
