@@ -11,7 +11,7 @@ from fastapi_offline import FastAPIOffline
 from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp
 
-from instrumentation.exposition import join_workers
+from instrumentation.aggregation import join_workers
 from instrumentation.instruments import Instruments
 from instrumentation.logs import RequestLog, set_up_logs
 from instrumentation.tracing import trace

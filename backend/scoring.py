@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 from errors import CommandFailed, ModelRefused, ModelServerError
-from files.crew import Crew
 from files.output import Outcome, Output
 from files.pace import Pace
+from files.pool import Pool
 from files.sources import Part, Source, list_files, open_source
 from serving.inference import Model
 from serving.loading import open_model
@@ -36,7 +36,7 @@ class Scoring(NamedTuple):
     """A source, the processes that score it, and where the results go."""
 
     source: Source
-    crew: Crew
+    pool: Pool
     output: Output
     share: Share
 
@@ -67,10 +67,10 @@ def _run(arguments: argparse.Namespace, nursery: Nursery) -> int:
     file = _find_model(manifests, settings.models_dir, wanted)
     _start_nursery(nursery)
     model = _load(file, manifests, settings, nursery)
-    crew = Crew(model, settings.batch_seconds)
+    pool = Pool(model, settings.batch_seconds)
     features = [feature.name for feature in model.description.features]
-    source = open_source(files, features, output.ending, crew.look)
-    scoring = Scoring(source, crew, output, arguments.part)
+    source = open_source(files, features, output.ending, pool.look)
+    scoring = Scoring(source, pool, output, arguments.part)
     known = model.description
     identity = {"version": known.version, "sha256": known.sha256, "files": source.identity}
     with output.begin(source.head["wanted"], identity, shared=arguments.part.every > 1) as done:
@@ -85,7 +85,7 @@ def _score(scoring: Scoring) -> int:
     pace = Pace(scoring.source.size)
     outcomes: dict[str, Outcome | None] = {}
     try:
-        for part, outcome in scoring.crew.score(_list_todo(scoring, pace, outcomes), output):
+        for part, outcome in scoring.pool.score(_list_todo(scoring, pace, outcomes), output):
             outcomes[part.name] = outcome
             pace.report(part.size, outcome.rows, outcome.bad)
     finally:
@@ -122,7 +122,7 @@ def _join_parts(scoring: Scoring, outcomes: Mapping[str, Outcome | None], said: 
         done = {name: outcome for name, outcome in found.items() if outcome}
         if len(done) < len(found):
             return 0
-        return _account(output.finish(done, scoring.crew.join), output, said)
+        return _account(output.finish(done, scoring.pool.join), output, said)
 
 
 def _account(outcome: Outcome, output: Output, said: str) -> int:

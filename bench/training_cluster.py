@@ -23,7 +23,7 @@ sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
 sys.path.insert(0, str(Path(__file__).parent.parent / "mlflow"))
 from processes import ROOT, running, wait_until
 
-from running.cluster import Crew, hire
+from parallel.cluster import Crew, hire
 from table.dataset import make_dataset
 from table.reading import Table
 from training.candidates import list_candidates

@@ -19,7 +19,7 @@ from sklearn import datasets as tables
 from sklearn.model_selection import train_test_split
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "mlflow"))
-from running.cores import run
+from parallel.cores import run
 from table.dataset import Dataset, make_dataset
 from table.reading import Table
 from training.candidates import Candidate, list_candidates

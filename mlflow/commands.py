@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from errors import CommandFailed
 from publishing.publisher import Publisher
 from publishing.signing import complete_pair, read_signing_key
-from runs.training_run import find_kept, send_kept
+from runs.unsent import find_kept, send_kept
 from table.fetching import IRIS, fetch
 
 

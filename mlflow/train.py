@@ -4,15 +4,13 @@ import sys
 import time
 from argparse import Namespace
 from contextlib import closing
-from datetime import UTC, datetime
-from hashlib import sha256
-from typing import IO, Any
+from typing import IO
 
+from parallel.cluster import hire
 from publishing.manifest import describe, describe_features
-from publishing.publisher import Publisher
-from running.cluster import hire
+from publishing.publisher import Publisher, publish
 from runs.tracker import connect
-from runs.training_run import TrainingRun, logged
+from runs.unsent import logged
 from table.dataset import Dataset, read_dataset
 from training import report
 from training.candidates import Candidate, list_candidates, select
@@ -38,7 +36,7 @@ def train(arguments: Namespace, file: IO[bytes] | None, publisher: Publisher) ->
     rivals = find_rivals(live, known, dataset) if live else []
     setting = prepare(dataset, arguments.seed)
     print(report.headline(dataset, setting.dataset), flush=True)
-    comparison, workers = _compare(rivals, candidates, setting, arguments)
+    comparison, workers = _compare([*rivals, *candidates], len(rivals), setting, arguments)
     results = comparison.require(candidates, arguments.only)
     winner = choose(results)
     print(report.tabulate(comparison, results, winner), flush=True)
@@ -52,19 +50,11 @@ def train(arguments: Namespace, file: IO[bytes] | None, publisher: Publisher) ->
     run.files |= draw(results, winner, explain(winner, setting))
     with logged(run, tracker, arguments.unsent_dir) as tracked:
         if arguments.force or not is_beaten:
-            publish(run, manifest | {"mlflow": tracked}, publisher)
+            run.tags |= publish(run.best_model, manifest | {"mlflow": tracked}, publisher)
             return 0
         run.tags["not_published"] = "worse than the live model"
     print("Not published: the live model is better, by more than chance. --force publishes.")
     return WORSE_THAN_LIVE
-
-
-def publish(run: TrainingRun, manifest: dict[str, Any], publisher: Publisher) -> None:
-    """Publish the run's first model, and tag the run with the file."""
-    pickled = next(iter(run.models.values()))
-    path = publisher.publish(pickled, manifest, datetime.now(UTC))
-    run.tags |= {"model_file": path.name, "sha256": sha256(pickled).hexdigest()}
-    print(f"Published {path}", flush=True)
 
 
 def _read_table(arguments: Namespace, file: IO[bytes] | None) -> Dataset:
@@ -78,14 +68,13 @@ def _read_table(arguments: Namespace, file: IO[bytes] | None) -> Dataset:
 
 
 def _compare(
-    rivals: list[Candidate], candidates: list[Candidate], setting: Setting, arguments: Namespace
+    candidates: list[Candidate], rivals: int, setting: Setting, arguments: Namespace
 ) -> tuple[Comparison, int]:
     """Also, on how many workers. However short the budget, rivals and the simplest are compared."""
-    everyone = [*rivals, *candidates]
     with hire(arguments.scheduler) as crew:
         if crew.workers:
             print(report.count_workers(crew.workers, crew.cores), flush=True)
         deadline = time.monotonic() + 60 * (arguments.budget or float("inf"))
-        means = Means(crew.run, deadline, vital=len(rivals) + 1)
-        with closing(report.Progress(everyone, crew.cores, sys.stdout)) as progress:
-            return compare(everyone, setting, progress.report, means), crew.workers
+        means = Means(crew.run, deadline, vital=rivals + 1)
+        with closing(report.Progress(candidates, crew.cores, sys.stdout)) as progress:
+            return compare(candidates, setting, progress.report, means), crew.workers

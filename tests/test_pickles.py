@@ -22,7 +22,7 @@ from pathlib import Path
 import numpy as np
 warnings.simplefilter("ignore")
 from engines.engine import NotCompiled
-from engines.reading import read_engine
+from engines.decoding import read_engine
 from serving.inference import Model
 from schemas import Description
 from worker.unpickling import unpickle

@@ -13,7 +13,7 @@ from prometheus_client.core import GaugeMetricFamily as Gauge
 from prometheus_client.core import HistogramMetricFamily as Histogram
 from prometheus_client.metrics_core import Metric
 
-from instrumentation.exposition import Source, Sum, Workers
+from instrumentation.aggregation import Source, Sum, Workers
 from instrumentation.logs import Answered
 
 # Seconds: a prediction takes a tenth of a millisecond, a batch seconds.

@@ -6,7 +6,7 @@ from fastapi import APIRouter, Request, Response
 from prometheus_client import generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
-from instrumentation.exposition import Sum
+from instrumentation.aggregation import Sum
 from journal.journal import Journal
 from monitoring.prometheus import expose_report
 from monitoring.reports import Monitoring, Report

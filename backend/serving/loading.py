@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 from pydantic import ValidationError
 
+from engines.decoding import read_engine
 from engines.engine import NotCompiled
-from engines.reading import read_engine
 from errors import ModelRefused, ModelWorkerEnded
 from schemas import Description, Manifest
 from serving.inference import Model

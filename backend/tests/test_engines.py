@@ -19,9 +19,9 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, PolynomialFeatures, StandardScaler
 from sklearn.svm import SVC
 
+from engines.decoding import read_engine
 from engines.engine import Engine, NotCompiled
 from engines.leaf_bits import LeafBits
-from engines.reading import read_engine
 from serving.sharing import SharedCall
 from worker.compiling import compilation, leaf_bits, parity
 from worker.compiling.parity import require_parity

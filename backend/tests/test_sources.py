@@ -12,7 +12,7 @@ from conftest import number
 from sklearn.naive_bayes import GaussianNB
 
 from errors import CommandFailed
-from files.crew import Crew
+from files.pool import Pool
 from files.sources import list_files, open_source
 from files.text import PIECE_BYTES
 from worker.media import Format
@@ -27,7 +27,7 @@ def look(load_model):
     estimator = GaussianNB().fit(np.array([[0, 0], [1, 1], [0, 1], [1, 0]]), ["a", "b", "a", "b"])
     features = [number("x"), number("y")]
     model = load_model(estimator=estimator, instance={"x": 1, "y": 1}, features=features)
-    return Crew(model, seconds=60).look
+    return Pool(model, seconds=60).look
 
 
 @pytest.fixture

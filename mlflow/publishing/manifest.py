@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from errors import UnusableTable
-from running.versions import library_versions
+from libraries import library_versions
 from table.columns import quote
 from table.dataset import Dataset
 from table.reading import MISSING

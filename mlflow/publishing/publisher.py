@@ -109,6 +109,13 @@ class Publisher:
         return complete
 
 
+def publish(pickled: bytes, manifest: dict[str, Any], publisher: Publisher) -> dict[str, str]:
+    """Publish now, say so, and return the tags by which MLflow finds the file."""
+    path = publisher.publish(pickled, manifest, datetime.now(UTC))
+    print(f"Published {path}", flush=True)
+    return {"model_file": path.name, "sha256": hashlib.sha256(pickled).hexdigest()}
+
+
 def _write_json(manifest: dict[str, Any]) -> bytes:
     """For a person to read, or without white space if that is too long."""
     written = json.dumps(manifest, indent=2).encode()

@@ -16,7 +16,7 @@ from mlflow.exceptions import MlflowException
 from mlflow.models import ModelSignature
 from mlflow.tracking import MlflowClient
 
-from running.versions import library_versions
+from libraries import library_versions
 from runs.training_run import TrainingRun
 
 

@@ -8,12 +8,11 @@ import pandas as pd
 import pytest
 from processes import make_once, published, running_mlflow  # noqa: F401  # two are fixtures
 
-from publishing.publisher import KEYS, Publisher
+from publishing.publisher import KEYS, Publisher, publish
 from runs.tracker import Tracker
-from runs.training_run import logged, send_kept
+from runs.unsent import logged, send_kept
 from table.dataset import make_dataset, read_iris
 from table.reading import Table
-from train import publish
 from training.candidates import list_candidates
 from training.comparison import Setting, compare, split
 from training.evaluation import FittedModel, fit, search
@@ -91,7 +90,8 @@ def log_to(training_run, unsent, tmp_path, capsys):
 
     def log_there(url, folder=tmp_path):
         with logged(training_run, Tracker(url, url, patience=0), unsent) as tracked:
-            publish(training_run, MANIFEST | {"mlflow": tracked}, Publisher(folder))
+            manifest, publisher = MANIFEST | {"mlflow": tracked}, Publisher(folder)
+            training_run.tags |= publish(training_run.best_model, manifest, publisher)
         return "".join(capsys.readouterr())
 
     return log_there

@@ -2,7 +2,7 @@ import multiprocessing
 import time
 from types import SimpleNamespace
 
-from running.cores import run
+from parallel.cores import run
 
 MEGABYTES_8 = 8 * 1024**2  # as a piece of a compressed table; more than a pipe holds
 

@@ -11,7 +11,7 @@ import numpy as np
 from sklearn.model_selection import RepeatedStratifiedKFold
 
 from errors import TrainingFailed
-from running.cores import Failure, run
+from parallel.cores import Failure, run
 from table.dataset import Dataset
 from training.candidates import Candidate
 from training.evaluation import METRICS, Array, Score, score

@@ -12,7 +12,7 @@ from sklearn.model_selection import GridSearchCV, StratifiedKFold, StratifiedShu
 from sklearn.pipeline import Pipeline
 
 from errors import TrainingFailed
-from running.cores import Failure, run
+from parallel.cores import Failure, run
 from table.dataset import Dataset
 from training.candidates import Candidate, name_steps
 from training.folds import Fold, deal, number_instances

@@ -10,7 +10,7 @@ from sklearn.calibration import CalibrationDisplay
 from sklearn.inspection import permutation_importance
 from sklearn.metrics import ConfusionMatrixDisplay, RocCurveDisplay
 
-from running.cores import run
+from parallel.cores import run
 from training.comparison import FOLDS, Result, Setting
 from training.evaluation import Array, fit, negative_log_loss
 

@@ -10,7 +10,7 @@ import pandas as pd
 from mlflow.data.pandas_dataset import from_pandas
 from mlflow.models import infer_signature
 
-from running.cores import Failure
+from parallel.cores import Failure
 from runs.training_run import CandidateRun, TrainingRun
 from table.dataset import Dataset
 from training.candidates import Candidate, read_params

@@ -7,8 +7,8 @@ import numpy as np
 from sklearn import discriminant_analysis, ensemble, linear_model, naive_bayes, neural_network, tree
 from sklearn.pipeline import Pipeline
 
+from engines.decoding import read_engine
 from engines.engine import NotCompiled
-from engines.reading import read_engine
 from worker.compiling.layers import (
     compile_linear,
     compile_naive_bayes,

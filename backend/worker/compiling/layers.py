@@ -6,9 +6,9 @@ from typing import Any
 import numpy as np
 from scipy.linalg import block_diag
 
+from engines.decoding import MAX_PRODUCTS
 from engines.engine import NotCompiled
 from engines.lines import Array, Layer
-from engines.reading import MAX_PRODUCTS
 from worker.compiling.preparation import Preparation
 from worker.exchange import Message
 

@@ -5,8 +5,8 @@ from itertools import zip_longest
 
 import numpy as np
 
+from engines.decoding import MAX_LEAVES, MAX_MASK_BYTES
 from engines.lines import Array
-from engines.reading import MAX_LEAVES, MAX_MASK_BYTES
 from worker.compiling.preparation import Preparation, Prepared
 from worker.compiling.trees import HIGHEST, Trees, find_boxes
 from worker.exchange import Message

@@ -11,7 +11,7 @@ from servers import running_proxy
 from errors import TrackingUnavailable
 from publishing.publisher import Publisher
 from runs.tracker import Tracker
-from runs.training_run import CannotReadRun, find_kept, keep, keep_as, logged, read_kept
+from runs.unsent import CannotReadRun, find_kept, keep, keep_as, logged, read_kept
 
 NOWHERE = "http://127.0.0.1:9"
 

@@ -13,7 +13,7 @@ from prometheus_client import generate_latest
 from prometheus_client.core import GaugeMetricFamily as Gauge
 from prometheus_client.parser import text_string_to_metric_families
 
-from instrumentation.exposition import Sum, Workers
+from instrumentation.aggregation import Sum, Workers
 from instrumentation.instruments import Instruments
 
 WORKERS = 2

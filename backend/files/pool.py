@@ -21,7 +21,7 @@ ATTEMPTS = 3  # of a part whose process ends
 PARTS_AHEAD = 2  # for each core: no more of their text is held
 
 
-class Crew:
+class Pool:
     """Asks the processes of one model, from as many threads."""
 
     def __init__(self, model: Model, seconds: float) -> None:
@@ -52,17 +52,17 @@ class Crew:
 
     def score(self, parts: Iterator[Part], output: Output) -> Iterator[tuple[Part, Outcome]]:
         """Yield each part when it is done, in order; raises CommandFailed or OSError."""
-        pool = ThreadPoolExecutor(self.cores)
+        threads = ThreadPoolExecutor(self.cores)
         pending: deque[Future[tuple[Part, Outcome]]] = deque()
         try:
             for part in parts:
-                pending.append(pool.submit(self._score, part, output))
+                pending.append(threads.submit(self._score, part, output))
                 if len(pending) >= PARTS_AHEAD * self.cores:
                     yield pending.popleft().result()
             yield from (done.result() for done in pending)
         finally:
             self._has_ended = True
-            pool.shutdown(wait=False, cancel_futures=True)
+            threads.shutdown(wait=False, cancel_futures=True)
 
     def _score(self, part: Part, output: Output) -> tuple[Part, Outcome]:
         for attempt in range(1, ATTEMPTS + 1):

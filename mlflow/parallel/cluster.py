@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import joblib
 from threadpoolctl import threadpool_limits
 
-from running import cores
-from running.cores import Failure, R, S, T, attempt, give_reason
+from parallel import cores
+from parallel.cores import Failure, R, S, T, attempt, give_reason
 
 if TYPE_CHECKING:  # its import takes a second, and only those with a cluster need it
     from distributed import Client
@@ -59,7 +59,8 @@ def hire(address: str | None) -> Iterator[Crew]:
             client = _connect(address)
             crew = _enlist(client)
     except Exception as error:  # Dask can fail in any way
-        _say(f"The cluster at {address} is not used: {give_reason(error)}. {_ADVICE}")
+        reason = give_reason(error) if str(error) else "its scheduler does not answer"
+        _say(f"The cluster at {address} is not used: {reason}. {_ADVICE}")
     try:
         yield crew
     finally:

@@ -12,8 +12,8 @@ from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassif
 from sklearn.linear_model import LogisticRegression
 from sklearn.naive_bayes import GaussianNB
 
+from engines.decoding import read_engine
 from engines.engine import NotCompiled
-from engines.reading import read_engine
 from worker.compiling import leaf_bits
 from worker.compiling.compilation import compile_untried
 from worker.exchange import ExchangeError, pack, unpack
