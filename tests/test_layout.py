@@ -33,7 +33,7 @@ LAYOUT = {
         "instrumentation": ("", "aggregation identifiers instruments logs tracing"),
     },
     "mlflow": {
-        "": ("training publishing runs parallel table", "errors files libraries"),
+        "": ("training publishing runs parallel table", "errors files"),
         "publishing": ("training table", "manifest publisher signing"),
         "training": ("runs table parallel",
                      "candidates comparison evaluation explanation feedback report rival"),

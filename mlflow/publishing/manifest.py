@@ -9,13 +9,12 @@ import numpy as np
 import pandas as pd
 
 from errors import UnusableTable
-from libraries import library_versions
 from table.columns import quote
 from table.dataset import Dataset
 from table.reading import MISSING
 from training.candidates import MAX_CATEGORIES, read_params
 from training.comparison import Result
-from training.evaluation import FittedModel
+from training.evaluation import FittedModel, library_versions
 
 MAX_EXAMPLES = 10
 MAX_EXAMPLE_BYTES = 150_000

@@ -16,7 +16,6 @@ from mlflow.exceptions import MlflowException
 from mlflow.models import ModelSignature
 from mlflow.tracking import MlflowClient
 
-from libraries import library_versions
 from runs.training_run import TrainingRun
 
 
@@ -114,13 +113,13 @@ def where_supported() -> Iterator[None]:
 def _describe_model(run: TrainingRun, pickled: bytes) -> dict[str, Any]:
     """What MLflow saves a model with."""
     pipeline = joblib.load(io.BytesIO(pickled))
-    libraries = library_versions().items()
+    requirements = [f"{name}=={v}" for name, v in run.libraries.items() if name != "python"]
     return {
         "sk_model": pipeline,
         "signature": ModelSignature.from_dict(run.signature),
         "input_example": pd.DataFrame(run.example["values"]).astype(run.example["types"]),
         # Given, or MLflow spends seconds on finding them out.
-        "pip_requirements": [f"{name}=={v}" for name, v in libraries if name != "python"],
+        "pip_requirements": requirements,
         # We have just made it ourselves.
         "skops_trusted_types": skops.io.get_untrusted_types(data=skops.io.dumps(pipeline)),
     }

@@ -29,6 +29,7 @@ class TrainingRun:
     metrics: dict[str, float]
     candidates: list[CandidateRun]
     dataset: dict[str, str]
+    libraries: dict[str, str]
     signature: dict[str, Any]
     example: dict[str, Any]
     models: dict[str, bytes]

@@ -1,6 +1,7 @@
 import os
 import resource
 import zipfile
+from pathlib import Path
 
 import joblib
 import mlflow
@@ -62,13 +63,17 @@ def test_without_mlflow_the_model_is_published_and_the_run_is_kept(
 
 
 def test_a_kept_run_is_sent_whole(training, training_run, server, log_to, send_to):
+    training_run.libraries["joblib"] = "1.0"  # as trained before an upgrade
     log_to(NOWHERE)
 
     send_to(server)
 
     [found] = find_trainings(server, training_run.name)
     assert found.data.tags == found.data.tags | training_run.tags
-    model = mlflow.models.get_model_info(f"models:/{training_run.name}@champion")
+    champion = f"models:/{training_run.name}@champion"
+    needed = Path(mlflow.pyfunc.get_model_dependencies(champion)).read_text().split()
+    assert "joblib==1.0" in needed
+    model = mlflow.models.get_model_info(champion)
     assert model.signature.inputs.input_names() == list(training.dataset.X.columns)
     assert model.saved_input_example_info is not None
 

@@ -1,8 +1,10 @@
 """Searches, fits and measures one candidate."""
 
+import platform
 import time
 import warnings
 from collections.abc import Mapping
+from importlib.metadata import version
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -114,6 +116,12 @@ def refit(
 
 def _refit(dataset: Dataset, task: _Refit) -> Pipeline:
     return fit(task.candidate, search(task.candidate, task.sample, task.seed), dataset)
+
+
+def library_versions() -> dict[str, str]:
+    """What a pipeline is fitted with, and its pickle needs."""
+    libraries = ("scikit-learn", "numpy", "joblib")
+    return {"python": platform.python_version()} | {name: version(name) for name in libraries}
 
 
 def measure(y: Any, probabilities: Array, classes: Any) -> dict[str, float]:

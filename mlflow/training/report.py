@@ -15,7 +15,7 @@ from runs.training_run import CandidateRun, TrainingRun
 from table.dataset import Dataset
 from training.candidates import Candidate, read_params
 from training.comparison import FOLDS, REPEATS, Comparison, Result, Trial
-from training.evaluation import METRICS, FittedModel, Score
+from training.evaluation import METRICS, FittedModel, Score, library_versions
 from training.feedback import Addition
 from training.folds import find_scarce, number_rows
 
@@ -136,6 +136,7 @@ def make_run(
         candidates=[_tell_candidate(result) for result in comparison.results]
         + [CandidateRun(name, {}, {}, {}, failure.reason) for name, failure in failures],
         dataset=_tell_dataset(dataset),
+        libraries=library_versions(),
         signature=infer_signature(rows, pipeline.predict(rows)).to_dict(),
         example={"values": example.to_dict("list"), "types": example.dtypes.astype(str).to_dict()},
         models={model.estimator: _pickle(model.pipeline) for model in models},
