@@ -30,7 +30,7 @@ def main() -> None:
 
 
 def prepare(uri: str, update: Callable[[str], None]) -> None:
-    """Of SQLite a whole file, whenever this is ended; that of another MLflow is kept as `.old`.
+    """Make an SQLite file whole, or leave it as it was; keep that of another MLflow as `.old`.
 
     Raises whatever the update does; the file is then as it was.
     """

@@ -44,7 +44,7 @@ def main() -> None:
 
 
 def _run_command(arguments: argparse.Namespace) -> int | str:
-    """The exit code, or a message where the command failed."""
+    """Return the exit code, or a message if the command failed."""
     # Its imports take seconds, and the first line is to be on the screen before that.
     from commands import run  # noqa: PLC0415
 

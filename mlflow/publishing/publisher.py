@@ -25,7 +25,7 @@ class ManifestTooLarge(CommandFailed):
 
 
 class Publisher:
-    """Writes to one directory, signed where there is a key."""
+    """Writes to one directory, signed if there is a key."""
 
     def __init__(self, directory: Path, key: Ed25519PrivateKey | None = None) -> None:
         self._directory = directory
@@ -69,7 +69,7 @@ class Publisher:
         return bool(self._find()) or (self._directory / "model.pkl").exists()
 
     def read_live_manifest(self) -> dict[str, Any] | None:
-        """The newest model's, or none where there is no model or no manifest with it."""
+        """The newest model's; none if there is no model, or no manifest with it."""
         found = self._find()
         return _read_manifest(found[-1]) or None if found else None
 
@@ -128,7 +128,7 @@ def _write_json(manifest: dict[str, Any]) -> bytes:
 
 
 def _read_manifest(path: Path) -> dict[str, Any]:
-    """Of a model's file; empty where it has none that can be read."""
+    """The manifest beside a model's file; empty if there is none that can be read."""
     try:
         manifest = json.loads(path.with_suffix(".json").read_text())
     except (OSError, ValueError):
@@ -145,7 +145,7 @@ KEYS = (
 
 
 def _remove_leftovers(directory: Path) -> None:
-    """Of a writer that died: only one writes at a time, so what is unfinished now is nobody's."""
+    """Only one writes at a time, so what is unfinished now is of a writer that died."""
     for temporary in directory.glob(".model_*.tmp"):
         name = temporary.name.removeprefix(".").removesuffix(".tmp")
         pickle = (directory / name).with_suffix(".pkl")

@@ -21,7 +21,7 @@ from files import become_owner, locked, write_whole
 
 
 def read_signing_key(path: Path) -> Ed25519PrivateKey | None:
-    """None where there is no such file; raises ValueError where it holds no Ed25519 key."""
+    """None if there is no such file; raises ValueError if it is not an Ed25519 key."""
     if not path.exists():
         return None
     key = load_pem_private_key(path.read_bytes(), password=None)

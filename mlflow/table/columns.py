@@ -28,7 +28,7 @@ class Column(NamedTuple):
 
 
 def read_column(values: pd.Series, is_code: bool) -> Column:
-    """Raises LeftOut, or UnusableTable where a person has to decide what to do.
+    """Raises LeftOut, or UnusableTable if a person has to decide what to do.
 
     With `is_code` the column holds categories, whatever they look like.
     """

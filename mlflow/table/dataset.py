@@ -91,7 +91,7 @@ def make_dataset(
     drop: list[str] | None = None,
     categories: list[str] | None = None,
 ) -> Dataset:
-    """Raises UnusableTable, naming the column, where a person has to decide what to do.
+    """Raises UnusableTable, naming the column, if a person has to decide what to do.
 
     Columns in `drop` are left out; whole numbers in `categories` are codes, not quantities.
     """
@@ -119,7 +119,7 @@ def _require(column: str, frame: pd.DataFrame) -> None:
 
 
 def _read_labels(values: pd.Series) -> tuple[pd.Series, list[str]]:
-    """The labels that are there, as strings, and a remark where some are missing."""
+    """The labels that are there, as strings, and a remark if some are missing."""
     present = values.dropna()
     _refuse_quantities(present)
     labels = read_texts(present)

@@ -108,7 +108,7 @@ def name_steps(params: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def read_params(classifier: BaseEstimator) -> dict[str, Any]:
-    """Those of its parameters that are plain values."""
+    """Its parameters that are plain values."""
     plain = int | float | str | None
     return {name: one for name, one in classifier.get_params().items() if isinstance(one, plain)}
 

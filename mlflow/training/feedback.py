@@ -40,7 +40,10 @@ class Addition(NamedTuple):
 
 
 def read_labelled(url: str, key: str, name: str) -> Iterator[LabelledPrediction]:
-    """Those of all models of this name, oldest first; raises FeedbackUnavailable."""
+    """Yield what is labelled of all models of this name, oldest first.
+
+    Raises FeedbackUnavailable.
+    """
     if not (key.isascii() and key.isprintable()):
         raise FeedbackUnavailable("API_KEY cannot be sent. Use letters and digits.")
     with requests.Session() as session:

@@ -33,7 +33,7 @@ def deal(dataset: Dataset, instances: Rows, splitter: Splitter) -> list[Fold]:
 
 
 def number_instances(dataset: Dataset, folds: int) -> Rows:
-    """Of each row the number of its instance, shape (n,), from 0 on as they come.
+    """The number of each row's instance, shape (n,), from 0 on as they come.
 
     Equal rows are one instance, but not those of a class that has too few for so many folds: a
     part without a class measures nothing.
@@ -45,7 +45,7 @@ def number_instances(dataset: Dataset, folds: int) -> Rows:
 
 
 def number_rows(X: pd.DataFrame) -> Rows:
-    """Of each row the number of its values, from 0 on as they come; NaN equals NaN."""
+    """The number of each row's values, from 0 on as they come; NaN equals NaN."""
     groups = X.groupby(list(X.columns), dropna=False, sort=False)
     return np.asarray(groups.ngroup(), dtype=np.intp)
 
