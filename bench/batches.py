@@ -25,7 +25,8 @@ from urllib.parse import urlsplit
 
 import load
 import numpy as np
-from load import ARROW, CSV, JSON, PARQUET
+from formats import ARROW, CSV, JSON, PARQUET
+from formats import write as write_table
 from models import ESTIMATORS, NAMES, dump, fit, publish
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "backend"))
@@ -46,7 +47,7 @@ TYPES = {"Arrow": ARROW, "Parquet": PARQUET, "CSV": CSV, "JSON columns": JSON, I
 def write(X: np.ndarray) -> dict[str, bytes]:
     """The same table in each format."""
     table = load.make_table(X)
-    written = {name: load.write_table(table, media_type) for name, media_type in TYPES.items()}
+    written = {name: write_table(table, media_type) for name, media_type in TYPES.items()}
     return written | {INSTANCES: json.dumps({"instances": load.list_instances(X)}).encode()}
 
 

@@ -1,6 +1,5 @@
 """Draws irises, asks servers for them with wrk, each on a core, and says what that costs."""
 
-import io
 import json
 import os
 import re
@@ -19,16 +18,10 @@ from typing import Any, NamedTuple, TypeVar
 import numpy as np
 import pyarrow as pa
 import pyarrow.ipc
-import pyarrow.parquet as pq
 import requests
 from models import NAMES
 from processes import find_free_port, list_processes, running, wait_until
-from pyarrow import csv
 
-JSON = "application/json"
-CSV = "text/csv"
-PARQUET = "application/vnd.apache.parquet"
-ARROW = "application/vnd.apache.arrow.stream"
 SERVER_CORE, LOAD_CORE = "0", "1"
 UVICORN = ["-m", "uvicorn", "--no-access-log", "--no-server-header", "--timeout-keep-alive", "75"]
 BARE, FASTAPI = [*UVICORN, "limits:bare"], [*UVICORN, "limits:fastapi"]  # in bench/peers
@@ -83,21 +76,6 @@ def list_instances(X: np.ndarray) -> list[dict[str, float]]:
 
 def make_table(X: np.ndarray) -> pa.Table:
     return pa.table(dict(zip(NAMES, map(np.ascontiguousarray, X.T), strict=True)))
-
-
-def write_table(table: pa.Table, media_type: str, **options: Any) -> bytes:
-    """JSON as columns."""
-    sink = io.BytesIO()
-    if media_type == JSON:
-        return json.dumps({"columns": table.to_pydict()}).encode()
-    if media_type == CSV:
-        csv.write_csv(table, sink)
-    elif media_type == PARQUET:
-        pq.write_table(table, sink, **options)
-    else:
-        with pa.ipc.new_stream(sink, table.schema, **options) as file:
-            file.write_table(table)
-    return sink.getvalue()
 
 
 @contextmanager

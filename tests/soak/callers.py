@@ -12,7 +12,7 @@ from threading import Thread
 from typing import Any, NamedTuple
 
 import questions
-from load import CSV
+from formats import CSV
 from questions import AnsweredRows, Question
 from wire import Answer, KeptConnection, find_flaw
 

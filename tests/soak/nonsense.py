@@ -12,10 +12,12 @@ import hypothesis
 import numpy as np
 import pyarrow as pa
 import pyarrow.ipc
+from formats import ARROW, CSV, JSON, PARQUET
+from formats import write as write_table
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
-from load import ARROW, CSV, JSON, PARQUET, make_table, write_table
+from load import make_table
 from models import NAMES
 from processes import INSTANCE
 from wire import INFER, INFER_V1, LENGTH, Header, join_binary, make_tensor, write_request

@@ -11,7 +11,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.ipc
 import pyarrow.parquet as pq
-from load import ARROW, CSV, JSON, PARQUET, make_table, write_table
+from formats import ARROW, CSV, JSON, PARQUET
+from formats import write as write_table
+from load import make_table
 from models import NAMES
 from processes import INSTANCE
 from wire import INFER, INFER_V1, LENGTH, Answer, join_binary, make_tensor, write_request

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import joblib
 import numpy as np
 from callers import Attempt
-from load import ARROW, CSV, JSON, PARQUET
+from formats import ARROW, CSV, JSON, PARQUET
 from questions import CLASSES, ROWS, SINGLE, AnsweredRows
 from sqlalchemy import Connection, create_engine, text
 from sqlalchemy.engine import make_url
