@@ -109,7 +109,7 @@ async def _run(app: FastAPI) -> AsyncIterator[dict[str, Instruments]]:
     watcher.cancel()
     with suppress(asyncio.CancelledError):
         await watcher
-    app.state.ledger.write()
+    app.state.ledger.close()
     if journal:
         await asyncio.to_thread(journal.close)
 

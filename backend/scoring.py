@@ -177,8 +177,10 @@ def _leave_out(source: Path, output: Output) -> Path:
         folder = written
     if read in (written, folder):
         raise CommandFailed(f"OUT is {source}, or a file in it. Name another OUT.")
-    if folder.is_relative_to(read):
-        print(f"{folder} is left out, as OUT lies there.")
+    if read.is_dir() and folder.is_relative_to(read):
+        files = sum(path.is_file() for path in folder.rglob("[!._]*"))
+        if files:
+            print(f"{folder} is left out with its {files:,} files, as OUT lies there.")
     return folder
 
 

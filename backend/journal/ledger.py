@@ -26,6 +26,7 @@ class Ledger:
         self._entries: list[Entry] = []
         self._answered: list[Answered] = []
         self._is_waiting = False
+        self._is_closed = False
 
     def add(self, model: Model, prediction: Prediction, values: list[Value]) -> None:
         """Call `log` next, which has both written."""
@@ -33,7 +34,7 @@ class Ledger:
 
     def log(self, answered: Answered) -> None:
         self._answered.append(answered)
-        if len(self._answered) == MOST:
+        if self._is_closed or len(self._answered) == MOST:
             self.write()
         elif not self._is_waiting:
             self._is_waiting = True
@@ -41,6 +42,11 @@ class Ledger:
 
     def _end_wait(self) -> None:
         self._is_waiting = False
+        self.write()
+
+    def close(self) -> None:
+        """Write at once from now on: requests that are cancelled at the end are logged, too."""
+        self._is_closed = True
         self.write()
 
     def write(self) -> None:

@@ -24,8 +24,8 @@ def expose_live(live: LiveModel) -> Iterator[Metric]:
     yield fill(Counter("model_refusals", said, labels=["reason"]), refusals)
     said = "Published files that are newer than the live model, and refused."
     yield Gauge("model_refused", said, live.refused_now)
-    if live.current:
-        yield from _expose_model(live.current, live.since)
+    if model := live.current:  # once: it may be replaced between two looks
+        yield from _expose_model(model, live.since)
 
 
 def _expose_model(model: Model, since: float) -> Iterator[Metric]:

@@ -188,7 +188,7 @@ async def _read_whole(request: Request) -> bytes:
 async def _answer_body(
     request: Request, model: Model, answer: Callable[[Ask, bytes], Result]
 ) -> Result:
-    """Result in the model's thread, so that nobody else waits; a large body waits in the queue."""
+    """Answer in the model's thread, so that nobody else waits; a large body waits in the queue."""
     body = await _read_whole(request)
     if len(body) <= LARGE_BODY:
         with suppress(LeftToWorker):

@@ -121,8 +121,8 @@ class LiveModel:
         model = self._try(file)
         if model is None:
             return False
-        self.current, self.file, self.gone = model, file, False
         self.loads, self.since = self.loads + 1, time()
+        self.current, self.file, self.gone = model, file, False
         log.info("model live version=%s signature=%s", model.version, model.signature)
         return True
 

@@ -1,3 +1,4 @@
+import io
 import json
 
 import pytest
@@ -48,6 +49,33 @@ def test_the_entrance_answers_as_the_app_does(client):
 
 
 OTHERS = [SETOSA | {"more": 1}, dict.fromkeys(SETOSA, 1e308), {"sepal_length": "1"}]
+
+
+def test_what_is_answered_at_the_very_end_is_logged_too():
+    lines = io.StringIO()
+    ledger = Ledger(RequestLog(lines, is_json=False), None)
+
+    ledger.close()
+    ledger.log(("POST", "/predict/batch", 500, 1.0, "late", 0.0))
+
+    assert "request_id=late" in lines.getvalue()
+
+
+def test_a_place_is_taken_when_the_body_has_come(entrance):
+    gate = entrance.app.gate
+
+    def body():
+        gate.admitted += 1000  # others came in while this one was sent
+        yield json.dumps(SETOSA).encode()
+
+    with pytest.raises(AssertionError, match="the app was asked"):
+        entrance.post("/predict", content=body(), headers={"Content-Type": "application/json"})
+
+
+def test_connections_count_for_the_app_that_they_reach(client):
+    assert client.app_state["instruments"] is client.app.instruments
+
+
 FAILING = [b"", b"{", b"[]", b'{"sepal_length": 1}', b" " * 100_000]
 
 

@@ -114,6 +114,7 @@ def test_the_folder_left_out_is_not_read_behind_a_link_either(open_it, tmp_path)
     write_csv(folder / "a.csv")
     write_csv(folder / "scored/a.csv")
     (folder / "again").symlink_to("scored")
+    (folder / "b.csv").symlink_to("scored/a.csv")
 
     source = open_it(folder, folder / "scored")
 

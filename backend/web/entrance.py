@@ -80,6 +80,8 @@ class Entrance:
         """Whether it is answered; if not, the app has to say what is wrong."""
         if message["type"] != "http.request" or message.get("more_body"):
             return False  # in pieces, or the client has gone
+        if not self.gate.has_room:  # by now
+            return False
         self.gate.admitted += 1
         try:
             model = self.live.model()
