@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from errors import CommandFailed
 from publishing.publisher import Publisher
 from publishing.signing import complete_pair, read_signing_key
-from runs.unsent import find_kept, send_kept
+from runs.unsent import NOTHING_KEPT, find_kept, send_kept
 from table.fetching import IRIS, fetch
 
 
@@ -71,7 +71,7 @@ def _sync(arguments: Namespace) -> None:
 
         send_kept(connect(arguments), arguments.unsent_dir)
     elif not older:
-        print("Nothing was kept: MLflow has all trainings.")
+        print(NOTHING_KEPT)
     if older:
         kept = f"An older version kept {len(older)} run(s) in {arguments.unsent_dir}/run_*.joblib"
         raise KeptByOlderVersion(f"{kept}. Send them with that version's --sync, or remove them.")

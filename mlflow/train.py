@@ -50,7 +50,7 @@ def train(arguments: Namespace, file: IO[bytes] | None, publisher: Publisher) ->
     run.files |= draw(results, winner, explain(winner, setting))
     with logged(run, tracker, arguments.unsent_dir) as tracked:
         if arguments.force or not is_beaten:
-            run.tags |= publish(run.best_model, manifest | {"mlflow": tracked}, publisher)
+            publish(run.best_model, manifest | {"mlflow": tracked}, publisher, run.tags)
             return 0
         run.tags["not_published"] = "worse than the live model"
     print("Not published: the live model is better, by more than chance. --force publishes.")

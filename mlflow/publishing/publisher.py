@@ -109,11 +109,14 @@ class Publisher:
         return complete
 
 
-def publish(pickled: bytes, manifest: dict[str, Any], publisher: Publisher) -> dict[str, str]:
-    """Publish now, say so, and return the tags by which MLflow finds the file."""
+def publish(
+    pickled: bytes, manifest: dict[str, Any], publisher: Publisher, tags: dict[str, str]
+) -> None:
+    """Publish now, add the tags by which MLflow finds the file, and say so."""
     path = publisher.publish(pickled, manifest, datetime.now(UTC))
+    # First, as nobody may read what is said.
+    tags |= {"model_file": path.name, "sha256": hashlib.sha256(pickled).hexdigest()}
     print(f"Published {path}", flush=True)
-    return {"model_file": path.name, "sha256": hashlib.sha256(pickled).hexdigest()}
 
 
 def _write_json(manifest: dict[str, Any]) -> bytes:

@@ -4,12 +4,12 @@ import io
 import json
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
-from zipfile import BadZipFile, ZipFile
+from zipfile import ZipFile
 
 from errors import CommandFailed, TrackingUnavailable
 from files import locked, write_whole
@@ -17,6 +17,9 @@ from runs.training_run import CandidateRun, TrainingRun
 
 if TYPE_CHECKING:  # its import takes seconds
     from runs.tracker import Tracker
+
+
+NOTHING_KEPT = "Nothing was kept: MLflow has all trainings."
 
 
 class CannotReadRun(CommandFailed):
@@ -59,9 +62,8 @@ def read_kept(path: Path) -> TrainingRun:
                 contents[kind][name] = archive.read(entry)
         told["candidates"] = [CandidateRun(*values) for values in told["candidates"]]
         return TrainingRun(**told, **contents)
-    except (BadZipFile, KeyError, TypeError, ValueError) as error:
-        advice = "Remove it, and --sync sends the others"
-        raise CannotReadRun(f"{path} cannot be read: {error}. {advice}.") from None
+    except Exception as error:  # damage can look like anything
+        raise CannotReadRun(f"{path} cannot be read: {error}. Remove it.") from None
 
 
 @contextmanager
@@ -85,20 +87,49 @@ def logged(run: TrainingRun, tracker: "Tracker", unsent: Path) -> Iterator[dict[
 def send_kept(tracker: "Tracker", unsent: Path) -> None:
     """Send every run that was kept, one sender at a time.
 
-    Raises TrackingUnavailable if one does not go through, and CannotReadRun.
+    Raises TrackingUnavailable if one does not go through; CannotReadRun after all that can be read.
     """
+    damaged: CannotReadRun | None = None
     with locked(unsent):
-        for path in find_kept(unsent):
-            run = read_kept(path)
+        kept = find_kept(unsent)
+        if not kept:
+            print(NOTHING_KEPT)
+        for path in kept:
             try:
-                if not run.versions:
-                    tracker.log(run)
-                tracker.close(run)
-            except TrackingUnavailable:
-                keep_as(path, run)  # with what has been begun
-                raise
-            path.unlink()
-            print(f"Logged {tracker.address(run)}", flush=True)
+                _send(path, tracker)
+            except CannotReadRun as error:
+                damaged = damaged or error
+    if damaged:
+        raise damaged
+
+
+def _send(path: Path, tracker: "Tracker") -> None:
+    run = read_kept(path)
+    if not run.versions:
+        _require_models(run, path)
+    try:
+        if not run.versions:
+            tracker.log(run)
+        tracker.close(run)
+    except TrackingUnavailable:
+        with suppress(OSError):
+            keep_as(path, run)  # with what has been begun
+        raise
+    path.unlink()
+    print(f"Logged {tracker.address(run)}", flush=True)
+
+
+def _require_models(run: TrainingRun, path: Path) -> None:
+    """Raises CannotReadRun if the pickles are of libraries that are no longer there."""
+    import joblib  # noqa: PLC0415  # as above
+
+    try:
+        for pickled in run.models.values():
+            joblib.load(io.BytesIO(pickled))
+    except Exception as error:  # a pickle can raise anything
+        made_with = ", ".join(f"{name} {version}" for name, version in run.libraries.items())
+        advice = f"Send it with what it was made with ({made_with}), or remove it"
+        raise CannotReadRun(f"A model in {path} does not load: {error}. {advice}.") from None
 
 
 def _close_or_keep(run: TrainingRun, tracker: "Tracker", unsent: Path) -> None:

@@ -91,7 +91,7 @@ def log_to(training_run, unsent, tmp_path, capsys):
     def log_there(url, folder=tmp_path):
         with logged(training_run, Tracker(url, url, patience=0), unsent) as tracked:
             manifest, publisher = MANIFEST | {"mlflow": tracked}, Publisher(folder)
-            training_run.tags |= publish(training_run.best_model, manifest, publisher)
+            publish(training_run.best_model, manifest, publisher, training_run.tags)
         return "".join(capsys.readouterr())
 
     return log_there

@@ -375,7 +375,7 @@ def change_version(folder):
 @pytest.mark.parametrize(
     ("change", "reason"),
     [
-        (lack_code, "ModuleNotFoundError(\"No module named 'running'\")"),
+        (lack_code, "ModuleNotFoundError(\"No module named 'parallel'\")"),
         (change_code, "it has code "),
         (change_version, "it has scikit-learn 0.1, and the trainer "),
     ],
@@ -396,7 +396,7 @@ def test_a_scheduler_without_the_trainers_code_is_refused(tmp_path, capsys):
 
         with hire(cluster.address) as crew:
             assert crew.workers == 0
-    assert "is not used: No module named 'running'" in capsys.readouterr().err
+    assert "is not used: No module named 'parallel'" in capsys.readouterr().err
 
 
 def test_the_command_compares_on_the_cluster_and_says_so(cluster, tmp_path):

@@ -1,16 +1,18 @@
 import os
 import resource
 import zipfile
+from contextlib import suppress
 from pathlib import Path
 
 import joblib
 import mlflow
 import pytest
+from conftest import MANIFEST
 from mlflow.tracking import MlflowClient
 from servers import running_proxy
 
 from errors import TrackingUnavailable
-from publishing.publisher import Publisher
+from publishing.publisher import Publisher, publish
 from runs.tracker import Tracker
 from runs.unsent import CannotReadRun, find_kept, keep, keep_as, logged, read_kept
 
@@ -170,10 +172,34 @@ def test_a_disk_that_is_full_is_said_and_ends_nothing(log_to, unsent, tmp_path):
     assert list(tmp_path.glob("model_*.pkl"))
 
 
+def test_what_cannot_be_sent_is_named_and_keeps_no_other_run(training_run, server, send_to, unsent):
+    sound = keep(training_run, unsent)
+    training_run.models, training_run.started_at = {"Gone": b"cno_such_module\nX\n."}, 0
+    stuck = keep(training_run, unsent)
+
+    with pytest.raises(CannotReadRun, match=f"A model in {stuck} does not load: No module named"):
+        send_to(server)
+
+    assert find_kept(unsent) == [stuck]
+    assert not sound.exists()
+    [found] = find_trainings(server, training_run.name)
+    assert found.info.status == "FAILED"  # as it has no tags
+
+
+def test_who_reads_no_output_gets_the_tags_all_the_same(training_run, tmp_path, monkeypatch):
+    monkeypatch.setattr("builtins.print", lambda *_, **__: 1 / 0)
+
+    with suppress(ZeroDivisionError):
+        publish(training_run.best_model, MANIFEST, Publisher(tmp_path), training_run.tags)
+
+    [path] = tmp_path.glob("model_*.pkl")
+    assert training_run.tags["model_file"] == path.name
+
+
 @pytest.mark.parametrize("part", [0, 100, 1000])
 def test_a_damaged_file_is_named_with_what_to_do(training_run, unsent, part):
     path = keep(training_run, unsent)
     os.truncate(path, part)
 
-    with pytest.raises(CannotReadRun, match=f"{path} cannot be read: .* Remove it, and --sync"):
+    with pytest.raises(CannotReadRun, match=f"{path} cannot be read: .* Remove it"):
         read_kept(path)
