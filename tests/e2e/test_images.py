@@ -1,4 +1,4 @@
-"""The plan of the images for others, checked without a registry."""
+"""What the images hold, and the plan of those for others, checked without a registry."""
 
 import json
 
@@ -35,3 +35,11 @@ def test_what_is_built_here_stays_here():
         assert target["output"] == ["type=docker"]
         assert target["context"] == service
         assert "attest" not in target
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_an_image_holds_no_tests(project, service):
+    found = read("docker", "run", "--rm", "--entrypoint", "ls", f"{project}-{service}", "/app")
+
+    assert "main.py" in found or "metrics.py" in found
+    assert "tests" not in found.split()
