@@ -102,10 +102,11 @@ class Source(NamedTuple):
 
 
 def list_files(path: Path, left_out: Path) -> list[Path]:
-    """Return the file, or those of the folder but not of `left_out`; raises CommandFailed."""
+    """Return the file, or those of the folder but not of `left_out` in it; raises CommandFailed."""
     if path.is_dir():
         found = {file.resolve() for file in _walk(path, left_out)}  # each once, links or not
-        files = sorted(file for file in found if not file.is_relative_to(left_out))
+        is_beside = path.resolve().is_relative_to(left_out)
+        files = sorted(file for file in found if is_beside or not file.is_relative_to(left_out))
         if not files:
             raise CommandFailed(f"The folder {path} holds no files. Put CSV or Parquet there.")
         return files
