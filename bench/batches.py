@@ -157,7 +157,6 @@ def measure_memory(folder: Path) -> None:
         cells = []
         for rows in SIZES:
             with load.serving_backend(folder, MAX_BODY_BYTES=2**26) as server:
-                time.sleep(1)
                 rest = load.read_memory(server.pid)
                 for _ in range(3):
                     post(f"{server.url}/predict/batch", tables[rows][name], media_type)

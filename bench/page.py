@@ -55,7 +55,7 @@ def running_page(backend_url: str) -> Iterator[tuple[str, int]]:
     port = find_free_port()
     command = [sys.executable, "-m", "streamlit", "run", "main.py", "--server.port", str(port)]
     url = f"http://127.0.0.1:{port}"
-    # By env it starts cold, as its memory is measured.
+    # env starts it cold: its memory is measured.
     with running(["env", *command], "frontend", BACKEND_URL=backend_url) as process:
         wait_until(lambda: requests.get(f"{url}/_stcore/health", timeout=5).ok)
         yield url, process.pid

@@ -70,7 +70,7 @@ def _read_table(arguments: Namespace, file: IO[bytes] | None) -> Dataset:
 def _compare(
     candidates: list[Candidate], rivals: int, setting: Setting, arguments: Namespace
 ) -> tuple[Comparison, int]:
-    """Also, on how many workers. However short the budget, rivals and the simplest are compared."""
+    """Return the number of workers, too. No budget is too short for rivals and the simplest."""
     with hire(arguments.scheduler) as crew:
         if crew.workers:
             print(report.count_workers(crew.workers, crew.cores), flush=True)

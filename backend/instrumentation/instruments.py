@@ -51,7 +51,7 @@ class Instruments:
         self._durations[route].add(seconds)
 
     def everything(self, version: str | None) -> Sum:
-        """What all workers have counted, and of this version those that serve it."""
+        """Sum up all workers; the model's counts are those of workers that serve this version."""
         others = self._workers.read_others if self._workers else lambda _: ()
         return Sum([*self.own, partial(others, version)])
 
@@ -83,6 +83,6 @@ def fill(family: Counter | Gauge, values: Mapping[Any, float]) -> Metric:
 
 
 def name_buckets(bounds: Iterable[float], counts: Iterable[int]) -> list[tuple[str, float]]:
-    """As Prometheus has them: each with all that is in the lower ones."""
+    """Name buckets cumulatively, as Prometheus does."""
     names = [*map(str, map(float, bounds)), "+Inf"]
     return list(zip(names, accumulate(counts), strict=True))

@@ -28,7 +28,7 @@ HOUR, DAY = 3600, 86_400
 
 
 class Figures:
-    """Of one version, not more often than they change."""
+    """The figures of one version, read no more often than they change."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -37,7 +37,7 @@ class Figures:
         self._known: tuple[Model, float, Report] | None = None
 
     def report(self, model: Model) -> Report:
-        """From any thread; those who ask meanwhile wait for the same answer."""
+        """Call this from any thread; callers at the same time share one answer."""
         with self._lock:
             if self._known and self._known[0] is model and monotonic() < self._known[1]:
                 return self._known[2]

@@ -13,7 +13,6 @@ from serving.inference import Model
 WAIT_SECONDS = 0.02
 MOST = 64  # that a processor's cache still has, and few enough that nobody waits for them
 
-
 Entry = tuple[Model, Prediction, list[Value]]
 
 
@@ -69,7 +68,7 @@ class Ledger:
             self._recorder.add(model, rows)
 
     def add_table(self, model: Model, counts: TableCounts) -> None:
-        """From any thread."""
+        """Call this from any thread."""
         if self._recorder:
             self._recorder.add_table(model, counts)
 
@@ -87,6 +86,6 @@ class TableCounter:
         self._sum = self._sum.plus(counts) if self._sum else counts
 
     def close(self) -> None:
-        """Also if not all rows were asked for."""
+        """Call this even if not all rows were asked for."""
         if self._sum:
             self._ledger.add_table(self._model, self._sum)

@@ -39,7 +39,7 @@ def take_snapshot(instruments: Instruments, model: Model | None, report: Report)
 
 
 def _tell_journal(told: Told, trouble: str | None) -> JournalState:
-    """Of all workers' journals, with the trouble of this one's where there is any."""
+    """Sum up all workers' journals; `trouble` is that of this worker's."""
     names = ("journal_lag_seconds", "journal_lost_predictions", "journal_up")
     lag, lost, is_up = (told[name][0].value for name in names)
     if not is_up:

@@ -27,7 +27,7 @@ class Stopwatch:
 
 
 class ServerStatistics:
-    """Of every version that has been asked since the service started, from any thread."""
+    """Counts for every version asked since the service started; any thread may call this."""
 
     def __init__(self) -> None:
         self._versions: dict[tuple[str, str], ModelStatistics] = {}
@@ -51,7 +51,7 @@ class ServerStatistics:
             _count(watch, self._find(model))
 
     def show(self, model: Model | None, name: str = "", version: str = "") -> Statistics:
-        """Those of a name and version, or all; the model's even if nobody has asked it yet."""
+        """Show one name and version, or all; the model is shown even if it was never asked."""
         with self._lock:
             if model:
                 self._find(model)

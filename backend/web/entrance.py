@@ -17,13 +17,13 @@ from journal.ledger import Ledger
 from serving.live import LiveModel
 from web.security import Gate, choose_headers
 
-# What a request is called, and the status it got, in its scope.
+# Keys of a scope: the name of the request, and the status it got.
 CALLED, STATUS = "entrance.request_id", "entrance.status"
 METHODS = frozenset({"DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT"})
 
 
 class Route(NamedTuple):
-    """What stands in a scope that no route of the framework has seen."""
+    """The route of a scope that the framework has not seen."""
 
     path: str
 
@@ -32,7 +32,7 @@ PREDICT = Route("/predict")
 
 
 class Entrance:
-    """The outermost ASGI app. What it does not answer, it passes on, errors above all."""
+    """The outermost ASGI app; it passes on what it does not answer, errors above all."""
 
     def __init__(
         self, app: ASGIApp, gate: Gate, live: LiveModel, instruments: Instruments, ledger: Ledger

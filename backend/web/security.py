@@ -94,7 +94,7 @@ class Gate:
             self.admitted -= 1
 
     def _is_foreign(self, headers: Mapping[bytes, bytes]) -> bool:
-        """By what browsers say of the page that asks, also where they ask without a preflight."""
+        """Judge the page by its browser's headers, which come without a preflight, too."""
         site, origin = headers.get(b"sec-fetch-site"), headers.get(b"origin", b"")
         if site is None:  # as over plain HTTP, where they say the origin alone
             is_own = not origin or origin.partition(b"://")[2] == headers.get(b"host")

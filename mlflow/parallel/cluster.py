@@ -129,7 +129,7 @@ def _run(
     setting: S,
     deadline: float = inf,
 ) -> Iterator[tuple[T, R | Failure]]:
-    """As `cores.run` does, on the cluster; what is left, on this machine once that is lost.
+    """Do what `cores.run` does on the cluster, and what is left here once that is lost.
 
     The first tasks are begun first. At the deadline those that run are left to themselves.
     """

@@ -20,7 +20,7 @@ from runs.training_run import TrainingRun
 
 
 class Uploaded(NamedTuple):
-    """Where a model is, with its id if it is one of the server's logged models."""
+    """The place of a model; `model_id` is there if it is one of the server's logged models."""
 
     source: str
     model_id: str | None

@@ -105,10 +105,9 @@ def send_kept(tracker: "Tracker", unsent: Path) -> None:
 
 def _send(path: Path, tracker: "Tracker") -> None:
     run = read_kept(path)
-    if not run.versions:
-        _require_models(run, path)
     try:
         if not run.versions:
+            _require_models(run, path)
             tracker.log(run)
         tracker.close(run)
     except TrackingUnavailable:

@@ -189,15 +189,15 @@ def trickle(caller: Caller) -> Iterable[Attempt]:
         connection = caller.kept.open()
         for start in range(0, len(question.content), step):
             connection.sendall(question.content[start : start + step])
-            time.sleep(0.02)  # what makes it trickle
+            time.sleep(0.02)  # the behaviour itself: a body that trickles
         return caller.kept.read()
 
     yield caller.attempt(question, send_in_pieces)
     caller.kept.close()
 
 
-# By behaviour the threads, and how often each asks in a second. Plain predictions have a process of
-# their own, so that their times are the server's.
+# Each behaviour with its threads, and how often each asks in a second. Plain predictions have a
+# process of their own, so that their times are the server's.
 GROUPS: list[list[tuple[Behaviour, int, float]]] = [
     [(ask(questions.predict_one), 3, 50)],
     [

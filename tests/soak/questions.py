@@ -57,7 +57,7 @@ def describe(row: list[float]) -> dict[str, float]:
 
 
 def write(method: str, path: str, body: object = b"", **headers: str) -> bytes:
-    """What is not bytes becomes JSON; headers are named with underscores."""
+    """Write a request: a body that is not bytes as JSON, headers by names with underscores."""
     content = body if isinstance(body, bytes) else json.dumps(body).encode()
     named = {"content-type": JSON} | {k.replace("_", "-"): v for k, v in headers.items()}
     pairs = [(name.encode(), value.encode()) for name, value in named.items()]

@@ -123,7 +123,7 @@ def act_until(seconds: float, events: list[Callable[[], None]], world: World) ->
         if event == world.kill_backend and passed > KILLING_SHARE * seconds and not is_first:
             continue
         event()
-        time.sleep(min(PAUSE_SECONDS, seconds / 40))  # of load without an event
+        time.sleep(min(PAUSE_SECONDS, seconds / 40))  # load alone, as between two events
 
 
 def main() -> None:

@@ -195,7 +195,7 @@ class World:
         with self._without_journal():
             take()
             noticed = wait_for(MENDED_SECONDS, self._is_away)
-            time.sleep(next(self._away_seconds))  # how long it lasts
+            time.sleep(next(self._away_seconds))  # the outage itself
             give_back()
             return noticed, wait_for(MENDED_SECONDS, self._is_written)
 
