@@ -93,12 +93,12 @@ class Columns:
         self._last: tuple[Any, list[Any]] = (None, [])  # a chunk, and its cells
 
     def find_bad(self, chunk: Any) -> list[BadRows]:
-        read = zip(self._columns, self._read_cells(chunk), strict=True)
+        read = zip(self._columns, self.read_cells(chunk), strict=True)
         return [bad for column, cells in read for bad in column.find_bad(chunk, cells)]
 
     def to_array(self, chunk: Any) -> Array:
         """As the model is asked, shape (n, f): numbers, or objects where there is text."""
-        cells = self._read_cells(chunk)
+        cells = self.read_cells(chunk)
         X = np.empty((chunk.num_rows, len(cells)), object if self._has_text else float)
         for index, column in enumerate(cells):
             is_text = pa.types.is_string(column.type)
@@ -109,11 +109,11 @@ class Columns:
         """Rows as they are written: text that is a feature's value becomes it, but in text."""
         if not self._is_text or wanted in TEXTS:
             return chunk
-        for column, cells in zip(self._columns, self._read_cells(chunk), strict=True):
+        for column, cells in zip(self._columns, self.read_cells(chunk), strict=True):
             chunk = chunk.set_column(column.place, pa.field(column.name, cells.type), cells)
         return chunk
 
-    def _read_cells(self, chunk: Any) -> list[Any]:
+    def read_cells(self, chunk: Any) -> list[Any]:
         """The cells of each feature, converted once if a chunk is asked for again at once."""
         if self._last[0] is not chunk:
             self._last = (chunk, [column.read(chunk) for column in self._columns])
