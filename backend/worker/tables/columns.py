@@ -16,7 +16,7 @@ from errors import InvalidTable, TableFault, shorten
 from features.instances import explain
 from schemas import Category, Description, Feature
 from worker.exchange import Array
-from worker.media import TEXTS, Format
+from worker.media import Format
 from worker.rows import has_text
 from worker.tables.table import Table
 
@@ -106,8 +106,8 @@ class Columns:
         return X
 
     def shape(self, chunk: Any, wanted: Format) -> Any:
-        """Rows as they are written: text that is a feature's value becomes it, but in text."""
-        if not self._is_text or wanted in TEXTS:
+        """Rows as they are written: text comes back letter by letter, and typed in Parquet."""
+        if not self._is_text or wanted is not Format.PARQUET:
             return chunk
         for column, cells in zip(self._columns, self.read_cells(chunk), strict=True):
             chunk = chunk.set_column(column.place, pa.field(column.name, cells.type), cells)
