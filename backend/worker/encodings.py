@@ -1,0 +1,90 @@
+"""Finds the encoding of a text, and gives the text in UTF-8."""
+
+import codecs
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
+from itertools import chain
+from typing import BinaryIO
+
+from errors import MalformedTable
+
+BLOCK_BYTES = 1024**2
+
+# Names for people, which Python knows as well.
+UTF_8, UTF_16, USUAL = "UTF-8", "UTF-16", "Windows-1252"
+
+_UTF_16_MARKS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+_MARK = "\ufeff"
+
+Blocks = Iterable[bytes | memoryview]
+
+
+def find_encoding(read: Callable[[], Blocks], given: str | None = None) -> str:
+    """The encoding of the blocks, which are read once if it is UTF-8, and twice if not.
+
+    `given` is what the training was told of. Raises MalformedTable if the text is not in it.
+    """
+    head = bytes(next(iter(read()), b""))[:4]
+    if head.startswith(_UTF_16_MARKS):
+        name = UTF_16
+    elif head.startswith(codecs.BOM_UTF8):
+        name = UTF_8
+    elif _is_utf_8(read()):
+        return UTF_8
+    else:
+        name = given or USUAL
+    deque(recode(read(), name), maxlen=0)
+    return name
+
+
+def recode(blocks: Blocks, encoding: str) -> Iterator[bytes]:
+    """The text in UTF-8, without byte order marks; raises MalformedTable with the line."""
+    decoder = codecs.getincrementaldecoder(encoding)()
+    is_begun, lines = False, 1
+    for block in chain(blocks, [b""]):
+        try:
+            text = decoder.decode(bytes(block), not block)
+        except UnicodeDecodeError as error:
+            before = error.object[: error.start].decode(encoding, "ignore")
+            raise _refuse(error, lines + before.count("\n"), encoding) from None
+        lines += text.count("\n")
+        text = text if is_begun else text.lstrip(_MARK)
+        is_begun = is_begun or bool(text)
+        if text:
+            yield text.encode()
+
+
+def split(content: memoryview) -> Iterator[memoryview]:
+    """Blocks of what is in memory."""
+    return (content[at : at + BLOCK_BYTES] for at in range(0, len(content), BLOCK_BYTES))
+
+
+class Recoded:
+    """A stream's text in UTF-8, without byte order marks, however large it is."""
+
+    def __init__(self, source: BinaryIO, encoding: str) -> None:
+        self._pieces = recode(iter(partial(source.read, BLOCK_BYTES), b""), encoding)
+        self._rest = b""
+
+    def read(self, size: int) -> bytes:
+        """Some bytes, no more than `size`, and none at the end; raises MalformedTable."""
+        self._rest = self._rest or next(self._pieces, b"")
+        taken, self._rest = self._rest[:size], self._rest[size:]
+        return taken
+
+
+def _is_utf_8(blocks: Blocks) -> bool:
+    decoder = codecs.getincrementaldecoder("utf-8")()
+    try:
+        for block in chain(blocks, [b""]):
+            decoder.decode(block, not block)
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def _refuse(error: UnicodeDecodeError, line: int, encoding: str) -> MalformedTable:
+    byte = error.object[error.start]
+    said = f"Line {line} has the byte 0x{byte:02X}, which is not text in {encoding}"
+    return MalformedTable(f"{said}. Save the file as UTF-8.")

@@ -1,0 +1,119 @@
+"""Reads the header of CSV: by what its cells are separated, and the names of its columns."""
+
+import codecs
+import csv
+import re
+from collections.abc import Iterator, Sequence
+from itertools import islice, takewhile
+from typing import NamedTuple
+
+from errors import InvalidTable, MalformedTable, TableFault
+
+DELIMITERS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}
+MAX_HEADER_BYTES = 1024**2
+COMPARED_ROWS = 20  # below the header
+
+_SEPARATOR = re.compile(r'"?sep=([,;\t|])"?\s*', re.IGNORECASE)  # as Excel writes it
+_LINE = re.compile(r"[^\r\n]*(?:\r\n|\n|\r|\Z)")
+
+
+class Header(NamedTuple):
+    """`size` is that of all text above the first row, in bytes of UTF-8."""
+
+    delimiter: str
+    names: list[str]
+    size: int
+
+
+class _Candidate(NamedTuple):
+    """What a header would be; a better one is greater."""
+
+    features: int
+    alike: int  # rows with as many cells as the header
+    columns: int
+    lines: int
+    delimiter: str
+    names: list[str]
+
+
+def read_header(head: bytes, features: Sequence[str]) -> Header:
+    """Read it from the first MAX_HEADER_BYTES of text in UTF-8, or from all of it.
+
+    Raises MalformedTable, or InvalidTable for a column without a name.
+    """
+    text = codecs.utf_8_decode(head, "strict", len(head) < MAX_HEADER_BYTES)[0]
+    if "\0" in text:
+        raise MalformedTable("The text holds NUL characters. Save the file as CSV in UTF-8.")
+    lines = list(_split_lines(text))
+    above = len(list(takewhile(lambda line: not line.strip(), lines)))
+    delimiters = list(DELIMITERS)
+    if above < len(lines) and (hint := _SEPARATOR.fullmatch(lines[above])):
+        delimiters = [hint[1]]
+        above += 1 + len(list(takewhile(lambda line: not line.strip(), lines[above + 1 :])))
+    if above == len(lines):
+        raise MalformedTable("The CSV is empty. Name its columns in the first line.")
+    best = _choose(lines[above:], delimiters, features)
+    end = above + best.lines
+    if end == len(lines) and len(head) >= MAX_HEADER_BYTES:
+        raise _refuse(f"it has not ended {MAX_HEADER_BYTES:,} bytes later")
+    size = sum(len(line.encode()) for line in lines[:end])
+    return Header(best.delimiter, name_columns(best.names), size)
+
+
+def name_columns(names: Sequence[str]) -> list[str]:
+    """Without blanks around them; the first may have none, and is that of row numbers.
+
+    Raises MalformedTable without any name, InvalidTable for a column without one.
+    """
+    found = [name.strip() for name in names]
+    if not any(found):
+        raise MalformedTable("The table has no header. Name its columns in the first line.")
+    if not found[0]:
+        rows = ("row", *(f"row_{number}" for number in range(1, len(found))))
+        found[0] = next(name for name in rows if name not in found)
+    if "" in found:
+        said = f"Column {found.index('') + 1} has no name."
+        advice = "Give it one, or take the delimiter from the end of each line."
+        raise InvalidTable([TableFault(f"{said} {advice}")])
+    return found
+
+
+def _choose(lines: list[str], delimiters: list[str], features: Sequence[str]) -> _Candidate:
+    """Raises MalformedTable if no delimiter makes a header of the lines."""
+    candidates, refusals = [], []
+    for delimiter in delimiters:
+        try:
+            candidates.append(_read(lines, delimiter, features))
+        except csv.Error as error:  # another may open no cell by that quote
+            refusals.append(error)
+    if not candidates:
+        raise _refuse(str(refusals[0]))
+    # The first of those that are alike.
+    return max(candidates, key=lambda it: (it.features, it.alike, it.columns))
+
+
+def _read(lines: list[str], delimiter: str, features: Sequence[str]) -> _Candidate:
+    rows = csv.reader(lines, delimiter=delimiter, skipinitialspace=True)
+    names = next(rows)
+    count, size = rows.line_num, len(names)
+    found = len({name.strip() for name in names}.intersection(features))
+    alike = sum(len(row) == size > 1 for row in _take_rows(rows))
+    return _Candidate(found, alike, size, count, delimiter, names)
+
+
+def _take_rows(rows: Iterator[list[str]]) -> Iterator[list[str]]:
+    """The first ones, as far as they can be read."""
+    try:
+        yield from islice(rows, COMPARED_ROWS)
+    except csv.Error:
+        return
+
+
+def _split_lines(text: str) -> Iterator[str]:
+    """With their ends, which `str.splitlines` sees in other places as well."""
+    return (found[0] for found in _LINE.finditer(text) if found[0])
+
+
+def _refuse(why: str) -> MalformedTable:
+    advice = "Perhaps it is not CSV, or a quote in it is never closed"
+    return MalformedTable(f"The header of the CSV cannot be read: {why}. {advice}.")
