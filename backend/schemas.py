@@ -1,9 +1,18 @@
 """The shapes that come in and go out: manifests, requests and responses."""
 
+import codecs
 from datetime import datetime
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Base64Bytes, BaseModel, ConfigDict, FailFast, Field, model_validator
+from pydantic import (
+    AfterValidator,
+    Base64Bytes,
+    BaseModel,
+    ConfigDict,
+    FailFast,
+    Field,
+    model_validator,
+)
 from pydantic_core import PydanticCustomError
 from typing_extensions import TypedDict  # typing's, which pydantic takes from Python 3.12 on
 
@@ -11,6 +20,23 @@ from typing_extensions import TypedDict  # typing's, which pydantic takes from P
 FIRST = FailFast()
 
 MAX_LABEL_KEYS = 100  # to say of each but two that it is none would take seconds
+
+# Codecs of Python that read text, though no file is written in them; some take very long.
+_NO_ENCODINGS = ("idna", "punycode", "raw-unicode-escape", "unicode-escape", "utf-7")
+
+
+def _is_none(value: object) -> bool:
+    return value is None
+
+
+def _require_encoding(name: str) -> str:
+    try:
+        "".encode(name)
+    except (LookupError, ValueError):
+        raise ValueError("it is not an encoding of text") from None
+    if codecs.lookup(name).name in _NO_ENCODINGS:
+        raise ValueError("it is not an encoding of files")
+    return name
 
 
 class Finite(BaseModel):
@@ -39,6 +65,25 @@ class Input(Finite):
     nullable: bool = False
 
 
+class WrittenNumber(BaseModel):
+    """How the training table wrote the numbers of a column; what is left out is plain.
+
+    The `affix` stands before or behind a number: a currency, a unit, a percent sign.
+    """
+
+    decimal: Annotated[Literal[".", ","] | None, Field(exclude_if=_is_none)] = None
+    thousands: Annotated[
+        Literal[",", ".", " ", "\u00a0", "\u202f", "'", "\u2019"] | None, Field(exclude_if=_is_none)
+    ] = None
+    affix: Annotated[str | None, Field(min_length=1, max_length=20, exclude_if=_is_none)] = None
+
+    @model_validator(mode="after")
+    def _require_distinct(self) -> Self:
+        if (self.decimal or ".") == self.thousands:
+            raise ValueError("one sign separates both decimals and thousands")
+        return self
+
+
 class Number(Input):
     """What only the training table tells may be unknown."""
 
@@ -49,6 +94,7 @@ class Number(Input):
     mean: float | None = None
     median: float | None = None
     step: float | None = None
+    written: Annotated[WrittenNumber | None, Field(exclude_if=_is_none)] = None
     histogram: NumberHistogram | None = None
 
 
@@ -96,18 +142,21 @@ Value = bool | float | str | None
 
 
 class Written(BaseModel):
-    """How the training table wrote its cells: `missing` are the words for a missing value."""
+    """How the training table wrote its cells: `missing` are the words for a missing value.
+
+    Text that is neither UTF-8 nor marked is in the `encoding`, by default Windows-1252.
+    """
 
     missing: Annotated[list[Annotated[str, Field(max_length=100)]], FIRST, Field(max_length=100)]
+    encoding: Annotated[
+        Annotated[str, Field(max_length=50), AfterValidator(_require_encoding)] | None,
+        Field(exclude_if=_is_none),
+    ] = None
 
 
 class Target(BaseModel):
     name: str
     classes: Annotated[list[str], FIRST, Field(min_length=2)]
-
-
-def _is_none(value: object) -> bool:
-    return value is None
 
 
 class Metric(Finite):

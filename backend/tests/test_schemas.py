@@ -81,3 +81,41 @@ def test_an_example_keeps_the_types_of_its_inputs(value):
 def test_words_for_missing_are_texts_and_not_too_many(words):
     with pytest.raises(ValidationError, match=r"written.missing"):
         Manifest.model_validate(WHOLE | {"written": {"missing": words}})
+
+
+@pytest.mark.parametrize("name", ["cp1250", "Shift_JIS", "koi8-r", "utf-8"])
+def test_an_encoding_is_kept_as_it_was_named(name):
+    written = {"missing": ["NA"], "encoding": name}
+
+    manifest = Manifest.model_validate(WHOLE | {"written": written})
+
+    assert manifest.model_dump()["written"] == written
+
+
+@pytest.mark.parametrize("name", ["", "nonsense", "hex", "idna", "U7", "a" * 51, "../x", "\0", 1])
+def test_what_is_no_encoding_of_files_is_refused(name):
+    with pytest.raises(ValidationError, match=r"written\.encoding"):
+        Manifest.model_validate(WHOLE | {"written": {"missing": [], "encoding": name}})
+
+
+@pytest.mark.parametrize("written", [{}, {"affix": "%"}, {"decimal": ",", "thousands": "\u202f"}])
+def test_how_numbers_are_written_is_kept(written):
+    feature = AGE | {"written": written}
+
+    manifest = Manifest.model_validate(WHOLE | {"features": [feature]})
+
+    assert manifest.model_dump()["features"][0]["written"] == written
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        *({"decimal": sign} for sign in ("", ";", ",,", 1)),
+        *({"thousands": sign} for sign in ("", ".", "x", "  ")),
+        *({"affix": affix} for affix in ("", "x" * 21, 1)),
+        {"decimal": ",", "thousands": ","},
+    ],
+)
+def test_numbers_are_written_by_known_signs(written):
+    with pytest.raises(ValidationError, match=r"written"):
+        Manifest.model_validate(WHOLE | {"features": [AGE | {"written": written}]})
