@@ -29,7 +29,7 @@ LAYOUT = {
         "worker": ("engines features",
                    "exchange failures media model_worker nursery rows"),
         "engines": ("", "decoding engine leaf_bits lines trees"),
-        "features": ("", "binning counts instances warnings"),
+        "features": ("", "answers binning counts instances warnings"),
         "instrumentation": ("", "aggregation identifiers instruments logs tracing"),
     },
     "mlflow": {

@@ -116,6 +116,20 @@ def test_a_file_is_scored_into_a_file(score, table, tmp_path):
     assert sorted(it.name for it in tmp_path.iterdir()) == ["in.csv", "out.csv"]
 
 
+@pytest.mark.parametrize("ending", ["csv", "parquet"])
+def test_columns_named_like_the_answers_stay_and_the_answers_are_renamed(score, table, ending):
+    TABLE.assign(prediction="mine").to_csv(table, index=False)
+
+    done = score(table, out := table.with_name(f"out.{ending}"))
+
+    assert done.returncode == 0, done.stderr
+    scored = pd.read_csv(out) if ending == "csv" else pd.read_parquet(out)
+    assert set(scored["prediction"]) == {"mine"}
+    answers = [name for name in scored if name not in [*TABLE, "prediction"]]
+    assert answers[:2] == ["model_prediction", "model_prediction_class"]
+    assert answers[-1] == "model_model_version"
+
+
 def test_a_folder_that_holds_the_output_too_is_scored_without_it(score, table):
     outputs = [table.parent / name for name in ("out", "out", "out/one.csv", "out/other.csv")]
 
@@ -414,7 +428,6 @@ def test_two_do_not_write_the_same(score, table, tmp_path, arguments):
         (["in.csv", "it.csv"], "it.csv.bad.csv is there already. Remove it, or name another"),
         (["in.csv", "out", "--version", "1"], "There is no version 1"),
         (["other.csv", "out"], "There is no column petal_width. The columns are"),
-        (["answered.csv", "out"], "prediction_class is a column of the answer"),
         (["text.parquet", "out"], "petal_width must be a number. Its column is of type"),
     ],
 )
@@ -425,7 +438,6 @@ def test_what_cannot_be_done_is_said_and_leaves_nothing(score, table, arguments,
     (tmp_path / "there.csv").touch()
     (tmp_path / "it.csv.bad.csv").touch()
     TABLE.drop(columns="petal_width").to_csv(table.with_name("other.csv"))
-    TABLE.assign(prediction_class="").to_csv(table.with_name("answered.csv"))
     TABLE.assign(petal_width="").to_parquet(table.with_name("text.parquet"))
     before = set(tmp_path.rglob("*"))
 

@@ -1,18 +1,18 @@
 """Puts a model's answers to a chunk of rows into columns."""
 
 import json
+from collections.abc import Collection
 from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
 
+from features.answers import count_renamings, name_answers, rename
 from features.binning import ModelBins
 from features.counts import TableCounts, count_table
 from worker.exchange import Array
 from worker.opened_model import OpenedModel
 
-CLASS = "prediction_class"
-PROBABILITY = "probability_"  # and the class
 TEXT = pa.dictionary(pa.int32(), pa.string())
 VERSION = b"model_version"
 
@@ -31,7 +31,8 @@ class Answers:
         self.model = model
         self.version = model.description.version
         self.classes = model.classes if model.has_probabilities else []
-        self.names = [CLASS, *(f"{PROBABILITY}{name}" for name in self.classes)]
+        self.names = name_answers(self.classes)
+        self.renamed = 0  # how often
         self.kinds = [TEXT, *[pa.float64()] * len(self.classes)]
         self.json_labels = pa.array([json.dumps(name) for name in model.classes])
         self._labels = pa.array(model.classes)
@@ -44,6 +45,11 @@ class Answers:
         returned = [field.with_nullable(True) for field in sent]
         fields = [*returned, *map(pa.field, self.names, self.kinds)]
         return pa.schema(fields, {**(sent.metadata or {}), VERSION: self.version})
+
+    def make_room(self, taken: Collection[str]) -> None:
+        """Rename the columns if the table has some of the same names."""
+        self.renamed = count_renamings(self.names, taken)
+        self.names = [*rename(self.names, self.renamed)]
 
     def ask(self, X: Array) -> list[Any]:
         """Arrays of n answers for X of shape (n, f), counted."""

@@ -54,19 +54,15 @@ def score(body: TableBody, answers: Answers) -> Pieces:
 
 
 def plan(sent: Any, columns: Columns, answers: Answers, wanted: Format) -> Any:
-    """The schema of the rows as they are written.
+    """The schema of the rows as they are written, whose names the answers leave alone.
 
-    Raises InvalidTable for columns that the answer has no place for.
+    Raises InvalidTable for columns that the format does not hold.
     """
     schema = columns.shape(_make_empty(sent), wanted).schema
     if wanted is Format.JSON:
         return schema
+    answers.make_room(schema.names)
     faults = Faults()
-    faults.add_columns(
-        (name, f"{shorten(name)} is a column of the answer. Rename or drop it.")
-        for name in answers.names
-        if name in schema.names
-    )
     said = f"which {wanted} does not hold. Drop it, or accept another type."
     faults.add_columns(
         (field.name, f"{shorten(field.name)} is of type {shorten(str(field.type))}, {said}")

@@ -1,6 +1,7 @@
 """Writes scored rows, a chunk at a time, in each of the formats there are."""
 
 import json
+import re
 from collections.abc import Callable, Iterator
 from itertools import chain
 from typing import Any
@@ -11,13 +12,16 @@ import pyarrow.ipc
 import pyarrow.parquet as pq
 
 from errors import TableTooLarge
+from features.answers import PROBABILITY, RENAMED
 from worker.exchange import Piece
 from worker.media import Format
-from worker.tables.answers import PROBABILITY, Answers, Scored
+from worker.tables.answers import Answers, Scored
 
 # Of Parquet; smaller ones make files that are slow to read.
 GROUP_ROWS = 65_536
 GROUP_BYTES = 8 * 1024**2
+
+_PROBABILITY = re.compile(f"({RENAMED})*{PROBABILITY}")
 
 CELLS_AT_ONCE = 8_000_000  # of an answer in JSON columns, which cannot be written row by row
 
@@ -88,7 +92,7 @@ def join_parquet(files: Iterator[Any]) -> Pieces:
 
 def _find_encoding(schema: Any) -> dict[str, Any]:
     """Options of Parquet: probabilities hardly repeat, so packing them takes time for nothing."""
-    repeating = [name for name in schema.names if not name.startswith(PROBABILITY)]
+    repeating = [name for name in schema.names if not _PROBABILITY.match(name)]
     codecs = {name: "snappy" if name in repeating else "none" for name in schema.names}
     return {"use_dictionary": repeating, "compression": codecs}
 
