@@ -60,7 +60,7 @@ def create_app(settings: Settings) -> ASGIApp:
             allow_origins=settings.allowed_origins,
             allow_methods=["GET", "POST"],
             allow_headers=["Authorization", "Content-Type", "X-API-Key", "X-Request-ID"],
-            expose_headers=["X-Request-ID", "X-Model-Version", "Retry-After"],
+            expose_headers=["X-Request-ID", *batch.HEADERS, "Retry-After"],
         )
     return trace(Entrance(guarded, gate, live, instruments, app.state.ledger))
 

@@ -346,17 +346,23 @@ class RowPrediction(BaseModel):
     probabilities: dict[str, float] | None
 
 
-class RowPredictions(BaseModel):
-    """In the order of the instances."""
+class TablePrediction(BaseModel):
+    """`warnings` count rows by feature; `read_as` says how a table of text was read."""
 
     model_version: str
+    warnings: dict[str, dict[Literal["unknown", "missing", "out_of_range"], int]]
+    read_as: Annotated[str | None, Field(exclude_if=_is_none)] = None
+
+
+class RowPredictions(TablePrediction):
+    """In the order of the instances."""
+
     predictions: list[RowPrediction]
 
 
-class PredictionColumns(BaseModel):
+class PredictionColumns(TablePrediction):
     """`prediction_class` and a `probability_…` for each class, in the order of the rows."""
 
-    model_version: str
     columns: dict[str, list[str | float | None]]
 
 

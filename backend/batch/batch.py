@@ -1,7 +1,8 @@
 """Has a table answered by a process of its own, piece by piece."""
 
 import asyncio
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from functools import partial
 from time import monotonic
 from typing import NamedTuple
@@ -10,6 +11,7 @@ import numpy as np
 
 from batch.download import Pieces
 from batch.queue import Queue
+from batch.remarks import write_headers
 from errors import ModelWorkerEnded
 from features.counts import COUNTED, TableCounts
 from journal.ledger import TableCounter
@@ -27,7 +29,7 @@ PIECE_ROOM = Room(64 * 1024**2, 128 * 1024)
 
 
 class Batch(NamedTuple):
-    """A table, the model that is asked, and in which formats."""
+    """A table, the model that is asked, in which formats, and what comes of it."""
 
     body: bytes
     model: Model
@@ -35,6 +37,7 @@ class Batch(NamedTuple):
     wanted: Format
     counter: TableCounter
     settings: Settings
+    headers: dict[str, str]  # of the answer; what is said of the table is added
 
 
 async def score(batch: Batch, queue: Queue) -> Pieces:
@@ -51,27 +54,36 @@ async def score(batch: Batch, queue: Queue) -> Pieces:
     worker = batch.model.worker
     async with queue.turn():
         process = await queue.run(partial(worker.take_spare, is_kept=is_kept))
-        with closing(batch.counter), worker.lend(process, head, is_kept=is_kept):
-            try:
-                arrays = {"body": np.frombuffer(batch.body, np.uint8)}
-                await process.tell_soon(Message(head | {"ask": "table"}, arrays), left)
-                while True:
-                    message, taken = await _receive(process, left)
-                    left -= taken
-                    if counts := _read_counts(message, batch):
-                        batch.counter.add(counts)
-                    if "failure" in message.head:
-                        raise read_failure(message.head["failure"])
-                    if "done" in message.head:
-                        return
-                    yield _read_piece(message)
-            except TimeoutError:
-                seconds = batch.settings.batch_seconds
-                said = f"The table took longer than {seconds:g} seconds. Send less."
-                raise ModelWorkerEnded(said) from None
-            except (ArithmeticError, ExchangeError, LookupError, TypeError, ValueError) as error:
-                said = f"The table's process has ended: {error} Send less, or look at the table."
-                raise ModelWorkerEnded(said) from None
+        lent = worker.lend(process, head, is_kept=is_kept)
+        with closing(batch.counter), lent, _answering(batch.settings.batch_seconds):
+            arrays = {"body": np.frombuffer(batch.body, np.uint8)}
+            await process.tell_soon(Message(head | {"ask": "table"}, arrays), left)
+            while True:
+                message, taken = await _receive(process, left)
+                left -= taken
+                if counts := _read_counts(message, batch):
+                    batch.counter.add(counts)
+                if "failure" in message.head:
+                    raise read_failure(message.head["failure"])
+                if "done" in message.head:
+                    return
+                if "read_as" in message.head:
+                    most = batch.settings.max_batch_rows
+                    batch.headers.update(write_headers(message, batch.model, most))
+                yield _read_piece(message)
+
+
+@contextmanager
+def _answering(seconds: float) -> Iterator[None]:
+    """Raises ModelWorkerEnded if the process took longer, or did not say what it should."""
+    try:
+        yield
+    except TimeoutError:
+        said = f"The table took longer than {seconds:g} seconds. Send less."
+        raise ModelWorkerEnded(said) from None
+    except (ArithmeticError, ExchangeError, LookupError, TypeError, ValueError) as error:
+        said = f"The table's process has ended: {error} Send less, or look at the table."
+        raise ModelWorkerEnded(said) from None
 
 
 async def _receive(process: WorkerProcess, left: float) -> tuple[Message, float]:

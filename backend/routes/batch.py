@@ -18,6 +18,15 @@ from worker.media import Format, choose_format, find_format
 router = APIRouter(tags=["predict"], lifespan=keep_queue)
 
 _TABLE = {"schema": {"type": "string", "format": "binary"}}
+HEADERS = {
+    name: {"schema": {"type": "string"}, "description": said}
+    for name, said in {
+        "X-Model-Version": "The version that answered",
+        "X-Read-As": "How a table of text was read, percent-encoded",
+        "X-Warnings": "JSON of the rows with unknown, missing and out_of_range values, by feature",
+        "X-Answer-Columns": "JSON of the answer's columns, if the table has columns of their names",
+    }.items()
+}
 _OTHERS: dict[str, Any] = {kind: _TABLE for kind in Format if kind is not Format.JSON}
 
 
@@ -28,7 +37,7 @@ _OTHERS: dict[str, Any] = {kind: _TABLE for kind in Format if kind is not Format
     responses={
         200: {
             "description": "The predictions, in the order of the rows",
-            "headers": {"X-Model-Version": {"schema": {"type": "string"}}},
+            "headers": HEADERS,
             "model": RowPredictions | PredictionColumns,
             "content": _OTHERS,
         },
@@ -53,8 +62,8 @@ async def predict_batch(request: Request, live: Live, version: Version = None) -
     settings = request.app.state.settings
     body = await read_body(request, settings.max_body_bytes)
     counter = TableCounter(model, request.app.state.ledger)
-    batch = Batch(body, model, sent, wanted, counter, settings)
+    headers = {"X-Model-Version": model.version}
+    batch = Batch(body, model, sent, wanted, counter, settings, headers)
     pieces = score(batch, request.state.queue)
     first = await unless_gone(request, anext(pieces, b""))
-    headers = {"X-Model-Version": model.version}
     return Download(first, pieces, headers=headers, media_type=wanted)

@@ -348,6 +348,7 @@ def test_columns_named_like_the_answers_stay_and_the_answers_are_renamed(client,
     response = post(client, write(table, sent), sent, wanted)
 
     answer = read(response.content, wanted)
+    assert json.loads(response.headers["x-answer-columns"]) == renamed
     assert answer.column_names == [*table.column_names, *renamed]
     assert answer["prediction_class"].to_pylist() == ["a", "b", None]
     assert {*answer[renamed[0]].to_pylist()} < {*CLASSES}
@@ -381,6 +382,7 @@ def test_an_answer_in_json_keeps_its_names(client):
     response = post(client, write(scored, ARROW), ARROW, JSON)
 
     assert read(response.content, JSON).column_names == ANSWER
+    assert "x-answer-columns" not in response.headers
 
 
 def test_formats_that_are_not_known_and_columns_that_csv_cannot_hold_are_named(client):

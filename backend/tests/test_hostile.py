@@ -303,6 +303,12 @@ def counts(rows, found=0):
     return f"none = np.zeros(0, int); empty = {empty}; send(channel, {head}, {bins})"
 
 
+def tell(warnings="zeros((4, 3), np.int64)", **head):
+    """A piece of a table's answer with what is said of the table."""
+    arrays = f"{{'warnings': np.{warnings}, 'piece': np.ones(1, np.uint8)}}"
+    return f"send(channel, {{'read_as': '', 'renamed': 0}} | {head}, {arrays})"
+
+
 def fail(said, kind="InvalidTable"):
     return f"send(channel, {{'failure': dict(kind='{kind}', {said})}})"
 
@@ -366,6 +372,16 @@ def test_a_row_that_is_not_answered_well_is_answered_with_the_reason(app, code, 
         ("send(channel, {'rows': -1, 'total': 0})", "has ended"),
         (counts(2**70), "not those of a table"),
         (counts(1, found=2), "not of these rows"),
+        (tell(read_as=["x"]), "how it has read"),
+        (tell(read_as="x" * 1001), "how it has read"),
+        (tell(renamed=True), "no names"),
+        (tell(renamed=-1), "no names"),
+        (tell(renamed=2**70), "no names"),
+        (tell("zeros((3, 3), np.int64)"), "warnings are wrong"),
+        (tell("zeros((4, 3))"), "warnings are wrong"),
+        (tell("full((4, 3), -1)"), "not of a table"),
+        (tell("full((4, 3), 2**62)"), "not of a table"),
+        ("send(channel, {'read_as': '', 'renamed': 0})", "has ended"),
     ],
 )
 def test_a_table_that_is_not_answered_well_is_answered_with_the_reason(app, code, expected):

@@ -1,7 +1,7 @@
 """Puts a model's answers to a chunk of rows into columns."""
 
 import json
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -10,8 +10,10 @@ import pyarrow as pa
 from features.answers import count_renamings, name_answers, rename
 from features.binning import ModelBins
 from features.counts import TableCounts, count_table
+from features.warnings import name_warnings
 from worker.exchange import Array
 from worker.opened_model import OpenedModel
+from worker.tables.unusual import UnusualCells
 
 TEXT = pa.dictionary(pa.int32(), pa.string())
 VERSION = b"model_version"
@@ -34,6 +36,9 @@ class Answers:
         self.names = name_answers(self.classes)
         self.renamed = 0  # how often
         self.kinds = [TEXT, *[pa.float64()] * len(self.classes)]
+        self.read_as = ""  # said of the table
+        self._unusual = UnusualCells(model.description.features)
+        self.warnings = self._unusual.none.copy()
         self.json_labels = pa.array([json.dumps(name) for name in model.classes])
         self._labels = pa.array(model.classes)
         self._bins = ModelBins(model.description.features)
@@ -50,6 +55,19 @@ class Answers:
         """Rename the columns if the table has some of the same names."""
         self.renamed = count_renamings(self.names, taken)
         self.names = [*rename(self.names, self.renamed)]
+
+    def warn_of(self, cells: Sequence[Any], rows: Array | None = None) -> None:
+        """Count what is unusual about the features' cells in a chunk; `rows` is a mask."""
+        self.warnings += self._unusual.count(cells, rows)
+
+    def open_envelope(self) -> str:
+        """JSON of what is said of the table as a whole, without its end."""
+        names = [feature.name for feature in self.model.description.features]
+        said: dict[str, Any] = {"model_version": self.version}
+        said["warnings"] = name_warnings(names, self.warnings)
+        if self.read_as:
+            said["read_as"] = self.read_as
+        return json.dumps(said, separators=(",", ":"))[:-1]
 
     def ask(self, X: Array) -> list[Any]:
         """Arrays of n answers for X of shape (n, f), counted."""

@@ -48,7 +48,8 @@ def score(body: TableBody, answers: Answers) -> Pieces:
         _require_plain(table.schema, len(description.features))
     columns = Columns(description, table)
     schema = plan(table.schema, columns, answers, body.wanted)
-    chunks = _read_twice(table, columns, len(answers.names))
+    chunks = _read_twice(table, columns, answers)
+    answers.read_as = table.read_as
     rows = (Scored(columns.shape(chunk, body.wanted), answers.ask(X)) for chunk, X in chunks)
     return write(rows, answers, schema)
 
@@ -83,16 +84,18 @@ def _open_table(body: TableBody, model: OpenedModel) -> tuple[Table, WriteRows]:
     return table, write_columns if is_same else write
 
 
-def _read_twice(table: Table, columns: Columns, more: int) -> Iterable[tuple[Any, Array]]:
+def _read_twice(table: Table, columns: Columns, answers: Answers) -> Iterable[tuple[Any, Array]]:
     """Look at all chunks, then give them and what the model is asked about each, shape (n, f).
 
-    A small table is kept in memory. Raises InvalidTable for the first faults, or if it has no rows.
+    The answers get the warnings. A small table is kept in memory. Raises InvalidTable for the first
+    faults, or if it has no rows.
     """
-    faults = Faults()
+    faults, more = Faults(), len(answers.names)
     rows = size = 0
     kept: list[tuple[Any, Array]] = []
     for chunk in table.chunks(more):
         faults.add_rows(columns.find_bad(chunk), rows)
+        answers.warn_of(columns.read_cells(chunk))
         rows += chunk.num_rows
         size += chunk.nbytes
         if size <= KEPT_BYTES:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from functools import partial
 from itertools import chain
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -32,18 +33,23 @@ UNPACKED = 64  # times MAX_BODY_BYTES
 
 
 def answer_table(model: OpenedModel, message: Message, _: socket.socket) -> Iterator[Message]:
-    """Its pieces, each with what it adds to the counts."""
+    """Its pieces, each with what it adds to the counts; the first tells of the whole table."""
     # Unlike the others it takes no more address space than it needs, which is what is limited.
     pa.set_memory_pool(pa.system_memory_pool())
     head, arrays = message
     answers = Answers(model)
     limits = Limits(head["rows"], UNPACKED * head["bytes"])
     body = TableBody(arrays["body"].data, Format(head["sent"]), Format(head["wanted"]), limits)
-    for piece in _gather(score(body, answers)):
-        counts = answers.take_counts()
-        told = {"rows": counts.rows, "total": counts.total} if counts else {}
-        by = {name: getattr(counts, name) for name in COUNTED} if counts else {}
-        yield Message(told, {"piece": _to_array(piece), **by})
+    pieces = _gather(score(body, answers))
+    told: dict[str, Any] = {"read_as": answers.read_as, "renamed": answers.renamed}
+    arrays = {"warnings": answers.warnings}
+    for piece in pieces:
+        arrays["piece"] = _to_array(piece)
+        if counts := answers.take_counts():
+            told |= {"rows": counts.rows, "total": counts.total}
+            arrays |= {name: getattr(counts, name) for name in COUNTED}
+        yield Message(told, arrays)
+        told, arrays = {}, {}
     yield Message({"done": True})
 
 

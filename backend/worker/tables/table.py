@@ -56,6 +56,7 @@ class Table:
     read: Callable[[], Batches]
     limits: Limits = UNLIMITED
     is_text: bool = False
+    read_as: str = ""  # a sentence for people
     decimal: str = "."  # in text, between the whole numbers and the rest
 
     def chunks(self, more_columns: int = 0) -> Batches:

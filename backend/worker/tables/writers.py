@@ -160,7 +160,7 @@ UNANSWERED = ',{"prediction_class":null,"probabilities":null}'
 
 def write_predictions(rows: Rows, answers: Answers, _: Any) -> Pieces:
     """JSON, an object for each row."""
-    yield f'{{"model_version":{json.dumps(answers.version)},"predictions":['.encode()
+    yield f'{answers.open_envelope()},"predictions":['.encode()
     skipped = 1  # no comma before the first
     for chunk in rows:
         yield _take_text(_to_objects(chunk.answers, answers))[skipped:]
@@ -191,7 +191,7 @@ def write_columns(rows: Rows, answers: Answers, _: Any) -> Pieces:
         if cells > CELLS_AT_ONCE:
             raise TableTooLarge("The answer is too large for columns of JSON. Accept another type.")
         kept.append(chunk.answers)
-    start = f'{{"model_version":{json.dumps(answers.version)},"columns":{{'
+    start = f'{answers.open_envelope()},"columns":{{'
     for place, name in enumerate(answers.names):
         yield f"{start}{json.dumps(name)}:[".encode()
         yield from _write_list([chunk[place] for chunk in kept], answers)
