@@ -9,9 +9,8 @@ import numpy as np
 import pandas as pd
 
 from errors import UnusableTable
-from table.columns import quote
+from table.columns import MISSING, quote
 from table.dataset import Dataset
-from table.reading import MISSING
 from training.candidates import MAX_CATEGORIES, read_params
 from training.comparison import Result
 from training.evaluation import FittedModel, library_versions

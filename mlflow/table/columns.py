@@ -4,10 +4,15 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import pandas as pd
+import pyarrow.csv
 
 from errors import UnusableTable
 
 MOSTLY_NUMBERS = 0.5  # a column of which more than this share are numbers was meant as numbers
+
+# What stands in a CSV file for a missing value. The manifest tells these words to the backend.
+MISSING = (*pyarrow.csv.ConvertOptions().null_values, "?", "<NA>", "None")
+
 MAX_NUMBER = 1e150  # the square of a larger one overflows
 MAX_TEXTS = 100  # more different texts, in more than half of the rows, are no categories
 
@@ -25,6 +30,26 @@ class Column(NamedTuple):
 
     kind: Kind
     values: pd.Series
+
+
+def read_cells(texts: pd.Series, is_code: bool) -> pd.Series:
+    """Numbers and booleans of a column that holds nothing else, as texts; NaN where missing."""
+    if not isinstance(texts.dtype, pd.StringDtype):
+        return texts
+    texts = texts.mask(texts.isin(MISSING))
+    present = texts.dropna()
+    if is_code:
+        return texts
+    if present.empty:
+        return texts.astype("float64")
+    if present.str.lower().isin(["true", "false"]).all():
+        return texts.str.lower().map({"true": True, "false": False})
+    if present.str.fullmatch(r"-?\d+,\d+").all():
+        texts = texts.str.replace(",", ".")
+    try:
+        return pd.to_numeric(texts)
+    except ValueError:
+        return texts
 
 
 def read_column(values: pd.Series, is_code: bool) -> Column:

@@ -12,7 +12,7 @@ import pandas as pd
 from sklearn.datasets import load_iris
 
 from errors import UnusableTable, hide_secrets
-from table.columns import Kind, LeftOut, quote, read_column, read_texts
+from table.columns import Kind, LeftOut, quote, read_cells, read_column, read_texts
 from table.fetching import IRIS
 from table.reading import Table, parse_table
 
@@ -67,7 +67,7 @@ def read_dataset(arguments: Namespace, file: IO[bytes] | None) -> Dataset:
     if file is None:
         return read_iris()
     with file:
-        table = parse_table(file.read(), arguments.data, texts=arguments.category)
+        table = parse_table(file.read(), arguments.data)
     name, target = arguments.name, arguments.target
     dataset = make_dataset(table, name, target, arguments.drop, arguments.category)
     return replace(dataset, source=hide_secrets(arguments.data))
@@ -95,12 +95,14 @@ def make_dataset(
 
     Columns in `drop` are left out; whole numbers in `categories` are codes, not quantities.
     """
-    frame = table.frame
-    for column in (target, *(drop or []), *(categories or [])):
+    codes = categories or []
+    columns = table.frame.items()
+    frame = pd.DataFrame({name: read_cells(cells, name in codes) for name, cells in columns})
+    for column in (target, *(drop or []), *codes):
         _require(column, frame)
     labels, remarks = _read_labels(frame[target])
     features = frame.loc[labels.index].drop(columns=[target, *(drop or [])])
-    X, kinds, left_out = _read_features(features, categories or [])
+    X, kinds, left_out = _read_features(features, codes)
     _refuse_leaks(X, kinds, labels)
     nullable = [name for name in X.columns if X[name].isna().any()]
     return Dataset(

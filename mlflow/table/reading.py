@@ -1,23 +1,18 @@
 """Reads a table from the bytes of a file."""
 
+import codecs
 import csv
 import gzip
 import hashlib
 import io
-import warnings
-from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import pandas as pd
-import pyarrow.csv
-from charset_normalizer import from_bytes
 
 from errors import UnusableTable, hide_secrets
+from table.delimited import read_rows
 
 SAMPLE_BYTES = 1_000_000  # to find encoding and delimiter from
-
-# What stands in a CSV file for a missing value. The manifest tells these words to the backend.
-MISSING = (*pyarrow.csv.ConvertOptions().null_values, "?", "<NA>", "None")
 
 _DELIMITERS = ",;\t|"
 _UTF_16 = (b"\xff\xfe", b"\xfe\xff")
@@ -30,12 +25,12 @@ class Table(NamedTuple):
     sha256: str
 
 
-def parse_table(raw: bytes, source: str, texts: Sequence[str] = ()) -> Table:
+def parse_table(raw: bytes, source: str) -> Table:
     """Return the table that these bytes of the source hold; raises UnusableTable.
 
-    The columns in `texts` keep every character of a CSV file, leading zeros included.
+    The cells of a CSV file are texts, trimmed; an empty one is missing.
     """
-    frame = _parse_file(raw, texts)
+    frame = _parse_file(raw)
     if frame.empty:
         raise UnusableTable(
             f"{hide_secrets(source)} holds no rows. Give it a header line and rows below."
@@ -43,7 +38,7 @@ def parse_table(raw: bytes, source: str, texts: Sequence[str] = ()) -> Table:
     return Table(frame, hashlib.sha256(raw).hexdigest())
 
 
-def _parse_file(raw: bytes, texts: Sequence[str]) -> pd.DataFrame:
+def _parse_file(raw: bytes) -> pd.DataFrame:
     """By what the bytes are, as names of files promise anything."""
     if raw.startswith(b"\x1f\x8b"):
         try:
@@ -53,7 +48,7 @@ def _parse_file(raw: bytes, texts: Sequence[str]) -> pd.DataFrame:
             raise UnusableTable(f"{message}. Copy it again.") from None
     if raw.startswith(b"PAR1"):
         return _parse_parquet(raw)
-    return _parse_csv(raw, texts)
+    return _parse_csv(raw)
 
 
 def _parse_parquet(raw: bytes) -> pd.DataFrame:
@@ -67,38 +62,11 @@ def _parse_parquet(raw: bytes) -> pd.DataFrame:
     return frame.set_axis(_check_names([str(name) for name in frame.columns]), axis="columns")
 
 
-def _parse_csv(raw: bytes, texts: Sequence[str]) -> pd.DataFrame:
+def _parse_csv(raw: bytes) -> pd.DataFrame:
     encoding = _find_encoding(raw)
-    delimiter, header = _read_header(raw[:SAMPLE_BYTES].decode(encoding, errors="replace"))
-    options: dict[str, Any] = {
-        "sep": delimiter,
-        "encoding": encoding,
-        "encoding_errors": "replace",
-        "header": 0,
-        "names": _check_names(header),
-        "index_col": False,
-        "skipinitialspace": True,
-        "keep_default_na": False,
-        "na_values": MISSING,
-        "low_memory": False,
-        "dtype": dict.fromkeys(texts, "str"),
-    }
-    frame = _read_csv(raw, options)
-    # Where semicolons part the fields, commas may part the decimals.
-    if delimiter == ";" and any(_has_decimal_commas(frame[name]) for name in frame):
-        return _read_csv(raw, {**options, "decimal": ","})
-    return frame
-
-
-def _read_csv(raw: bytes, options: dict[str, Any]) -> pd.DataFrame:
-    with warnings.catch_warnings(action="error", category=pd.errors.ParserWarning):
-        try:
-            frame: pd.DataFrame = pd.read_csv(io.BytesIO(raw), **options)
-        except (pd.errors.ParserError, pd.errors.ParserWarning, ValueError) as error:
-            message = f"The file is no table: {_strip(error)}"
-            advice = "Each line needs as many fields as the header; quote those with delimiters"
-            raise UnusableTable(f"{message}. {advice}.") from None
-    return frame
+    text = raw if encoding == "utf-8" else raw.decode(encoding, errors="replace").encode()
+    delimiter, header, start = _read_header(text[:SAMPLE_BYTES].decode(errors="ignore"))
+    return read_rows(text[start:], delimiter, _check_names(header))
 
 
 def _find_encoding(raw: bytes) -> str:
@@ -107,25 +75,27 @@ def _find_encoding(raw: bytes) -> str:
     if b"\0" in raw:
         raise UnusableTable("The file is neither CSV, gzip of CSV nor Parquet. Give one of these.")
     try:
-        raw.decode("utf-8-sig")
+        raw.decode()
     except UnicodeDecodeError:
-        found = from_bytes(raw[:SAMPLE_BYTES]).best()
-        return found.encoding if found else "latin-1"
-    return "utf-8-sig"
+        return "cp1252"
+    return "utf-8-sig" if raw.startswith(codecs.BOM_UTF8) else "utf-8"
 
 
-def _read_header(sample: str) -> tuple[str, list[str]]:
-    """The delimiter that gives the most columns, and their names."""
+def _read_header(sample: str) -> tuple[str, list[str], int]:
+    """The delimiter that gives the most columns, their names, and how many bytes they take."""
     headers = {}
     for delimiter in _DELIMITERS:
-        rows = csv.reader(io.StringIO(sample), delimiter=delimiter, skipinitialspace=True)
+        lines = io.StringIO(sample, newline="")
+        rows = csv.reader(iter(lines.readline, ""), delimiter=delimiter, skipinitialspace=True)
         try:
-            headers[delimiter] = next((row for row in rows if row), [])
+            names = next((row for row in rows if row), [])
         except csv.Error as error:
             raise UnusableTable(f"The header cannot be read: {_strip(error)}.") from None
-    if not any(headers.values()):
+        headers[delimiter] = names, len(sample[: lines.tell()].encode())
+    delimiter, (names, start) = max(headers.items(), key=lambda item: len(item[1][0]))
+    if not names:
         raise UnusableTable("The file is empty. Give it a header line and rows below.")
-    return max(headers.items(), key=lambda item: len(item[1]))
+    return delimiter, names, start
 
 
 def _check_names(names: list[str]) -> list[str]:
@@ -153,10 +123,3 @@ def _is_number(name: str) -> bool:
     except ValueError:
         return False
     return True
-
-
-def _has_decimal_commas(values: pd.Series) -> bool:
-    if not pd.api.types.is_string_dtype(values):
-        return False
-    present = values.dropna().astype(str)
-    return bool(len(present) and present.str.fullmatch(r"-?\d+,\d+").all())

@@ -38,12 +38,12 @@ def test_a_histogram_counts_every_row_of_every_class():
 
 
 def test_the_words_that_were_read_as_missing_are_told(training):
-    table = parse_table(b"x,y\n" + b"n/a,a\n1,b\n?,a\n2,b\n" * 10, "t.csv").frame
+    table = parse_table(b"x,y\n" + b"n/a,a\n1,b\n?,a\n2,b\n" * 10, "t.csv")
     manifest = describe(training.dataset, [], training.winner, training.models[0])
 
     words = json.loads(json.dumps(manifest))["written"]["missing"]
 
-    assert table["x"].isna().sum() == 20
+    assert make_dataset(table, "t", "y").X["x"].isna().sum() == 20
     assert {"", "n/a", "?", "<NA>", "None"} <= set(words)
 
 
