@@ -19,6 +19,10 @@ class TrackingUnavailable(CommandFailed):
     """The tracking server does not answer, or refuses."""
 
 
+class RunNotTaken(TrackingUnavailable):
+    """The tracking server answers, and has not taken the whole of this run."""
+
+
 def hide_secrets(address: str) -> str:
     """A URL without user, password and query; a path as it is."""
     parts = urlsplit(address)

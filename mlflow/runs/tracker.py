@@ -15,7 +15,7 @@ from mlflow.entities import Dataset, DatasetInput, Metric, Param, RunTag
 from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 
-from errors import TrackingUnavailable, hide_secrets
+from errors import RunNotTaken, TrackingUnavailable, hide_secrets
 from runs.registry import Registry, where_supported
 from runs.training_run import CandidateRun, TrainingRun
 
@@ -61,11 +61,11 @@ class Tracker:
     def log(self, run: TrainingRun) -> dict[str, str]:
         """Log a run for the training, one below it for each candidate, and the models.
 
-        Returns the manifest's `mlflow`. Raises TrackingUnavailable if the server does not answer,
-        or fails half-way; the next attempt then deletes the run that was begun.
+        Returns the manifest's `mlflow`. Raises TrackingUnavailable if the server does not answer.
+        Raises RunNotTaken if it fails half-way; the next attempt deletes the run that was begun.
         """
         self._wait()
-        with _failing_as_unavailable():
+        with _failing_half_way():
             experiment = run.experiment_id = self._experiment_id(run.name)
             if run.run_id:
                 with where_supported():  # or it is gone
@@ -78,8 +78,8 @@ class Tracker:
         return {"experiment": run.name, "run_id": run.run_id, "model_version": run.versions[0]}
 
     def close(self, run: TrainingRun) -> None:
-        """End the run with its tags, and label its models; raises TrackingUnavailable."""
-        with _failing_as_unavailable():
+        """End the run with its tags, and label its models; raises RunNotTaken."""
+        with _failing_half_way():
             if run.tags:
                 self._registry.label(run)
             tags = [RunTag(name, value) for name, value in run.tags.items()]
@@ -151,11 +151,11 @@ def connect(arguments: Namespace) -> Tracker:
 
 
 @contextmanager
-def _failing_as_unavailable() -> Iterator[None]:
+def _failing_half_way() -> Iterator[None]:
     try:
         yield
     except Exception as error:  # a plug-in can raise anything, and no training is lost for it
-        raise TrackingUnavailable(_explain_failure(error)) from None
+        raise RunNotTaken(_explain_failure(error)) from None
 
 
 def _explain_failure(error: Exception) -> str:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 from zipfile import ZipFile
 
-from errors import CommandFailed, TrackingUnavailable
+from errors import CommandFailed, RunNotTaken, TrackingUnavailable
 from files import locked, write_whole
 from runs.training_run import CandidateRun, TrainingRun
 
@@ -24,6 +24,10 @@ NOTHING_KEPT = "Nothing was kept: MLflow has all trainings."
 
 class CannotReadRun(CommandFailed):
     """A kept run is damaged, or of another version."""
+
+
+class RunsStuck(CommandFailed):
+    """Some kept runs cannot be sent; the message has a line for each."""
 
 
 def find_kept(directory: Path) -> list[Path]:
@@ -87,9 +91,9 @@ def logged(run: TrainingRun, tracker: "Tracker", unsent: Path) -> Iterator[dict[
 def send_kept(tracker: "Tracker", unsent: Path) -> None:
     """Send every run that was kept, one sender at a time.
 
-    Raises TrackingUnavailable if one does not go through; CannotReadRun after all that can be read.
+    Raises TrackingUnavailable if the server does not answer; RunsStuck after all that can be sent.
     """
-    damaged: CannotReadRun | None = None
+    stuck: list[str] = []
     with locked(unsent):
         kept = find_kept(unsent)
         if not kept:
@@ -97,10 +101,10 @@ def send_kept(tracker: "Tracker", unsent: Path) -> None:
         for path in kept:
             try:
                 _send(path, tracker)
-            except CannotReadRun as error:
-                damaged = damaged or error
-    if damaged:
-        raise damaged
+            except (CannotReadRun, RunNotTaken) as error:
+                stuck.append(str(error))
+    if stuck:
+        raise RunsStuck("\n".join(stuck))
 
 
 def _send(path: Path, tracker: "Tracker") -> None:
@@ -110,10 +114,10 @@ def _send(path: Path, tracker: "Tracker") -> None:
             _require_models(run, path)
             tracker.log(run)
         tracker.close(run)
-    except TrackingUnavailable:
+    except RunNotTaken as error:
         with suppress(OSError):
             keep_as(path, run)  # with what has been begun
-        raise
+        raise RunNotTaken(f"{path} is not sent: {error}") from None
     path.unlink()
     print(f"Logged {tracker.address(run)}", flush=True)
 

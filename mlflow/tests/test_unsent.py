@@ -2,6 +2,7 @@ import os
 import resource
 import zipfile
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 import joblib
@@ -14,7 +15,7 @@ from servers import running_proxy
 from errors import TrackingUnavailable
 from publishing.publisher import Publisher, publish
 from runs.tracker import Tracker
-from runs.unsent import CannotReadRun, find_kept, keep, keep_as, logged, read_kept
+from runs.unsent import CannotReadRun, RunsStuck, find_kept, keep, keep_as, logged, read_kept
 
 NOWHERE = "http://127.0.0.1:9"
 
@@ -84,7 +85,7 @@ def test_a_sync_that_fails_at_the_end_makes_no_second_run(training_run, server, 
     log_to(NOWHERE)
     with (
         running_proxy(server, refusing="/model-versions/set", status=500) as (url, _),
-        pytest.raises(TrackingUnavailable),
+        pytest.raises(RunsStuck, match=r"run_\d+_\w+\.zip is not sent: MLflow failed half-way"),
     ):
         send_to(url)
 
@@ -177,7 +178,7 @@ def test_what_cannot_be_sent_is_named_and_keeps_no_other_run(training_run, serve
     training_run.models, training_run.started_at = {"Gone": b"cno_such_module\nX\n."}, 0
     stuck = keep(training_run, unsent)
 
-    with pytest.raises(CannotReadRun, match=f"A model in {stuck} does not load: No module named"):
+    with pytest.raises(RunsStuck, match=f"A model in {stuck} does not load: No module named"):
         send_to(server)
 
     assert find_kept(unsent) == [stuck]
@@ -203,3 +204,15 @@ def test_a_damaged_file_is_named_with_what_to_do(training_run, unsent, part):
 
     with pytest.raises(CannotReadRun, match=f"{path} cannot be read: .* Remove it"):
         read_kept(path)
+
+
+def test_a_run_that_mlflow_does_not_take_keeps_no_other_one(training_run, server, send_to, unsent):
+    sound, refused = keep(training_run, unsent), replace(training_run, name="  ", started_at=0)
+    stuck = keep(refused, unsent)
+
+    with pytest.raises(RunsStuck, match=f"{stuck} is not sent: MLflow failed half-way"):
+        send_to(server)
+
+    assert find_kept(unsent) == [stuck]
+    assert not sound.exists()
+    assert find_trainings(server, training_run.name)
