@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import mlflow
-from mlflow.entities import Dataset, DatasetInput, Metric, Param, RunTag
+from mlflow.entities import Dataset, DatasetInput, LifecycleStage, Metric, Param, RunTag
 from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 
@@ -80,6 +80,7 @@ class Tracker:
     def close(self, run: TrainingRun) -> None:
         """End the run with its tags, and label its models; raises RunNotTaken."""
         with _failing_half_way():
+            self._experiment_id(run.name)  # or a run that was kept may lie in a deleted one
             if run.tags:
                 self._registry.label(run)
             tags = [RunTag(name, value) for name, value in run.tags.items()]
@@ -112,8 +113,14 @@ class Tracker:
                 raise TrackingUnavailable(message) from None
 
     def _experiment_id(self, name: str) -> str:
+        """The experiment's id; it is made if there is none, and restored if it was deleted."""
         found = self._client.get_experiment_by_name(name)
-        return str(found.experiment_id if found else self._client.create_experiment(name))
+        if found is None:
+            return str(self._client.create_experiment(name))
+        if found.lifecycle_stage == LifecycleStage.DELETED:
+            self._client.restore_experiment(found.experiment_id)
+            print(f"Restored the experiment {name}, which was deleted in MLflow.", flush=True)
+        return str(found.experiment_id)
 
     def _start(self, experiment: str, name: str, started_at: int, tags: dict[str, str]) -> str:
         tags = {"mlflow.source.name": "metrics.py", "mlflow.source.type": "LOCAL", **tags}

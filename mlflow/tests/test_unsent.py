@@ -206,6 +206,41 @@ def test_a_damaged_file_is_named_with_what_to_do(training_run, unsent, part):
         read_kept(path)
 
 
+RESTORED = "Restored the experiment {}, which was deleted in MLflow.\n"
+
+
+def delete_experiment(server, name):
+    client = MlflowClient(server)
+    client.delete_experiment(client.get_experiment_by_name(name).experiment_id)
+
+
+def test_a_training_of_a_deleted_experiment_restores_it_and_says_so(training_run, server, log_to):
+    log_to(server)
+    delete_experiment(server, training_run.name)
+    training_run.run_id = ""  # another training's
+
+    said = log_to(server)
+
+    assert RESTORED.format(training_run.name) in said
+    assert "Not logged" not in said
+    assert len(find_trainings(server, training_run.name)) == 2
+
+
+@pytest.mark.parametrize("route", ["/registered-models", "/model-versions/set"])
+def test_what_is_kept_of_a_deleted_experiment_is_sent_whole(
+    training_run, server, log_to, send_to, route
+):
+    with running_proxy(server, refusing=route, status=500) as (url, _):
+        log_to(url)
+    delete_experiment(server, training_run.name)
+
+    send_to(server)
+
+    [found] = find_trainings(server, training_run.name)
+    assert found.info.status == "FINISHED"
+    assert found.data.tags == found.data.tags | training_run.tags
+
+
 def test_a_run_that_mlflow_does_not_take_keeps_no_other_one(training_run, server, send_to, unsent):
     sound, refused = keep(training_run, unsent), replace(training_run, name="  ", started_at=0)
     stuck = keep(refused, unsent)
