@@ -18,7 +18,7 @@ LAYOUT = {
                    "batch explain feedback health models monitoring open_inference predict"),
         "batch": ("web journal serving worker features", "batch download queue"),
         "files": ("serving worker", "output pace pool sources"),
-        "web": ("journal serving features instrumentation",
+        "web": ("journal serving worker features instrumentation",
                 "bodies entrance openapi problems security"),
         "open_inference": ("journal serving features", "codec protocol responder statistics"),
         "journal": ("monitoring serving worker features instrumentation",

@@ -20,6 +20,7 @@ from errors import Fault, InvalidInstance, list_errors, shorten
 from schemas import Category, Feature, Number, Value
 
 MAX_FAULTS = 100  # a body of nothing but unknown names is not echoed whole
+TABLES = (["instances"], ["columns"])  # the keys of a body for many instances
 SHOWN_VALUES = 2  # of a category, to whom sends something else
 
 # One instance is small, and naming all that is wrong with a large one would take seconds.
@@ -63,11 +64,17 @@ class InstanceReader:
     def _rejection(self, invalid: ValidationError) -> InvalidInstance:
         """Raises MalformedBody if it is not JSON."""
         errors = list_errors(invalid, "Send one JSON object in UTF-8.")
-        if errors[0]["type"] == "model_type":
+        if errors[0]["type"] == "model_type" or self._is_table(errors):
             message = f"Send one JSON object with {', '.join(self._features)}."
-            return InvalidInstance([Fault("#", message)])
+            return InvalidInstance([Fault("#", f"{message} Send many to POST /predict/batch.")])
         faults = [self._fault(error) for error in errors[:MAX_FAULTS]]
         return InvalidInstance(faults, more=len(errors) - len(faults))
+
+    def _is_table(self, errors: list[ErrorDetails]) -> bool:
+        """Whether the body is one for many instances: a single key, and none of the features."""
+        unknown = [error["loc"][0] for error in errors if error["type"] == "extra_forbidden"]
+        has_none = len(errors) == 1 + sum(not it.nullable for it in self._features.values())
+        return has_none and unknown in TABLES
 
     def _fault(self, error: ErrorDetails) -> Fault:
         name = str(error["loc"][0])

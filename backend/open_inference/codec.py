@@ -3,6 +3,7 @@
 import gzip
 import re
 import zlib
+from codecs import BOM_UTF8
 from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
 
@@ -33,7 +34,7 @@ Body = TypeVar("Body", bound=BaseModel)
 def read_json(kind: type[Body], body: bytes) -> Body:
     """Raises MalformedBody or InvalidTensors."""
     try:
-        return kind.model_validate_json(body)
+        return kind.model_validate_json(body.lstrip(BOM_UTF8))
     except ValidationError as invalid:
         faults = list_errors(invalid, "Send one JSON object in UTF-8.")
     said = [

@@ -3,10 +3,13 @@ import gzip
 import json
 import tracemalloc
 import zlib
+from codecs import BOM_UTF8
 
+import numpy as np
 import pytest
 from conftest import SETOSA
 from fastapi import Request
+from open_protocol import describe_tensor, pack, pack_array
 
 from errors import BodyTooLarge, DamagedBody, TooManyUploads, UnsupportedEncoding
 from web.bodies import Uploads, read_body
@@ -43,11 +46,61 @@ def test_a_body_of_another_type_or_encoding_answers_415(client, headers, said):
     assert said in response.json()["detail"]
 
 
-@pytest.mark.parametrize("charset", ["", "; charset=utf-8", '; charset="UTF-8"'])
+CHARSETS = ["", "; charset=utf-8", '; charset="UTF-8"', "; charset=utf8", ';charset="UTF8"']
+CHARSETS += ["; charset = Utf8; profile=charset", "; charset='utf8'", "; charset=us-ascii"]
+
+
+@pytest.mark.parametrize("charset", CHARSETS)
 def test_json_in_utf_8_is_taken(client, charset):
     headers = {"Content-Type": f"application/json{charset}"}
 
-    assert client.post("/predict", content=json.dumps(SETOSA), headers=headers).is_success
+    for path, body in (("/predict", SETOSA), ("/predict/batch", {"instances": [SETOSA]})):
+        assert client.post(path, content=json.dumps(body), headers=headers).is_success
+
+
+ROWS = {"instances": [[*SETOSA.values()]]}
+TENSOR = {"inputs": [describe_tensor("rows", [[*SETOSA.values()]])]}
+BODIES = [("/predict", SETOSA), ("/explain", SETOSA), ("/predict/batch", {"instances": [SETOSA]})]
+BODIES += [("/v1/models/iris:predict", ROWS), ("/v2/models/iris/infer", TENSOR)]
+BODIES += [("/v2/repository/index", {"ready": True})]
+
+
+@pytest.mark.parametrize("marks", [1, 2])
+def test_json_behind_byte_order_marks_is_taken_everywhere(journal_client, marks):
+    predicted = journal_client.post("/predict", json=SETOSA).json()["prediction_id"]
+    label = {"prediction_id": predicted, "label": "setosa"}
+
+    for path, body in [*BODIES, ("/feedback", label), ("/feedback", [label])]:
+        marked = BOM_UTF8 * marks + json.dumps(body).encode()
+        answer = journal_client.post(path, content=marked, headers=JSON)
+        assert answer.status_code == 200, (path, answer.text)
+
+
+def test_a_byte_order_mark_counts_where_the_json_ends_before_binary_data(client):
+    body, headers = pack([pack_array(np.array([[*SETOSA.values()]]), "rows")])
+    [length] = headers.values()
+    headers = dict.fromkeys(headers, str(int(length) + len(BOM_UTF8)))
+
+    answer = client.post("/v2/models/iris/infer", content=BOM_UTF8 + body, headers=headers)
+
+    assert answer.status_code == 200
+
+
+@pytest.mark.parametrize("path", ["/predict", "/explain"])
+@pytest.mark.parametrize("body", [ROWS, {"instances": 1}, {"columns": {}}, [SETOSA], [], 1])
+def test_a_body_for_many_is_told_where_many_are_taken(client, path, body):
+    answer = client.post(path, json=body)
+
+    said = f"Send one JSON object with {', '.join(SETOSA)}. Send many to POST /predict/batch."
+    assert answer.status_code == 422
+    assert answer.json()["detail"] == said
+
+
+@pytest.mark.parametrize("body", [SETOSA | {"columns": 1}, {"instances": [], "columns": 1}])
+def test_another_body_with_a_key_too_many_is_told_that_key(client, body):
+    answer = client.post("/predict", json=body)
+
+    assert "columns is not a feature of this model." in answer.json()["detail"]
 
 
 def test_what_was_sent_is_repeated_only_so_far(client):

@@ -3,6 +3,7 @@
 import asyncio
 import re
 import zlib
+from codecs import BOM_UTF8
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from functools import partial
@@ -18,6 +19,7 @@ from errors import (
     UploadTooSlow,
     shorten,
 )
+from worker.media import is_utf8
 
 UPLOAD_SECONDS = 300  # 16 MB at half a megabit a second
 _JSON = re.compile(r"application/(.+\+)?json")
@@ -83,9 +85,12 @@ async def read_body(request: Request, max_bytes: int) -> bytes:
 
 
 async def read_json_body(request: Request, max_bytes: int) -> bytes:
-    """Raises UnsupportedMediaType or BodyTooLarge before the rest of the body has come."""
+    """The body without byte order marks, which PowerShell and Notepad put before it.
+
+    Raises UnsupportedMediaType or BodyTooLarge before the rest of the body has come.
+    """
     _require_json(request)
-    return await read_body(request, max_bytes)
+    return (await read_body(request, max_bytes)).lstrip(BOM_UTF8)
 
 
 async def _collect(request: Request, max_bytes: int, count: Callable[[int], None]) -> bytes:
@@ -126,7 +131,7 @@ def _require_json(request: Request) -> None:
         raise UnsupportedMediaType(message)
     declared = request.headers.get("content-type", "")
     media_type, _, parameters = declared.lower().partition(";")
-    if "charset" in parameters and "utf-8" not in parameters:
+    if not is_utf8(parameters):
         raise UnsupportedMediaType("JSON is UTF-8. Send it so, without another charset.")
     if _JSON.fullmatch(media_type.strip()):
         return

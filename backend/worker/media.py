@@ -1,5 +1,6 @@
 """Agrees with a caller on the formats of a request and its answer."""
 
+import re
 from enum import StrEnum
 
 from errors import NotAcceptable, UnsupportedMediaType, shorten
@@ -14,6 +15,7 @@ class Format(StrEnum):
     ARROW = "application/vnd.apache.arrow.stream"
 
 
+_CHARSET = re.compile(r"""\bcharset\s*=\s*["']?([^"';\s]*)""")
 TEXTS = (Format.JSON, Format.CSV)
 KNOWN = f"{', '.join(list(Format)[:-1])} or {list(Format)[-1]}"
 
@@ -25,9 +27,15 @@ def find_format(content_type: str) -> Format:
     if found is None:
         declared = f"not {shorten(media_type)}" if media_type.strip() else "and none was sent"
         raise UnsupportedMediaType(f"Content-Type must be {KNOWN}, {declared}.")
-    if found in TEXTS and "charset" in parameters and "utf-8" not in parameters:
+    if found in TEXTS and not is_utf8(parameters):
         raise UnsupportedMediaType("Text is taken in UTF-8. Send it so, without another charset.")
     return found
+
+
+def is_utf8(parameters: str) -> bool:
+    """Whether a media type's parameters, in lower case, name UTF-8 or no charset."""
+    declared = _CHARSET.search(parameters)
+    return declared is None or declared[1] in ("utf-8", "utf8", "us-ascii")
 
 
 def choose_format(accept: str, sent: Format) -> Format:

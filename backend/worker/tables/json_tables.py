@@ -1,5 +1,6 @@
 """Opens JSON tables: a list of instances, or a list of values for each feature."""
 
+from codecs import BOM_UTF8
 from collections.abc import Iterable
 from functools import partial
 from itertools import islice
@@ -29,7 +30,7 @@ def open_json(body: bytes, model: OpenedModel, limits: Limits) -> tuple[Table, b
     Raises MalformedBody, MalformedTable, InvalidTable or TableTooLarge.
     """
     try:
-        content = from_json(body, cache_strings="keys")
+        content = from_json(body.lstrip(BOM_UTF8), cache_strings="keys")
     except ValueError as error:
         raise MalformedBody(f"The body is not JSON: {error}. {SHAPE}") from None
     reader = _Reader(model, limits)
