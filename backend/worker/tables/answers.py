@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Collection, Sequence
+from math import nan
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -69,12 +70,23 @@ class Answers:
             said["read_as"] = self.read_as
         return json.dumps(said, separators=(",", ":"))[:-1]
 
-    def ask(self, X: Array) -> list[Any]:
-        """Arrays of n answers for X of shape (n, f), counted."""
-        indices, probabilities = self.model.answer(X)
+    def ask(self, X: Array, is_data: Array | None = None) -> list[Any]:
+        """Arrays of n answers for X of shape (n, f), counted.
+
+        A mask says for which of more rows X stands; the others get nulls and are not counted.
+        """
+        indices, probabilities = self._answer(X)
         counts = count_table(self._bins, X, indices, probabilities, len(self.model.classes))
         self._counts = self._counts.plus(counts) if self._counts else counts
+        if is_data is not None:
+            indices = _spread(indices, is_data, -1)
+            probabilities = None if probabilities is None else _spread(probabilities, is_data, nan)
         return self.make_columns(indices, probabilities)
+
+    def _answer(self, X: Array) -> tuple[Array, Array | None]:
+        if len(X):
+            return self.model.answer(X)
+        return np.empty(0, int), np.empty((0, len(self.classes))) if self.classes else None
 
     def take_counts(self) -> TableCounts | None:
         """Return the counts since the last call."""
@@ -91,3 +103,10 @@ class Answers:
             return [labels]
         by_class = np.ascontiguousarray(probabilities.T)
         return [labels, *(pa.array(column, mask=mask) for column in by_class)]
+
+
+def _spread(found: Array, is_data: Array, blank: float) -> Array:
+    """As many rows as the mask has, blank where that is False."""
+    spread = np.full((len(is_data), *found.shape[1:]), blank, found.dtype)
+    spread[is_data] = found
+    return spread

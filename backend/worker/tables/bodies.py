@@ -1,6 +1,6 @@
 """Scores a table that came in one message: all of it is looked at before any of it is answered."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -13,7 +13,7 @@ from worker.media import Format
 from worker.opened_model import OpenedModel
 from worker.tables.answers import Answers, Scored
 from worker.tables.binary_tables import open_arrow, open_parquet
-from worker.tables.columns import Columns, Faults
+from worker.tables.columns import BadRows, Columns, Faults
 from worker.tables.csv_tables import open_csv
 from worker.tables.json_tables import open_json
 from worker.tables.table import Limits, Opener, Table, readable
@@ -38,6 +38,14 @@ class TableBody(NamedTuple):
     limits: Limits
 
 
+class Chunk(NamedTuple):
+    """Rows that were sent, what is asked about those that are data, and a mask of these."""
+
+    sent: Any
+    X: Array
+    is_data: Array | None  # None if all are
+
+
 def score(body: TableBody, answers: Answers) -> Pieces:
     """The answer, once every row has been found right; not made before it is asked for."""
     if not body.content:
@@ -50,7 +58,10 @@ def score(body: TableBody, answers: Answers) -> Pieces:
     schema = plan(table.schema, columns, answers, body.wanted)
     chunks = _read_twice(table, columns, answers)
     answers.read_as = table.read_as
-    rows = (Scored(columns.shape(chunk, body.wanted), answers.ask(X)) for chunk, X in chunks)
+    rows = (
+        Scored(columns.shape(sent, body.wanted), answers.ask(X, is_data))
+        for sent, X, is_data in chunks
+    )
     return write(rows, answers, schema)
 
 
@@ -84,28 +95,47 @@ def _open_table(body: TableBody, model: OpenedModel) -> tuple[Table, WriteRows]:
     return table, write_columns if is_same else write
 
 
-def _read_twice(table: Table, columns: Columns, answers: Answers) -> Iterable[tuple[Any, Array]]:
-    """Look at all chunks, then give them and what the model is asked about each, shape (n, f).
+def _read_twice(table: Table, columns: Columns, answers: Answers) -> Iterable[Chunk]:
+    """Look at all chunks, then give them again; the answers get the warnings.
 
-    The answers get the warnings. A small table is kept in memory. Raises InvalidTable for the first
-    faults, or if it has no rows.
+    A small table is kept in memory. Raises InvalidTable for the first faults, or if it has no rows.
     """
     faults, more = Faults(), len(answers.names)
     rows = size = 0
-    kept: list[tuple[Any, Array]] = []
-    for chunk in table.chunks(more):
-        faults.add_rows(columns.find_bad(chunk), rows)
-        answers.warn_of(columns.read_cells(chunk))
-        rows += chunk.num_rows
-        size += chunk.nbytes
+    kept: list[Chunk] = []
+    for sent, is_data in _list_chunks(table, more):
+        faults.add_rows(_leave_out(columns.find_bad(sent), is_data), rows)
+        answers.warn_of(columns.read_cells(sent), is_data)
+        rows += sent.num_rows
+        size += sent.nbytes
         if size <= KEPT_BYTES:
-            kept.append((chunk, columns.to_array(chunk)))
+            kept.append(_make_chunk(columns, sent, is_data))
     faults.raise_any()
-    if not rows:
+    if rows <= len(table.no_data):
         raise InvalidTable([TableFault("The table has no rows. Send at least one.")])
     if size <= KEPT_BYTES:
         return kept
-    return ((chunk, columns.to_array(chunk)) for chunk in table.chunks(more))
+    return (_make_chunk(columns, *it) for it in _list_chunks(table, more))
+
+
+def _list_chunks(table: Table, more: int) -> Iterator[tuple[Any, Array | None]]:
+    """Each with a mask of its rows that are data."""
+    rows = 0
+    for sent in table.chunks(more):
+        yield sent, table.mask_data(rows, sent.num_rows)
+        rows += sent.num_rows
+
+
+def _leave_out(bad: list[BadRows], is_data: Array | None) -> list[BadRows]:
+    """Rows that are no data cannot be bad."""
+    if is_data is None:
+        return bad
+    return [it._replace(rows=it.rows[is_data[it.rows]]) for it in bad]
+
+
+def _make_chunk(columns: Columns, sent: Any, is_data: Array | None) -> Chunk:
+    X = columns.to_array(sent)
+    return Chunk(sent, X if is_data is None else X[is_data], is_data)
 
 
 def _require_plain(schema: Any, features: int) -> None:

@@ -10,6 +10,7 @@ import numpy as np
 import pyarrow as pa
 
 from errors import MalformedTable, TableTooLarge, shorten
+from worker.exchange import Array
 
 # A chunk is what is in memory at a time.
 CHUNK_ROWS = 16_384
@@ -57,6 +58,7 @@ class Table:
     limits: Limits = UNLIMITED
     is_text: bool = False
     read_as: str = ""  # a sentence for people
+    no_data: tuple[int, ...] = ()  # places of rows, such as totals, that get no answer
     decimal: str = "."  # in text, between the whole numbers and the rest
 
     def chunks(self, more_columns: int = 0) -> Batches:
@@ -67,6 +69,15 @@ class Table:
             size += size_batch(piece)
             self.limits.check(rows, size)
             yield from _split(piece)
+
+    def mask_data(self, first: int, rows: int) -> Array | None:
+        """Which of so many rows, from the first on, are data; None if all of them are."""
+        places = [place - first for place in self.no_data if first <= place < first + rows]
+        if not places:
+            return None
+        mask = np.ones(rows, bool)
+        mask[places] = False
+        return mask
 
 
 def _slice(batches: Batches, rows: int) -> Batches:
