@@ -1,5 +1,6 @@
 import gzip
 import json
+from datetime import date
 from decimal import Decimal
 
 import numpy as np
@@ -306,12 +307,12 @@ def test_what_is_no_boolean_in_csv_is_named(mixed_client):
 
 @pytest.mark.parametrize("media_type", [PARQUET, ARROW])
 def test_columns_of_another_type_are_named(mixed_client, media_type):
-    row = INSTANCE | {"age": "40", "mass": True, "tagged": 1, "island": 3}
+    row = INSTANCE | {"age": date(2026, 1, 1), "mass": True, "tagged": 1, "island": False}
 
     found = faults(post(mixed_client, write(pa.Table.from_pylist([row]), media_type), media_type))
 
     assert [column for _, column, _ in found] == ["age", "mass", "tagged", "island"]
-    assert found[0][2] == "age must be a number. Its column is of type string."
+    assert found[0][2] == "age must be a number. Its column is of type date32[day]."
 
 
 @pytest.mark.parametrize("media_type", FORMATS)

@@ -15,7 +15,8 @@ from errors import InvalidTable, MalformedBody, MalformedTable, TableFault, shor
 from features.instances import InstanceReader, explain, type_of
 from schemas import Feature
 from worker.opened_model import OpenedModel
-from worker.tables.columns import KINDS, SHOWN_FAULTS, Faults
+from worker.tables.cells import KINDS
+from worker.tables.columns import SHOWN_FAULTS, Faults
 from worker.tables.table import Limits, Table
 
 AT_ONCE = 1024  # elements; each of them can have a fault for each of its keys
