@@ -2,6 +2,7 @@
 
 import codecs
 import csv
+import io
 import re
 from collections.abc import Iterator, Sequence
 from itertools import islice, takewhile
@@ -14,7 +15,6 @@ MAX_HEADER_BYTES = 1024**2
 COMPARED_ROWS = 20  # below the header
 
 _SEPARATOR = re.compile(r'"?sep=([,;\t|])"?\s*', re.IGNORECASE)  # as Excel writes it
-_LINE = re.compile(r"[^\r\n]*(?:\r\n|\n|\r|\Z)")
 
 
 class Header(NamedTuple):
@@ -44,7 +44,7 @@ def read_header(head: bytes, features: Sequence[str]) -> Header:
     text = codecs.utf_8_decode(head, "strict", len(head) < MAX_HEADER_BYTES)[0]
     if "\0" in text:
         raise MalformedTable("The text holds NUL characters. Save the file as CSV in UTF-8.")
-    lines = list(_split_lines(text))
+    lines = list(io.StringIO(text, newline=""))  # `str.splitlines` sees ends elsewhere, too
     above = len(list(takewhile(lambda line: not line.strip(), lines)))
     delimiters = list(DELIMITERS)
     if above < len(lines) and (hint := _SEPARATOR.fullmatch(lines[above])):
@@ -107,11 +107,6 @@ def _take_rows(rows: Iterator[list[str]]) -> Iterator[list[str]]:
         yield from islice(rows, COMPARED_ROWS)
     except csv.Error:
         return
-
-
-def _split_lines(text: str) -> Iterator[str]:
-    """With their ends, which `str.splitlines` sees in other places as well."""
-    return (found[0] for found in _LINE.finditer(text) if found[0])
 
 
 def _refuse(why: str) -> MalformedTable:
