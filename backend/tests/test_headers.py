@@ -1,7 +1,8 @@
 import pytest
 
 from errors import InvalidTable, MalformedTable
-from worker.headers import MAX_HEADER_BYTES, name_columns, read_header
+from schemas import Number
+from worker.headers import MAX_HEADER_BYTES, describe, name_columns, read_header
 
 
 @pytest.mark.parametrize(
@@ -13,6 +14,8 @@ from worker.headers import MAX_HEADER_BYTES, name_columns, read_header
         ("a|b\r\n1|2\r\n", "|", ["a", "b"]),
         ("sep=;\r\nx;y,z\r\n1;2\r\n", ";", ["x", "y,z"]),
         ('"sep=|"\na|b,c,d\n', "|", ["a", "b,c,d"]),
+        ("sep=;;;\na;b\n", ";", ["a", "b"]),
+        (",,\na,b\n", ",", ["a", "b"]),
         ("SEP=\t\n\na\tb\n", "\t", ["a", "b"]),
         (" \n\t\n\r\na, b \n1,2\n", ",", ["a", "b"]),
         ('a, "b"\n', ",", ["a", "b"]),
@@ -38,6 +41,27 @@ def test_the_features_decide_what_separates_names():
 
 def test_the_rows_decide_where_no_feature_is_found():
     assert read_header(b"price, net, gross;size\n1;3\n2;4\n", []).delimiter == ";"
+    assert read_header(b"price, net;size\n1,5;3,5\n2,5;4,5\n", []).delimiter == ";"
+
+
+WRITTEN = {"decimal": ",", "thousands": "\u202f", "affix": "€"}
+
+
+@pytest.mark.parametrize(
+    ("text", "written", "said"),
+    [
+        ("a,b\n1,2\n", None, "Read as UTF-8, separated by commas."),
+        ("a;b\n1.5;2\n", None, "Read as UTF-8, separated by semicolons."),
+        ("a;b\n1;2\n2,5;3\n", None, "Read as UTF-8, separated by semicolons, decimal commas."),
+        ("a\tb\n1\t2\n", WRITTEN, "by tabs, decimal commas, thousands in blanks."),
+        ("a|b\n1|2\n", {"thousands": ","}, "by bars, thousands in commas."),
+    ],
+)
+def test_it_is_said_how_text_is_read(text, written, said):
+    header = read_header(text.encode(), ["a"])
+    feature = Number.model_validate({"name": "a", "written": written})
+
+    assert describe("UTF-8", header, [feature]).endswith(said)
 
 
 @pytest.mark.parametrize(
@@ -58,7 +82,7 @@ def test_a_first_column_without_a_name_numbers_the_rows(names, found):
         ("", MalformedTable, "The CSV is empty"),
         ("\n \n", MalformedTable, "The CSV is empty"),
         ("sep=;\n", MalformedTable, "The CSV is empty"),
-        (",,\n1,2,3\n", MalformedTable, "has no header"),
+        ("sep=,\n,,\n", MalformedTable, "has no header"),
         ("a,b,,\n1,2,,\n", InvalidTable, r"^Column 3 has no name\. Give it one, or take"),
         ("a\0b\n", MalformedTable, "NUL characters"),
         ("a," * MAX_HEADER_BYTES, MalformedTable, "has not ended 1,048,576 bytes later"),

@@ -9,20 +9,32 @@ from itertools import islice, takewhile
 from typing import NamedTuple
 
 from errors import InvalidTable, MalformedTable, TableFault
+from schemas import Feature, Number
 
-DELIMITERS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}
+# In the order of preference: a comma is the most likely one inside of names and numbers.
+DELIMITERS = {";": "semicolons", "\t": "tabs", "|": "bars", ",": "commas"}
+THOUSANDS = {",": "commas", ".": "points", "'": "apostrophes", "\u2019": "apostrophes"}
 MAX_HEADER_BYTES = 1024**2
 COMPARED_ROWS = 20  # below the header
 
-_SEPARATOR = re.compile(r'"?sep=([,;\t|])"?\s*', re.IGNORECASE)  # as Excel writes it
+_SEPARATOR = re.compile(r'"?sep=([,;\t|])"?[,;|\s]*', re.IGNORECASE)  # as Excel writes it
+_DECIMAL_COMMA = re.compile(r"\s*[+-]?[0-9]+,[0-9]+\s*")
 
 
 class Header(NamedTuple):
-    """`size` is that of all text above the first row, in bytes of UTF-8."""
+    """`size` is that of all text above the first row, in bytes of UTF-8.
+
+    `decimal` is the sign of plain numbers: semicolons let a comma separate decimals, too.
+    """
 
     delimiter: str
     names: list[str]
     size: int
+    has_commas: bool = False  # in numbers of the first rows
+
+    @property
+    def decimal(self) -> str:
+        return "," if self.delimiter == ";" else "."
 
 
 class _Candidate(NamedTuple):
@@ -31,6 +43,7 @@ class _Candidate(NamedTuple):
     features: int
     alike: int  # rows with as many cells as the header
     columns: int
+    has_commas: bool
     lines: int
     delimiter: str
     names: list[str]
@@ -49,15 +62,28 @@ def read_header(head: bytes, features: Sequence[str]) -> Header:
     delimiters = list(DELIMITERS)
     if above < len(lines) and (hint := _SEPARATOR.fullmatch(lines[above])):
         delimiters = [hint[1]]
-        above += 1 + len(list(takewhile(lambda line: not line.strip(), lines[above + 1 :])))
-    if above == len(lines):
+        above += 1
+    if not any(map(str.strip, lines[above:])):
         raise MalformedTable("The CSV is empty. Name its columns in the first line.")
     best = _choose(lines[above:], delimiters, features)
     end = above + best.lines
     if end == len(lines) and len(head) >= MAX_HEADER_BYTES:
         raise _refuse(f"it has not ended {MAX_HEADER_BYTES:,} bytes later")
     size = sum(len(line.encode()) for line in lines[:end])
-    return Header(best.delimiter, name_columns(best.names), size)
+    has_commas = best.has_commas and best.delimiter == ";"
+    return Header(best.delimiter, name_columns(best.names), size, has_commas)
+
+
+def describe(encoding: str, header: Header, features: Sequence[Feature]) -> str:
+    """How text is read, in a sentence."""
+    written = [it.written for it in features if isinstance(it, Number) and it.written]
+    parts = [f"Read as {encoding}", f"separated by {DELIMITERS[header.delimiter]}"]
+    if header.has_commas or any(it.decimal == "," for it in written):
+        parts.append("decimal commas")
+    signs = sorted({THOUSANDS.get(it.thousands, "blanks") for it in written if it.thousands})
+    if signs:
+        parts.append(f"thousands in {' and '.join(signs)}")
+    return f"{', '.join(parts)}."
 
 
 def name_columns(names: Sequence[str]) -> list[str]:
@@ -73,7 +99,7 @@ def name_columns(names: Sequence[str]) -> list[str]:
         found[0] = next(name for name in rows if name not in found)
     if "" in found:
         said = f"Column {found.index('') + 1} has no name."
-        advice = "Give it one, or take the delimiter from the end of each line."
+        advice = "Give it one, or take the separator from the end of each line."
         raise InvalidTable([TableFault(f"{said} {advice}")])
     return found
 
@@ -86,19 +112,25 @@ def _choose(lines: list[str], delimiters: list[str], features: Sequence[str]) ->
             candidates.append(_read(lines, delimiter, features))
         except csv.Error as error:  # another may open no cell by that quote
             refusals.append(error)
-    if not candidates:
+    if refusals and not any(candidate.features for candidate in candidates):
         raise _refuse(str(refusals[0]))
-    # The first of those that are alike.
-    return max(candidates, key=lambda it: (it.features, it.alike, it.columns))
+    return max(candidates, key=_rate)  # the first of those that are alike
+
+
+def _rate(candidate: _Candidate) -> tuple[int, int, int, bool]:
+    """A single column is as well one of commas."""
+    return *candidate[:3], candidate.delimiter == "," and candidate.columns == 1
 
 
 def _read(lines: list[str], delimiter: str, features: Sequence[str]) -> _Candidate:
     rows = csv.reader(lines, delimiter=delimiter, skipinitialspace=True)
-    names = next(rows)
-    count, size = rows.line_num, len(names)
+    names = next((row for row in rows if any(map(str.strip, row))), [])
+    end, size = rows.line_num, len(names)
     found = len({name.strip() for name in names}.intersection(features))
-    alike = sum(len(row) == size > 1 for row in _take_rows(rows))
-    return _Candidate(found, alike, size, count, delimiter, names)
+    below = list(_take_rows(rows))
+    alike = sum(len(row) == size > 1 for row in below)
+    has_commas = any(_DECIMAL_COMMA.fullmatch(cell) for row in below for cell in row)
+    return _Candidate(found, alike, size, has_commas, end, delimiter, names)
 
 
 def _take_rows(rows: Iterator[list[str]]) -> Iterator[list[str]]:
