@@ -59,8 +59,10 @@ def _parse_arguments() -> argparse.Namespace:
     arguments = parser.parse_args()
     if arguments.iris:
         arguments.data = arguments.target = None
-    if not arguments.data and (arguments.target or arguments.drop or arguments.category):
-        parser.error("--target, --drop and --category are for a table: name it with --data")
+    of_table = ("target", "drop", "category", "encoding")
+    if not arguments.data and any(getattr(arguments, option) for option in of_table):
+        options = f"--{', --'.join(of_table[:-1])} and --{of_table[-1]}"
+        parser.error(f"{options} are for a table: name it with --data")
     if arguments.with_feedback and (arguments.first or arguments.sync or arguments.republish):
         parser.error("--with-feedback is for a training: leave --first, --sync or --republish out")
     arguments.name = arguments.name or _name_of(arguments.data or "iris")
@@ -81,6 +83,8 @@ def _make_parser() -> argparse.ArgumentParser:
     add("--drop", metavar="COLUMN", **several, help="leave this column out")
     said = "this column's numbers are codes, not quantities"
     add("--category", metavar="COLUMN", **several, help=said)
+    said = "of text that is neither UTF-8 nor marked; without it, Windows-1252"
+    add("--encoding", type=_encoding, metavar="NAME", help=said)
     add("--name", type=_name, help="of model and MLflow experiment; by default the file's")
     add("--seed", type=_seed, default=0, help="of folds, searches and forests (default 0)")
     add("--budget", type=_minutes, metavar="MINUTES", help="end the comparison after these")
@@ -112,6 +116,15 @@ def _add_settings(arguments: argparse.Namespace, environment: Mapping[str, str])
 def _name(text: str) -> str:
     if not re.fullmatch(r"\w[\w -]{0,99}", text):
         raise argparse.ArgumentTypeError("use letters, digits, spaces, - and _, at most 100")
+    return text
+
+
+def _encoding(text: str) -> str:
+    try:
+        b"a".decode(text, errors="ignore")
+    except (LookupError, UnicodeError):
+        message = f"there is no encoding {text}; use a name like cp1250, shift_jis or gb18030"
+        raise argparse.ArgumentTypeError(message) from None
     return text
 
 

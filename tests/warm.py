@@ -44,7 +44,7 @@ LIBRARIES = {
         *("pandas", "pyarrow.csv", "pyarrow.parquet", "scipy.stats", "skops.io", SIGNING),
         *("sklearn.calibration", "sklearn.compose", "sklearn.datasets", "sklearn.ensemble"),
         *("sklearn.discriminant_analysis", "sklearn.inspection", "sklearn.kernel_approximation"),
-        *("sklearn.naive_bayes", "sklearn.neighbors", "sklearn.svm", "charset_normalizer"),
+        *("sklearn.naive_bayes", "sklearn.neighbors", "sklearn.svm", "python_calamine"),
         *("mlflow.db", "mlflow.store.tracking.sqlalchemy_store"),
         "mlflow.store.model_registry.sqlalchemy_store",
         # The tracking server; see `_forget_server`.

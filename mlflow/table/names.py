@@ -1,0 +1,33 @@
+"""Checks the names of a table's columns."""
+
+from collections.abc import Sequence
+from itertools import count
+
+from errors import UnusableTable
+
+
+def check_names(names: Sequence[str]) -> list[str]:
+    """Return them trimmed, and a name for a first column without one; raises UnusableTable."""
+    names = [name.strip() for name in names]
+    if all(map(_is_number, names)):
+        raise UnusableTable("The first line holds numbers. Put a line of column names above it.")
+    if twice := sorted({name for name in names if name and names.count(name) > 1}):
+        raise UnusableTable(f"Two columns are named {twice[0]}. Rename one of them.")
+    if "" in names[1:]:
+        advice = "Give it one, or take the separator from the end of each line"
+        raise UnusableTable(f"Column {names.index('', 1) + 1} has no name. {advice}.")
+    # pandas and R write the number of each row into a first column without a name.
+    return [name or _find_free(names) for name in names]
+
+
+def _find_free(names: list[str]) -> str:
+    free = (f"row_{number}" for number in count(1))
+    return "row" if "row" not in names else next(name for name in free if name not in names)
+
+
+def _is_number(name: str) -> bool:
+    try:
+        float(name)
+    except ValueError:
+        return False
+    return True
