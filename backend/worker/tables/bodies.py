@@ -17,14 +17,13 @@ from worker.tables.columns import BadRows, Columns, Faults
 from worker.tables.csv_tables import open_csv
 from worker.tables.json_tables import open_json
 from worker.tables.table import Limits, Opener, Table, readable
-from worker.tables.writers import WRITERS, Pieces, WriteRows, write_columns
+from worker.tables.writers import WRITERS, Pieces, write_columns
 
 MAX_EXTRA_COLUMNS = 1000
 KEPT_BYTES = 64 * 1024**2  # of a table, and as much of it in numbers: it need not be read again
 
 READERS: dict[Format, Callable[[Opener, Limits], Table]] = {
     Format.ARROW: open_arrow,
-    Format.CSV: open_csv,
     Format.PARQUET: open_parquet,
 }
 
@@ -48,9 +47,9 @@ class Chunk(NamedTuple):
 
 def score(body: TableBody, answers: Answers) -> Pieces:
     """The answer, once every row has been found right; not made before it is asked for."""
-    if not body.content:
-        raise MalformedTable("The body is empty. Send a table.")
-    table, write = _open_table(body, answers.model)
+    table, in_columns = open_table(body, answers.model)
+    is_same = in_columns and body.wanted is Format.JSON
+    write = write_columns if is_same else WRITERS[body.wanted]
     description = answers.model.description
     with readable("table"):  # names need not be text
         _require_plain(table.schema, len(description.features))
@@ -85,14 +84,16 @@ def plan(sent: Any, columns: Columns, answers: Answers, wanted: Format) -> Any:
     return schema
 
 
-def _open_table(body: TableBody, model: OpenedModel) -> tuple[Table, WriteRows]:
-    write = WRITERS[body.wanted]
-    if body.sent is not Format.JSON:
-        opener = partial(pa.BufferReader, pa.py_buffer(body.content))
-        return READERS[body.sent](opener, body.limits), write
-    table, in_columns = open_json(bytes(body.content), model, body.limits)
-    is_same = in_columns and body.wanted is Format.JSON
-    return table, write_columns if is_same else write
+def open_table(body: TableBody, model: OpenedModel) -> tuple[Table, bool]:
+    """The table, and whether it is JSON of columns; raises what its reader does."""
+    if not body.content:
+        raise MalformedTable("The body is empty. Send a table.")
+    if body.sent is Format.JSON:
+        return open_json(bytes(body.content), model, body.limits)
+    if body.sent is Format.CSV:
+        return open_csv(body.content, body.limits, model.description), False
+    opener = partial(pa.BufferReader, pa.py_buffer(body.content))
+    return READERS[body.sent](opener, body.limits), False
 
 
 def _read_twice(table: Table, columns: Columns, answers: Answers) -> Iterable[Chunk]:

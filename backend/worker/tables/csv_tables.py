@@ -1,9 +1,7 @@
-"""Opens CSV: every cell is text, and `columns` knows which are missing."""
+"""Opens CSV: every cell is text, and `cells` knows what it stands for."""
 
-import io
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from csv import Error, reader
+import re
+from collections.abc import Callable, Collection
 from functools import partial
 from typing import Any
 
@@ -11,10 +9,16 @@ import pyarrow as pa
 from pyarrow import csv
 
 from errors import MalformedTable, TableFault
+from schemas import Description
+from worker.encodings import UTF_8, find_encoding, recode, split
+from worker.headers import MAX_HEADER_BYTES, describe, read_header
+from worker.tables.cells import make_readers
 from worker.tables.columns import Faults
-from worker.tables.table import Batches, Limits, Opener, Table, readable
+from worker.tables.notes import MOST_LAST, Notes, is_note
+from worker.tables.table import Batches, Limits, Table, readable
 
 BLOCK_BYTES = 1024**2  # of text read at a time, so that no row can be longer
+BOM = b"\xef\xbb\xbf"
 
 # Its handler of Ctrl-C makes a pipe, which a confined process may not.
 pa.enable_signal_handlers(False)
@@ -22,115 +26,131 @@ pa.enable_signal_handlers(False)
 OnRow = Callable[[Any], str]  # is told of a row with more cells than the header, or fewer
 
 
-def open_csv(opener: Opener, limits: Limits) -> Table:
-    """Raises MalformedTable."""
-    with _readable(opener):
-        opener = _end_line(opener)
-        schema = _read_header(opener)
-    return Table(schema, partial(_read_rows, opener, schema, limits), limits, is_text=True)
+def open_csv(content: memoryview, limits: Limits, known: Description) -> Table:
+    """Raises MalformedTable, or InvalidTable for a column without a name."""
+    given = known.written.encoding if known.written else None
+    encoding = find_encoding(partial(split, content), given)
+    if encoding != UTF_8 or content[:3] == BOM:
+        content = memoryview(b"".join(recode(split(content), encoding)))
+    names = [feature.name for feature in known.features]
+    header = read_header(bytes(content[:MAX_HEADER_BYTES]), names)
+    rows = _Rows(content[header.size :], header.names, header.delimiter)
+    notes = Notes(make_readers(known, header.decimal), rows.schema)
+
+    def read() -> Batches:
+        ragged = RaggedRows(header.delimiter, limits)
+        return notes.watch(ragged.leave_out(rows.read(ragged.note, BLOCK_BYTES)), ragged)
+
+    said = describe(encoding, header, known.features)
+    return Table(rows.schema, read, limits, True, header.decimal, said, notes)
 
 
 def open_rows(content: bytes, names: list[str], delimiter: str, on_row: OnRow) -> Table:
     """Rows below a header with these names; semicolons let a comma separate decimals."""
-    schema = _make_schema(names)
-    reading = csv.ReadOptions(column_names=names, block_size=len(content) + 1, use_threads=False)
-    parsing = _make_parsing(on_row, schema, delimiter)
-
-    def read() -> Batches:
-        with readable("CSV"):
-            yield from _open_reader(partial(pa.BufferReader, content), reading, parsing)
-
-    return Table(schema, read, is_text=True, decimal="," if delimiter == ";" else ".")
+    rows = _Rows(memoryview(content), names, delimiter)
+    read = partial(rows.read, on_row, len(content) + 1)
+    return Table(rows.schema, read, is_text=True, decimal="," if delimiter == ";" else ".")
 
 
 def describe_ragged(row: Any) -> str:
     return f"It has {row.actual_columns} cells, and the header has {row.expected_columns}."
 
 
-def _read_rows(opener: Opener, schema: Any, limits: Limits) -> Batches:
-    ragged = _RaggedRows(limits.rows)
-    reading = csv.ReadOptions(block_size=BLOCK_BYTES, use_threads=False)
-    try:
-        with _readable(opener):
-            for batch in _open_reader(opener, reading, _make_parsing(ragged.note, schema)):
-                if not ragged.last:  # which leaves out rows, so that the next have other numbers
-                    yield batch
-    except MalformedTable:
-        limits.check(ragged.last)
-        raise
-    ragged.faults.raise_any()
+class RaggedRows:
+    """Rows with more cells than the header, or fewer: notes at the end, or faults."""
 
-
-def _end_line(opener: Opener) -> Opener:
-    """Add a line end to a header alone: without one it is taken for nothing at all."""
-    with opener() as file:
-        head = file.read(BLOCK_BYTES)
-    if len(head) < BLOCK_BYTES and b"\n" not in head and b"\r" not in head:
-        return partial(pa.BufferReader, head + b"\n")
-    return opener
-
-
-class _RaggedRows:
-    """Rows with more cells than the header, or fewer; `last` is the number of the last one."""
-
-    def __init__(self, most: int) -> None:
-        self.faults = Faults()
-        self.last = 0
-        self._most = most
+    def __init__(self, delimiter: str, limits: Limits) -> None:
+        self.count = 0
+        self.waiting: dict[int, TableFault] = {}
+        self._faults = Faults()
+        self._last = 0  # number of the last one that is no note
+        self._blank = 0  # lines, which are no rows
+        self._delimiter = delimiter
+        self._limits = limits
 
     def note(self, row: Any) -> str:
         """Tell pyarrow what to do next."""
-        self.last = row.number - 1  # the header is a line, and no row
-        self.faults.add([TableFault(describe_ragged(row), self.last)])
-        return "error" if self.last > self._most else "skip"
+        if not row.text.strip():
+            self._blank += 1
+            return "skip"
+        self.count += 1
+        number = row.number - self._blank
+        fault = TableFault(describe_ragged(row), number)
+        if len(self.waiting) < MOST_LAST and is_note(row.text, self._delimiter):
+            self.waiting[number] = fault
+            return "skip"
+        self._faults.add([*self.waiting.values(), fault])
+        self.waiting.clear()
+        self._last = number
+        return "error" if number > self._limits.rows else "skip"
+
+    def leave_out(self, batches: Batches) -> Batches:
+        """The batches up to a fault, after which rows have other numbers."""
+        try:
+            yield from (batch for batch in batches if not self._last)
+        except MalformedTable:
+            self._limits.check(self._last)
+            raise
+
+    def settle(self, notes: Collection[int]) -> None:
+        """Raise InvalidTable unless all are notes."""
+        self._faults.add([it for number, it in self.waiting.items() if number not in notes])
+        self._faults.raise_any()
 
 
-def _read_header(opener: Opener) -> Any:
-    """Needs no pyarrow, which would first look through all rows that do not fit the header."""
-    with opener() as file:
-        head = file.read(BLOCK_BYTES)
-    text = io.TextIOWrapper(io.BytesIO(head), "utf-8-sig", newline="")
-    try:
-        names = next(filter(None, reader(text)))
-    except StopIteration:
-        raise MalformedTable("The CSV is empty. Name its columns in the first line.") from None
-    except (Error, UnicodeDecodeError) as error:
-        raise MalformedTable(f"The header of the CSV cannot be read: {error}.") from None
-    return _make_schema(names)
+class _Rows:
+    """Text below a header."""
 
+    def __init__(self, text: memoryview, names: list[str], delimiter: str) -> None:
+        self.schema = pa.schema([(name, pa.string()) for name in names])
+        self._delimiter = delimiter
+        self._text = _join_quotes(text, delimiter)
 
-def _make_schema(names: list[str]) -> Any:
-    return pa.schema([(name, pa.string()) for name in names])
-
-
-def _make_parsing(on_row: OnRow, schema: Any, delimiter: str = ",") -> Any:
-    """A blank line is a row if there is one column, and nothing if there are more."""
-    return csv.ParseOptions(
-        delimiter=delimiter,
-        newlines_in_values=True,
-        invalid_row_handler=on_row,
-        ignore_empty_lines=len(schema) > 1,
-    )
-
-
-def _open_reader(opener: Opener, reading: Any, parsing: Any) -> Any:
-    converting = csv.ConvertOptions(
-        default_column_type=pa.string(), strings_can_be_null=True, null_values=[""]
-    )
-    return csv.open_csv(opener(), reading, parsing, converting)
-
-
-@contextmanager
-def _readable(opener: Opener) -> Iterator[None]:
-    """Raises MalformedTable; with the line, if that is not UTF-8."""
-    try:
+    def read(self, on_row: OnRow, block_bytes: int) -> Batches:
+        """A blank line is a row if there is one column, and nothing if there are more."""
+        if not self._text:
+            return
+        names, has_columns = self.schema.names, len(self.schema) > 1
+        reading = csv.ReadOptions(column_names=names, block_size=block_bytes, use_threads=False)
+        parsing = csv.ParseOptions(
+            delimiter=self._delimiter,
+            newlines_in_values=True,
+            invalid_row_handler=on_row,
+            ignore_empty_lines=has_columns,
+        )
+        converting = csv.ConvertOptions(
+            default_column_type=pa.string(), strings_can_be_null=True, null_values=[""]
+        )
         with readable("CSV"):
-            yield
-    except MalformedTable:
-        for number, line in enumerate(io.BufferedReader(opener()), start=1):
-            try:
-                line.decode()
-            except UnicodeDecodeError:
-                said = f"Line {number} of the CSV is not in UTF-8. Save it so."
-                raise MalformedTable(said) from None
-        raise
+            file = pa.PythonFile(_Blocks(self._text), "r")
+            yield from csv.open_csv(file, reading, parsing, converting)
+
+
+class _Blocks:
+    """A file none of whose blocks ends between a carriage return and its line feed.
+
+    There pyarrow loses the line feed of a cell in quotes: apache/arrow#51368.
+    """
+
+    closed = False
+
+    def __init__(self, text: memoryview) -> None:
+        self._text = text
+
+    def read(self, size: int) -> memoryview:
+        end = size - (bytes(self._text[size - 1 : size + 1]) == b"\r\n")
+        block, self._text = self._text[:end], self._text[end:]
+        return block
+
+    def close(self) -> None:
+        """pyarrow asks for it."""
+
+
+def _join_quotes(text: memoryview, delimiter: str) -> memoryview:
+    """Take away blanks before quotes, which pyarrow would take for a cell's own."""
+    content = bytes(text)
+    if b' "' not in content:
+        return text
+    mark = re.escape(delimiter.encode())
+    quoted = rb'(\A|[\r\n]|%b) *("[^"]*(?:""[^"]*)*")' % mark
+    return memoryview(re.sub(quoted, rb"\1\2", content))

@@ -1,7 +1,7 @@
 """Reads tables of many rows, a chunk at a time."""
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -11,6 +11,7 @@ import pyarrow as pa
 
 from errors import MalformedTable, TableTooLarge, shorten
 from worker.exchange import Array
+from worker.tables.notes import NO_NOTES, Notes
 
 # A chunk is what is in memory at a time.
 CHUNK_ROWS = 16_384
@@ -51,15 +52,25 @@ UNLIMITED = Limits(sys.maxsize, sys.maxsize, chunk_rows=65_536)
 
 @dataclass(frozen=True)
 class Table:
-    """`read` gives the same batches each time; `is_text` if every cell is, as in CSV."""
+    """`read` gives the same batches each time; `is_text` if cells are as people write them."""
 
     schema: Any
     read: Callable[[], Batches]
     limits: Limits = UNLIMITED
     is_text: bool = False
-    read_as: str = ""  # a sentence for people
-    no_data: tuple[int, ...] = ()  # places of rows, such as totals, that get no answer
     decimal: str = "."  # in text, between the whole numbers and the rest
+    said: str = ""  # how it is read, in a sentence
+    notes: Notes = NO_NOTES  # rows that are no data, known once all have been read
+
+    @property
+    def read_as(self) -> str:
+        """Sentences for people."""
+        return " ".join(filter(None, (self.said, self.notes.describe())))
+
+    @property
+    def no_data(self) -> Sequence[int]:
+        """Places of rows, such as totals, that get no answer."""
+        return self.notes.places
 
     def chunks(self, more_columns: int = 0) -> Batches:
         """Bounded in rows, cells and bytes; `more_columns` are those of the answer."""

@@ -1,0 +1,94 @@
+import pytest
+from mixed import FEATURES
+from test_csv_tables import describe_model, open_text, read
+
+from errors import InvalidTable
+from worker.tables import csv_tables
+
+AGE, MASS, MEMBER, _, ISLAND, _ = FEATURES
+KNOWN = describe_model([AGE, MASS, ISLAND])
+HEADER = "age,mass,island\n"
+DATA = "40,4.5,Dream\n"
+UNITS = "years,kg,\n"
+NOTES = ["Total,12.5,\n", ",,\n", "x,4.5,Dream\n", "Source: the zoo,,\n", ",5,\n"]
+RAGGED = ["Source: the zoo\n", "total\n", "a note\n", '"Quelle: a, b"\n', "Total;\n"]
+
+
+def find(text, known=KNOWN):
+    table = open_text(text, known)
+    return len(read(table)), [*table.no_data], table.notes.describe()
+
+
+@pytest.mark.parametrize("note", NOTES)
+@pytest.mark.parametrize("count", [1, 2, 3])
+@pytest.mark.parametrize("block", [30, 2**20])
+def test_up_to_three_rows_at_the_end_may_be_no_data(note, count, block, monkeypatch):
+    monkeypatch.setattr(csv_tables, "BLOCK_BYTES", block)
+
+    rows, places, said = find(HEADER + DATA * 10 + note * count)
+
+    assert (rows, places) == (10 + count, [*range(10, 10 + count)])
+    assert (
+        said
+        == [
+            "Row 11 is no data and has no answer.",
+            "Rows 11 and 12 are no data and have no answer.",
+            "Rows 11, 12 and 13 are no data and have no answer.",
+        ][count - 1]
+    )
+
+
+@pytest.mark.parametrize("note", NOTES)
+def test_more_of_them_or_nothing_else_is_data(note):
+    assert find(HEADER + DATA + note * 4)[1:] == ([], "")
+    assert find(HEADER + note * 3)[1:] == ([], "")
+
+
+@pytest.mark.parametrize("row", ["years,kg,\n", "years,NA,\n", "Alter,%,Insel\n", "-,(kg),x\n"])
+def test_a_row_of_units_is_no_data(row):
+    assert find(HEADER + row + DATA) == (2, [0], "Row 1 holds units and has no answer.")
+
+
+@pytest.mark.parametrize("row", ["40,kg,\n", "NA,,\n", "2x,3y,Dream\n", "nan,inf,\n"])
+def test_other_first_rows_are_data(row):
+    assert find(HEADER + row + DATA) == (2, [], "")
+
+
+def test_units_and_totals_may_both_be_there():
+    rows, places, said = find(HEADER + UNITS + DATA * 2 + NOTES[0])
+
+    assert (rows, places) == (4, [0, 3])
+    assert said == "Row 1 holds units and has no answer. Row 4 is no data and has no answer."
+
+
+@pytest.mark.parametrize("line", RAGGED)
+def test_a_ragged_line_of_words_at_the_end_is_left_out(line):
+    assert find(HEADER + DATA * 2 + line) == (2, [], "Row 3 is no data and has no answer.")
+
+
+def test_ragged_lines_and_rows_are_counted_together():
+    lines = "Total,1,\n" + "\n" + "a note\n" + ",,\n"
+
+    rows, places, said = find(HEADER + DATA * 2 + lines)
+
+    assert (rows, places) == (4, [2, 3])
+    assert said == "Rows 3, 4 and 5 are no data and have no answer."
+
+
+@pytest.mark.parametrize(
+    "text", ["a note\n" + DATA, DATA + "a note\n" * 4, DATA + "12\n", DATA + "word\n", "a note\n"]
+)
+def test_other_ragged_lines_are_faults(text):
+    with pytest.raises(InvalidTable, match="cells, and the header has 3"):
+        find(HEADER + text)
+
+
+def test_few_features_may_be_empty_and_text_is_no_number():
+    assert find("member,island\n,\n,\n", describe_model([MEMBER, ISLAND])) == (2, [], "")
+
+
+def test_a_table_is_looked_at_anew_each_time_it_is_read():
+    table = open_text(HEADER + UNITS + DATA + NOTES[0], KNOWN)
+
+    assert read(table) == read(table)
+    assert [*table.no_data] == [0, 2]

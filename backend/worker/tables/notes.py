@@ -1,0 +1,163 @@
+"""Finds the rows of a text table that are no data: units below the header, totals at the end."""
+
+import csv
+import re
+from collections.abc import Collection, Iterable, Iterator
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from worker.exchange import Array
+from worker.tables.cells import CellReader, is_text
+
+MOST_LAST = 3  # rows at the end; if more look like notes, none of them is one
+FEW = 3  # features of which a row of data has more than one
+
+
+_WORDS = "total|sum|mean|average|source|note|gesamt|quelle|somme|moyenne|fuente|media"
+_NOTE = re.compile(rf"[^0-9].*[\s:].*|({_WORDS}).*", re.IGNORECASE | re.DOTALL)
+
+
+class Ragged(Protocol):
+    """Rows with more cells than the header, or fewer, which are in no batch."""
+
+    @property
+    def count(self) -> int:
+        """All so far."""
+
+    @property
+    def waiting(self) -> Collection[int]:
+        """Numbers of those that are notes if they are at the end."""
+
+    def settle(self, notes: Collection[int]) -> None:
+        """Hear which of them are."""
+
+
+class _Look(NamedTuple):
+    """What is in each of a few rows."""
+
+    has_number: Array
+    has_word: Array  # in place of a number, and not beginning with a digit
+    is_note: Array
+
+
+class Notes:
+    """Known once the batches have been passed on.
+
+    `places` are those of rows in the batches, counted from 0; `numbers` count all rows from 1.
+    """
+
+    def __init__(
+        self,
+        readers: Iterable[CellReader],
+        schema: Any,
+        *,
+        is_first: bool = True,
+        is_last: bool = True,
+    ) -> None:
+        """Of the whole of a table, or of its first or last part."""
+        self.places: list[int] = []
+        self.numbers: list[int] = []
+        found = [(schema.get_field_index(it.feature.name), it) for it in readers]
+        self._readers = [(place, it) for place, it in found if place >= 0]
+        self._is_first = is_first
+        self._is_last = is_last
+
+    def describe(self) -> str:
+        said = ["Row 1 holds units and has no answer."] if 1 in self.numbers else []
+        *others, last = ("", *(str(number) for number in self.numbers if number > 1))
+        if len(others) > 1:
+            said.append(f"Rows {', '.join(others[1:])} and {last} are no data and have no answer.")
+        elif others:
+            said.append(f"Row {last} is no data and has no answer.")
+        return " ".join(said)
+
+    def watch(self, batches: Iterator[Any], ragged: Ragged) -> Iterator[Any]:
+        """Pass the batches on, each once its notes are known."""
+        self.places.clear()
+        self.numbers.clear()
+        held: list[Any] = []
+        rows = 0
+        for batch in batches:
+            held.append(batch)
+            if sum(it.num_rows for it in held[1:]) > MOST_LAST:
+                if not rows:
+                    self._find_units(held)
+                rows += held[0].num_rows
+                yield held.pop(0)
+        if not held:
+            ragged.settle(())
+            return
+        if not rows:
+            self._find_units(held)
+        last = pa.concat_batches(held)
+        self._find_last(last, rows, ragged)
+        ragged.settle(self.numbers)
+        yield last
+
+    def _find_units(self, batches: list[Any]) -> None:
+        """Only a row of data below it shows that the first one is none."""
+        found = self._look(pa.concat_batches([it.slice(0, 2) for it in batches]).slice(0, 2))
+        has_number = found.has_number.tolist()
+        if self._is_first and has_number == [False, True] and found.has_word[0]:
+            self.places.append(0)
+            self.numbers.append(1)
+
+    def _find_last(self, last: Any, rows: int, ragged: Ragged) -> None:
+        """Go up from the end; a row of data has to be left."""
+        tail = last.slice(max(0, last.num_rows - MOST_LAST - 1))
+        are_notes = self._look(tail).is_note.tolist()
+        place = rows + last.num_rows - 1
+        number = place + 1 + ragged.count
+        places: list[int] = []
+        numbers: list[int] = []
+        while self._is_last and len(numbers) <= MOST_LAST:
+            if number not in ragged.waiting:
+                if not (are_notes and are_notes.pop()):
+                    break
+                places.insert(0, place)
+                place -= 1
+            numbers.insert(0, number)
+            number -= 1
+        is_data_left = place >= len(self.places) or not self._is_first
+        if is_data_left and len(numbers) <= MOST_LAST:
+            self.places += places
+            self.numbers += numbers
+
+    def _look(self, rows: Any) -> _Look:
+        """Of a few rows, as each takes several calls for each feature."""
+        has_number, has_word, has_text = (np.zeros(rows.num_rows, bool) for _ in range(3))
+        present = np.zeros(rows.num_rows, int)
+        for place, reader in self._readers:
+            cells = reader.clear(rows.column(place))
+            is_there = _to_mask(cells.is_valid())
+            present += is_there
+            if reader.feature.type == "number":
+                is_number = _to_mask(reader.read(rows.column(place)).is_valid())
+                has_number |= is_number
+                has_text |= is_there & ~is_number
+                if is_text(cells.type):
+                    begins = pc.match_substring_regex(cells, "^[^0-9]").fill_null(False)
+                    has_word |= _to_mask(begins) & ~is_number
+        is_poor = (present <= 1) if len(self._readers) >= FEW else np.zeros(len(present), bool)
+        return _Look(has_number, has_word, has_text | is_poor)
+
+
+NO_NOTES = Notes([], pa.schema([]))
+
+
+def is_note(line: str, delimiter: str) -> bool:
+    """Whether a line of fewer or more cells than the header has one single cell of words."""
+    try:
+        cells = [cell.strip() for row in csv.reader([line], delimiter=delimiter) for cell in row]
+    except csv.Error:
+        return False
+    found = list(filter(None, cells))
+    return len(found) == 1 and _NOTE.fullmatch(found[0]) is not None
+
+
+def _to_mask(cells: Any) -> Array:
+    mask: Array = cells.to_numpy(zero_copy_only=False)
+    return mask
