@@ -13,7 +13,7 @@ from schemas import PredictionColumns, RowPredictions
 from serving.live import Live
 from web.bodies import read_body
 from web.problems import problem_responses
-from worker.media import Format, choose_format, find_format
+from worker.media import WRITTEN, Format, choose_format, find_format
 
 router = APIRouter(tags=["predict"], lifespan=keep_queue)
 
@@ -27,7 +27,8 @@ HEADERS = {
         "X-Answer-Columns": "JSON of the answer's columns, if the table has columns of their names",
     }.items()
 }
-_OTHERS: dict[str, Any] = {kind: _TABLE for kind in Format if kind is not Format.JSON}
+_SENT: dict[str, Any] = {kind: _TABLE for kind in Format if kind is not Format.JSON}
+_WRITTEN: dict[str, Any] = {kind: _TABLE for kind in WRITTEN if kind is not Format.JSON}
 
 
 @router.post(
@@ -39,14 +40,14 @@ _OTHERS: dict[str, Any] = {kind: _TABLE for kind in Format if kind is not Format
             "description": "The predictions, in the order of the rows",
             "headers": HEADERS,
             "model": RowPredictions | PredictionColumns,
-            "content": _OTHERS,
+            "content": _WRITTEN,
         },
         **problem_responses(400, 404, 406, 408, 409, 413, 415, 422, 503),
     },
     openapi_extra={
         "requestBody": {
             "required": True,
-            "content": {Format.JSON: {"schema": {"type": "object"}}, **_OTHERS},
+            "content": {Format.JSON: {"schema": {"type": "object"}}, **_SENT},
         }
     },
 )

@@ -3,13 +3,23 @@ import pytest
 from errors import NotAcceptable, UnsupportedMediaType
 from worker.media import Format, choose_format, find_format
 
+CSV = ["text/csv", "Text/CSV; header=present", "text/csv;charset=UTF-8", "text/csv; charset=utf8"]
+CSV += [
+    "text/csv; charset=windows-1252",
+    'text/csv; charset="ISO-8859-1"',
+    "text/csv;charset=latin1",
+]
 
-@pytest.mark.parametrize("text", ["text/csv", "Text/CSV; header=present", "text/csv;charset=UTF-8"])
+
+@pytest.mark.parametrize("text", CSV)
 def test_a_type_is_found_with_its_parameters(text):
     assert find_format(text) is Format.CSV
 
 
-@pytest.mark.parametrize("text", ["", "text/plain", "application/json; charset=latin-1"])
+OTHERS = ["", "text/plain", "application/json; charset=iso-8859-1", "text/csv; charset=koi8-r"]
+
+
+@pytest.mark.parametrize("text", OTHERS)
 def test_another_type_is_told_what_is_taken(text):
     with pytest.raises(UnsupportedMediaType, match=r"text/csv, application|in UTF-8"):
         find_format(text)
@@ -38,3 +48,13 @@ def test_the_format_liked_best_is_chosen_and_of_several_the_one_sent(chosen):
 def test_what_cannot_be_met_is_told_what_can(accept):
     with pytest.raises(NotAcceptable, match="text/csv"):
         choose_format(accept, Format.CSV)
+
+
+def test_a_spreadsheet_is_taken_and_answered_with_csv():
+    sent = find_format("application/vnd.openxmlformats-officedocument.spreadsheetml.sheet")
+
+    assert sent is Format.XLSX
+    assert choose_format("", sent) is Format.CSV
+    assert choose_format("application/json", sent) is Format.JSON
+    with pytest.raises(NotAcceptable, match=r"arrow.stream\. Accept"):
+        choose_format(sent, sent)

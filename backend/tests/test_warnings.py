@@ -9,7 +9,7 @@ from mixed import FEATURES, INSTANCE, fit_mixed
 
 from errors import InvalidTable
 from features.warnings import name_warnings
-from worker.media import Format
+from worker.media import WRITTEN, Format
 from worker.tables import bodies
 from worker.tables.answers import Answers
 from worker.tables.bodies import TableBody, score
@@ -81,7 +81,7 @@ def score_csv(content, wanted):
     return answers, b"".join(score(body, answers))
 
 
-@pytest.mark.parametrize("wanted", Format)
+@pytest.mark.parametrize("wanted", WRITTEN)
 @pytest.mark.parametrize(("places", "kept"), [((3,), 0), ((1, 2, 3), 2**20)])
 def test_rows_that_are_no_data_keep_their_places_and_are_not_counted(
     monkeypatch, places, kept, wanted
