@@ -86,4 +86,4 @@ def _take_fitting(pieces: Iterable[str]) -> tuple[list[str], bool]:
 
 def _write(value: Any) -> str:
     """Compact JSON in printable ASCII."""
-    return json.dumps(value, separators=(",", ":")).replace("\x7f", r"\u007f")
+    return json.dumps(value, separators=(",", ":"))
