@@ -26,7 +26,7 @@ PRINTABLE = "".join(map(chr, range(32, 127))).replace("%", "")
 def write_headers(message: Message, model: Model, most_rows: int) -> dict[str, str]:
     """Raises what Python does if this is nothing to say of such a table."""
     read_as, times = message.head["read_as"], message.head["renamed"]
-    if not isinstance(read_as, str) or len(read_as) > MOST_READ_AS:
+    if not isinstance(read_as, str):
         raise ValueError("it does not say how it has read the table.")
     if type(times) is not int or not 0 <= times <= MOST_RENAMINGS:
         raise ValueError("its columns have no names.")
@@ -50,7 +50,7 @@ def _read_warnings(message: Message, model: Model, most_rows: int) -> Warnings:
 
 def _quote(text: str) -> str:
     """Percent-encode all but printable ASCII, and cut it where that splits no character."""
-    quoted = quote(text, safe=PRINTABLE, errors="replace")
+    quoted = quote(text[:MOST_READ_AS], safe=PRINTABLE, errors="replace")
     if len(quoted) <= MOST_READ_AS:
         return quoted
     return re.sub("(%[0-9A-F]{0,2})+$", "", quoted[:MOST_READ_AS])
