@@ -130,6 +130,15 @@ def test_what_is_answered_for_no_caller_or_not_at_all_is_not_counted(client, cou
     assert counted() == [1, 0, 2]
 
 
+def test_rows_of_a_table_that_are_no_data_are_not_counted(client, counted):
+    body = write(TABLE, CSV) + b"\nTotal: 3,,,\n"
+
+    response = client.post("/predict/batch", content=body, headers={"Content-Type": CSV})
+
+    assert response.text.count("\n") == 1 + TABLE.num_rows + 1
+    assert counted() == [1, 0, 2]
+
+
 def test_models_that_are_new_or_asked_by_name_begin_at_nothing(live_client, publish, tmp_path):
     publish(OLDER, fit(C=0.1))
     inputs = [describe_tensor("rows", ROWS)]

@@ -80,6 +80,20 @@ def test_a_page_elsewhere_may_read_the_headers_that_are_described(start_live):
     assert {*described["responses"]["200"]["headers"]} < {*exposed}
 
 
+@pytest.mark.parametrize("wanted", FORMATS)
+def test_an_answer_says_how_a_table_of_text_was_read(client, wanted):
+    body = ";".join(NAMES) + "\n5,1;3,5;1,4;99\nTotal: 1;;;\n"
+    headers = {"Content-Type": CSV, "Accept": wanted}
+
+    response = client.post("/predict/batch", content=body, headers=headers)
+
+    said = response.headers["x-read-as"]
+    assert said.startswith("Read as UTF-8, separated by semicolons")
+    assert said.endswith("Row 2 is no data and has no answer.")
+    assert response.headers["x-warnings"] == '{"petal_width":{"out_of_range":1}}'
+    assert wanted != JSON or response.json()["read_as"] == said
+
+
 @pytest.mark.parametrize("sent", [JSON, PARQUET, ARROW])
 def test_formats_that_leave_no_choice_are_not_said_to_be_read_as_anything(client, sent):
     response = post(client, [SETOSA], sent)
