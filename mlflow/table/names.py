@@ -9,8 +9,6 @@ from errors import UnusableTable
 def check_names(names: Sequence[str]) -> list[str]:
     """Return them trimmed, and a name for a first column without one; raises UnusableTable."""
     names = [name.strip() for name in names]
-    if all(map(_is_number, names)):
-        raise UnusableTable("The first line holds numbers. Put a line of column names above it.")
     if twice := sorted({name for name in names if name and names.count(name) > 1}):
         raise UnusableTable(f"Two columns are named {twice[0]}. Rename one of them.")
     if "" in names[1:]:
@@ -18,6 +16,12 @@ def check_names(names: Sequence[str]) -> list[str]:
         raise UnusableTable(f"Column {names.index('', 1) + 1} has no name. {advice}.")
     # pandas and R write the number of each row into a first column without a name.
     return [name or _find_free(names) for name in names]
+
+
+def require_header(names: Sequence[str]) -> None:
+    """Raises UnusableTable if a first line is no header, but a row of numbers."""
+    if all(map(_is_number, names)):
+        raise UnusableTable("The first line holds numbers. Put a line of column names above it.")
 
 
 def _find_free(names: list[str]) -> str:

@@ -2,7 +2,6 @@
 
 import gzip
 import hashlib
-import io
 import zlib
 from typing import NamedTuple
 
@@ -11,8 +10,9 @@ import pandas as pd
 from errors import UnusableTable, hide_secrets
 from table.delimited import read_cells
 from table.encodings import to_utf8
-from table.names import check_names
+from table.names import check_names, require_header
 from table.origin import Origin
+from table.parquet import read_parquet
 from table.separators import read_header
 
 
@@ -47,19 +47,9 @@ def _parse_file(raw: bytes, encoding: str | None) -> tuple[pd.DataFrame, Origin]
             message = f"The gzip file is damaged: {str(error).strip().rstrip('.')}"
             raise UnusableTable(f"{message}. Copy it again.") from None
     if raw.startswith(b"PAR1"):
-        return _parse_parquet(raw), Origin()
+        return read_parquet(raw), Origin()
     text, name = to_utf8(raw, encoding)
     header = read_header(text)
+    require_header(header.names)
     header = header._replace(names=check_names(header.names))
     return read_cells(text, header), Origin(name, header.separator)
-
-
-def _parse_parquet(raw: bytes) -> pd.DataFrame:
-    try:
-        frame = pd.read_parquet(io.BytesIO(raw))
-    except (OSError, ValueError) as error:  # pyarrow's are one or the other
-        message = f"The Parquet file is damaged: {str(error).strip().rstrip('.')}"
-        raise UnusableTable(f"{message}. Copy it again.") from None
-    if any(frame.index.names):
-        frame = frame.reset_index()
-    return frame.set_axis(check_names([str(name) for name in frame.columns]), axis="columns")

@@ -74,12 +74,6 @@ def test_gzip_and_parquet_are_known_by_what_they_hold(write, tmp_path):
     pd.testing.assert_frame_equal(read(str(tmp_path / "strange.csv")), FRAME)
 
 
-def test_an_index_of_a_parquet_file_is_a_column(tmp_path):
-    FRAME.set_index("art").to_parquet(tmp_path / "t.parquet")
-
-    assert list(read(str(tmp_path / "t.parquet")).columns) == ["art", "größe"]
-
-
 def test_a_table_at_a_url_is_read():
     def answer(request):
         return Response(PLAIN) if request.path == "/table.csv" else Response(status=404)
