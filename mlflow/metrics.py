@@ -59,7 +59,7 @@ def _parse_arguments() -> argparse.Namespace:
     arguments = parser.parse_args()
     if arguments.iris:
         arguments.data = arguments.target = None
-    of_table = ("target", "drop", "category", "encoding")
+    of_table = ("target", "drop", "category", "encoding", "sheet")
     if not arguments.data and any(getattr(arguments, option) for option in of_table):
         options = f"--{', --'.join(of_table[:-1])} and --{of_table[-1]}"
         parser.error(f"{options} are for a table: name it with --data")
@@ -75,7 +75,7 @@ def _make_parser() -> argparse.ArgumentParser:
     add, table = parser.add_argument, parser.add_mutually_exclusive_group()
     several: dict[str, Any] = {"action": "append", "default": []}
     data, target = os.environ.get("DATASET") or None, os.environ.get("TARGET") or None
-    said = "CSV, gzip of CSV or Parquet, a path or a URL; without it, Iris"
+    said = "CSV, gzip of CSV, Parquet or .xlsx, a path or a URL; without it, Iris"
     table.add_argument("--data", metavar="FILE", default=data, help=said)
     said = "Iris, though the live model is of another table"
     table.add_argument("--iris", action="store_true", help=said)
@@ -85,6 +85,7 @@ def _make_parser() -> argparse.ArgumentParser:
     add("--category", metavar="COLUMN", **several, help=said)
     said = "of text that is neither UTF-8 nor marked; without it, Windows-1252"
     add("--encoding", type=_encoding, metavar="NAME", help=said)
+    add("--sheet", metavar="NAME", help="of a workbook; by default the first one with cells")
     add("--name", type=_name, help="of model and MLflow experiment; by default the file's")
     add("--seed", type=_seed, default=0, help="of folds, searches and forests (default 0)")
     add("--budget", type=_minutes, metavar="MINUTES", help="end the comparison after these")

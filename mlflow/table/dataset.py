@@ -67,7 +67,7 @@ def read_dataset(arguments: Namespace, file: IO[bytes] | None) -> Dataset:
     if file is None:
         return read_iris()
     with file:
-        table = parse_table(file.read(), arguments.data, arguments.encoding)
+        table = parse_table(file.read(), arguments.data, arguments.encoding, arguments.sheet)
     name, target = arguments.name, arguments.target
     dataset = make_dataset(table, name, target, arguments.drop, arguments.category)
     return replace(dataset, source=hide_secrets(arguments.data))

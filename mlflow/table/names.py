@@ -6,13 +6,12 @@ from itertools import count
 from errors import UnusableTable
 
 
-def check_names(names: Sequence[str]) -> list[str]:
+def check_names(names: Sequence[str], advice: str = "Give it one") -> list[str]:
     """Return them trimmed, and a name for a first column without one; raises UnusableTable."""
     names = [name.strip() for name in names]
     if twice := sorted({name for name in names if name and names.count(name) > 1}):
         raise UnusableTable(f"Two columns are named {twice[0]}. Rename one of them.")
     if "" in names[1:]:
-        advice = "Give it one, or take the separator from the end of each line"
         raise UnusableTable(f"Column {names.index('', 1) + 1} has no name. {advice}.")
     # pandas and R write the number of each row into a first column without a name.
     return [name or _find_free(names) for name in names]
@@ -31,7 +30,7 @@ def _find_free(names: list[str]) -> str:
 
 def _is_number(name: str) -> bool:
     try:
-        float(name)
+        float(name.replace(",", "."))
     except ValueError:
         return False
     return True

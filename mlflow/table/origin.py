@@ -21,7 +21,8 @@ class Origin(NamedTuple):
     def describe(self, has_decimal_commas: bool = False, thousands: str = "") -> str:
         """The line to print, or nothing; `thousands` is the plural of their separator."""
         if self.sheet:
-            return f"Read sheet {self.sheet}{list_sheets(self.sheets)}."
+            several = f" of {len(self.sheets)} sheets: {', '.join(self.sheets)}"
+            return f"Read sheet {self.sheet}{several if len(self.sheets) > 1 else ''}."
         if not self.encoding:
             return ""
         parts = [f"Read as {self.encoding}", f"separated by {SEPARATORS[self.separator]}"]
@@ -30,7 +31,3 @@ class Origin(NamedTuple):
         if thousands:
             parts.append(f"thousands in {thousands}")
         return f"{', '.join(parts)}."
-
-
-def list_sheets(names: tuple[str, ...]) -> str:
-    return f" of {len(names)} sheets: {', '.join(names)}" if len(names) > 1 else ""

@@ -14,6 +14,7 @@ from table.names import check_names, require_header
 from table.origin import Origin
 from table.parquet import read_parquet
 from table.separators import read_header
+from table.spreadsheets import STARTS, read_sheet
 
 
 class Table(NamedTuple):
@@ -24,13 +25,15 @@ class Table(NamedTuple):
     origin: Origin = Origin()
 
 
-def parse_table(raw: bytes, source: str, encoding: str | None = None) -> Table:
+def parse_table(
+    raw: bytes, source: str, encoding: str | None = None, sheet: str | None = None
+) -> Table:
     """Return the table that these bytes of the source hold; raises UnusableTable.
 
-    Texts are trimmed. The cells of a CSV file are texts, or missing where empty; those of
-    Parquet have their types.
+    Texts are trimmed, and missing where nothing is left. All cells of a CSV file are texts; those
+    of a workbook and the columns of Parquet keep their kinds.
     """
-    frame, origin = _parse_file(raw, encoding)
+    frame, origin = _parse_file(raw, encoding, sheet)
     if frame.empty:
         raise UnusableTable(
             f"{hide_secrets(source)} holds no rows. Give it a header line and rows below."
@@ -38,7 +41,7 @@ def parse_table(raw: bytes, source: str, encoding: str | None = None) -> Table:
     return Table(frame, hashlib.sha256(raw).hexdigest(), origin)
 
 
-def _parse_file(raw: bytes, encoding: str | None) -> tuple[pd.DataFrame, Origin]:
+def _parse_file(raw: bytes, encoding: str | None, sheet: str | None) -> tuple[pd.DataFrame, Origin]:
     """By what the bytes are, as names of files promise anything."""
     if raw.startswith(b"\x1f\x8b"):
         try:
@@ -46,10 +49,15 @@ def _parse_file(raw: bytes, encoding: str | None) -> tuple[pd.DataFrame, Origin]
         except (OSError, EOFError, zlib.error) as error:
             message = f"The gzip file is damaged: {str(error).strip().rstrip('.')}"
             raise UnusableTable(f"{message}. Copy it again.") from None
+    if raw.startswith(STARTS):
+        return read_sheet(raw, sheet)
+    if sheet is not None:
+        raise UnusableTable("The file is no .xlsx workbook. Leave --sheet out.")
     if raw.startswith(b"PAR1"):
         return read_parquet(raw), Origin()
     text, name = to_utf8(raw, encoding)
     header = read_header(text)
     require_header(header.names)
-    header = header._replace(names=check_names(header.names))
+    advice = "Give it one, or take the separator from the end of each line"
+    header = header._replace(names=check_names(header.names, advice))
     return read_cells(text, header), Origin(name, header.separator)
