@@ -12,10 +12,11 @@ from sklearn.base import is_classifier
 from sklearn.exceptions import InconsistentVersionWarning
 from sklearn.pipeline import Pipeline
 
-from errors import ModelRefused
+from errors import ModelRefused, shorten
 from features.instances import InstanceReader
 from schemas import Description, Example, Number, Target, Value
 from worker.exchange import Array
+from worker.frames import find_text, take_arrays
 from worker.opened_model import OpenedModel
 from worker.unpickling import unpickle
 
@@ -29,12 +30,12 @@ warnings.filterwarnings("ignore", message="X does not have valid feature names")
 
 
 def assemble(
-    pickled: bytes, file: Mapping[str, Any], known: Description | None, is_tried: bool
+    pickled: bytes, head: Mapping[str, Any], known: Description | None
 ) -> tuple[OpenedModel, list[str]]:
     """An estimator that has answered its examples, now or before, and remarks on it.
 
-    Of the `file`, the `name`, `version` and `created_at` are told. Raises ModelRefused with a
-    reason for people if it is not fit to serve.
+    `head` is that of the message that opens it. Raises ModelRefused with a reason for people if it
+    is not fit to serve.
     """
     said: list[str] = []
     if known and "scikit-learn" in known.libraries:
@@ -42,18 +43,27 @@ def assemble(
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", InconsistentVersionWarning)
         try:
-            estimator = unpickle(pickled)
-            _require_classifier(estimator)
-            if known:
-                _require_match(estimator, known)
-            model = OpenedModel(estimator, known or _describe_estimator(estimator, file, pickled))
-            if not is_tried:
+            model = _open(pickled, head["file"], known)
+            if not head["is_tried"]:
                 _try_out(model)
         except ModelRefused as refusal:
             raise ModelRefused(refusal.reason, " ".join([str(refusal), *_remark(said)])) from None
     found = [warning.message for warning in caught]
     others = [each for each in found if isinstance(each, InconsistentVersionWarning)]
-    return model, _remark([*(str(other.original_sklearn_version) for other in others), *said])
+    remarks = _remark([*(str(other.original_sklearn_version) for other in others), *said])
+    return model, remarks
+
+
+def _open(pickled: bytes, file: Mapping[str, Any], known: Description | None) -> OpenedModel:
+    """Of the `file`, the `name`, `version` and `created_at` are told."""
+    estimator = unpickle(pickled)
+    _require_classifier(estimator)
+    if known:
+        _require_match(estimator, known)
+    else:
+        _require_numbers(estimator)
+    take_arrays(estimator)
+    return OpenedModel(estimator, known or _describe_estimator(estimator, file, pickled))
 
 
 def _remark(versions: Sequence[str]) -> list[str]:
@@ -75,6 +85,13 @@ def _require_classifier(estimator: Any) -> None:
         raise ModelRefused("estimator", message) from None
     if not fitted or inputs < 1 or np.ndim(estimator.classes_) != 1:
         raise ModelRefused("estimator", f"It is a {kind}, not a classifier with one target.")
+
+
+def _require_numbers(estimator: Any) -> None:
+    """Without a manifest, nothing tells which columns hold which text."""
+    if (text := find_text(estimator)) is not None:
+        message = f'It was fitted on text such as "{shorten(text)}", and has no manifest.'
+        raise ModelRefused("estimator", f"{message} Train the table with metrics.py --data.")
 
 
 def _describe_estimator(estimator: Any, file: Mapping[str, Any], pickled: bytes) -> Description:
@@ -126,7 +143,7 @@ def _try_out(model: OpenedModel) -> None:
     for example in description.examples or [invent(description)]:
         try:
             values = reader.read(json.dumps(example.inputs).encode())
-            [index], probabilities = model.answer(model.to_array([values]))
+            [index], probabilities = model.ask(model.to_array([values]))
         except MemoryError:
             raise
         except Exception as error:  # an estimator can raise anything

@@ -34,14 +34,15 @@ class OpenedModel:
         the index -1 and nan for probabilities.
         """
         with suppress(ValueError):  # scikit-learn's, of one row, for all of them
-            return self._ask(X)
+            return self.ask(X)
         if len(X) == 1:
             return np.array([-1]), np.full((1, len(self.classes)), nan)
         indices, probabilities = zip(*map(self.answer, np.array_split(X, 2)), strict=True)
         has_none = any(matrix is None for matrix in probabilities)
         return np.concatenate(indices), None if has_none else np.concatenate(probabilities)
 
-    def _ask(self, X: Array) -> tuple[Array, Array | None]:
+    def ask(self, X: Array) -> tuple[Array, Array | None]:
+        """As `answer`; raises what the estimator raises."""
         with np.errstate(all="ignore"):
             if not self.has_probabilities:
                 labels = self.estimator.predict(X)

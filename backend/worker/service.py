@@ -34,7 +34,7 @@ def _open_model(channel: socket.socket) -> OpenedModel | None:
     known = Description.model_validate(head["manifest"]) if head["manifest"] else None
     try:
         pickled = arrays["pickle"].tobytes()
-        model, remarks = assemble(pickled, head["file"], known, head["is_tried"])
+        model, remarks = assemble(pickled, head, known)
     except ModelRefused as refusal:
         send(channel, {"reason": refusal.reason, "message": str(refusal)})
         return None

@@ -38,6 +38,15 @@ def read_allow_list() -> frozenset[tuple[str, str]]:
     return frozenset((module, name) for module, name in map(str.split, lines))
 
 
+def _advise(module: str, name: str) -> str:
+    """What to do if a ColumnTransformer was told its columns in a way that a list can replace."""
+    if module.startswith("pandas."):
+        return " Name a transformer's columns in a list of text: list(X.columns), not X.columns."
+    if (module, name) in (("numpy", "number"), ("builtins", "object")):
+        return f' Name types of columns as text: dtype_include="{name}".'
+    return ""
+
+
 class AllowListUnpickler(NumpyUnpickler):  # type: ignore[misc]
     """Loads what joblib.dump wrote from exactly the allowed names."""
 
@@ -51,7 +60,7 @@ class AllowListUnpickler(NumpyUnpickler):  # type: ignore[misc]
             module = module.replace("numpy.core", "numpy._core", 1)
         if (module, name) not in read_allow_list():
             message = f"It needs {module}.{name}, which is not on the allow-list."
-            raise ModelRefused("allow_list", message)
+            raise ModelRefused("allow_list", message + _advise(module, name))
         return super().find_class(module, name)
 
     def load_build(self) -> None:
