@@ -15,7 +15,7 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(frozen=True, env_ignore_empty=True)
 
     models_dir: Path = Path("/models")
-    model_trust: Literal["auto", "signed"] | None = None
+    model_trust: Literal["auto", "any", "signed"] | None = None
     model_public_key: Path = Path("/keys/model_public_key.pem")
     max_model_bytes: int = Field(default=1024**3, gt=0)
     model_load_seconds: float = Field(default=20, gt=0)

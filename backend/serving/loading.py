@@ -36,8 +36,10 @@ def open_model(
     """As `load`, of one that is asked in processes alone."""
     manifest, signature = manifests.read(file)
     pickle = Pickle(file, settings.max_model_bytes)
-    worker = ModelWorker(nursery, partial(_make_opening, file, pickle, manifest), settings)
-    worker.needs_walls = signature != "signed" and settings.model_trust != "auto"
+    trust = settings.model_trust
+    read = partial(_make_opening, file, pickle, manifest, takes_unchecked=trust == "any")
+    worker = ModelWorker(nursery, read, settings)
+    worker.needs_walls = signature != "signed" and trust not in ("auto", "any")
     told = worker.open()
     description = manifest or _read_description(told["description"], file)
     worker.classes = len(description.target.classes)
@@ -48,7 +50,9 @@ def open_model(
     return model
 
 
-def _make_opening(file: PublishedFile, pickle: Pickle, manifest: Manifest | None) -> Message:
+def _make_opening(
+    file: PublishedFile, pickle: Pickle, manifest: Manifest | None, *, takes_unchecked: bool
+) -> Message:
     """The message that opens the model; raises ModelRefused."""
     pickled = pickle.read()
     if manifest:
@@ -56,6 +60,7 @@ def _make_opening(file: PublishedFile, pickle: Pickle, manifest: Manifest | None
     head = {
         "file": {"name": file.path.stem, "version": file.version, "created_at": file.created_at},
         "manifest": manifest and manifest.model_dump(mode="json"),
+        "takes_unchecked": takes_unchecked,
     }
     return Message(head, {"pickle": np.frombuffer(pickled, np.uint8)})
 

@@ -32,7 +32,7 @@ from worker.compiling.compilation import compile_model
 IRIS = load_iris(as_frame=True)
 A, B, C, D = IRIS.data.columns
 HEAD = {"file": {"name": "x", "version": "x", "created_at": 0}}
-HEAD |= {"is_tried": False}
+HEAD |= {"is_tried": False, "takes_unchecked": False}
 
 
 NOTHING = SimpleNamespace(find_spec=lambda *_: None)  # can be imported from there

@@ -183,7 +183,7 @@ def make_attacks(folder, server):
 
 def run_in(nursery, code):
     """What a process sends once it has opened the pickle."""
-    head = {"file": {}, "manifest": None, "is_tried": False}
+    head = {"file": {}, "manifest": None, "is_tried": False, "takes_unchecked": False}
     packed = np.frombuffer(pickled(Code(code)), np.uint8)
     process = nursery.fork(MEMORY)
     process.receive(10)

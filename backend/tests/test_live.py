@@ -237,11 +237,36 @@ def test_features_of_a_pickle_have_its_names_or_numbers(tmp_path, start_live, X,
     assert answer["prediction_class"] == "True"
 
 
-def test_a_pickle_of_another_scikit_learn_says_both(publish, tmp_path, start_live, monkeypatch):
+@pytest.fixture
+def of_another_scikit_learn(tmp_path, monkeypatch):
+    """Drop a pickle that an older version has made."""
     with monkeypatch.context() as patch:
         patch.setattr(sklearn.base, "__version__", "1.2.0")
         drop(tmp_path, fit_plain(LogisticRegression(max_iter=1000)))
-    client = start_live()
+
+
+@pytest.mark.usefixtures("of_another_scikit_learn")
+@pytest.mark.parametrize("trust", [None, "auto"])
+def test_a_pickle_of_another_scikit_learn_that_nothing_checks_is_refused(start, trust):
+    client = start(model_trust=trust)
+
+    wait_until(lambda: "made with scikit-learn 1.2.0; this is 1.9" in reason(client))
+    assert "Train it again with this version, or set MODEL_TRUST=any" in reason(client)
+    assert exposed(client)['model_refusals_total{reason="libraries"}'] == 1
+
+
+def test_a_manifest_without_examples_does_not_check_a_pickle(publish, start, monkeypatch):
+    with monkeypatch.context() as patch:
+        patch.setattr(sklearn.base, "__version__", "1.2.0")
+        publish(examples=[])
+    client = start()
+
+    wait_until(lambda: "No example in a manifest shows" in reason(client))
+
+
+@pytest.mark.usefixtures("of_another_scikit_learn")
+def test_a_pickle_of_another_scikit_learn_says_both(publish, start_live):
+    client = start_live(model_trust="any")
     wrong = [{"inputs": SETOSA, "probabilities": [0, 0, 1]}]
     path = publish(NEWER, libraries={"scikit-learn": "1.2.0"}, examples=wrong)
 

@@ -22,6 +22,11 @@ from worker.unpickling import unpickle
 
 TOLERANCE = 1e-6  # other processors round differently in the last digits
 
+UNCHECKED = (
+    "No example in a manifest shows that it still answers alike. Train it again with this version, "
+    "or set MODEL_TRUST=any to serve it unchecked."
+)
+
 IRIS_FEATURES = ["sepal_length", "sepal_width", "petal_length", "petal_width"]
 IRIS_CLASSES = ["setosa", "versicolor", "virginica"]
 
@@ -51,6 +56,8 @@ def assemble(
     found = [warning.message for warning in caught]
     others = [each for each in found if isinstance(each, InconsistentVersionWarning)]
     remarks = _remark([*(str(other.original_sklearn_version) for other in others), *said])
+    if remarks and not (head["takes_unchecked"] or _is_checked(model)):
+        raise ModelRefused("libraries", f"{remarks[0]} {UNCHECKED}")
     return model, remarks
 
 
@@ -154,6 +161,11 @@ def _try_out(model: OpenedModel) -> None:
         if example.probabilities and not _agree(probabilities, [example.probabilities]):
             message = "It answers an example of its manifest with other probabilities."
             raise ModelRefused("self_test", message)
+
+
+def _is_checked(model: OpenedModel) -> bool:
+    """Whether its answers have been compared with those of the time it was made."""
+    return any(example.probabilities for example in model.description.examples)
 
 
 def _agree(answered: Array | None, expected: list[list[float]]) -> bool:
