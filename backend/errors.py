@@ -224,8 +224,8 @@ class InvalidTensors(ModelServerError, status=422, title="Invalid tensors"):
 
 # What a refusal is counted under; few, as each is a time series.
 Reason = Literal[
-    "file", "size", "manifest", "checksum", "signature", "pickle", "allow_list", "estimator",
-    "libraries", "self_test", "crash", "hang", "isolation",
+    "name", "file", "size", "manifest", "checksum", "signature", "pickle", "allow_list",
+    "estimator", "libraries", "self_test", "crash", "hang", "isolation",
 ]  # fmt: skip
 
 

@@ -95,7 +95,11 @@ def make_metadata(model: Model, lines: Sequence[Line]) -> ModelMetadata:
     outputs = name_outputs(model.classes, np.empty(0, np.intp), no_probabilities)
     return ModelMetadata(
         name=model.description.name,
-        versions=[line.version for line in lines if line.name == model.description.name],
+        versions=[
+            line.version
+            for line in lines
+            if line.name == model.description.name and not line.reason
+        ],
         platform="sklearn_pickle",
         inputs=[
             TensorMetadata(name=feature.name, datatype=_choose_datatype(feature), shape=[-1, 1])

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from math import inf
 from pathlib import Path
 from time import monotonic, time
@@ -98,10 +98,17 @@ class LiveModel:
         """Serve the newest model that is fit to; keep the present one where there is none."""
         files = self._find()
         self._forget(files)
+        for file in files:
+            if file.is_misnamed:  # which the log says once
+                self._try(file)
         self._serve_newest(files)
-        newer = (file for file in files if self.file is None or file.version > self.file.version)
         self._has_looked = True
-        self.refused_now = sum(self.refusal_of(file) is not None for file in newer)
+        self.refused_now = sum(self.refusal_of(file) is not None for file in self._newer(files))
+
+    def _newer(self, files: list[PublishedFile]) -> Iterator[PublishedFile]:
+        """Than the live one; a file that is misnamed is not."""
+        named = (file for file in files if not file.is_misnamed)
+        return (file for file in named if self.file is None or file.order > self.file.order)
 
     def _serve_newest(self, files: list[PublishedFile]) -> None:
         is_unfit = self.current and self.file and self._is_unfit(self.file, self.current)
@@ -176,7 +183,7 @@ class LiveModel:
         files = self._find()
         file = next((file for file in files if file.version == version), None)
         if file is None:
-            known = ", ".join(file.version for file in files[:20]) or "none"
+            known = ", ".join(it.version for it in files[:20] if not it.is_misnamed) or "none"
             raise UnknownVersion(
                 f"There is no version {shorten(version)}. The newest are: {known}."
             )
@@ -197,7 +204,7 @@ class LiveModel:
             return "The models folder is being looked at. Ask again in a moment."
         if not self._refused:
             return "No model is published yet. Train one with `make train`, or wait for the first."
-        newest = max(self._refused.values(), key=lambda refused: refused.file.version)
+        newest = max(self._refused.values(), key=lambda refused: refused.file.order)
         said = f"{newest.file.path.name} is refused: {newest.refusal}"
         return f"No published model is fit to serve. {said}"
 

@@ -7,7 +7,7 @@ from pydantic import ValidationError
 
 from errors import ModelRefused, shorten
 from schemas import Manifest, SignatureState
-from serving.repository import PublishedFile, find_published, read_manifest
+from serving.repository import PublishedFile, find_published, read_manifest, require_name
 from serving.signatures import check_trust
 from settings import Settings
 
@@ -59,6 +59,7 @@ def _weigh(file: PublishedFile) -> int:
 
 def _inspect(file: PublishedFile, settings: Settings) -> Inspected:
     """Parse, check the signature, and only then look at what it says; raises ModelRefused."""
+    require_name(file)
     raw = read_manifest(file)
     signature = check_trust(raw or {}, settings)
     return (None if raw is None else _validate(file, raw)), signature

@@ -5,7 +5,7 @@ import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from functools import lru_cache
+from operator import attrgetter
 from pathlib import Path
 from typing import Any, NamedTuple
 from weakref import finalize
@@ -13,9 +13,8 @@ from weakref import finalize
 from pydantic_core import from_json
 
 from errors import FolderUnreadable, ModelRefused
+from serving.naming import UNVERSIONED, VERSION_FORMAT, find_version, suggest_name
 
-VERSION_FORMAT = "%Y_%m_%d_T%H_%M_%S"
-UNVERSIONED = "model"  # of model.pkl, served only where no other model can be
 MAX_MANIFEST_BYTES = 1024**2
 
 _ABSENT = (0, 0, 0)
@@ -30,6 +29,16 @@ class PublishedFile(NamedTuple):
     identity: tuple[int, ...]  # another one as soon as either file changes, or the public key
 
     @property
+    def is_misnamed(self) -> bool:
+        """Whether its name is not a version's; its version is that name then."""
+        return self.version == self.path.name
+
+    @property
+    def order(self) -> tuple[int, str]:
+        """The newer, the higher; what is misnamed is never newer than a model."""
+        return (0 if self.is_misnamed else 1 if self.version == UNVERSIONED else 2, self.version)
+
+    @property
     def manifest_path(self) -> Path:
         return self.path.with_suffix(".json")
 
@@ -40,7 +49,7 @@ class PublishedFile(NamedTuple):
     @property
     def created_at(self) -> datetime:
         """As the name says, else as the file does."""
-        if self.version == UNVERSIONED:
+        if self.is_misnamed or self.version == UNVERSIONED:
             return datetime.fromtimestamp(self.identity[1] // 10**9, UTC)
         return datetime.strptime(self.version, VERSION_FORMAT).replace(tzinfo=UTC)
 
@@ -52,12 +61,10 @@ def find_published(directory: Path, key: Path | None = None) -> list[PublishedFi
     """
     try:
         with os.scandir(directory) as entries:
-            found = {
-                entry.name: _identify(entry) for entry in entries if entry.name.startswith("model")
-            }
+            found = {it.name: _identify(it) for it in entries if _is_looked_at(it.name)}
     except OSError as error:
         raise FolderUnreadable(_explain(directory, error)) from None
-    names = {version: name for name in found if (version := _version(name))}
+    names = {version: name for name in found if (version := find_version(name))}
     checked_with = _identify(key) if key else ()
 
     def describe(version: str) -> PublishedFile:
@@ -68,8 +75,7 @@ def find_published(directory: Path, key: Path | None = None) -> list[PublishedFi
         identity = found[pickle] + described + checked_with
         return PublishedFile(version, directory / pickle, identity)
 
-    newest_first = sorted(names, key=lambda name: (name != UNVERSIONED, name), reverse=True)
-    return list(map(describe, newest_first))
+    return sorted(map(describe, names), key=attrgetter("order"), reverse=True)
 
 
 class Pickle:
@@ -107,6 +113,19 @@ def read_manifest(file: PublishedFile) -> dict[str, Any] | None:
     return manifest
 
 
+def require_name(file: PublishedFile) -> None:
+    """Raises ModelRefused with the right name if the file's own is not a version's."""
+    if file.is_misnamed:
+        name = suggest_name(file.path, file.created_at)
+        message = f"Its name is not that of a version, so it is not served. Rename it to {name}"
+        raise ModelRefused("name", f"{message}; the newest name is live.")
+
+
+def _is_looked_at(name: str) -> bool:
+    """Models and their manifests."""
+    return name.startswith("model") or find_version(name) is not None
+
+
 def _explain(directory: Path, error: OSError) -> str:
     reasons = {
         FileNotFoundError: f"There is no models folder {directory}",
@@ -116,18 +135,6 @@ def _explain(directory: Path, error: OSError) -> str:
     cannot = f"The models folder {directory} cannot be read: {error.strerror}"
     said = reasons.get(type(error), cannot)
     return f"{said}. Put a readable folder there, or set MODELS_DIR and start the backend again."
-
-
-@lru_cache(maxsize=100_000)
-def _version(name: str) -> str | None:
-    if name == "model.pkl":
-        return UNVERSIONED
-    version = name.removeprefix("model_").removesuffix(".pkl")
-    try:
-        moment = datetime.strptime(version, VERSION_FORMAT).replace(tzinfo=UTC)
-    except ValueError:
-        return None
-    return version if name == f"model_{moment:{VERSION_FORMAT}}.pkl" else None
 
 
 def _identify(path: Path | os.DirEntry[str]) -> tuple[int, ...]:

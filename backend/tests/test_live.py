@@ -1,5 +1,6 @@
 import os
 import signal
+from urllib.parse import quote
 
 import pytest
 import sklearn.base
@@ -65,6 +66,58 @@ def test_a_refused_file_is_told_of_everywhere_once(client, publish, caplog):
     assert listed(client)[path.name]["state"] == "refused"
     assert "its manifest says 1" in refusal(client, path)
     assert exposed(client)['model_refusals_total{reason="size"}'] == 1
+
+
+NAMES = ["my_model.pkl", "model.joblib", "model_2098_01_01.pkl", f"model_{VERSION} (1).pkl"]
+
+
+def test_what_is_misnamed_is_told_once_with_the_right_name_and_alarms_nobody(
+    client, publish, tmp_path, caplog
+):
+    for name in NAMES:
+        (tmp_path / name).write_bytes(publish(OLDER).read_bytes())
+    wait_until(lambda: caplog.text.count("Rename it to model_") == len(NAMES))
+    publish(NEWER)
+    wait_until_live(client, NEWER)
+
+    entries = listed(client)
+    assert [entries[name]["state"] for name in NAMES] == ["refused"] * len(NAMES)
+    assert "Rename it to model_2098_01_01_T00_00_00.pkl" in entries[NAMES[2]]["reason"]
+    assert [entries[name]["version"] for name in NAMES] == NAMES
+    assert exposed(client)["model_refused"] == 0
+    assert exposed(client)['model_refusals_total{reason="name"}'] == len(NAMES)
+    assert caplog.text.count("Rename it to model_") == len(NAMES)
+
+
+@pytest.mark.parametrize("name", [*NAMES, "iris.pkl"])
+def test_what_is_misnamed_is_shown_by_its_name_and_answers_nothing(client, tmp_path, name):
+    (tmp_path / name).write_bytes(b"")
+
+    shown = client.get(f"/models/{quote(name)}").json()
+    asked = client.post("/predict", params={"version": name}, json=SETOSA)
+
+    assert "Rename it to model_" in shown["reason"]
+    assert asked.status_code == 409
+    assert "Rename it to model_" in asked.json()["detail"]
+    assert client.get("/v2/models/iris").json()["versions"] == [VERSION]
+
+
+def test_a_folder_with_misnamed_models_alone_says_which_name_is_right(tmp_path, start):
+    (tmp_path / "iris.pkl").write_bytes(b"")
+    client = start()
+
+    wait_until(lambda: "iris.pkl is refused: Its name is not that of a version" in reason(client))
+
+
+def test_a_refused_model_pkl_is_not_newer_than_the_live_model(tmp_path, publish, start):
+    (tmp_path / "model.pkl").write_bytes(b"")
+    client = start()
+    wait_until(lambda: exposed(client)["model_refused"] == 1)
+
+    publish()
+    wait_until_live(client)
+
+    wait_until(lambda: exposed(client)["model_refused"] == 0)
 
 
 def test_a_refused_file_is_looked_at_again_when_it_or_its_manifest_changes(client, publish):

@@ -1,12 +1,14 @@
 import os
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 from conftest import VERSION
 
 from errors import FolderUnreadable, ModelRefused
-from serving.repository import Pickle, find_published, read_manifest
+from serving.naming import VERSION_FORMAT
+from serving.repository import Pickle, find_published, read_manifest, require_name
 
 NAME = f"model_{VERSION}.pkl"
 
@@ -29,18 +31,52 @@ def folder(tmp_path):
     return folder
 
 
-NO_DATES = "2026_02_30_T00_00_00 2026_01_01_T25_00_00 2026_1_1_T0_0_0 latest"
-OTHERS = "model.pkl other.pkl model_2026_01_01_T00_00_00.pkl.tmp .model_2026_01_01_T00_00_00.pkl"
+OTHERS = "model.pkl model_2026_01_01_T00_00_00.pkl.tmp .model_2026_01_01_T00_00_00.pkl ~my.pkl"
+OTHERS += " notes.txt my_model.json model_2026_01_01_T00_00_01.pkl.part .~lock.my_model.pkl#"
+
+# Names that are no versions, with the right ones.
+FREE, MODIFIED = "2025_01_01_T00_00_00", "2026_11_21_T20_44_20"
+MISNAMED = {
+    "my_model.pkl": MODIFIED,
+    "model.joblib": MODIFIED,
+    "Model.PKL": MODIFIED,
+    "model_latest.pickle": MODIFIED,
+    "model_2026_02_30_T00_00_00.pkl": MODIFIED,
+    "iris 2.pkl": MODIFIED,
+    "model_2025_01_01.pkl": FREE,
+    "churn-2025-01-01.joblib": FREE,
+    "20250101.pkl": FREE,
+    "model_2025_01_01_T00_00_00.pkl.pkl": FREE,
+    "model_2025_01_01_T00_00_00.PKL": FREE,
+    "2025-01-01T02:03:04Z.pkl": "2025_01_01_T02_03_04",
+    "model_2026_01_01_T00_00_00 (1).pkl": "2026_01_01_T00_00_02",
+}
 
 
-def test_the_order_is_that_of_names_that_are_dates_and_model_pkl_comes_last(folder):
+def test_the_order_is_that_of_names_that_are_dates_and_what_is_misnamed_comes_last(folder):
     names = ["2026_01_02_T00_00_00", "2999_01_01_T00_00_00", "2026_01_01_T00_00_00"]
-    for name in [*(f"model_{it}.pkl" for it in names + NO_DATES.split()), *OTHERS.split()]:
+    for name in [*(f"model_{it}.pkl" for it in names), *OTHERS.split(), *MISNAMED]:
         (folder / name).touch()
 
     found = [file.version for file in find_published(folder)]
 
-    assert found == [*sorted(names, reverse=True), "model"]
+    assert found[:4] == [*sorted(names, reverse=True), "model"]
+    assert sorted(found[4:]) == sorted(MISNAMED)
+
+
+@pytest.mark.parametrize("name", MISNAMED)
+def test_what_is_misnamed_is_told_a_free_name(folder, name):
+    for taken in ("2026_01_01_T00_00_00", "2026_01_01_T00_00_01"):
+        (folder / f"model_{taken}.pkl").touch()
+    (folder / name).touch()
+    modified = datetime.strptime(MODIFIED, VERSION_FORMAT).replace(tzinfo=UTC).timestamp()
+    os.utime(folder / name, (modified, modified))
+    *_, file = find_published(folder)
+
+    with pytest.raises(
+        ModelRefused, match=rf"Rename it to model_{MISNAMED[name]}\.pkl; the newest"
+    ):
+        require_name(file)
 
 
 @pytest.mark.parametrize("make", [Path.mkdir, os.mkfifo])

@@ -1,0 +1,50 @@
+"""Tells a version by the name of its file, and which name a model by hand should have."""
+
+import re
+from datetime import UTC, datetime, timedelta
+from functools import lru_cache
+from pathlib import Path
+
+VERSION_FORMAT = "%Y_%m_%d_T%H_%M_%S"
+UNVERSIONED = "model"  # of model.pkl, served only where no other model can be
+
+_ENDINGS = (".pkl", ".pickle", ".joblib")  # of what somebody means to be a model
+_DATE = re.compile(r"((?:19|20)\d\d)\D?(\d\d)\D?(\d\d)(?:\D{0,2}(\d\d)\D?(\d\d)\D?(\d\d))?")
+
+
+@lru_cache(maxsize=100_000)
+def find_version(name: str) -> str | None:
+    """The whole name where a model's file is called otherwise; None of what is no model."""
+    if name == "model.pkl":
+        return UNVERSIONED
+    version = name.removeprefix("model_").removesuffix(".pkl")
+    try:
+        moment = datetime.strptime(version, VERSION_FORMAT).replace(tzinfo=UTC)
+    except ValueError:
+        moment = None
+    if moment and name == _name(moment):
+        return version
+    is_hidden = name.startswith((".", "~"))
+    return name if name.lower().endswith(_ENDINGS) and not is_hidden else None
+
+
+def suggest_name(path: Path, modified: datetime) -> str:
+    """A free name of the time in the file's own name, else of the time it was modified."""
+    moment = _find_date(path.name) or modified
+    while (path.parent / _name(moment)).exists():
+        moment += timedelta(seconds=1)
+    return _name(moment)
+
+
+def _name(moment: datetime) -> str:
+    return f"model_{moment:{VERSION_FORMAT}}.pkl"
+
+
+def _find_date(name: str) -> datetime | None:
+    if not (found := _DATE.search(name)):
+        return None
+    digits = "".join(part or "00" for part in found.groups())
+    try:
+        return datetime.strptime(digits, "%Y%m%d%H%M%S").replace(tzinfo=UTC)
+    except ValueError:
+        return None
