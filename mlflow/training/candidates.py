@@ -124,18 +124,19 @@ def _prepare(dataset: Dataset, scaled: bool) -> list[tuple[str, BaseEstimator]]:
         ("categories", _encoder(), np.flatnonzero(is_category))
     ]
     if not is_category.all():
-        steps = numbers or [("impute", SimpleImputer())]  # "passthrough" could call anything
-        branches.insert(0, ("numbers", Pipeline(steps), np.flatnonzero(~is_category)))
+        branches.insert(0, ("numbers", Pipeline(numbers), np.flatnonzero(~is_category)))
     return [("prepare", ColumnTransformer(branches, sparse_threshold=0))]
 
 
 def _prepare_numbers(dataset: Dataset, scaled: bool) -> list[tuple[str, BaseEstimator]]:
     numbers = [name for name, kind in dataset.kinds.items() if kind != "category"]
-    steps: list[tuple[str, BaseEstimator]] = []
-    if set(numbers) & set(dataset.nullable):
+    imputer = SimpleImputer(
+        strategy="median",
         # That a value is missing may tell something too.
-        imputer = SimpleImputer(strategy="median", add_indicator=True, keep_empty_features=True)
-        steps.append(("impute", imputer))
+        add_indicator=bool(set(numbers) & set(dataset.nullable)),
+        keep_empty_features=True,
+    )
+    steps: list[tuple[str, BaseEstimator]] = [("impute", imputer)]
     if scaled:
         steps.append(("scale", StandardScaler()))
     return steps
