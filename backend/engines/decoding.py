@@ -45,7 +45,7 @@ class _Parts:
         self, head: Mapping[str, Any], arrays: Mapping[str, Array], description: Description
     ) -> None:
         self.head, self.arrays = head, arrays
-        self.features = description.features
+        self.are_texts = [isinstance(feature, Category) for feature in description.features]
         self.classes = len(description.target.classes)
 
     def take(self, name: str, *shape: int | None, dtype: str = "<f8") -> Array:
@@ -63,16 +63,12 @@ class _Parts:
         _require(bool(((places >= 0) & (places < end)).all()), f"Some {name} lead outside")
         return places
 
-    def specials(self, rows: Array | list[int]) -> list[Special | None]:
-        """The rows of each feature; None if its values are always numbers."""
+    def specials(self, rows: Array | list[int]) -> list[Special]:
+        """The rows of each feature."""
         values = self.head["special"]
         _require(sum(map(len, values)) == len(rows), "Its special values are not those of its rows")
         rest = iter(rows)
-        found = [{value: next(rest) for value in own} for own in values]
-        return [
-            special if isinstance(feature, Category) or feature.nullable else None
-            for feature, special in zip(self.features, found, strict=True)
-        ]
+        return [{value: next(rest) for value in own} for own in values]
 
     def layer(self, place: int, numbers: int) -> Layer:
         intercept = self.take(f"intercept{place}", None)
@@ -81,10 +77,10 @@ class _Parts:
         return weights, intercept
 
     def lines(self) -> Lines:
-        layer = self.layer(0, len(self.features))
+        layer = self.layer(0, len(self.are_texts))
         rows = self.take("rows", None, len(layer[1]))
-        specials = enumerate(self.specials(rows))
-        return Lines(layer, [(i, special) for i, special in specials if special is not None])
+        texts = [index for index, is_text in enumerate(self.are_texts) if is_text]
+        return Lines(layer, self.specials(rows), texts)
 
     def leaf_sum(self, values: Array, trees: int) -> LeafSum:
         _require(0 < trees <= min(len(values), MAX_TREES), "It has too many trees, or none")
@@ -135,10 +131,11 @@ def _read_leaf_bits(parts: _Parts) -> Engine:
     leaf_sum = parts.leaf_sum(values, int(parts.head["trees"]))
     everywhere, *others = read_masks("masks", None)
     features = []
-    for index, special in enumerate(parts.specials(others)):
+    specials = parts.specials(others)
+    for index, (special, is_text) in enumerate(zip(specials, parts.are_texts, strict=True)):
         thresholds = parts.take(f"thresholds{index}", None)
         numbers = read_masks(f"masks{index}", len(thresholds) + 1)
-        features.append(Masks(thresholds.tolist(), numbers, special))
+        features.append(Masks(None if is_text else thresholds.tolist(), numbers, special))
     return LeafBits(features, everywhere, values, leaf_sum)
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from engines.engine import Engine, Probabilities
-from engines.lines import Array, Layer, Lines
+from engines.lines import Array, Layer, Lines, find_specials
 from schemas import EngineName
 
 Scores = list[float]
@@ -40,17 +40,23 @@ class Linear(Engine):
         self.detail = f"{lines.layer[0].size} products in double precision"
 
     def predict_one(self, values: list[Any]) -> Probabilities:
-        if (found := self._lines.look_up(values)) is None:
+        try:
+            scores = self._score(values, self._lines.texts)
+        except TypeError:  # a number is missing
+            scores = self._score(values, find_specials(values))
+        return scores and _make_probabilities(scores, NEAR)
+
+    def _score(self, values: list[Any], places: Sequence[int]) -> Scores | None:
+        if (found := self._lines.look_up(values, places)) is None:
             return None
         numbers, rows = found
         starts = self._intercept
         for row in rows:
             starts = list(map(add, starts, row.tolist()))
-        scores = [
+        return [
             start + sum(map(mul, weights, numbers))
             for start, weights in zip(starts, self._weights, strict=True)
         ]
-        return _make_probabilities(scores, NEAR)
 
 
 class Layers(Engine):

@@ -19,9 +19,9 @@ from schemas import EngineName
 class Masks(NamedTuple):
     """One feature's; a mask of no bits where the estimator itself should be asked."""
 
-    thresholds: list[float]
+    thresholds: list[float] | None  # none of text
     numbers: list[int]  # of the intervals, one more than thresholds
-    special: Special | None  # masks; none if its values are always numbers
+    special: Special  # masks
 
 
 class LeafBits(Engine):
@@ -44,7 +44,7 @@ class LeafBits(Engine):
     def predict_one(self, values: list[Any]) -> Probabilities:
         bits = self._everywhere
         for (thresholds, numbers, special), value in zip(self.features, values, strict=True):
-            if special is None or not (value is None or isinstance(value, str)):
+            if value is not None and thresholds is not None:
                 bits &= numbers[bisect_left(thresholds, value)]
             elif (mask := find(special, value)) is None:
                 return None

@@ -65,7 +65,7 @@ def _draw_edges(engine: Engine, random: np.random.Generator) -> list[tuple[int, 
     edges = [
         (at, edge)
         for at, feature in enumerate(engine.features)
-        for threshold in feature.thresholds
+        for threshold in feature.thresholds or ()
         for edge in _surround(threshold)
     ]
     chosen = random.choice(len(edges), min(len(edges), ROWS), replace=False)
