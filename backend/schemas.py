@@ -59,10 +59,18 @@ class NumberHistogram(Histogram):
 
 
 class Input(Finite):
-    """What every feature has; a `nullable` one may be left out, and the model fills it in."""
+    """What every feature has; a `nullable` one may be left out, and the model fills it in.
+
+    An `imputable` one never was missing in training, but the model fills it in all the same.
+    """
 
     name: str
     nullable: bool = False
+    imputable: bool = False
+
+    @property
+    def may_be_missing(self) -> bool:
+        return self.nullable or self.imputable
 
 
 class WrittenNumber(BaseModel):

@@ -124,4 +124,4 @@ def explain(kind: str, name: str, feature: Feature | None = None) -> str:
 
 def type_of(feature: Feature) -> Any:
     """What pydantic takes as a value of the feature."""
-    return _TYPES[feature.type] | None if feature.nullable else _TYPES[feature.type]
+    return _TYPES[feature.type] | None if feature.may_be_missing else _TYPES[feature.type]

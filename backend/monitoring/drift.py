@@ -100,7 +100,7 @@ def _arrange(feature: Feature, trained: Array, counts: Array) -> tuple[Array, Ar
         observed[0] += counts[BELOW]
         observed[-1] += counts[ABOVE]
     expected, observed = _merge_sparse(expected, observed)
-    if feature.nullable:
+    if feature.nullable or counts[MISSING]:
         expected = np.append(expected, trained[MISSING])
         observed = np.append(observed, counts[MISSING])
     return expected, observed

@@ -86,7 +86,7 @@ def _check_column(feature: Feature, column: Array) -> Array:
         taken = "numbers" if is_text else "text, in a BYTES tensor of its own"
         raise InvalidTensors(f"{name} takes {taken}.")
     missing = np.array([value is None for value in column]) if is_text else np.isnan(column)
-    if not feature.nullable:
+    if not feature.may_be_missing:
         refuse_rows(missing, f"{name} must not be missing")
     if is_text:
         return np.where(missing, np.nan, column)

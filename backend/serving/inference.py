@@ -39,6 +39,7 @@ Ask = Callable[[Array], tuple[Array, Array | None]]
 Answer = tuple[int, list[float] | None]  # class index, -1 where there is none, and probabilities
 Unusual = tuple[str, str]  # what a value is, and what the model makes of it
 MISSING = ("is missing", "; the model fills it in as it learned to")
+MISSING_RARE = ("is missing", "; it is treated as a rare one")  # where training had none missing
 
 
 class LeftToWorker(Exception):
@@ -143,8 +144,11 @@ class Model:
     def _warn_of(self, values: list[Any]) -> list[FeatureWarning]:
         if self._bounds:
             low, high = self._bounds
-            if all(map(le, low, values)) and all(map(le, values, high)):
-                return []
+            try:
+                if all(map(le, low, values)) and all(map(le, values, high)):
+                    return []
+            except TypeError:  # one is missing
+                pass
         return [
             FeatureWarning(feature=name, detail=f"{name} {found}{consequence}.")
             for name, (found, consequence) in self._find_unusual(values)
@@ -180,11 +184,11 @@ def _fill(found: list[Probabilities], answered: tuple[Array, Array | None] | Non
 
 
 def _find_bounds(features: Sequence[Feature]) -> tuple[list[float], list[float]] | None:
-    """The training ranges, where all features are numbers that have one and are never missing."""
+    """The training ranges, where all features are numbers that have one."""
     bounds = [
         (feature.min, feature.max)
         for feature in features
-        if isinstance(feature, Number) and not feature.nullable
+        if isinstance(feature, Number)
         if feature.min is not None and feature.max is not None
     ]
     if len(bounds) < len(features):
@@ -195,16 +199,17 @@ def _find_bounds(features: Sequence[Feature]) -> tuple[list[float], list[float]]
 def _check(feature: Feature) -> Callable[[Any], Unusual | None]:
     """A function from a value of the feature to what is unusual about it."""
     if isinstance(feature, Category):
-        return partial(_look_up, frozenset(feature.values))
+        missing = MISSING if feature.nullable else MISSING_RARE
+        return partial(_look_up, frozenset(feature.values), missing)
     if isinstance(feature, Boolean) or feature.min is None or feature.max is None:
         return lambda value: MISSING if value is None else None
     said = f"is outside the training range {describe_range(feature)}"
     return partial(_compare, feature.min, feature.max, said)
 
 
-def _look_up(known: frozenset[str], value: str | None) -> Unusual | None:
+def _look_up(known: frozenset[str], missing: Unusual, value: str | None) -> Unusual | None:
     if value is None:
-        return MISSING
+        return missing
     if value in known:
         return None
     return f'"{shorten(value)}" is not a value the model knows', "; it is treated as a rare one"

@@ -29,6 +29,8 @@ FEATURES = [
     COUNTS | WHOLE | {"name": "sex", "type": "category", "mode": "male", "values": SEXES},
 ]
 
+IMPUTABLE = [feature | {"imputable": True} for feature in FEATURES]
+
 
 def draw_table() -> pd.DataFrame:
     """Booleans are 0 and 1, and what is missing is NaN, in text as well."""

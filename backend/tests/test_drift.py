@@ -82,7 +82,7 @@ def test_a_shift_of_one_deviation_is_an_alarm(random, trained):
 
 
 NORMAL = number(np.random.default_rng(0).normal(0, 1, 1_000))
-LETTERS = category({"a": 500, "b": 500})
+LETTERS = category({"a": 500, "b": 500})  # of which none were missing
 NULLABLE = category({"a": 450, "b": 450}, nullable=True, missing=100)
 BOOLEAN = {"name": "x", "type": "boolean", "mode": False}
 BOOLEAN = READ.validate_python(BOOLEAN | {"histogram": {"counts": {"all": [900, 100]}}})
@@ -93,6 +93,7 @@ BOOLEAN = READ.validate_python(BOOLEAN | {"histogram": {"counts": {"all": [900, 
     [
         (NORMAL, np.array([100.0, -100.0] * 100 + [0.0] * 200), (0.5, 0, 0), "shifted"),
         (LETTERS, ["new"] * 300 + ["a", "b"] * 100, (0, 0.6, 0), "shifted"),
+        (LETTERS, [None] * 250 + ["a", "b"] * 125, (0, 0, 0.5), "shifted"),
         (NULLABLE, [None] * 50 + ["a", "b"] * 225, (0, 0, 0.1), "stable"),
         (NULLABLE, [None] * 250 + ["a", "b"] * 125, (0, 0, 0.5), "shifted"),
         (BOOLEAN, [False] * 450 + [True] * 50, (0, 0, 0), "stable"),

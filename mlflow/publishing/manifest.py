@@ -125,6 +125,7 @@ def _describe_feature(dataset: Dataset, name: str) -> dict[str, Any]:
     if kind == "number":
         described["unit"] = dataset.units.get(name)
     described["nullable"] = name in dataset.nullable
+    described["imputable"] = True  # as every candidate's pipeline imputes
     described |= _DESCRIBE[kind](values, labels)
     missing = values.isna().groupby(labels).sum()
     described["histogram"]["missing"] = {str(label): int(n) for label, n in missing.items()}

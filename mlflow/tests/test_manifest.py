@@ -24,7 +24,7 @@ def test_a_number_tells_its_range_and_unit():
     assert (sepal_length["min"], sepal_length["max"]) == (4.3, 7.9)
     assert sepal_length["mean"] == pytest.approx(5.843, abs=1e-3)
     assert sepal_length["median"] == 5.8
-    assert not sepal_length["nullable"]
+    assert (sepal_length["nullable"], sepal_length["imputable"]) == (False, True)
 
 
 def test_a_histogram_counts_every_row_of_every_class():

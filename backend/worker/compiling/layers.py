@@ -65,7 +65,7 @@ def _compile(layers: Sequence[Layer], activation: str, preparation: Preparation)
 def fold(weights: Array, intercept: Array, preparation: Preparation) -> dict[str, Array]:
     """The parts of `engines.lines`: what comes before a layer folded into it."""
     features, start = preparation.features, preparation.start
-    _require_few(len(weights) * sum(1 + len(feature.rows) for feature in features))
+    _require_few(len(weights) * sum(max(1, len(feature.rows)) for feature in features))
     lines = [weights[:, feature.columns] @ feature.slopes for feature in features]
     rows = [
         weights[:, feature.columns] @ (row - start[feature.columns])

@@ -1,5 +1,7 @@
 """Compares a compiled model with the estimator it was made from, where they would differ first."""
 
+from collections.abc import Iterator, Sequence
+
 import numpy as np
 
 from engines.engine import Engine, NotCompiled, Probabilities
@@ -15,15 +17,15 @@ RARE = 0.1  # of the values tried, how many are missing or unknown
 
 
 def draw_probes(description: Description, engine: Engine) -> list[list[Value]]:
-    """The examples; values as people type them; numbers beside the thresholds of trees."""
+    """The examples; values as people type them; each missing; and numbers beside thresholds."""
     random = np.random.default_rng(0)
     columns = [_draw(feature, random) for feature in description.features]
     rows = [list(values) for values in zip(*columns, strict=True)]
     names = [feature.name for feature in description.features]
     examples = [[each.inputs.get(name) for name in names] for each in description.examples]
-    edges = zip(rows, _draw_edges(engine, random), strict=False)
-    near = [[*row[:at], edge, *row[at + 1 :]] for row, (at, edge) in edges]
-    return [*examples, *rows, *near]
+    holes = [(at, None) for at, each in enumerate(description.features) if each.may_be_missing]
+    edges = _draw_edges(engine, random)
+    return [*examples, *rows, *_change(rows, holes), *_change(rows, edges)]
 
 
 def require_parity(answered: list[Probabilities], expected: Array) -> None:
@@ -37,6 +39,12 @@ def require_parity(answered: list[Probabilities], expected: Array) -> None:
         raise NotCompiled(f"The compiled form's probabilities differ by up to {farthest:.1g}.")
     if (ours.argmax(axis=1) != theirs.argmax(axis=1)).any():
         raise NotCompiled("The compiled form chooses another class where two are as likely.")
+
+
+def _change(rows: list[list[Value]], changes: Sequence[tuple[int, Value]]) -> Iterator[list[Value]]:
+    """The first rows, each with another value at one place."""
+    for row, (at, value) in zip(rows, changes, strict=False):
+        yield [*row[:at], value, *row[at + 1 :]]
 
 
 def _draw(feature: Feature, random: np.random.Generator) -> list[Value]:

@@ -79,7 +79,7 @@ class Preparation:
         return row
 
     def _prepare(self, index: int, feature: Feature) -> Prepared:
-        values: list[str | None] = [None] if feature.nullable else []
+        values: list[str | None] = [None] if feature.may_be_missing else []
         slopes = np.zeros_like(self.start)
         if isinstance(feature, Category):
             values += dict.fromkeys((*feature.values, *self._categories, UNKNOWN))

@@ -126,7 +126,7 @@ class _Column:
         column, feature = chunk.column(self.place), self._reader.feature
         if cells.null_count > column.null_count:
             column = self._reader.clear(column)
-        if not feature.nullable and column.null_count:
+        if column.null_count and not feature.may_be_missing:
             yield self._explain(_to_mask(column.is_null()), "missing")
         if cells.null_count > column.null_count:
             is_wrong = pc.and_not(cells.is_null(), column.is_null())

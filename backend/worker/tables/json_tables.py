@@ -167,6 +167,6 @@ def _to_cells(values: Any, feature: Feature) -> Any:
         cells = pa.array(values, KINDS[feature.type])
     except (pa.ArrowException, OverflowError):
         return None
-    is_missing = cells.null_count and not feature.nullable
+    is_missing = cells.null_count and not feature.may_be_missing
     is_infinite = is_number and pc.all(pc.is_finite(cells)).as_py() is False
     return None if is_missing or is_infinite else cells
