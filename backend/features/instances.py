@@ -78,7 +78,7 @@ class InstanceReader:
 
     def _fault(self, error: ErrorDetails) -> Fault:
         name = str(error["loc"][0])
-        return Fault(point_to(name), explain(error["type"], name, self._features.get(name)))
+        return Fault(point_to(name), explain_json(error["type"], name, self._features.get(name)))
 
 
 def describe_range(feature: Number) -> str:
@@ -120,6 +120,14 @@ def _show_values(feature: Feature | None) -> str:
 def explain(kind: str, name: str, feature: Feature | None = None) -> str:
     """The sentence for one of pydantic's types of errors."""
     return _REASONS[kind].format(shorten(name) or '""', _show_values(feature))
+
+
+def explain_json(kind: str, name: str, feature: Feature | None) -> str:
+    """The same for a value in JSON, where null is what many write as NaN."""
+    reason = explain(kind, name, feature)
+    if kind == "finite_number" and feature and feature.may_be_missing:
+        return f"{reason} Send null if it is missing."
+    return reason
 
 
 def type_of(feature: Feature) -> Any:

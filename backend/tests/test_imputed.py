@@ -1,6 +1,7 @@
 """What training never lacked may be missing in a request, where the manifest says `imputable`."""
 
 import json
+import math
 
 import numpy as np
 import pyarrow as pa
@@ -67,6 +68,18 @@ def test_the_schema_requires_a_key_that_may_be_null(client):
     assert body["required"] == WHOLE
     kinds = [body["properties"][name]["anyOf"] for name in WHOLE]
     assert kinds == [[{"type": it}, {"type": "null"}] for it in ("number", "boolean", "string")]
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf])
+@pytest.mark.parametrize("path", ["/predict", "/predict/batch"])
+def test_not_a_number_is_told_to_be_null(client, path, value):
+    instance = INSTANCE | {"mass": value}
+    body = json.dumps(instance if path == "/predict" else {"instances": [instance]})
+
+    answer = client.post(path, content=body, headers={"Content-Type": JSON})
+
+    [error] = answer.json()["errors"]
+    assert error["detail"] == "mass must be a finite number. Send null if it is missing."
 
 
 @pytest.mark.parametrize("media_type", [JSON, CSV, PARQUET, ARROW])

@@ -12,7 +12,7 @@ from pydantic import TypeAdapter, ValidationError
 from pydantic_core import ErrorDetails, from_json, to_json
 
 from errors import InvalidTable, MalformedBody, MalformedTable, TableFault, shorten
-from features.instances import InstanceReader, explain, type_of
+from features.instances import InstanceReader, explain, explain_json, type_of
 from schemas import Feature
 from worker.opened_model import OpenedModel
 from worker.tables.cells import KINDS
@@ -154,7 +154,7 @@ class _Reader:
             said = shorten(", ".join(self._features))
             return TableFault(f"It must be a JSON object with {said}.", row)
         column = name or str(rest[0])
-        reason = explain(error["type"], column, self._features.get(column))
+        reason = explain_json(error["type"], column, self._features.get(column))
         return TableFault(reason, row, shorten(column))
 
 
