@@ -17,6 +17,7 @@ from worker.tables.columns import BadRows, Columns, Faults
 from worker.tables.csv_tables import open_csv
 from worker.tables.json_tables import open_json
 from worker.tables.table import Limits, Opener, Table, readable
+from worker.tables.workbooks import open_workbook
 from worker.tables.writers import WRITERS, Pieces, write_columns
 
 MAX_EXTRA_COLUMNS = 1000
@@ -29,12 +30,13 @@ READERS: dict[Format, Callable[[Opener, Limits], Table]] = {
 
 
 class TableBody(NamedTuple):
-    """The bytes of a table, and the formats of it and of its answer."""
+    """The bytes of a table, the formats of it and of its answer, and the sheet of a workbook."""
 
     content: memoryview
     sent: Format
     wanted: Format
     limits: Limits
+    sheet: str | None = None
 
 
 class Chunk(NamedTuple):
@@ -92,6 +94,8 @@ def open_table(body: TableBody, model: OpenedModel) -> tuple[Table, bool]:
         return open_json(bytes(body.content), model, body.limits)
     if body.sent is Format.CSV:
         return open_csv(body.content, body.limits, model.description), False
+    if body.sent is Format.XLSX:
+        return open_workbook(body.content, body.limits, model.description, body.sheet), False
     opener = partial(pa.BufferReader, pa.py_buffer(body.content))
     return READERS[body.sent](opener, body.limits), False
 

@@ -35,6 +35,16 @@ class Ragged(Protocol):
         """Hear which of them are."""
 
 
+class NoRagged:
+    """All rows have as many cells as the header."""
+
+    count = 0
+    waiting = ()
+
+    def settle(self, notes: Collection[int]) -> None:
+        """There is nothing to raise."""
+
+
 class _Look(NamedTuple):
     """What is in each of a few rows."""
 

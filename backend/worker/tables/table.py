@@ -61,6 +61,7 @@ class Table:
     decimal: str = "."  # in text, between the whole numbers and the rest
     said: str = ""  # how it is read, in a sentence
     notes: Notes = NO_NOTES  # rows that are no data, known once all have been read
+    sheets: Sequence[str] = ()  # names of all in a workbook
 
     @property
     def read_as(self) -> str:
