@@ -374,6 +374,20 @@ class PredictionColumns(TablePrediction):
     columns: dict[str, list[str | float | None]]
 
 
+class TablePreview(BaseModel):
+    """How a table is read: its first rows as text, and the features for which it has no column.
+
+    `read_as` is null if the format says it all; only a workbook has `sheets`.
+    """
+
+    read_as: str | None
+    rows: int
+    columns: list[str]
+    head: list[list[str | None]]
+    missing: list[str]
+    sheets: list[str] | None = None
+
+
 class Status(BaseModel):
     status: str
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from functools import partial
 from time import monotonic
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 
@@ -29,7 +29,10 @@ PIECE_ROOM = Room(64 * 1024**2, 128 * 1024)
 
 
 class Batch(NamedTuple):
-    """A table, the model that is asked, in which formats, and what comes of it."""
+    """A table, the model that is asked, in which formats, and what comes of it.
+
+    `ask` is what its process is asked: to answer the table, or to show how it is read.
+    """
 
     body: bytes
     model: Model
@@ -38,6 +41,8 @@ class Batch(NamedTuple):
     counter: TableCounter
     settings: Settings
     headers: dict[str, str]  # of the answer; what is said of the table is added
+    sheet: str | None = None  # of a workbook
+    ask: Literal["table", "preview"] = "table"
 
 
 async def score(batch: Batch, queue: Queue) -> Pieces:
@@ -47,6 +52,7 @@ async def score(batch: Batch, queue: Queue) -> Pieces:
         "wanted": batch.wanted,
         "rows": batch.settings.max_batch_rows,
         "bytes": batch.settings.max_body_bytes,
+        "sheet": batch.sheet,
     }
     left = batch.settings.batch_seconds  # of the process's own time, as a caller may take longer
     # Memory-safe code parses JSON, so a small table leaves the process as it was.
@@ -57,7 +63,7 @@ async def score(batch: Batch, queue: Queue) -> Pieces:
         lent = worker.lend(process, head, is_kept=is_kept)
         with closing(batch.counter), lent, _answering(batch.settings.batch_seconds):
             arrays = {"body": np.frombuffer(batch.body, np.uint8)}
-            await process.tell_soon(Message(head | {"ask": "table"}, arrays), left)
+            await process.tell_soon(Message(head | {"ask": batch.ask}, arrays), left)
             while True:
                 message, taken = await _receive(process, left)
                 left -= taken

@@ -12,8 +12,9 @@ from features.warnings import name_warnings
 from worker.media import WRITTEN, Format
 from worker.tables import bodies
 from worker.tables.answers import Answers
-from worker.tables.bodies import TableBody, score
+from worker.tables.bodies import score
 from worker.tables.columns import Columns
+from worker.tables.opening import TableBody
 from worker.tables.table import Limits, Table
 from worker.tables.unusual import UnusualCells
 

@@ -53,9 +53,11 @@ def _describe_routes(app: FastAPI, instance: dict[str, Any], remark: str = "") -
 def _describe_model(app: FastAPI, model: Model) -> dict[str, Any]:
     instance = _instance_schema(model)
     document = _describe_routes(app, instance)
-    predict, batch = (document["paths"][path]["post"] for path in ("/predict", "/predict/batch"))
+    predict = document["paths"]["/predict"]["post"]
     predict["responses"]["200"]["content"]["application/json"] |= _answer(model)
-    batch["requestBody"]["content"]["application/json"]["schema"] = _table_schema(instance)
+    for path in ("/predict/batch", "/predict/batch/preview"):
+        content = document["paths"][path]["post"]["requestBody"]["content"]
+        content["application/json"]["schema"] = _table_schema(instance)
     return document
 
 

@@ -26,7 +26,7 @@ OPEN = frozenset(
 OPEN_FOLDER = "/static-offline-docs/"  # the scripts of /docs
 WATCHED = frozenset({"/metrics", "/monitoring"})  # most of all when there are too many requests
 SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
-UNTIMED = "/predict/batch"  # which has limits of its own
+UNTIMED = frozenset({"/predict/batch", "/predict/batch/preview"})  # which have limits of their own
 
 PREDICTION_HEADERS = HEADERS[:1]  # of a POST, which nobody keeps; and each header costs time
 # /docs is a page, whose scripts come from here.
@@ -124,7 +124,7 @@ class Guarded:
                 message["headers"] = [*message.get("headers", ()), *choose_headers(scope)]
             await send(message)
 
-        limit = asyncio.timeout(None if scope["path"] == UNTIMED else self._seconds)
+        limit = asyncio.timeout(None if scope["path"] in UNTIMED else self._seconds)
         try:
             with self._gate.admit(scope):
                 async with limit:

@@ -12,7 +12,7 @@ from worker.exchange import Message, receive, send
 from worker.failures import write_failure
 from worker.opened_model import OpenedModel
 from worker.rows import read_question
-from worker.tables.replies import answer_part, answer_table, join, look, rehearse
+from worker.tables.replies import answer_part, answer_table, join, look, preview, rehearse
 
 
 def serve(channel: socket.socket, held: list[str]) -> None:
@@ -73,6 +73,7 @@ _REPLIES: dict[str, Callable[[OpenedModel, Message, socket.socket], Iterable[Mes
     "join": join,
     "look": look,
     "part": answer_part,
+    "preview": preview,
     "rehearse": rehearse,
     "table": answer_table,
 }

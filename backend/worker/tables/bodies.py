@@ -1,42 +1,21 @@
 """Scores a table that came in one message: all of it is looked at before any of it is answered."""
 
-from collections.abc import Callable, Iterable, Iterator
-from functools import partial
+from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from errors import InvalidTable, MalformedTable, TableFault, shorten
+from errors import InvalidTable, TableFault, shorten
 from worker.exchange import Array
 from worker.media import Format
-from worker.opened_model import OpenedModel
 from worker.tables.answers import Answers, Scored
-from worker.tables.binary_tables import open_arrow, open_parquet
 from worker.tables.columns import BadRows, Columns, Faults
-from worker.tables.csv_tables import open_csv
-from worker.tables.json_tables import open_json
-from worker.tables.table import Limits, Opener, Table, readable
-from worker.tables.workbooks import open_workbook
+from worker.tables.opening import TableBody, open_table
+from worker.tables.table import Table
 from worker.tables.writers import WRITERS, Pieces, write_columns
 
-MAX_EXTRA_COLUMNS = 1000
 KEPT_BYTES = 64 * 1024**2  # of a table, and as much of it in numbers: it need not be read again
-
-READERS: dict[Format, Callable[[Opener, Limits], Table]] = {
-    Format.ARROW: open_arrow,
-    Format.PARQUET: open_parquet,
-}
-
-
-class TableBody(NamedTuple):
-    """The bytes of a table, the formats of it and of its answer, and the sheet of a workbook."""
-
-    content: memoryview
-    sent: Format
-    wanted: Format
-    limits: Limits
-    sheet: str | None = None
 
 
 class Chunk(NamedTuple):
@@ -53,8 +32,6 @@ def score(body: TableBody, answers: Answers) -> Pieces:
     is_same = in_columns and body.wanted is Format.JSON
     write = write_columns if is_same else WRITERS[body.wanted]
     description = answers.model.description
-    with readable("table"):  # names need not be text
-        _require_plain(table.schema, len(description.features))
     columns = Columns(description, table)
     schema = plan(table.schema, columns, answers, body.wanted)
     chunks = _read_twice(table, columns, answers)
@@ -84,20 +61,6 @@ def plan(sent: Any, columns: Columns, answers: Answers, wanted: Format) -> Any:
     )
     faults.raise_any()
     return schema
-
-
-def open_table(body: TableBody, model: OpenedModel) -> tuple[Table, bool]:
-    """The table, and whether it is JSON of columns; raises what its reader does."""
-    if not body.content:
-        raise MalformedTable("The body is empty. Send a table.")
-    if body.sent is Format.JSON:
-        return open_json(bytes(body.content), model, body.limits)
-    if body.sent is Format.CSV:
-        return open_csv(body.content, body.limits, model.description), False
-    if body.sent is Format.XLSX:
-        return open_workbook(body.content, body.limits, model.description, body.sheet), False
-    opener = partial(pa.BufferReader, pa.py_buffer(body.content))
-    return READERS[body.sent](opener, body.limits), False
 
 
 def _read_twice(table: Table, columns: Columns, answers: Answers) -> Iterable[Chunk]:
@@ -141,32 +104,6 @@ def _leave_out(bad: list[BadRows], is_data: Array | None) -> list[BadRows]:
 def _make_chunk(columns: Columns, sent: Any, is_data: Array | None) -> Chunk:
     X = columns.to_array(sent)
     return Chunk(sent, X if is_data is None else X[is_data], is_data)
-
-
-def _require_plain(schema: Any, features: int) -> None:
-    """Raises InvalidTable for columns that no table can have here, whatever the model."""
-    if len(schema) > features + MAX_EXTRA_COLUMNS:
-        said = f"More than {MAX_EXTRA_COLUMNS} columns beside the features are not taken."
-        raise InvalidTable([TableFault(said)])
-    faults = Faults()
-    held = "Columns hold numbers, booleans, text or times: drop it."
-    faults.add_columns(
-        (field.name, f"{shorten(field.name)} is of type {shorten(str(field.type))}. {held}")
-        for field in schema
-        if not _is_plain(field.type)
-    )
-    faults.raise_any()
-
-
-def _is_plain(kind: Any) -> bool:
-    if isinstance(kind, pa.BaseExtensionType):
-        kind = kind.storage_type
-    if pa.types.is_dictionary(kind):
-        kind = kind.value_type
-    types = pa.types
-    is_nested = types.is_nested(kind) or types.is_run_end_encoded(kind)
-    is_odd = types.is_dictionary(kind) or isinstance(kind, pa.BaseExtensionType)
-    return not (is_nested or is_odd or types.is_interval(kind))
 
 
 def _make_empty(schema: Any) -> Any:

@@ -23,8 +23,10 @@ from worker.media import Format
 from worker.opened_model import OpenedModel
 from worker.tables.answers import Answers
 from worker.tables.binary_tables import count_groups, open_file
-from worker.tables.bodies import TableBody, score
+from worker.tables.bodies import score
 from worker.tables.files import Part, open_remote
+from worker.tables.opening import TableBody
+from worker.tables.previews import show
 from worker.tables.table import Limits
 from worker.tables.writers import Pieces, join_parquet
 
@@ -34,13 +36,8 @@ UNPACKED = 64  # times MAX_BODY_BYTES
 
 def answer_table(model: OpenedModel, message: Message, _: socket.socket) -> Iterator[Message]:
     """Its pieces, each with what it adds to the counts; the first tells of the whole table."""
-    # Unlike the others it takes no more address space than it needs, which is what is limited.
-    pa.set_memory_pool(pa.system_memory_pool())
-    head, arrays = message
     answers = Answers(model)
-    limits = Limits(head["rows"], UNPACKED * head["bytes"])
-    body = TableBody(arrays["body"].data, Format(head["sent"]), Format(head["wanted"]), limits)
-    pieces = _gather(score(body, answers))
+    pieces = _gather(score(_take_body(message), answers))
     told: dict[str, Any] = {"read_as": answers.read_as, "renamed": answers.renamed}
     arrays = {"warnings": answers.warnings}
     for piece in pieces:
@@ -53,10 +50,26 @@ def answer_table(model: OpenedModel, message: Message, _: socket.socket) -> Iter
     yield Message({"done": True})
 
 
+def preview(model: OpenedModel, message: Message, _: socket.socket) -> Iterator[Message]:
+    """JSON of how a table is read, and its first rows."""
+    yield Message({}, {"piece": _to_array(show(_take_body(message), model))})
+    yield Message({"done": True})
+
+
+def _take_body(message: Message) -> TableBody:
+    # Unlike the others it takes no more address space than it needs, which is what is limited.
+    pa.set_memory_pool(pa.system_memory_pool())
+    head, content = message.head, message.arrays["body"].data
+    limits = Limits(head["rows"], UNPACKED * head["bytes"])
+    return TableBody(content, Format(head["sent"]), Format(head["wanted"]), limits, head["sheet"])
+
+
 def rehearse(model: OpenedModel, message: Message, _: socket.socket) -> Iterable[Message]:
     """Answer a row for nobody, so that a table finds in memory what it needs."""
     pa.set_memory_pool(pa.system_memory_pool())
     sent, wanted = Format(message.head["sent"]), Format(message.head["wanted"])
+    if sent is Format.XLSX:  # which nothing here writes
+        sent = Format.CSV
     content = _write_row(invent(model.description).inputs, sent)
     body = TableBody(content, sent, wanted, Limits(1, UNPACKED * len(content)))
     with suppress(ModelServerError):
