@@ -51,7 +51,7 @@ def create_app(settings: Settings) -> ASGIApp:
     live = LiveModel(manifests.find, open_model)
     instruments.own.append(partial(expose_live, live))
     app = _assemble(settings, live, instruments, log)
-    app.state.catalogue = Catalogue(live, manifests)
+    app.state.catalogue = Catalogue(live, manifests, settings.max_model_bytes)
     gate = Gate(settings)
     guarded: ASGIApp = Guarded(app, gate, settings.request_seconds)
     if settings.allowed_origins:

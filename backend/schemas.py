@@ -267,11 +267,15 @@ Confinement = Literal["files", "calls", "memory"]
 
 
 class Published(BaseModel):
-    """A version in the models folder; `reason` says why it is refused."""
+    """A version in the models folder; `reason` says why it is refused.
+
+    An available one is verified: its manifest, signature, size and SHA-256 are right, or it has
+    answered. Of an unverified one, `remarks` say what is not verified yet.
+    """
 
     version: str
     file: str
-    state: Literal["live", "available", "refused"]
+    state: Literal["live", "available", "unverified", "refused"]
     reason: str | None = None
     signature: SignatureState | None = None
     remarks: list[str] = []

@@ -271,6 +271,7 @@ REPUBLISHED = Sentence("Copy of", "Copie de")
 STATES = {
     "live": Sentence("live", "en service"),
     "available": Sentence("available", "disponible"),
+    "unverified": Sentence("not verified yet", "pas encore vérifié"),
     "refused": Sentence("refused", "refusé"),
 }
 SIGNATURES = {

@@ -26,7 +26,7 @@ Folder = Annotated[Catalogue, Depends(_of)]
     responses=problem_responses(503),
 )
 def list_models(folder: Folder) -> Response:
-    """Every version, newest first: live, available, or refused with the reason."""
+    """Every version, newest first: live, available, unverified, or refused with the reason."""
     entries = b",".join(line.entry for line in folder.list_all())
     return Response(b'{"models":[%b]}' % entries, media_type="application/json")
 

@@ -3,8 +3,10 @@
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from itertools import takewhile
 from math import inf
+from operator import attrgetter
 from pathlib import Path
 from time import monotonic, time
 from typing import Annotated, NamedTuple
@@ -63,6 +65,7 @@ class LiveModel:
         self._kept: dict[PublishedFile, Model] = {}
         self._loading = asyncio.Lock()
         self._refused: dict[Path, Refused] = {}
+        self.opened: set[PublishedFile] = set()  # those that have answered their examples
         self._tries: dict[PublishedFile, int] = {}  # that failed, also of one that serves again
         self.trouble: str | None = None  # with the folder itself
 
@@ -98,17 +101,16 @@ class LiveModel:
         """Serve the newest model that is fit to; keep the present one where there is none."""
         files = self._find()
         self._forget(files)
-        for file in files:
-            if file.is_misnamed:  # which the log says once
-                self._try(file)
+        for file in takewhile(attrgetter("is_misnamed"), reversed(files)):
+            self._try(file)  # so that the log says it once
         self._serve_newest(files)
         self._has_looked = True
-        self.refused_now = sum(self.refusal_of(file) is not None for file in self._newer(files))
+        newer = takewhile(self._is_newer, files)
+        self.refused_now = sum(self.refusal_of(file) is not None for file in newer)
 
-    def _newer(self, files: list[PublishedFile]) -> Iterator[PublishedFile]:
+    def _is_newer(self, file: PublishedFile) -> bool:
         """Than the live one; a file that is misnamed is not."""
-        named = (file for file in files if not file.is_misnamed)
-        return (file for file in named if self.file is None or file.order > self.file.order)
+        return not file.is_misnamed and (self.file is None or file.order > self.file.order)
 
     def _serve_newest(self, files: list[PublishedFile]) -> None:
         is_unfit = self.current and self.file and self._is_unfit(self.file, self.current)
@@ -146,6 +148,7 @@ class LiveModel:
             self._refuse(file, ModelRefused("crash", f"It could not be loaded: {error!r}."))
             return None
         self._refused.pop(file.path, None)
+        self.opened.add(file)
         return model
 
     def _known(self, file: PublishedFile) -> Refused | None:
@@ -172,6 +175,7 @@ class LiveModel:
             self._refused.pop(path, None)
         for file in set(self._tries) - set(files):
             self._tries.pop(file, None)
+        self.opened.intersection_update(files)
 
     def _is_unfit(self, file: PublishedFile, model: Model) -> bool:
         """Whether its process has died too often; then it is refused."""

@@ -11,6 +11,7 @@ from engines.decoding import read_engine
 from engines.engine import NotCompiled
 from errors import ModelRefused, ModelWorkerEnded
 from schemas import Description, Manifest
+from serving.digests import require_digest, require_size
 from serving.inference import Model
 from serving.manifests import Manifests
 from serving.repository import Pickle, PublishedFile
@@ -56,7 +57,8 @@ def _make_opening(
     """The message that opens the model; raises ModelRefused."""
     pickled = pickle.read()
     if manifest:
-        _check_content(pickled, manifest)
+        require_size(len(pickled), manifest)
+        require_digest(hashlib.sha256(pickled).hexdigest(), manifest)
     head = {
         "file": {"name": file.path.stem, "version": file.version, "created_at": file.created_at},
         "manifest": manifest and manifest.model_dump(mode="json"),
@@ -85,11 +87,3 @@ def _compile(model: Model) -> None:
         model.serving.detail = str(reason)
     except ModelWorkerEnded as ended:
         model.serving.detail = f"It was not compiled: {ended}"
-
-
-def _check_content(pickled: bytes, manifest: Manifest) -> None:
-    if len(pickled) != manifest.size:
-        message = f"It has {len(pickled)} bytes; its manifest says {manifest.size}."
-        raise ModelRefused("size", message)
-    if hashlib.sha256(pickled).hexdigest() != manifest.sha256:
-        raise ModelRefused("checksum", "Its SHA-256 is not the one in its manifest.")

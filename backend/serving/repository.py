@@ -1,5 +1,6 @@
 """Finds and reads the models published in a directory."""
 
+import hashlib
 import os
 import stat
 from collections.abc import Iterator
@@ -30,13 +31,18 @@ class PublishedFile(NamedTuple):
 
     @property
     def is_misnamed(self) -> bool:
-        """Whether its name is not a version's; its version is that name then."""
-        return self.version == self.path.name
+        """Whether its name is not a version's; its version is that name then, with its ending."""
+        return "." in self.version
 
     @property
     def order(self) -> tuple[int, str]:
         """The newer, the higher; what is misnamed is never newer than a model."""
         return (0 if self.is_misnamed else 1 if self.version == UNVERSIONED else 2, self.version)
+
+    @property
+    def pickle_identity(self) -> tuple[int, ...]:
+        """Size, time and inode."""
+        return self.identity[: len(_ABSENT)]
 
     @property
     def manifest_path(self) -> Path:
@@ -93,6 +99,11 @@ class Pickle:
         with _explaining(self._path):
             size = os.fstat(self._descriptor).st_size
             return os.pread(self._descriptor, min(size, self._max_bytes), 0)
+
+    def hash(self) -> str:
+        """Its SHA-256, once; raises ModelRefused as above. A large file is not held in memory."""
+        with _explaining(self._path), open(self._descriptor, "rb", closefd=False) as content:
+            return hashlib.file_digest(content, "sha256").hexdigest()
 
 
 def read_manifest(file: PublishedFile) -> dict[str, Any] | None:

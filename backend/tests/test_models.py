@@ -33,7 +33,8 @@ def test_every_version_is_listed_newest_first_and_shown_with_its_manifest(three)
     shown = three.get(f"/models/{OLDER}").json()
 
     assert [entry["version"] for entry in models] == [VERSION, OLDER, OLDEST]
-    assert [entry["state"] for entry in models] == ["live", "available", "available"]
+    assert [entry["state"] for entry in models] == ["live", "available", "refused"]
+    assert "SHA-256" in models[2]["reason"]
     assert models[1]["metrics"]["log_loss"]["mean"] == 0.1
     assert "manifest" not in models[1]
     assert shown["state"] == "available"
