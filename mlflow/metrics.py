@@ -59,9 +59,9 @@ def _parse_arguments() -> argparse.Namespace:
     arguments = parser.parse_args()
     if arguments.iris:
         arguments.data = arguments.target = None
-    of_table = ("target", "drop", "category", "encoding", "sheet")
+    of_table = ("target", "drop", "category", "keep", "merge_rare", "encoding", "sheet")
     if not arguments.data and any(getattr(arguments, option) for option in of_table):
-        options = f"--{', --'.join(of_table[:-1])} and --{of_table[-1]}"
+        options = f"--{', --'.join(of_table[:-1])} and --{of_table[-1]}".replace("_", "-")
         parser.error(f"{options} are for a table: name it with --data")
     if arguments.with_feedback and (arguments.first or arguments.sync or arguments.republish):
         parser.error("--with-feedback is for a training: leave --first, --sync or --republish out")
@@ -81,8 +81,12 @@ def _make_parser() -> argparse.ArgumentParser:
     table.add_argument("--iris", action="store_true", help=said)
     add("--target", metavar="COLUMN", default=target, help="the column to predict")
     add("--drop", metavar="COLUMN", **several, help="leave this column out")
-    said = "this column's numbers are codes, not quantities"
+    said = "this column's cells are codes, not quantities, and its words are no missing values"
     add("--category", metavar="COLUMN", **several, help=said)
+    said = "keep this column, though it seems to number the rows or to be the answer"
+    add("--keep", metavar="COLUMN", **several, help=said)
+    said = "make one class, other, of those with fewer than 5 rows"
+    add("--merge-rare", action="store_true", help=said)
     said = "of text that is neither UTF-8 nor marked; without it, Windows-1252"
     add("--encoding", type=_encoding, metavar="NAME", help=said)
     add("--sheet", metavar="NAME", help="of a workbook; by default the first one with cells")

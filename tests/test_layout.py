@@ -38,7 +38,7 @@ LAYOUT = {
         "training": ("runs table parallel",
                      "candidates comparison evaluation explanation feedback report rival"),
         "runs": ("", "tracker training_run unsent"),
-        "table": ("", "columns dataset fetching"),
+        "table": ("", "cells columns dataset fetching phrases"),
         "parallel": ("", "cluster cores"),
     },
 }  # fmt: skip

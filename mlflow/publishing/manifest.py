@@ -9,8 +9,9 @@ import numpy as np
 import pandas as pd
 
 from errors import UnusableTable
-from table.columns import MISSING, quote
+from table.cells import MISSING
 from table.dataset import Dataset
+from table.phrases import quote
 from training.candidates import MAX_CATEGORIES, read_params
 from training.comparison import Result
 from training.evaluation import FittedModel, library_versions
@@ -29,7 +30,7 @@ def describe(
     return {
         "name": dataset.name,
         "features": features,
-        "written": {"missing": MISSING},
+        "written": {"missing": MISSING} | _only(encoding=dataset.encoding),
         "target": {"name": dataset.target, "classes": list(model.pipeline.classes_)},
         "estimator": model.estimator,
         "params": read_params(model.pipeline["classify"]),
@@ -38,6 +39,11 @@ def describe(
         "libraries": library_versions(),
         "examples": _list_examples(dataset, model),
     }
+
+
+def _only(**said: str) -> dict[str, Any]:
+    """What is not empty."""
+    return {key: text for key, text in said.items() if text}
 
 
 def _list_examples(dataset: Dataset, model: FittedModel) -> list[dict[str, Any]]:
@@ -124,6 +130,8 @@ def _describe_feature(dataset: Dataset, name: str) -> dict[str, Any]:
     described: dict[str, Any] = {"name": name, "type": kind}
     if kind == "number":
         described["unit"] = dataset.units.get(name)
+        if name in dataset.written:
+            described["written"] = dataset.written[name].describe()
     described["nullable"] = name in dataset.nullable
     described["imputable"] = True  # as every candidate's pipeline imputes
     described |= _DESCRIBE[kind](values, labels)

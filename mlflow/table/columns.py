@@ -1,153 +1,129 @@
-"""Finds out what a column of a table is, and cleans it."""
+"""Finds out what each column of a table holds."""
 
+from collections import Counter
+from collections.abc import Sequence
+from numbers import Number
 from typing import Any, Literal, NamedTuple
 
-import numpy as np
 import pandas as pd
-import pyarrow.csv
 
 from errors import UnusableTable
-
-MOSTLY_NUMBERS = 0.5  # a column of which more than this share are numbers was meant as numbers
-
-# What stands in a CSV file for a missing value. The manifest tells these words to the backend.
-MISSING = (*pyarrow.csv.ConvertOptions().null_values, "?", "<NA>", "None")
+from table.cells import blank_missing, find_texts, read_texts
+from table.dates import is_date
+from table.notation import MOSTLY, infer_written, sample
+from table.numbers import PLAIN, Written, read_numbers
+from table.phrases import quote
 
 MAX_NUMBER = 1e150  # the square of a larger one overflows
-MAX_TEXTS = 100  # more different texts, in more than half of the rows, are no categories
 
-Kind = Literal["number", "boolean", "category"]
+Kind = Literal["number", "boolean", "category", "dates"]
 
-_DATE = r"\d{4}-\d{1,2}-\d{1,2}([T ].*)?|\d{1,2}[./-]\d{1,2}[./-](\d{4}|\d{2})([T ].*)?"
-
-
-class LeftOut(Exception):
-    """The column can teach a classifier nothing; the message says why."""
+_NUMBERS = ("integer", "floating", "mixed-integer-float", "decimal")
+_NO_CELLS = pd.Series(dtype=object)
 
 
 class Column(NamedTuple):
-    """Numbers and booleans as floats, categories as strings; what is missing is NaN."""
+    """Numbers and booleans as floats, categories as strings; what is missing is NaN.
+
+    `strays` are the cells of a column of numbers that are none. `is_padded` says of a category
+    that it holds whole numbers with leading zeros.
+    """
 
     kind: Kind
     values: pd.Series
+    written: Written = PLAIN
+    strays: pd.Series = _NO_CELLS
+    is_padded: bool = False
 
 
-def read_cells(texts: pd.Series, is_code: bool) -> pd.Series:
-    """Numbers and booleans of a column that holds nothing else, as texts; NaN where missing."""
-    if not isinstance(texts.dtype, pd.StringDtype):
-        return texts
-    texts = texts.mask(texts.isin(MISSING))
-    present = texts.dropna()
-    if is_code:
-        return texts
-    if present.empty:
-        return texts.astype("float64")
-    if present.str.lower().isin(["true", "false"]).all():
-        return texts.str.lower().map({"true": True, "false": False})
-    if present.str.fullmatch(r"-?\d+,\d+").all():
-        texts = texts.str.replace(",", ".")
-    try:
-        return pd.to_numeric(texts)
-    except ValueError:
-        return texts
+def read_columns(frame: pd.DataFrame, codes: Sequence[str], semicolons: bool) -> dict[str, Column]:
+    """Each column by its cells, and by the signs that the table has elsewhere.
 
-
-def read_column(values: pd.Series, is_code: bool) -> Column:
-    """Raises LeftOut, or UnusableTable if a person has to decide what to do.
-
-    With `is_code` the column holds categories, whatever they look like.
+    The columns in `codes` hold categories, whatever they look like. `semicolons` says that these
+    separate the table's fields. Raises UnusableTable if a column holds what no classifier takes.
     """
-    _require_variety(values)
-    if is_code:
+    columns = {name: blank_missing(frame[name], name in codes) for name in frame.columns}
+    texts = {name: find_texts(columns[name]) for name in columns if name not in codes}
+    written = infer_written({name: one for name, one in texts.items() if len(one)}, semicolons)
+    return {
+        name: _read_column(values, texts.get(name), written.get(name))
+        for name, values in columns.items()
+    }
+
+
+def read_quantities(values: pd.Series, written: Written) -> pd.Series:
+    """Floats, NaN where a cell is missing or no number: another text, a date, true or false."""
+    if pd.api.types.is_any_real_numeric_dtype(values):
+        return values.astype("float64")
+    texts = find_texts(values)
+    numbers = read_numbers(texts, written).reindex(values.index)
+    if values.dtype == object:
+        others = values[values.map(_is_number)]
+        numbers.loc[others.index] = others.astype("float64")
+    return numbers
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, Number) and not isinstance(value, bool)
+
+
+def _read_column(values: pd.Series, texts: pd.Series | None, written: Written | None) -> Column:
+    if texts is None:
         return Column("category", read_texts(values))
+    if written is None:
+        return _read_typed(values)
+    if _are_truths(values, texts):
+        truths = read_texts(values).str.lower().map({"true": 1.0, "false": 0.0})
+        return Column("boolean", truths.astype("float64"))
+    return _read_written(values, texts, written)
+
+
+def _read_written(values: pd.Series, texts: pd.Series, written: Written) -> Column:
+    """Numbers, if most of the cells are, else dates or categories."""
+    numbers = read_quantities(values, written)
+    strays = values[values.notna() & numbers.isna()]
+    if (len(strays) or written.affix) and _are_dates(values, texts):
+        return Column("dates", values)
+    is_padded = _are_padded(texts)
+    if is_padded or len(strays) >= (1 - MOSTLY) * values.count():
+        return Column("category", read_texts(values), is_padded=is_padded)
+    return Column("number", numbers, written, strays)
+
+
+def _read_typed(values: pd.Series) -> Column:
+    """A column without texts, or with categories that were declared."""
     kind = pd.api.types.infer_dtype(values, skipna=True)
     if kind == "boolean":
         return Column("boolean", values.astype("boolean").astype("float64"))
-    if kind in ("integer", "floating", "mixed-integer-float", "decimal"):
-        return Column("number", _read_numbers(values))
-    if kind in ("string", "categorical", "mixed-integer", "mixed"):
-        return Column("category", _read_categories(values))
+    if kind in _NUMBERS:
+        return Column("number", read_quantities(values, PLAIN))
+    if kind in ("empty", "string", "categorical", "mixed-integer", "mixed"):
+        return Column("category", read_texts(values))
     if kind.startswith(("date", "time", "period")):
-        raise LeftOut(_DATES)
+        return Column("dates", values)
     message = f"Column {values.name} holds {kind} values, which no classifier here takes"
     raise UnusableTable(f"{message}. Make numbers or text of it, or --drop {quote(values.name)}.")
 
 
-def read_texts(values: pd.Series) -> pd.Series:
-    """Each value as a person writes it: whole numbers without decimals."""
-    if pd.api.types.is_float_dtype(values) and (values.dropna() % 1 == 0).all():
-        values = values.astype("Int64")
-    texts = values.astype(object).where(values.notna(), np.nan)
-    return texts.map(str, na_action="ignore").astype("str")
-
-
-def quote(name: Any) -> str:
-    """A column's name as an argument of a command."""
-    text = str(name)
-    return text if text.isidentifier() else f"'{text}'"
-
-
-_DATES = "it holds dates, and the future has others; give numbers made of them, like an age"
-
-
-def _require_variety(values: pd.Series) -> None:
-    present = values.dropna()
-    if present.empty:
-        raise LeftOut("it holds nothing")
-    try:
-        different = present.nunique()
-    except TypeError:  # lists and the like
-        message = f"Column {values.name} holds lists or the like, not single values"
-        raise UnusableTable(
-            f"{message}. Spread it over columns, or --drop {quote(values.name)}."
-        ) from None
-    if different == 1 and len(present) == len(values):
-        raise LeftOut("it holds one value only")
-
-
-def _read_numbers(values: pd.Series) -> pd.Series:
-    numbers = pd.to_numeric(values.astype(object).where(values.notna(), np.nan)).astype("float64")
-    if (numbers.abs() > MAX_NUMBER).any():
-        message = f"Column {values.name} holds infinite or nearly infinite numbers"
-        advice = f"Leave them empty where they mean nothing, or --drop {quote(values.name)}"
-        raise UnusableTable(f"{message}. {advice}.")
-    if _are_identifiers(numbers):
-        raise LeftOut("it numbers the rows")
-    return numbers
-
-
-def _are_identifiers(numbers: pd.Series) -> bool:
-    """Whole numbers, all different, that go up by one or are called an id."""
-    if numbers.isna().any() or not numbers.is_unique or (numbers % 1 != 0).any():
+def _are_truths(values: pd.Series, texts: pd.Series) -> bool:
+    if texts.iloc[0].lower() not in ("true", "false"):
         return False
-    name = str(numbers.name).lower()
-    return bool((numbers.diff().dropna() == 1).all()) or name == "id" or name.endswith("_id")
+    return set(read_texts(values).dropna().str.lower().unique()) <= {"true", "false"}
 
 
-def _read_categories(values: pd.Series) -> pd.Series:
-    texts = read_texts(values)
-    present = texts.dropna()
-    _refuse_dirty_numbers(present)
-    if present.str.fullmatch(_DATE).all():
-        raise LeftOut(_DATES)
-    different = present.nunique()
-    if different == len(present):
-        raise LeftOut("its texts are all different, so they name the rows")
-    if different > max(MAX_TEXTS, len(present) / 2):
-        raise LeftOut(f"it holds {different} different texts, too many to learn from")
-    return texts
+def _are_dates(values: pd.Series, texts: pd.Series) -> bool:
+    """Whether most of the cells are, be they of text or not."""
+    cells = sample(texts)
+    share = Counter({text: n for text, n in cells.items() if is_date(text)}).total() / cells.total()
+    others = values.drop(texts.index).dropna()
+    kind = pd.api.types.infer_dtype(others) if len(others) else ""
+    dates = share * len(texts) + len(others) * kind.startswith(("date", "time"))
+    return bool(dates > MOSTLY * values.count())
 
 
-def _refuse_dirty_numbers(texts: pd.Series) -> None:
-    numbers = pd.to_numeric(texts, errors="coerce")
-    share = numbers.notna().mean()
-    if not MOSTLY_NUMBERS < share < 1:
-        return
-    strange = texts[numbers.isna()]
-    row, name = strange.index[0], quote(texts.name)
-    message = (
-        f"Column {texts.name} holds numbers, but for {len(strange)} of {len(texts)} values: "
-        f"{strange.iloc[0]!r} in row {row + 1} below the header"
-    )
-    advice = f"Correct them or leave them empty; if they are codes, --category {name}"
-    raise UnusableTable(f"{message}. {advice}; else --drop {name}.")
+def _are_padded(texts: pd.Series) -> bool:
+    """Whether they are whole numbers, some with leading zeros."""
+    if not texts.str.match("0[0-9]").any():
+        return False
+    numbers = texts[texts.str.match(r"[+-]?[0-9.]")]
+    return bool(numbers.str.fullmatch("[0-9]+").all())

@@ -4,6 +4,7 @@ import difflib
 import hashlib
 from argparse import Namespace
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import IO
 
 import numpy as np
@@ -12,14 +13,19 @@ import pandas as pd
 from sklearn.datasets import load_iris
 
 from errors import UnusableTable, hide_secrets
-from table.columns import Kind, LeftOut, quote, read_cells, read_column, read_texts
+from table.cells import blank_missing
+from table.choices import NO_CHOICES, Choices
+from table.columns import Column, Kind, read_columns, read_quantities
+from table.exclusions import select_columns
 from table.fetching import IRIS
+from table.identifiers import are_row_numbers, require_no_answers
+from table.labels import MIN_CLASS_ROWS, find_labelled, read_labels
+from table.notes import NO_NOTES, Notes, find_edges, find_notes
+from table.numbers import PLAIN, Written
+from table.phrases import enumerate_all
 from table.reading import Table, parse_table
 
-MIN_ROWS = 20
-MIN_CLASS_ROWS = 5  # one for each fold of the comparison
-MAX_CLASSES = 100
-MAX_NUMERIC_CLASSES = 20  # different fractions; more are measurements
+_PLURALS = {",": "commas", ".": "points", " ": "blanks", "'": "apostrophes"}
 
 
 @dataclass(frozen=True)
@@ -27,8 +33,10 @@ class Dataset:
     """Features X of shape (n, f) and labels y of shape (n,), strings all.
 
     `kinds` says of each column what it is: numbers and booleans are floats, categories strings,
-    what is missing NaN; `nullable` are the columns in which something is. `remarks` say what of
-    the table was left out, and why. The last `feedback_rows` are not of the table.
+    what is missing NaN; `nullable` are the columns in which something is. `encoding` was given, not
+    found. `written` says how the table writes the numbers of a column, unless they are plain.
+    `remarks` say how it was read and what was left out, and why. The last `feedback_rows` are not
+    of the table.
     """
 
     name: str
@@ -39,7 +47,9 @@ class Dataset:
     kinds: dict[str, Kind]
     nullable: list[str]
     source: str = ""
+    encoding: str = ""
     units: dict[str, str] = field(default_factory=dict)
+    written: dict[str, Written] = field(default_factory=dict)
     remarks: list[str] = field(default_factory=list)
     feedback_rows: int = 0
 
@@ -68,9 +78,10 @@ def read_dataset(arguments: Namespace, file: IO[bytes] | None) -> Dataset:
         return read_iris()
     with file:
         table = parse_table(file.read(), arguments.data, arguments.encoding, arguments.sheet)
-    name, target = arguments.name, arguments.target
-    dataset = make_dataset(table, name, target, arguments.drop, arguments.category)
-    return replace(dataset, source=hide_secrets(arguments.data))
+    choices = Choices.of(arguments)
+    dataset = make_dataset(table, arguments.name, arguments.target, choices)
+    source, encoding = hide_secrets(arguments.data), arguments.encoding or ""
+    return replace(dataset, source=source, encoding=encoding)
 
 
 def read_iris() -> Dataset:
@@ -84,29 +95,29 @@ def read_iris() -> Dataset:
     return replace(dataset, units=units, source="sklearn.datasets.load_iris")
 
 
-def make_dataset(
-    table: Table,
-    name: str,
-    target: str,
-    drop: list[str] | None = None,
-    categories: list[str] | None = None,
-) -> Dataset:
-    """Raises UnusableTable, naming the column, if a person has to decide what to do.
-
-    Columns in `drop` are left out; whole numbers in `categories` are codes, not quantities.
-    """
-    codes = categories or []
-    columns = table.frame.items()
-    frame = pd.DataFrame({name: read_cells(cells, name in codes) for name, cells in columns})
-    for column in (target, *(drop or []), *codes):
-        _require(column, frame)
-    labels, remarks = _read_labels(frame[target])
-    features = frame.loc[labels.index].drop(columns=[target, *(drop or [])])
-    X, kinds, left_out = _read_features(features, codes)
-    _refuse_leaks(X, kinds, labels)
-    nullable = [name for name in X.columns if X[name].isna().any()]
+def make_dataset(table: Table, name: str, target: str, choices: Choices = NO_CHOICES) -> Dataset:
+    """Raises UnusableTable, naming the column, if a person has to decide what to do."""
+    for column in (target, *choices.drop, *choices.categories, *choices.keep):
+        _require(column, table.frame)
+    columns, notes = _read_features(table, target, choices)
+    cells, is_code = table.frame[target].drop(notes.rows), target in choices.categories
+    labels, remarks = read_labels(cells, is_code, choices.merge_rare)
+    numbers_rows = partial(_numbers_rows, columns, table.frame, notes.rows)
+    selected, left_out = select_columns(columns, choices, numbers_rows)
+    require_no_answers(selected, labels, choices.keep)
+    written = {name: one.written for name, one in selected.items() if one.kind == "number"}
+    X = pd.DataFrame({name: column.values for name, column in selected.items()}, copy=False)
     return Dataset(
-        name, target, X, labels, table.sha256, kinds, nullable, remarks=remarks + left_out
+        name=name,
+        target=target,
+        X=X,
+        y=labels,
+        sha256=table.sha256,
+        kinds={name: column.kind for name, column in selected.items()},
+        nullable=[name for name in X.columns if X[name].isna().any()],
+        units=_find_units(written, notes),
+        written={name: one for name, one in written.items() if one != PLAIN},
+        remarks=[*_tell_reading(table, written), *notes.describe(), *remarks, *left_out],
     )
 
 
@@ -120,68 +131,36 @@ def _require(column: str, frame: pd.DataFrame) -> None:
     raise UnusableTable(f"There is no column {column}.{meant} The columns are {names}.")
 
 
-def _read_labels(values: pd.Series) -> tuple[pd.Series, list[str]]:
-    """The labels that are there, as strings, and a remark if some are missing."""
-    present = values.dropna()
-    _refuse_quantities(present)
-    labels = read_texts(present)
-    counts = labels.value_counts()
-    if len(labels) < MIN_ROWS:
-        message = f"Column {values.name} has labels in {len(labels)} row(s)"
-        raise UnusableTable(f"{message}; a comparison needs {MIN_ROWS} at least. Add rows.")
-    if len(counts) < 2:  # noqa: PLR2004
-        message = f"Column {values.name} holds only {counts.index[0]!r}"
-        raise UnusableTable(f"{message}. A classifier needs two classes; add rows of another.")
-    if counts.min() < MIN_CLASS_ROWS:
-        message = f"Class {counts.index[-1]!r} of {values.name} has {counts.min()} row(s)"
-        advice = "Add rows, merge it with another class, or take its rows out"
-        raise UnusableTable(f"{message}; {MIN_CLASS_ROWS} are needed, one a fold. {advice}.")
-    missing = len(values) - len(present)
-    remarks = [f"{missing} rows without a {values.name} are left out."] if missing else []
-    return labels, remarks
+def _read_features(table: Table, target: str, choices: Choices) -> tuple[dict[str, Column], Notes]:
+    """The columns by the rows that have a label and are no notes."""
+    features = table.frame.drop(columns=[target, *choices.drop])
+    is_labelled = find_labelled(table.frame[target], target in choices.categories)
+    is_read = is_labelled | find_edges(features.index) if table.origin.is_text else is_labelled
+    read = partial(read_columns, codes=choices.categories, semicolons=table.origin.separator == ";")
+    columns = read(features if is_read.all() else features[is_read])
+    notes = find_notes(columns, len(features)) if table.origin.is_text else NO_NOTES
+    is_data = is_labelled & ~features.index.isin(notes.rows)
+    return columns if is_data.equals(is_read) else read(features[is_data]), notes
 
 
-def _refuse_quantities(labels: pd.Series) -> None:
-    try:
-        different = labels.nunique()
-    except TypeError:
-        message = f"Column {labels.name} holds lists or the like, not labels"
-        raise UnusableTable(f"{message}. Take another column as the target.") from None
-    fractions = pd.api.types.is_float_dtype(labels) and (labels % 1 != 0).any()
-    if different > (MAX_NUMERIC_CLASSES if fractions else MAX_CLASSES):
-        what = "numbers" if pd.api.types.is_numeric_dtype(labels) else "labels"
-        message = f"Column {labels.name} holds {different} different {what}: too many for classes"
-        advice = "Group them into a few, or take another column as the target"
-        raise UnusableTable(f"{message}. {advice}.")
+def _numbers_rows(
+    columns: dict[str, Column], frame: pd.DataFrame, notes: list[int], name: str
+) -> bool:
+    """Whether the column does in all rows, also in those without a label."""
+    every = blank_missing(frame[name].drop(notes))
+    return are_row_numbers(read_quantities(every, columns[name].written))
 
 
-def _read_features(
-    features: pd.DataFrame, codes: list[str]
-) -> tuple[pd.DataFrame, dict[str, Kind], list[str]]:
-    columns, remarks = {}, []
-    for name in features.columns:
-        try:
-            columns[name] = read_column(features[name], is_code=name in codes)
-        except LeftOut as reason:
-            remarks.append(f"Column {name} is left out: {reason}.")
-    if not columns:
-        raise UnusableTable(" ".join(["No column is left to learn from.", *remarks]))
-    X = pd.DataFrame({name: column.values for name, column in columns.items()})
-    return X, {name: column.kind for name, column in columns.items()}, remarks
+def _find_units(written: dict[str, Written], notes: Notes) -> dict[str, str]:
+    units = {name: one.affix or notes.units.get(name) for name, one in written.items()}
+    return {name: unit for name, unit in units.items() if unit}
 
 
-def _refuse_leaks(X: pd.DataFrame, kinds: dict[str, Kind], labels: pd.Series) -> None:
-    """A column with as many values as there are classes, one for each, is the target itself."""
-    classes = labels.nunique()
-    for name in X.columns:
-        values = X[name]
-        if values.isna().any() or values.nunique() != classes:
-            continue
-        if (values.groupby(labels).nunique() == 1).all():
-            what = "is" if kinds[name] == "category" else "tells"
-            message = f"Column {name} {what} {labels.name} under another name"
-            advice = f"It is the answer itself: --drop {quote(name)}"
-            raise UnusableTable(f"{message}: each of its values goes with one class. {advice}.")
+def _tell_reading(table: Table, written: dict[str, Written]) -> list[str]:
+    has_commas = any(one.decimal == "," for one in written.values())
+    thousands = sorted({_PLURALS[one.thousands] for one in written.values() if one.thousands})
+    said = table.origin.describe(has_commas, enumerate_all(thousands) if thousands else "")
+    return [said] if said else []
 
 
 def _draw(

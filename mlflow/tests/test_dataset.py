@@ -3,18 +3,19 @@ import pandas as pd
 import pytest
 
 from errors import UnusableTable
+from table.choices import NO_CHOICES, Choices
 from table.dataset import make_dataset, read_iris
 from table.reading import Table
 
 ROWS = 40
 
 
-def make(target=None, drop=(), categories=(), **columns):
+def make(target=None, choices=NO_CHOICES, **columns):
     """A dataset of a good column and these, to predict a or b."""
     good = np.random.default_rng(0).random(ROWS)
     labels = ["a", "b"] * (ROWS // 2) if target is None else target
     frame = pd.DataFrame({"good": good, **columns, "y": labels})
-    return make_dataset(Table(frame, ""), "table", "y", list(drop), list(categories))
+    return make_dataset(Table(frame, ""), "table", "y", choices)
 
 
 def repeat(*values):
@@ -55,8 +56,10 @@ def test_a_column_is_what_it_holds(values, kind):
 
 
 def test_numbers_and_booleans_are_floats_and_codes_are_text_when_asked():
-    dataset = make(n=repeat(1, 2, 3), b=repeat(True, None, False), c=repeat(7, 8, None),
-                   categories=["c"])  # fmt: skip
+    codes = Choices(categories=["c"])
+    dataset = make(
+        None, codes, n=repeat(1, 2, 3), b=repeat(True, None, False), c=repeat(7, 8, None)
+    )
 
     assert dataset.X["n"].tolist()[:3] == [1.0, 2.0, 3.0]
     assert dataset.X["b"].fillna(9).tolist()[:3] == [1.0, 9.0, 0.0]
@@ -112,7 +115,7 @@ def test_a_column_that_needs_a_decision_is_refused_and_named(values, message):
 
 
 def test_a_dropped_column_is_not_looked_at():
-    dataset = make(x=repeat("A", "B"), drop=["x"])
+    dataset = make(x=repeat("A", "B"), choices=Choices(drop=["x"]))
 
     assert list(dataset.X.columns) == ["good"]
 
@@ -121,8 +124,8 @@ def test_a_dropped_column_is_not_looked_at():
     ("labels", "message"),
     [
         (["a"] * ROWS, "Column y holds only 'a'"),
-        (["a"] * (ROWS - 3) + ["b"] * 3, r"Class 'b' of y has 3 row\(s\); 5 are needed"),
-        (["a", "b"] * 9 + [None] * (ROWS - 18), r"y has labels in 18 row\(s\); .* needs 20"),
+        (["a"] * (ROWS - 3) + ["b"] * 3, r"Class 'b' \(3 rows\) of y has fewer than 5"),
+        (["a", "b"] * 9 + [None] * (ROWS - 18), "y has labels in 18 rows; .* needs 20"),
         ([[1]] * ROWS, "Column y holds lists or the like, not labels"),
         (list(np.linspace(0, 1, ROWS)), "Column y holds 40 different numbers: too many"),
     ],
@@ -158,7 +161,7 @@ def test_a_column_that_is_not_there_is_named_with_the_nearest():
     with pytest.raises(UnusableTable, match=r"no column SPECIES\. Did you mean species"):
         make_dataset(table, "table", "SPECIES")
     with pytest.raises(UnusableTable, match="no column w"):
-        make_dataset(table, "table", "species", drop=["w"])
+        make_dataset(table, "table", "species", Choices(drop=["w"]))
 
 
 def test_nothing_left_is_said_with_the_reasons():

@@ -1,0 +1,69 @@
+"""Recognises rows that are no data: units below the header, totals at the end."""
+
+from typing import NamedTuple
+
+import pandas as pd
+
+from table.columns import Column
+from table.phrases import enumerate_all
+
+MAX_LAST = 3  # rows at the end that can be notes
+_FEW = 3  # features of which a row of data has more than one
+
+
+class Notes(NamedTuple):
+    """The rows' numbers in the table's index, and the unit that stands above each column."""
+
+    units: dict[str, str]
+    rows: list[int]
+
+    def describe(self) -> list[str]:
+        """A remark for each kind."""
+        last = [row + 1 for row in self.rows if row]
+        remarks = ["Row 1 holds units and is left out."] if 0 in self.rows else []
+        if len(last) == 1:
+            remarks.append(f"Row {last[0]} is no data and is left out.")
+        if len(last) > 1:
+            remarks.append(f"Rows {enumerate_all(last)} are no data and are left out.")
+        return remarks
+
+
+NO_NOTES = Notes({}, [])
+
+
+def find_edges(index: pd.Index) -> pd.Series:
+    """Which rows may be notes."""
+    places = pd.Series(range(len(index)), index=index)
+    return (places == 0) | (places >= len(index) - MAX_LAST)
+
+
+def find_notes(columns: dict[str, Column], rows: int) -> Notes:
+    """`columns` are the features with their first and last cells, of a table with so many rows."""
+    numbers = [column for column in columns.values() if column.kind == "number"]
+    units = _read_units(numbers)
+    last: list[int] = []
+    for row in range(rows - 1, max(rows - 1 - MAX_LAST, 0), -1):
+        if not (_holds_text(row, numbers) or _is_nearly_empty(row, columns)):
+            break
+        last.insert(0, row)
+    return Notes(units, [0, *last] if units else last)
+
+
+def _read_units(numbers: list[Column]) -> dict[str, str]:
+    """The texts in the first row, by column, if no number is there; or nothing."""
+    if any(pd.notna(column.values.get(0)) for column in numbers):
+        return {}
+    first = [column.strays for column in numbers if 0 in column.strays.index]
+    texts = {str(strays.name): str(strays.loc[0]) for strays in first}
+    if all(text[0].isdigit() for text in texts.values()):
+        return {}
+    return {name: text.strip("()[] ") for name, text in texts.items()}
+
+
+def _holds_text(row: int, numbers: list[Column]) -> bool:
+    return any(row in column.strays.index for column in numbers)
+
+
+def _is_nearly_empty(row: int, columns: dict[str, Column]) -> bool:
+    there = [pd.notna(column.values.get(row)) for column in columns.values()]
+    return len(there) >= _FEW and sum(there) <= 1
