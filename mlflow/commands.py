@@ -13,6 +13,7 @@ from publishing.publisher import Publisher
 from publishing.signing import complete_pair, read_signing_key
 from runs.unsent import NOTHING_KEPT, find_kept, send_kept
 from table.fetching import IRIS, fetch
+from table.phrases import count
 
 
 class CannotSign(CommandFailed):
@@ -73,8 +74,9 @@ def _sync(arguments: Namespace) -> None:
     elif not older:
         print(NOTHING_KEPT)
     if older:
-        kept = f"An older version kept {len(older)} run(s) in {arguments.unsent_dir}/run_*.joblib"
-        raise KeptByOlderVersion(f"{kept}. Send them with that version's --sync, or remove them.")
+        kept = f"An older version kept {count(len(older), 'run')} in {arguments.unsent_dir}"
+        advice = "Send them with that version's --sync, or remove them"
+        raise KeptByOlderVersion(f"{kept}/run_*.joblib. {advice}.")
 
 
 def _train(arguments: Namespace, publisher: Publisher) -> int:

@@ -6,10 +6,12 @@ from errors import UnusableTable
 from table.choices import Choices
 from table.columns import MAX_NUMBER, Column
 from table.dates import are_days
-from table.identifiers import are_all_different, is_called_code
-from table.phrases import count, quote
+from table.identifiers import are_all_different, are_whole, is_called_code
+from table.notation import list_units, sample
+from table.phrases import count, enumerate_all, quote
 
 MAX_TEXTS = 100  # more different texts, in more than half of the rows, are no categories
+TOLD = 3  # units at most
 
 _DATES = "it holds dates, and the future has others; give numbers made of them, like an age"
 
@@ -34,14 +36,15 @@ def select_columns(
             if column.kind == "number":
                 _require_numbers(name, column)
                 if not is_kept and are_all_different(column.values) and numbers_rows(name):
-                    raise LeftOut("it numbers the rows")
+                    raise LeftOut(f"it numbers the rows (--keep {quote(name)} keeps it)")
             elif name not in choices.categories and not is_kept:
                 _require_repeats(column)
         except LeftOut as reason:
             remarks.append(f"Column {name} is left out: {reason}.")
         else:
             selected[name] = column
-            remarks += _hint_at_codes(name, column)
+            if name not in choices.categories:
+                remarks += _hint(name, column)
     if not selected:
         raise UnusableTable(" ".join(["No column is left to learn from.", *remarks]))
     return selected, remarks
@@ -55,7 +58,7 @@ def _require_variety(column: Column) -> None:
     present = column.values.dropna()
     if present.empty:
         raise LeftOut("it holds nothing")
-    if len(present) == len(column.values) and present.nunique() == 1:
+    if len(present) == len(column.values) and (present == present.iloc[0]).all():
         raise LeftOut("it holds one value only")
 
 
@@ -66,7 +69,8 @@ def _require_numbers(name: str, column: Column) -> None:
             f"Column {name} holds numbers, but for {len(strays)} of {count(present, 'value')}: "
             f"{str(strays.iloc[0])!r} in row {strays.index[0] + 1} below the header"
         )
-        advice = f"Correct them or leave them empty; if they are codes, --category {quote(name)}"
+        what = "it or leave it" if len(strays) == 1 else "them or leave them"
+        advice = f"Correct {what} empty; if these are codes, --category {quote(name)}"
         raise UnusableTable(f"{message}. {advice}; else --drop {quote(name)}.")
     if (column.values.abs() > MAX_NUMBER).any():
         message = f"Column {name} holds infinite or nearly infinite numbers"
@@ -87,14 +91,19 @@ def _require_repeats(column: Column) -> None:
         raise LeftOut(f"it holds {different} different texts, too many to learn from")
 
 
-def _hint_at_codes(name: str, column: Column) -> Iterator[str]:
+def _hint(name: str, column: Column) -> Iterator[str]:
+    """What a person may have meant by the column."""
     option = f"--category {quote(name)}"
     if column.is_padded:
         yield (
             f"Column {name} is read as text, because its whole numbers have leading zeros. "
             f"Add {option} to say that they are codes."
         )
-    elif (
-        column.kind == "number" and is_called_code(name) and (column.values.dropna() % 1 == 0).all()
-    ):
+    elif column.kind == "number" and is_called_code(name) and are_whole(column.values):
         yield f"Column {name} is read as numbers. If they are codes, add {option}."
+    elif column.kind == "category" and (units := list_units(sample(column.values.dropna()))):
+        told = enumerate_all(map(repr, units[:TOLD]))
+        yield (
+            f"Column {name} is read as text, because its numbers have different units: {told}. "
+            f"Add {option} to say that they are categories."
+        )

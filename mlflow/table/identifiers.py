@@ -48,7 +48,8 @@ def are_row_numbers(numbers: pd.Series) -> bool:
 
 def are_whole(numbers: pd.Series) -> bool:
     """Whether none that is there has a fraction."""
-    return bool((numbers.dropna() % 1 == 0).all())
+    present = numbers.dropna()
+    return bool((present == np.floor(present)).all())
 
 
 def are_all_different(numbers: pd.Series) -> bool:

@@ -52,7 +52,7 @@ def _tell_missing(cells: pd.Series) -> list[str]:
     words = cells.value_counts()
     if words.empty:
         return [f"{remark}."]
-    told = enumerate_all(f"in {n} it is {word}" for word, n in words.items())
+    told = enumerate_all(f"in {n:,} it is {word}" for word, n in words.items())
     return [f"{remark}: {told}. If that is a class, add --category {quote(cells.name)}."]
 
 

@@ -94,6 +94,15 @@ def examine(cells: Counter[str]) -> Evidence:
     return Evidence(cells.total(), numbers.total(), affix, signs)
 
 
+def list_units(cells: Counter[str]) -> list[str]:
+    """What stands around most of these numbers, if it is not one unit; nothing of other texts."""
+    looks = [(look, count) for text, count in cells.items() if (look := _CELL.fullmatch(text))]
+    if sum(count for _, count in looks) <= MOSTLY * cells.total():
+        return []
+    units = dict.fromkeys(unit for look, _ in looks if (unit := _affix_of(look)))
+    return list(units) if len(units) > 1 else []
+
+
 def decide(evidence: Evidence, commas_shown: bool, semicolons: bool) -> Written:
     """Read the signs by the column's own evidence, and else by the table's.
 

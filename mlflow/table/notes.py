@@ -65,5 +65,5 @@ def _holds_text(row: int, numbers: list[Column]) -> bool:
 
 
 def _is_nearly_empty(row: int, columns: dict[str, Column]) -> bool:
-    there = [pd.notna(column.values.get(row)) for column in columns.values()]
-    return len(there) >= _FEW and sum(there) <= 1
+    there = sum(pd.notna(column.values.get(row)) for column in columns.values())
+    return there == 0 or (there == 1 and len(columns) >= _FEW)

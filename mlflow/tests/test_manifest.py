@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -45,6 +46,27 @@ def test_the_words_that_were_read_as_missing_are_told(training):
 
     assert make_dataset(table, "t", "y").X["x"].isna().sum() == 20
     assert {"", "n/a", "?", "<NA>", "None"} <= set(words)
+
+
+def test_how_a_number_is_written_is_told_if_it_is_not_plain():
+    rows = b"kg,,\n" + b'5,"7,5 %",a\n6,8 %,b\n8,9 %,a\n' * 10
+    dataset = make_dataset(parse_table(b"x,z,y\n" + rows, "t.csv"), "t", "y")
+
+    plain, rate = describe_features(dataset)
+
+    assert "written" not in plain
+    assert plain["unit"] == "kg"
+    assert rate["written"] == {"decimal": ",", "affix": "%"}
+    assert rate["unit"] == "%"
+
+
+def test_only_an_encoding_that_was_given_is_told(training):
+    told = [
+        describe(replace(training.dataset, encoding=name), [], training.winner, training.models[0])
+        for name in ("", "cp1250")
+    ]
+
+    assert [manifest["written"].get("encoding") for manifest in told] == [None, "cp1250"]
 
 
 def test_missing_values_are_counted_apart():

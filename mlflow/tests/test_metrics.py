@@ -118,6 +118,8 @@ def test_the_first_training_of_another_table_is_not_skipped_nor_compared(models_
         (["--sheet", "Sales"], 2, "--encoding and --sheet are for a table"),
         (["--encoding", "cp9999"], 2, "there is no encoding cp9999; use a name like cp1250"),
         (["--encoding", "hex"], 2, "there is no encoding hex"),
+        (["--keep", "x"], 2, "--keep, --merge-rare"),
+        (["--merge-rare"], 2, "name it with --data"),
         (["--iris", "--data", "t.csv"], 2, "not allowed with argument"),
         (["--name", "a/b"], 2, "use letters, digits, spaces"),
         (["--seed", "-1"], 2, "use a whole number from 0"),
@@ -203,7 +205,7 @@ def test_a_run_kept_by_an_older_version_is_said_with_what_to_do(run, models_dir,
 
     assert command.returncode == 1
     assert command.stderr.strip().endswith(
-        f"An older version kept 1 run(s) in {tmp_path}/run_*.joblib. "
+        f"An older version kept 1 run in {tmp_path}/run_*.joblib. "
         "Send them with that version's --sync, or remove them."
     )
     assert (tmp_path / "run_1_a.joblib").exists()
@@ -287,6 +289,28 @@ def test_a_large_table_is_compared_on_a_sample_and_trained_on_whole(tmp_path):
     assert manifest["dataset"]["rows"] == 20_500
     counts = manifest["features"][0]["histogram"]["counts"]
     assert sum(map(sum, counts.values())) == 20_500
+
+
+def test_a_table_as_people_write_it_is_read_and_the_manifest_says_how(tmp_path):
+    prices = [f"1.{row:03},50 €" for row in range(40)]
+    rows = [f"{row};{prices[row]};{'None' if row % 2 else 'ja'}" for row in range(40)]
+    rows += [f"{row};7;{label}" for row, label in enumerate(["rot", "rot", "blau", "grün", "grün"])]
+    (tmp_path / "t.csv").write_bytes("\n".join(["nr;Preis;größe", *rows]).encode("cp1250"))
+    table = ("--data", tmp_path / "t.csv", "--target", "größe", "--encoding", "cp1250")
+    choices = ("--keep", "nr", "--category", "größe", "--merge-rare")
+
+    command = train(tmp_path, tmp_path, *table, *choices, *BRIEF)
+
+    assert command.returncode == 0, command.stderr
+    assert "Read as cp1250, separated by semicolons, decimal commas, thousands in points." in (
+        command.stdout
+    )
+    _, manifest = read(tmp_path)
+    assert manifest["target"]["classes"] == ["None", "ja", "other"]
+    assert manifest["written"]["encoding"] == "cp1250"
+    assert "written" not in manifest["features"][0]
+    assert manifest["features"][1]["written"] == {"decimal": ",", "thousands": ".", "affix": "€"}
+    assert manifest["features"][1]["unit"] == "€"
 
 
 def test_a_baseline_is_not_published_for_a_candidate_that_could_not_be_compared(tmp_path):

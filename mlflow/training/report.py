@@ -13,6 +13,7 @@ from mlflow.models import infer_signature
 from parallel.cores import Failure
 from runs.training_run import CandidateRun, TrainingRun
 from table.dataset import Dataset
+from table.phrases import count
 from training.candidates import Candidate, read_params
 from training.comparison import FOLDS, REPEATS, Comparison, Result, Trial
 from training.evaluation import METRICS, FittedModel, Score, library_versions
@@ -31,9 +32,10 @@ _BAR_WIDTH = 24
 
 def headline(dataset: Dataset, sample: Dataset) -> str:
     rows, features = dataset.X.shape
+    classes = f"{len(dataset.classes)} classes"  # two at least
     lines = [
         *dataset.remarks,
-        f"{dataset.name}: {rows:,} rows, {features} features, {len(dataset.classes)} classes.",
+        f"{dataset.name}: {count(rows, 'row')}, {count(features, 'feature')}, {classes}.",
         f"Comparing on {FOLDS} folds, repeated {REPEATS} times.",
     ]
     if scarce := ", ".join(find_scarce(sample, number_rows(sample.X), FOLDS)):
@@ -44,7 +46,7 @@ def headline(dataset: Dataset, sample: Dataset) -> str:
 
 
 def count_workers(workers: int, cores: int) -> str:
-    return f"The cluster has {_count(workers, 'worker')} with {_count(cores, 'core')} in all."
+    return f"The cluster has {count(workers, 'worker')} with {count(cores, 'core')} in all."
 
 
 def account(addition: Addition) -> str:
@@ -54,8 +56,8 @@ def account(addition: Addition) -> str:
     if not total:
         name = addition.dataset.name
         return f"Feedback: no prediction of {name} is labelled yet; training on the table alone."
-    reasons = ", ".join(f"{count:,} {reason}" for reason, count in left_out.most_common())
-    labelled = f"Feedback: {_count(total, 'labelled prediction')}, {_count(added, 'row')} added"
+    reasons = ", ".join(f"{rows:,} {reason}" for reason, rows in left_out.most_common())
+    labelled = f"Feedback: {count(total, 'labelled prediction')}, {count(added, 'row')} added"
     return f"{labelled} (left out: {reasons})." if reasons else f"{labelled}."
 
 
@@ -179,10 +181,6 @@ def _make_table(results: list[Result]) -> bytes:
     """Every mean and error by candidate, as MLflow shows tables."""
     rows = [{"candidate": result.name, **_flatten(result)} for result in results]
     return pd.DataFrame(rows).to_json(orient="split", index=False).encode()
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
 def _row(result: Result) -> str:
