@@ -7,7 +7,7 @@ import pandas as pd
 from table.columns import Column
 from table.phrases import enumerate_all
 
-MAX_LAST = 3  # rows at the end that can be notes
+MOST_LAST = 3  # rows at the end; if more look like notes, none of them is one
 _FEW = 3  # features of which a row of data has more than one
 
 
@@ -32,9 +32,9 @@ NO_NOTES = Notes({}, [])
 
 
 def find_edges(index: pd.Index) -> pd.Series:
-    """Which rows may be notes."""
+    """Which rows may be notes, and those beside them, which show it."""
     places = pd.Series(range(len(index)), index=index)
-    return (places == 0) | (places >= len(index) - MAX_LAST)
+    return (places <= 1) | (places >= len(index) - MOST_LAST - 1)
 
 
 def find_notes(columns: dict[str, Column], rows: int) -> Notes:
@@ -42,16 +42,19 @@ def find_notes(columns: dict[str, Column], rows: int) -> Notes:
     numbers = [column for column in columns.values() if column.kind == "number"]
     units = _read_units(numbers)
     last: list[int] = []
-    for row in range(rows - 1, max(rows - 1 - MAX_LAST, 0), -1):
+    for row in range(rows - 1, 0, -1):
         if not (_holds_text(row, numbers) or _is_nearly_empty(row, columns)):
             break
         last.insert(0, row)
+        if len(last) > MOST_LAST:
+            return Notes(units, [0] if units else [])
     return Notes(units, [0, *last] if units else last)
 
 
 def _read_units(numbers: list[Column]) -> dict[str, str]:
-    """The texts in the first row, by column, if no number is there; or nothing."""
-    if any(pd.notna(column.values.get(0)) for column in numbers):
+    """The texts in the first row, by column, if numbers begin in the second; or nothing."""
+    are_there = [any(pd.notna(column.values.get(row)) for column in numbers) for row in (0, 1)]
+    if are_there != [False, True]:
         return {}
     first = [column.strays for column in numbers if 0 in column.strays.index]
     texts = {str(strays.name): str(strays.loc[0]) for strays in first}

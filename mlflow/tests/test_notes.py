@@ -45,6 +45,11 @@ def test_rows_at_the_end_that_are_no_data_are_left_out_and_named(below, remark):
     assert dataset.remarks[1:] == [remark]
 
 
+def test_more_rows_than_notes_take_are_data():
+    assert read(below=",,,a\n,,,b\n" * 2).remarks[1:] == []
+    assert read(below="-,,,\n" * 4).remarks[1:] == ["4 rows without a y are left out."]
+
+
 def test_a_row_of_data_without_a_label_is_counted_as_that():
     assert read(below="1,2,0.5,\n").remarks[1:] == ["1 row without a y is left out."]
 
