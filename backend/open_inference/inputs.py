@@ -1,7 +1,7 @@
 """Finds a model's features among the tensors of a request."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
@@ -21,10 +21,12 @@ def arrange_columns(model: Model, tensors: Tensors) -> Array:
     columns = _find_columns(model, tensors)
     rows = _count_rows(columns)
     has_text = any(isinstance(feature, Category) for feature in features)
+    written = model.description.written
+    words = written.missing if written else []
     X = np.full((rows, len(features)), np.nan, dtype=object if has_text else np.float64)
     for index, feature in enumerate(features):
         if feature.name in columns:
-            X[:, index] = _check_column(feature, columns[feature.name])
+            X[:, index] = _check_column(feature, columns[feature.name], words)
     return X
 
 
@@ -79,12 +81,14 @@ def _count_rows(columns: dict[str, Array]) -> int:
     return len(column)
 
 
-def _check_column(feature: Feature, column: Array) -> Array:
-    """The column as the model takes it."""
+def _check_column(feature: Feature, column: Array, words: Iterable[str]) -> Array:
+    """The column as the model takes it; the words stand for a missing value in text."""
     name, is_text = shorten(feature.name), column.dtype == object
     if isinstance(feature, Category) != is_text:
         taken = "numbers" if is_text else "text, in a BYTES tensor of its own"
         raise InvalidTensors(f"{name} takes {taken}.")
+    if isinstance(feature, Category):
+        column = _read_texts(feature, column, words)
     missing = np.array([value is None for value in column]) if is_text else np.isnan(column)
     if not feature.may_be_missing:
         refuse_rows(missing, f"{name} must not be missing")
@@ -95,6 +99,13 @@ def _check_column(feature: Feature, column: Array) -> Array:
         is_other = ~missing & (column != 0) & (column != 1)
         refuse_rows(is_other, f"{name} must be true or false, or 1 or 0")
     return column
+
+
+def _read_texts(feature: Category, column: Array, words: Iterable[str]) -> Array:
+    """Without blanks around them, and None where they stand for a missing value."""
+    missing = {"", *words}.difference(feature.values)
+    texts = [text and text.strip() for text in column]
+    return np.array([None if text in missing else text for text in texts], dtype=object)
 
 
 def refuse_rows(wrong: Array, message: str) -> None:

@@ -132,6 +132,23 @@ def test_what_is_missing_is_null_nan_or_not_sent(mixed_client):
         assert unpack(answer)["predict_proba"] == pytest.approx(expected, abs=1e-9)
 
 
+def test_text_is_read_as_that_of_tables_is(publish, start_live):
+    publish(**MIXED, written={"missing": ["k.A.", "Dream"]})
+    client = start_live()
+    rest = columns_of({name: INSTANCE[name] for name in ("mass", "tagged", "sex")})
+
+    def answer(*islands):
+        islands = describe_tensor("island", [*islands], str)
+        rows = [tensor | {"shape": [5], "data": tensor["data"] * 5} for tensor in rest]
+        return np.reshape(unpack(infer(client, *rows, islands))["predict_proba"], (-1, 2))
+
+    found = answer(" Dream\u00a0", "Biscoe ", "k.A.", " ", None)
+    expected = answer("Dream", "Biscoe", None, None, None)
+
+    assert found == pytest.approx(expected)
+    assert not np.allclose(found[1], found[2])
+
+
 @pytest.mark.parametrize(("encoding", "module"), [("gzip", gzip), ("deflate", zlib)])
 def test_a_compressed_request_is_a_request(client, encoding, module):
     body, headers = pack([pack_array(np.array(ROWS))])
