@@ -3,9 +3,8 @@ import pytest
 from conftest import NAMES, VERSION
 from formats import ARROW, CSV, JSON, PARQUET, write
 from mixed import INSTANCE
-from test_workbooks import write_workbook
+from test_workbooks import XLSX, write_workbook
 
-XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 GERMAN = "age;mass;Größe\n30,5;4;x\n;NA; y \n".encode("cp1252")
 
 

@@ -1,11 +1,14 @@
 import io
+import json
 import random
 import zipfile
 from datetime import date, datetime
 
 import pytest
 import xlsxwriter
-from mixed import FEATURES
+from formats import CSV, PARQUET
+from formats import read as read_table
+from mixed import FEATURES, INSTANCE
 from test_csv_tables import describe_model
 
 from errors import InvalidTable, MalformedTable, TableTooLarge
@@ -16,6 +19,7 @@ from worker.tables.workbooks import open_workbook
 
 AGE, MASS, MEMBER, _, ISLAND, _ = FEATURES
 KNOWN = describe_model([AGE, ISLAND])
+XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 LIMITS = Limits(10_000, 2**26)
 DAY, MOMENT = map(datetime.fromisoformat, ["2021-01-05", "2021-01-05T03:04"])
 TABLE = [["age", "island"], [30.5, "Dream"], [40, "Biscoe"]]
@@ -56,7 +60,7 @@ def test_cells_keep_their_kinds():
     chunk = read(body)
 
     assert chunk.to_pylist()[0] == dict(zip("nftbdy", row, strict=False)) | {"empty": None}
-    kinds = ["int64", "double", "string", "bool", "timestamp[ms]", "string", "int64"]
+    kinds = ["int64", "double", "string", "bool", "timestamp[s]", "string", "int64"]
     assert [*map(str, chunk.schema.types)] == kinds
 
 
@@ -198,3 +202,43 @@ def test_more_rows_than_are_taken_are_refused():
 
     with pytest.raises(TableTooLarge, match="More than 10 rows"):
         open_body(body, limits=Limits(10, 2**26))
+
+
+def test_a_workbook_is_answered_with_its_numbers_as_a_person_writes_them(mixed_client):
+    rows = [[*INSTANCE, "day"], [*INSTANCE.values(), DAY], [1.5, 2, True, False, "Mars ", "male"]]
+    body = write_workbook([*rows, ["Total", 6.5]])
+
+    answer = post(mixed_client, body)
+
+    assert answer.headers["content-type"].partition(";")[0] == CSV
+    assert answer.headers["x-read-as"] == "Read sheet Sales. Row 3 is no data and has no answer."
+    assert json.loads(answer.headers["x-warnings"])["island"] == {"unknown": 1}
+    lines = answer.text.splitlines()
+    assert lines[1].startswith("40,4.5,true,false,Biscoe,female,2021-01-05,no,")
+    assert lines[2].startswith("1.5,2,true,false,Mars ,male,,")
+    assert lines[3] == "Total,6.5,,,,,,,,"
+
+
+def test_a_workbook_is_typed_in_parquet(mixed_client):
+    body = write_workbook(
+        [[*INSTANCE], [*INSTANCE.values()], ["NA", 2, None, False, " Dream", "male"]]
+    )
+
+    table = read_table(post(mixed_client, body, accept=PARQUET).content, PARQUET)
+
+    assert table["age"].to_pylist() == [40.0, None]
+    assert table["island"].to_pylist() == ["Biscoe", "Dream"]
+
+
+def test_a_sheet_can_be_asked(mixed_client):
+    rows = [[*INSTANCE], [*INSTANCE.values()]]
+    body = write_workbook(rows, More=[rows[0], *[rows[1]] * 3])
+
+    assert len(post(mixed_client, body).text.splitlines()) == 2
+    assert len(post(mixed_client, body, sheet="More").text.splitlines()) == 4
+    assert "There is no sheet Less." in post(mixed_client, body, sheet="Less").json()["detail"]
+
+
+def post(client, body, accept="*/*", **params):
+    headers = {"Content-Type": XLSX, "Accept": accept}
+    return client.post("/predict/batch", content=body, headers=headers, params=params)

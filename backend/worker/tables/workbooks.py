@@ -132,7 +132,9 @@ def _read(cells: Sequence[Any], is_grouped: bool) -> Any:
     if kinds in ({str}, {bool}, {date}):
         return pa.array(values)
     if kinds <= {date, datetime}:
-        return pa.array([value and _to_moment(value) for value in values], pa.timestamp("ms"))
+        moments = [value and _to_moment(value) for value in values]
+        has_fractions = any(value and value.microsecond for value in moments)
+        return pa.array(moments, pa.timestamp("ms" if has_fractions else "s"))
     return pa.array([_write_apart(value, is_grouped) for value in values], pa.string())
 
 
