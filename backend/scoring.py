@@ -12,6 +12,7 @@ from files.output import Outcome, Output
 from files.pace import Pace
 from files.pool import Pool
 from files.sources import Part, Source, list_files, open_source
+from files.warned import tell_warnings
 from serving.inference import Model
 from serving.loading import open_model
 from serving.manifests import Manifests
@@ -96,8 +97,10 @@ def _score(scoring: Scoring) -> int:
     first, every = scoring.share
     if every > 1:
         own = [outcome for outcome in list(outcomes.values())[first - 1 :: every] if outcome]
-        _, rows, bad = Outcome.sum("", own)
-        print(f"{said}: {rows - bad:,} of {rows:,} rows of part {first}/{every}.", flush=True)
+        outcome = Outcome.sum("", own)
+        good = outcome.rows - outcome.bad
+        print(f"{said}: {good:,} of {outcome.rows:,} rows of part {first}/{every}.", flush=True)
+        _warn(outcome)
         said = "Joined"
     return _join_parts(scoring, outcomes, said)
 
@@ -128,10 +131,16 @@ def _join_parts(scoring: Scoring, outcomes: Mapping[str, Outcome | None], said: 
 def _account(outcome: Outcome, output: Output, said: str) -> int:
     good = outcome.rows - outcome.bad
     print(f"{said}: {good:,} of {outcome.rows:,} rows are in {output.path}.")
+    _warn(outcome)
     if not outcome.bad:
         return 0
     print(f"{outcome.bad:,} bad rows are not, and {output.bad} says why.")
     return SOME_ROWS_ARE_BAD
+
+
+def _warn(outcome: Outcome) -> None:
+    if said := tell_warnings(outcome.warnings):
+        print(said, flush=True)
 
 
 def _find_model(manifests: Manifests, folder: Path, wanted: str | None) -> PublishedFile:

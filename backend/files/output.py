@@ -13,10 +13,12 @@ from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
 from errors import CommandFailed
+from features.warnings import Warnings
 from files.text import read_first_row
+from files.warned import add_warnings
 from worker.media import Format
 
-LAYOUT = 3  # another one as soon as a source is split otherwise
+LAYOUT = 4  # another one as soon as a source is split otherwise
 ENDINGS = {".csv": Format.CSV, ".parquet": Format.PARQUET}
 NAMES = {kind: ending for ending, kind in ENDINGS.items()}
 HIDDEN = (".part-", ".ready", ".lock", ".join")  # of us, in a folder that may hold others' too
@@ -32,10 +34,12 @@ class Outcome(NamedTuple):
     path: str
     rows: int
     bad: int
+    warnings: Warnings = {}  # noqa: RUF012  never changed
 
     @classmethod
     def sum(cls, path: str, outcomes: Collection["Outcome"]) -> "Outcome":
-        return cls(path, sum(each.rows for each in outcomes), sum(each.bad for each in outcomes))
+        rows, bad = sum(each.rows for each in outcomes), sum(each.bad for each in outcomes)
+        return cls(path, rows, bad, add_warnings(each.warnings for each in outcomes))
 
 
 class Output:
@@ -237,7 +241,7 @@ class Output:
         """With rows numbered by file, as each part has counted its own."""
         joined.write(_to_csv([["file", "row", "column", "reason"]]))
         before = dict.fromkeys((outcome.path for outcome in outcomes.values()), 0)
-        for name, (path, rows, _) in outcomes.items():
+        for name, (path, rows, *_) in outcomes.items():
             with self.locate_bad(name).open(newline="", encoding="utf-8") as part:
                 found = ([path, before[path] + int(row), *said] for row, *said in csv.reader(part))
                 joined.write(_to_csv(found))

@@ -10,6 +10,7 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from errors import CommandFailed, InvalidTable, ModelServerError, ModelWorkerEnded
+from features.warnings import REASONS, name_warnings
 from files.output import Outcome, Output
 from files.sources import File, Part
 from serving.inference import Model
@@ -81,10 +82,11 @@ class Pool:
         with output.write_part(part.name) as (rows, bad):
             part.file.require_same()
             for message in self._ask(head, [part.file.path], part.body):
-                told = message.head
-                for name, array in message.arrays.items():
-                    (bad if name == "faults" else rows).write(array.data)
-            outcome = _read_outcome(part, told)
+                told = message
+                for name, file in (("piece", rows), ("faults", bad)):
+                    if name in told.arrays:
+                        file.write(told.arrays[name].data)
+            outcome = _read_outcome(part, told, self._model.names)
             part.file.require_same()
         output.write_outcome(part.name, outcome)
         return outcome
@@ -124,8 +126,10 @@ def _read_bytes(path: Path, offset: int, size: int) -> bytes:
         return file.read(max(0, min(size, left)))
 
 
-def _read_outcome(part: Part, told: dict[str, Any]) -> Outcome:
-    match told:
-        case {"rows": int(rows), "bad": int(bad)}:
-            return Outcome(str(part.file.path), rows, bad)
+def _read_outcome(part: Part, told: Message, names: list[str]) -> Outcome:
+    counts = told.arrays.get("warnings", np.empty(0))
+    is_counted = counts.dtype == np.int64 and counts.shape == (len(names), len(REASONS))
+    match told.head:
+        case {"rows": int(rows), "bad": int(bad)} if is_counted:
+            return Outcome(str(part.file.path), rows, bad, name_warnings(names, counts))
     raise ModelWorkerEnded("Its process does not say how many rows it has read")

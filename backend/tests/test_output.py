@@ -8,6 +8,7 @@ from errors import CommandFailed
 from files.output import Outcome, Output
 from worker.media import Format
 
+WARNINGS = {"x": {"missing": 1}}
 BAD = "file,row,column,reason\nin.csv,2,x,x must be a number.\n"
 
 
@@ -26,14 +27,14 @@ def output(request, tmp_path, monkeypatch):
 def write_part(output, bad=1):
     """Its outcome, by its name."""
     (output.folder / "part-000000.csv").write_text("x\n1\n")
-    outcome = Outcome("in.csv", 1 + bad, bad)
+    outcome = Outcome("in.csv", 1 + bad, bad, WARNINGS)
     output.locate_bad("part-000000").write_text("2,x,x must be a number.\n" * bad)
     output.write_outcome("part-000000", outcome)
     return {"part-000000": outcome}
 
 
 def require_results(output, outcome):
-    assert outcome == Outcome(str(output.path), 2, 1)
+    assert outcome == Outcome(str(output.path), 2, 1, WARNINGS)
     assert output.path.read_text() == "x\n1\n"
     assert output.bad.read_text() == BAD
     assert set(output.path.parent.iterdir()) == {output.path, output.bad}
@@ -100,7 +101,7 @@ def test_a_result_that_is_gone_is_made_anew(output):
         state = output.folder / "_job.json"
         output.finish(write_part(output), join=None)
     output.folder.mkdir()
-    state.write_text('{"layout": 3, "format": ".csv", "done": {"path": "", "rows": 2, "bad": 1}}')
+    state.write_text('{"layout": 4, "format": ".csv", "done": {"path": "", "rows": 2, "bad": 1}}')
     output.path.unlink()
 
     with output.begin(Format.CSV, {}) as outcome:

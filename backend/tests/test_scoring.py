@@ -345,6 +345,20 @@ def test_commands_at_the_same_time_join_their_parts_once(folder, models, tmp_pat
     assert [it.name for it in tmp_path.glob(".*/*")] == ["_job.json"]
 
 
+def test_what_answers_warn_of_is_said_at_the_end(score, tmp_path):
+    (tmp_path / "in").mkdir()
+    for name in ("a", "b", "c"):
+        unusual = draw(9).clip(0.1, 7.9).assign(sepal_length=[0, 9, *[5] * 7])
+        unusual.to_csv(tmp_path / f"in/{name}.csv", index=False)
+    said = "sepal_length: {} rows out of range.\n"
+
+    ends = [score(tmp_path / "in", tmp_path / "out", "--part", f"{it}/2") for it in (1, 2, 2)]
+
+    assert ends[0].stdout.endswith(f"18 of 18 rows of part 1/2.\n{said.format(4)}")
+    for end in (*ends[1:], score(tmp_path / "in", tmp_path / "whole")):
+        assert end.stdout.endswith(f".\n{said.format(6)}"), end.stderr
+
+
 def test_a_command_that_comes_too_late_for_its_part_says_so(score, table, tmp_path):
     first, second = (score(table, tmp_path / "out.csv", "--part", f"{it}/2") for it in (1, 2))
 

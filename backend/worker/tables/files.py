@@ -20,6 +20,7 @@ from worker.tables.bodies import plan
 from worker.tables.columns import BadRows, Columns
 from worker.tables.csv_tables import describe_ragged, open_rows
 from worker.tables.table import UNLIMITED, Opener
+from worker.tables.unusual import UnusualCells
 from worker.tables.writers import WRITERS, Pieces, Rows
 
 REPLACED = "\ufffd"  # stands for bytes that are no text
@@ -99,6 +100,8 @@ class Part:
             self._table = open_parquet(opener, UNLIMITED, head.get("groups"))
         self.schema = self._table.schema
         self._columns = Columns(model.description, self._table)
+        self._unusual = UnusualCells(model.description.features)
+        self.warnings = self._unusual.none  # of the rows that are answered
         self._written = plan(self.schema, self._columns, self._answers, self._wanted)
 
     @property
@@ -155,6 +158,7 @@ class Part:
         if not is_answered.all():
             self._leave_out(BadRows(asked[~is_answered], "", NO_ANSWER), good)
             answers = [column.filter(pa.array(is_answered)) for column in answers]
+        self.warnings = self.warnings + self._unusual.count(self._columns.read_cells(chunk), good)
         sent = self._columns.shape(chunk, self._wanted)
         return Scored(sent if good.all() else sent.filter(pa.array(good)), answers)
 
