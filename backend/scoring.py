@@ -69,8 +69,7 @@ def _run(arguments: argparse.Namespace, nursery: Nursery) -> int:
     _start_nursery(nursery)
     model = _load(file, manifests, settings, nursery)
     pool = Pool(model, settings.batch_seconds)
-    features = [feature.name for feature in model.description.features]
-    source = open_source(files, features, output.ending, pool.look)
+    source = open_source(files, model.description, output.ending, pool.look)
     scoring = Scoring(source, pool, output, arguments.part)
     known = model.description
     identity = {"version": known.version, "sha256": known.sha256, "files": source.identity}

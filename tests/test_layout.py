@@ -27,7 +27,7 @@ LAYOUT = {
         "serving": ("worker engines features instrumentation",
                     "catalogue explanation inference live loading manifests repository"),
         "worker": ("engines features",
-                   "exchange failures media model_worker nursery rows"),
+                   "encodings exchange failures headers media model_worker nursery rows"),
         "engines": ("", "decoding engine leaf_bits lines trees"),
         "features": ("", "answers binning counts instances warnings"),
         "instrumentation": ("", "aggregation identifiers instruments logs tracing"),

@@ -1,19 +1,19 @@
 """Finds the files of a table, and splits them into parts."""
 
-import gzip
 import os
-import zlib
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from stat import S_ISREG
-from typing import Any, BinaryIO, NamedTuple, cast
+from typing import Any, NamedTuple
 
 from errors import CommandFailed
-from files.text import cut, read_first_row, read_header
+from files.reading import Text, read_blocks, read_text, reading
+from files.text import cut
+from schemas import Description
 from worker.media import Format
 
 PART_ROWS = 262_144  # of row groups that are put together
+PIECE_BYTES = 8 * 1024**2  # of text that is cut
 
 Look = Callable[["File", dict[str, Any]], dict[str, Any]]
 
@@ -59,6 +59,7 @@ class Source(NamedTuple):
     files: list[File]
     head: dict[str, Any]
     groups: dict[Path, list[int]]  # rows of each row group of Parquet
+    texts: dict[Path, Text]  # of CSV
 
     @property
     def size(self) -> int:
@@ -78,12 +79,13 @@ class Source(NamedTuple):
 
     def _split_csv(self, file: File) -> Iterator[Part]:
         """About 8 MB of text each; gzip cannot be read from the middle, nor by several at once."""
-        with _reading(file.path) as (raw, text):
-            text.seek(len(read_first_row(text, self.head["delimiter"])))
+        text = self.texts[file.path]
+        with reading(file.path) as (raw, content):
             before = 0
-            for body in cut(text, self.head["delimiter"]):
+            blocks = read_blocks(content, text.encoding, PIECE_BYTES)
+            for body in cut(blocks, text.delimiter, text.start):
                 size, before = raw.tell() - before, raw.tell()
-                yield Part(0, file, size, self.head, body)
+                yield Part(0, file, size, self.head | text.head, body)
 
     def _split_parquet(self, file: File) -> Iterator[Part]:
         """Whole row groups, as rows within one are found only by reading those before."""
@@ -115,58 +117,38 @@ def list_files(path: Path, left_out: Path) -> list[Path]:
     return [_require_file(path).resolve()]
 
 
-def open_source(
-    paths: list[Path], features: list[str], wanted: Format | None, look: Look
-) -> Source:
+def open_source(paths: list[Path], known: Description, wanted: Format | None, look: Look) -> Source:
     """Raises CommandFailed or OSError; `look` has a process say what is in a file.
 
     The format that is wanted is by default that of the files.
     """
-    files = [_look_at(path) for path in paths]
     kinds = {_find_kind(path) for path in paths}
     if len(kinds) > 1:
         raise CommandFailed("IN holds both CSV and Parquet. Score each in a folder of its own.")
     [kind] = kinds
-    groups: dict[Path, list[int]] = {}
-    looks: list[tuple[dict[str, Any], str]] = []
-    for file in files:
-        head = {"sent": kind, "wanted": wanted or kind}
-        head |= _describe_columns(file, kind, features)
-        told = look(file, head)
-        groups[file.path] = list(map(int, told["groups"]))
-        looks.append((head, told["columns"]))
-        if looks[-1] != looks[0]:
-            message = f"{file.path} has other columns than {files[0].path}"
+    head = {"sent": kind, "wanted": wanted or kind}
+    source = Source([_look_at(path) for path in paths], head, {}, {})
+    columns = [_describe(file, source, known, look) for file in source.files]
+    for file, found in zip(source.files, columns, strict=True):
+        if found != columns[0]:
+            message = f"{file.path} has other columns than {paths[0]}"
             raise CommandFailed(f"{message}. Score them apart, or make them alike.")
-    source = Source(files, looks[0][0], groups)
     if next(source.list_parts(), None) is None:
-        raise CommandFailed(f"{files[0].path} holds no rows below its header. Give it some.")
+        raise CommandFailed(f"{paths[0]} holds no rows below its header. Give it some.")
     return source
 
 
-def _describe_columns(file: File, kind: Format, features: list[str]) -> dict[str, Any]:
-    if kind is Format.PARQUET:
-        return {}
-    with _reading(file.path) as (_, text):
-        delimiter, names = read_header(file.path, text, features)
-    return {"delimiter": delimiter, "names": names}
-
-
-@contextmanager
-def _reading(path: Path) -> Iterator[tuple[BinaryIO, BinaryIO]]:
-    """A file and its text, which gzip may have packed; raises CommandFailed if it is damaged."""
-    with path.open("rb") as raw:
-        is_gzip = raw.read(2) == b"\x1f\x8b"
-        raw.seek(0)
-        if not is_gzip:
-            yield raw, raw
-            return
-        try:
-            with gzip.open(raw) as text:
-                yield raw, cast("BinaryIO", text)
-        except (gzip.BadGzipFile, EOFError, zlib.error) as error:
-            said = f"The gzip file {path} is damaged: {str(error).rstrip('.')}"
-            raise CommandFailed(f"{said}. Copy it again.") from None
+def _describe(file: File, source: Source, known: Description, look: Look) -> str:
+    """Note what is in a file; return its columns."""
+    head = source.head
+    if head["sent"] is Format.CSV:
+        encoding = known.written.encoding if known.written else None
+        text = read_text(file.path, [feature.name for feature in known.features], encoding)
+        source.texts[file.path] = text
+        head = head | text.head
+    told = look(file, head)
+    source.groups[file.path] = list(map(int, told["groups"]))
+    return str(told["columns"])
 
 
 def _look_at(path: Path) -> File:

@@ -159,24 +159,23 @@ def test_bad_rows_are_beside_with_their_numbers_and_reasons(score, tmp_path):
     for name in ("a", "b"):
         with gzip.open(source / f"{name}.csv.gz", "wb") as file:
             file.write(f"{','.join(NAMES)},note\n5.1,3.5,1.4,0.2,\n{name},3.5,1.4,,\n".encode())
-            file.write(b"5.1,3.5,1.4\n5.1,3.5,1.4,inf,\n5.1,3.5,1.4,0.2,\xff\n1e308,-1e308,1,1,\n")
+            file.write(b"5.1,3.5,1.4\n5.1,3.5,1.4,inf,\n1e308,-1e308,1,1,\n")
 
     done = score(source, tmp_path / "out")
 
     assert done.returncode == 3, done.stderr
-    assert f"10 bad rows are not, and {tmp_path}/out/_bad.csv says why." in done.stdout
+    assert f"8 bad rows are not, and {tmp_path}/out/_bad.csv says why." in done.stdout
     with (tmp_path / "out/_bad.csv").open(newline="") as file:
         files = [it["file"] for it in csv.DictReader(file)]
     bad = read_bad(tmp_path / "out/_bad.csv")
-    assert files == [f"{source}/a.csv.gz"] * 6 + [f"{source}/b.csv.gz"] * 6
-    assert bad[:6] == bad[6:]
-    assert bad[:6] == [
+    assert files == [f"{source}/a.csv.gz"] * 5 + [f"{source}/b.csv.gz"] * 5
+    assert bad[:5] == bad[5:]
+    assert bad[:5] == [
         ("2", "sepal_length", "sepal_length must be a number."),
         ("2", "petal_width", "petal_width is missing."),
         ("3", "", "It has 3 cells, and the header has 5."),
         ("4", "petal_width", "petal_width must be a finite number."),
-        ("5", "", "It holds bytes that are no UTF-8."),
-        ("6", "", "The model has no answer to values this large or this unusual."),
+        ("5", "", "The model has no answer to values this large or this unusual."),
     ]
 
 

@@ -13,27 +13,27 @@ from sklearn.naive_bayes import GaussianNB
 
 from errors import CommandFailed
 from files.pool import Pool
-from files.sources import list_files, open_source
-from files.text import PIECE_BYTES
+from files.sources import PIECE_BYTES, list_files, open_source
 from worker.media import Format
 
-FEATURES = ["x", "y"]
 ELSEWHERE = Path("/elsewhere")
 
 
 @pytest.fixture(scope="module")
-def look(load_model):
-    """Ask the process of a model with the features x and y."""
+def model(load_model):
+    """What is known of a model with the features x and y, and how its process is asked."""
     estimator = GaussianNB().fit(np.array([[0, 0], [1, 1], [0, 1], [1, 0]]), ["a", "b", "a", "b"])
     features = [number("x"), number("y")]
-    model = load_model(estimator=estimator, instance={"x": 1, "y": 1}, features=features)
-    return Pool(model, seconds=60).look
+    opened = load_model(estimator=estimator, instance={"x": 1, "y": 1}, features=features)
+    return opened.description, Pool(opened, seconds=60).look
 
 
 @pytest.fixture
-def open_it(look):
+def open_it(model):
+    known, look = model
+
     def open_path(path, left_out=ELSEWHERE):
-        return open_source(list_files(path, left_out), FEATURES, Format.PARQUET, look)
+        return open_source(list_files(path, left_out), known, Format.PARQUET, look)
 
     return open_path
 
@@ -54,8 +54,8 @@ def write_parquet(path, rows, group=10, **columns):
     return path
 
 
-def write_csv(path, text="x,y\n1,2\n3,4\n"):
-    content = text.encode()
+def write_csv(path, text="x,y\n1,2\n3,4\n", codec="utf-8"):
+    content = text.encode(codec)
     path.write_bytes(gzip.compress(content) if path.suffix == ".gz" else content)
     return path
 
@@ -84,7 +84,7 @@ def test_row_groups_are_put_together_up_to_a_partition(open_it, tmp_path, monkey
 
 @pytest.mark.parametrize("name", ["t.csv", "t.csv.gz", "without an ending"])
 def test_csv_is_parted_between_rows(open_it, tmp_path, monkeypatch, name):
-    monkeypatch.setattr("files.text.PIECE_BYTES", 50)
+    monkeypatch.setattr("files.sources.PIECE_BYTES", 50)
     text = "x,y\n" + "".join(f'{it},"a\n{it}"\n' for it in range(100))
 
     source = open_it(write_csv(tmp_path / name, text))
@@ -164,14 +164,42 @@ def test_the_delimiter_is_the_one_that_finds_the_features(open_it, tmp_path, mar
 
     source = open_it(write_csv(tmp_path / "t.csv", text))
 
-    assert source.head["delimiter"] == mark
-    assert source.head["names"][-2:] == ["x", "y"]
+    [text] = source.texts.values()
+    assert text.delimiter == mark
+    assert text.names[-2:] == ["x", "y"]
 
 
-def test_a_byte_order_mark_is_no_part_of_a_name(open_it, tmp_path):
-    source = open_it(write_csv(tmp_path / "t.csv", "\ufeffx,y\n1,2\n"))
+@pytest.mark.parametrize("name", ["t.csv", "t.csv.gz"])
+@pytest.mark.parametrize("codec", ["utf-8-sig", "utf-16", "cp1252"])
+def test_text_is_cut_whatever_encoding_it_is_in(open_it, tmp_path, monkeypatch, name, codec):
+    monkeypatch.setattr("files.sources.PIECE_BYTES", 100)
+    text = '\r\n \r\n"x","größe\r\n",y\r\n' + "".join(f'{it},"é\r\n€",1\r\n' for it in range(100))
 
-    assert source.head["names"] == ["x", "y"]
+    source = open_it(write_csv(tmp_path / name, text, codec))
+
+    bodies = [part.body.decode() for part in source.list_parts()]
+    assert [part.body.decode() for part in source.list_parts()] == bodies
+    assert 5 < len(bodies) < 50
+    rows = [row for body in bodies for row in csv.reader(io.StringIO(body, newline=""))]
+    assert rows == [[str(it), "é\r\n€", "1"] for it in range(100)]
+
+
+def test_files_of_one_folder_may_be_written_by_several_programs(open_it, tmp_path):
+    text = "{0}x{1}größe{1}y\n1{1}é{1}2\n"
+    for name, above, mark, codec in (
+        ("a", "", ",", "utf-8"),
+        ("b", "", ";", "cp1252"),
+        ("c", "sep=\t\n", "\t", "utf-16"),
+    ):
+        write_csv(tmp_path / f"{name}.csv", text.format(above, mark), codec)
+
+    source = open_it(tmp_path)
+
+    assert [part.body.decode() for part in source.list_parts()] == [
+        "1,é,2\n",
+        "1;é;2\n",
+        "1\té\t2\n",
+    ]
 
 
 def test_what_is_not_there_is_said(refusal, tmp_path):
@@ -184,18 +212,16 @@ def test_what_is_not_there_is_said(refusal, tmp_path):
     [
         (b"", "is empty. Give it a header line"),
         (b"x,y\n", "holds no rows below its header"),
-        (b"\n\n", "has no header"),
-        (b"x,y,x\n1,2,3\n", "Two columns are named x. Rename one"),
-        (b"x,\0\n1,2\n", "is neither CSV, gzip of CSV nor Parquet"),
-        (bytes(2 * 1024**2), "is neither CSV, gzip of CSV nor Parquet"),
-        (
-            b"[" + b'{"x":1,"y":"a"},' * 800_000,
-            "t.csv cannot be read: The header has not ended 1,048,576 bytes later",
-        ),
+        (b"\n\n", "t.csv cannot be read. The CSV is empty"),
+        (b"x,,y\n1,2,3\n", "t.csv: Column 2 has no name. Give it one"),
+        (b"x,y,x\n1,2,3\n", "There are two columns x"),
+        (b"x,\0\n1,2\n", "holds NUL characters"),
+        (bytes(2 * 1024**2), "holds NUL characters"),
+        (b"[" + b'{"x":1,"y":"a"},' * 800_000, "Perhaps it is not CSV"),
         (b'x,"y\n' + b"1,2\n" * 500_000, "quote in it is never closed"),
-        ("x,y,größe\n1,2,3\n".encode("latin-1"), "is not CSV in UTF-8. Save it as that"),
+        (b"x,y\n1,2\n3,\x81\n", "Line 3 has the byte 0x81, which is not text in Windows-1252"),
     ],
-    ids=range(9),
+    ids=range(10),
 )
 def test_what_is_no_table_is_refused(refusal, tmp_path, content, said):
     (tmp_path / "t.csv").write_bytes(content)
@@ -208,7 +234,7 @@ def test_a_quote_that_another_delimiter_would_open_is_no_matter(open_it, tmp_pat
 
     source = open_it(path)
 
-    assert source.head["names"] == ['note|"it', "x", "y"]
+    assert source.texts[path].names == ['note|"it', "x", "y"]
 
 
 def test_a_file_that_changes_is_named(tmp_path, open_it):

@@ -24,13 +24,10 @@ def read(text):
     return list(csv.reader(io.StringIO(text, newline="")))
 
 
-@pytest.fixture
-def cut_by(monkeypatch):
-    def cut_text(text, size, delimiter=","):
-        monkeypatch.setattr("files.text.PIECE_BYTES", size)
-        return list(cut(io.BytesIO(text.encode()), delimiter))
-
-    return cut_text
+def cut_by(text, size, delimiter=",", start=0):
+    content = text.encode()
+    blocks = (content[at : at + size] for at in range(0, len(content), size))
+    return list(cut(blocks, delimiter, start))
 
 
 def expect_whole_rows(pieces, text):
@@ -40,12 +37,12 @@ def expect_whole_rows(pieces, text):
 
 @pytest.mark.parametrize("size", [1, 2, 3, 5, 64])
 @pytest.mark.parametrize("text", CONTENTS)
-def test_pieces_are_whole_rows(text, size, cut_by):
+def test_pieces_are_whole_rows(text, size):
     expect_whole_rows(cut_by(text, size), text)
 
 
 @pytest.mark.parametrize("seed", range(10))
-def test_pieces_of_whatever_cells_are_whole_rows(seed, cut_by):
+def test_pieces_of_whatever_cells_are_whole_rows(seed):
     dice, written = random.Random(seed), io.StringIO()
     for _ in range(50):
         csv.writer(written).writerow(dice.choices(CELLS, k=3))
@@ -57,17 +54,28 @@ def test_pieces_of_whatever_cells_are_whole_rows(seed, cut_by):
     expect_whole_rows(pieces, text)
 
 
-def test_quotes_follow_the_delimiter_there_is(cut_by):
+def test_quotes_follow_the_delimiter_there_is():
     pieces = cut_by('1;"a\nb"\n2;c\n', 5, delimiter=";")
 
     assert pieces == [b'1;"a\nb"\n', b"2;c\n"]
 
 
-def test_a_quote_that_is_never_closed_is_named(cut_by, monkeypatch):
+def test_a_quote_that_is_never_closed_is_named(monkeypatch):
     monkeypatch.setattr("files.text.MAX_ROW_BYTES", 100)
 
-    with pytest.raises(CommandFailed, match=r"begins at byte 4 .* quote in it is never closed"):
-        cut_by('1,2\n3,"4\n' + "5,6\n" * 100, 20)
+    with pytest.raises(CommandFailed, match=r"begins at byte 8 .* quote in it is never closed"):
+        cut_by('a,b\n1,2\n3,"4\n' + "5,6\n" * 100, 20, start=4)
+
+
+def test_the_last_rows_are_in_one_piece_however_short():
+    pieces = cut_by("12345678\n" * 20 + "end", 36)
+
+    assert pieces == [b"12345678\n" * 4] * 4 + [b"12345678\n" * 4 + b"end"]
+
+
+@pytest.mark.parametrize("size", [1, 3, 64])
+def test_what_is_above_the_rows_is_left_out(size):
+    assert b"".join(cut_by('x,"y\n1,2\n3,4\n', size, start=5)) == b"1,2\n3,4\n"
 
 
 @pytest.mark.parametrize(

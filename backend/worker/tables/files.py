@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from worker.exchange import Array, Message, receive, send
 from worker.media import Format
@@ -23,7 +22,6 @@ from worker.tables.table import UNLIMITED, Opener
 from worker.tables.unusual import UnusualCells
 from worker.tables.writers import WRITERS, Pieces, Rows
 
-REPLACED = "\ufffd"  # stands for bytes that are no text
 NO_ANSWER = "The model has no answer to values this large or this unusual."
 
 Ragged = list[tuple[int, str]]  # numbers of rows, and what is wrong with them
@@ -90,9 +88,8 @@ class Part:
         self._ragged: Ragged = []
         self._read = 0  # rows, but for ragged ones
         self._told = 0  # ragged rows
-        self._is_damaged = False
         if head["sent"] == Format.CSV:
-            content = self._decode(arrays["body"].tobytes())
+            content = arrays["body"].tobytes()
             # pyarrow keeps it where no garbage collector looks, so it must not lead back to here.
             note = partial(_skip, self._ragged)
             self._table = open_rows(content, head["names"], head["delimiter"], note)
@@ -128,14 +125,6 @@ class Part:
         csv.writer(text).writerows(faults)
         return len({row for row, _, _ in faults}), text.getvalue().encode()
 
-    def _decode(self, content: bytes) -> bytes:
-        try:
-            content.decode()
-        except UnicodeDecodeError:
-            self._is_damaged = True
-            return content.decode(errors="replace").encode()
-        return content
-
     def _score(self) -> Rows:
         for chunk in self._table.chunks():
             scored = self._answer_chunk(chunk)
@@ -146,7 +135,7 @@ class Part:
     def _answer_chunk(self, chunk: Any) -> Scored | None:
         """The rows that have answers; None if all of them are bad."""
         good = np.ones(chunk.num_rows, bool)
-        for bad in (*self._columns.find_bad(chunk), *self._find_damaged(chunk)):
+        for bad in self._columns.find_bad(chunk):
             self._leave_out(bad, good)
         asked = np.flatnonzero(good)
         if not len(asked):
@@ -165,13 +154,6 @@ class Part:
     def _leave_out(self, bad: BadRows, good: Array) -> None:
         good[bad.rows] = False
         self._bad.append(bad._replace(rows=bad.rows + self._read))
-
-    def _find_damaged(self, chunk: Any) -> list[BadRows]:
-        if not self._is_damaged:
-            return []
-        found = [pc.match_substring(cells, REPLACED).fill_null(False) for cells in chunk.columns]
-        is_damaged = np.any([mask.to_numpy(zero_copy_only=False) for mask in found], axis=0)
-        return [BadRows(np.flatnonzero(is_damaged), "", "It holds bytes that are no UTF-8.")]
 
 
 def _skip(ragged: Ragged, row: Any) -> str:
