@@ -441,7 +441,7 @@ def test_two_do_not_write_the_same(score, table, tmp_path, arguments):
         (["in.csv", "it.csv"], "it.csv.bad.csv is there already. Remove it, or name another"),
         (["in.csv", "out", "--version", "1"], "There is no version 1"),
         (["other.csv", "out"], "There is no column petal_width. The columns are"),
-        (["text.parquet", "out"], "petal_width must be a number. Its column is of type"),
+        (["days.parquet", "out"], "petal_width must be a number. Its column is of type"),
     ],
 )
 def test_what_cannot_be_done_is_said_and_leaves_nothing(score, table, arguments, said):
@@ -451,7 +451,7 @@ def test_what_cannot_be_done_is_said_and_leaves_nothing(score, table, arguments,
     (tmp_path / "there.csv").touch()
     (tmp_path / "it.csv.bad.csv").touch()
     TABLE.drop(columns="petal_width").to_csv(table.with_name("other.csv"))
-    TABLE.assign(petal_width="").to_parquet(table.with_name("text.parquet"))
+    TABLE.assign(petal_width=pd.Timestamp(0)).to_parquet(table.with_name("days.parquet"))
     before = set(tmp_path.rglob("*"))
 
     done = score(*arguments, cwd=tmp_path)

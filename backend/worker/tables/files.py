@@ -19,7 +19,6 @@ from worker.tables.bodies import plan
 from worker.tables.columns import BadRows, Columns
 from worker.tables.csv_tables import describe_ragged, open_rows
 from worker.tables.table import UNLIMITED, Opener
-from worker.tables.unusual import UnusualCells
 from worker.tables.writers import WRITERS, Pieces, Rows
 
 NO_ANSWER = "The model has no answer to values this large or this unusual."
@@ -82,7 +81,7 @@ class Part:
 
     def __init__(self, model: OpenedModel, message: Message, opener: Opener) -> None:
         head, arrays = message
-        self._answers = FileAnswers(model)
+        self.answers = FileAnswers(model)
         self._wanted = Format(head["wanted"])
         self._bad: list[BadRows] = []
         self._ragged: Ragged = []
@@ -97,9 +96,7 @@ class Part:
             self._table = open_parquet(opener, UNLIMITED, head.get("groups"))
         self.schema = self._table.schema
         self._columns = Columns(model.description, self._table)
-        self._unusual = UnusualCells(model.description.features)
-        self.warnings = self._unusual.none  # of the rows that are answered
-        self._written = plan(self.schema, self._columns, self._answers, self._wanted)
+        self._written = plan(self.schema, self._columns, self.answers, self._wanted)
 
     @property
     def rows(self) -> int:
@@ -107,7 +104,7 @@ class Part:
         return self._read + len(self._ragged)
 
     def write(self) -> Pieces:
-        return WRITERS[self._wanted](self._score(), self._answers, self._written)
+        return WRITERS[self._wanted](self._score(), self.answers, self._written)
 
     def take_faults(self) -> tuple[int, bytes]:
         """Rows left out since the last call: how many, and CSV of row, column and reason."""
@@ -141,13 +138,13 @@ class Part:
         if not len(asked):
             return None
         X = self._columns.to_array(chunk)
-        indices, probabilities = self._answers.model.answer(X if good.all() else X[asked])
-        answers = self._answers.make_columns(indices, probabilities)
+        indices, probabilities = self.answers.model.answer(X if good.all() else X[asked])
+        answers = self.answers.make_columns(indices, probabilities)
         is_answered = indices >= 0
         if not is_answered.all():
             self._leave_out(BadRows(asked[~is_answered], "", NO_ANSWER), good)
             answers = [column.filter(pa.array(is_answered)) for column in answers]
-        self.warnings = self.warnings + self._unusual.count(self._columns.read_cells(chunk), good)
+        self.answers.warn_of(self._columns.read_cells(chunk), good)
         sent = self._columns.shape(chunk, self._wanted)
         return Scored(sent if good.all() else sent.filter(pa.array(good)), answers)
 

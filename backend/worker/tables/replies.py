@@ -109,7 +109,8 @@ def answer_part(model: OpenedModel, message: Message, channel: socket.socket) ->
         rows, faults = part.take_faults()
         bad += rows
         yield Message({}, {"piece": _to_array(piece), "faults": _to_array(faults)})
-    yield Message({"done": True, "rows": part.rows, "bad": bad}, {"warnings": part.warnings})
+    told = {"done": True, "rows": part.rows, "bad": bad}
+    yield Message(told, {"warnings": part.answers.warnings})
 
 
 def join(_: OpenedModel, message: Message, channel: socket.socket) -> Iterator[Message]:
