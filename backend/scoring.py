@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 from errors import CommandFailed, ModelRefused, ModelServerError
+from files.listing import list_files
 from files.output import Outcome, Output
 from files.pace import Pace
 from files.pool import Pool
-from files.sources import Part, Source, list_files, open_source
+from files.sources import Part, Source, open_source
 from files.warned import tell_warnings
 from serving.inference import Model
 from serving.loading import open_model

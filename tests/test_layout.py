@@ -17,7 +17,7 @@ LAYOUT = {
         "routes": ("batch open_inference monitoring journal web serving worker instrumentation",
                    "batch explain feedback health models monitoring open_inference predict"),
         "batch": ("web journal serving worker features", "batch download queue"),
-        "files": ("serving worker features", "output pace pool sources warned"),
+        "files": ("serving worker features", "listing output pace pool sources warned"),
         "web": ("journal serving worker features instrumentation",
                 "bodies entrance openapi problems security"),
         "open_inference": ("journal serving features", "codec protocol responder statistics"),

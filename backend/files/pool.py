@@ -11,8 +11,9 @@ import numpy as np
 
 from errors import CommandFailed, InvalidTable, ModelServerError, ModelWorkerEnded
 from features.warnings import REASONS, name_warnings
+from files.listing import File
 from files.output import Outcome, Output
-from files.sources import File, Part
+from files.sources import Part
 from serving.inference import Model
 from worker.exchange import ExchangeError, Message
 from worker.failures import read_failure

@@ -12,7 +12,7 @@ from typing import Any, BinaryIO, NamedTuple, cast
 
 from errors import CommandFailed, InvalidTable, MalformedTable
 from worker.encodings import BLOCK_BYTES, UTF_8, find_encoding, recode
-from worker.headers import MAX_HEADER_BYTES, read_header
+from worker.headers import MAX_HEADER_BYTES, Header, read_header
 
 HEAD_BLOCKS = 3  # which have MAX_HEADER_BYTES in UTF-8, too
 
@@ -23,14 +23,13 @@ class Text(NamedTuple):
     """What begins a file's text; `start` is where its rows do, in bytes of UTF-8."""
 
     encoding: str
-    delimiter: str
-    names: list[str]
+    header: Header
     start: int
 
     @property
     def head(self) -> dict[str, Any]:
         """What is said of it to the process that reads its rows."""
-        return {"delimiter": self.delimiter, "names": self.names}
+        return {"delimiter": self.header.delimiter, "names": self.header.names}
 
 
 def read_text(path: Path, features: list[str], encoding: str | None) -> Text:
@@ -45,7 +44,7 @@ def read_text(path: Path, features: list[str], encoding: str | None) -> Text:
             raise CommandFailed(f"{path}: {error.faults[0].detail}") from None
         except MalformedTable as error:
             raise CommandFailed(f"{path} cannot be read. {error}") from None
-    return Text(found, header.delimiter, header.names, marks + header.size)
+    return Text(found, header, marks + header.size)
 
 
 def read_blocks(file: BinaryIO, encoding: str, size: int) -> Iterator[bytes]:

@@ -12,8 +12,9 @@ from conftest import number
 from sklearn.naive_bayes import GaussianNB
 
 from errors import CommandFailed
+from files.listing import list_files
 from files.pool import Pool
-from files.sources import PIECE_BYTES, list_files, open_source
+from files.sources import PIECE_BYTES, open_source
 from worker.media import Format
 
 ELSEWHERE = Path("/elsewhere")
@@ -165,8 +166,8 @@ def test_the_delimiter_is_the_one_that_finds_the_features(open_it, tmp_path, mar
     source = open_it(write_csv(tmp_path / "t.csv", text))
 
     [text] = source.texts.values()
-    assert text.delimiter == mark
-    assert text.names[-2:] == ["x", "y"]
+    assert text.header.delimiter == mark
+    assert text.header.names[-2:] == ["x", "y"]
 
 
 @pytest.mark.parametrize("name", ["t.csv", "t.csv.gz"])
@@ -234,7 +235,7 @@ def test_a_quote_that_another_delimiter_would_open_is_no_matter(open_it, tmp_pat
 
     source = open_it(path)
 
-    assert source.texts[path].names == ['note|"it', "x", "y"]
+    assert source.texts[path].header.names == ['note|"it', "x", "y"]
 
 
 def test_a_file_that_changes_is_named(tmp_path, open_it):
