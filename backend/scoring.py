@@ -75,7 +75,8 @@ def _run(arguments: argparse.Namespace, nursery: Nursery) -> int:
     known = model.description
     identity = {"version": known.version, "sha256": known.sha256, "files": source.identity}
     with output.begin(source.head["wanted"], identity, shared=arguments.part.every > 1) as done:
-        print(f"Scoring {arguments.input} with model {file.version}.", flush=True)
+        said = f"Scoring {arguments.input} with model {file.version}."
+        print(said, *source.tell(), sep="\n", flush=True)
         if done:
             return _account(done, output, "Scored already")
         return _score(scoring)

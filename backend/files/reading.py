@@ -32,6 +32,9 @@ class Text(NamedTuple):
         return {"delimiter": self.header.delimiter, "names": self.header.names}
 
 
+NO_TEXT = Text("", Header("", [], 0), 0)  # of a file that is none
+
+
 def read_text(path: Path, features: list[str], encoding: str | None) -> Text:
     """The encoding is that of text that is not UTF-8; raises CommandFailed or OSError."""
     with reading(path) as (_, file):

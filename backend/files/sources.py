@@ -1,14 +1,17 @@
 """Says what is in the files of a table, and splits them into parts."""
 
+from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from errors import CommandFailed
+from features.answers import RENAMED
 from files.listing import File, find_kind, look_at
-from files.reading import Text, read_blocks, read_text, reading
+from files.reading import NO_TEXT, Text, read_blocks, read_text, reading
 from files.text import cut
 from schemas import Description
+from worker.headers import describe
 from worker.media import Format
 
 PART_ROWS = 262_144  # of row groups that are put together
@@ -34,13 +37,22 @@ class Part(NamedTuple):
         return f"part-{self.number:06}"
 
 
+class Content(NamedTuple):
+    """What is in a file: `groups` are the rows of each row group of Parquet, `text` is CSV's."""
+
+    columns: str
+    read_as: str
+    renamed: int  # times that the answer's columns are
+    groups: list[int]
+    text: Text
+
+
 class Source(NamedTuple):
     """Files with the same columns; `head` describes them to the process that reads them."""
 
     files: list[File]
     head: dict[str, Any]
-    groups: dict[Path, list[int]]  # rows of each row group of Parquet
-    texts: dict[Path, Text]  # of CSV
+    contents: dict[Path, Content]
 
     @property
     def size(self) -> int:
@@ -51,6 +63,16 @@ class Source(NamedTuple):
         """Another one as soon as a file is."""
         return [[str(path), size, mtime] for path, size, mtime in self.files]
 
+    def tell(self) -> Iterator[str]:
+        """How the files are read, and if the answer's columns are not called as usual."""
+        counts = Counter(it.read_as for it in self.contents.values() if it.read_as)
+        for said, count in counts.items():
+            some = f"{said.rstrip('.')} ({count:,} of {len(self.files):,} files)."
+            yield said if count == len(self.files) else some
+        if renamed := self.contents[self.files[0].path].renamed:
+            mark = RENAMED * renamed
+            yield f"The columns of the answer begin with {mark}, as others have their names."
+
     def list_parts(self) -> Iterator[Part]:
         """Yield parts in the same order each time; raises CommandFailed or OSError."""
         is_parquet = self.head["sent"] is Format.PARQUET
@@ -60,7 +82,7 @@ class Source(NamedTuple):
 
     def _split_csv(self, file: File) -> Iterator[Part]:
         """About 8 MB of text each; gzip cannot be read from the middle, nor by several at once."""
-        text = self.texts[file.path]
+        text = self.contents[file.path].text
         with reading(file.path) as (raw, content):
             before = 0
             blocks = read_blocks(content, text.encoding, PIECE_BYTES)
@@ -70,7 +92,7 @@ class Source(NamedTuple):
 
     def _split_parquet(self, file: File) -> Iterator[Part]:
         """Whole row groups, as rows within one are found only by reading those before."""
-        groups = self.groups[file.path]
+        groups = self.contents[file.path].groups
         share = file.size / max(1, sum(groups))
         waiting: list[int] = []
         rows = 0
@@ -94,25 +116,24 @@ def open_source(paths: list[Path], known: Description, wanted: Format | None, lo
         raise CommandFailed("IN holds both CSV and Parquet. Score each in a folder of its own.")
     [kind] = kinds
     head = {"sent": kind, "wanted": wanted or kind}
-    source = Source([look_at(path) for path in paths], head, {}, {})
-    columns = [_describe(file, source, known, look) for file in source.files]
-    for file, found in zip(source.files, columns, strict=True):
-        if found != columns[0]:
-            message = f"{file.path} has other columns than {paths[0]}"
+    files = [look_at(path) for path in paths]
+    source = Source(files, head, {file.path: _look(file, head, known, look) for file in files})
+    for path, content in source.contents.items():
+        if content.columns != source.contents[files[0].path].columns:
+            message = f"{path} has other columns than {paths[0]}"
             raise CommandFailed(f"{message}. Score them apart, or make them alike.")
     if next(source.list_parts(), None) is None:
         raise CommandFailed(f"{paths[0]} holds no rows below its header. Give it some.")
     return source
 
 
-def _describe(file: File, source: Source, known: Description, look: Look) -> str:
-    """Note what is in a file; return its columns."""
-    head = source.head
+def _look(file: File, head: dict[str, Any], known: Description, look: Look) -> Content:
+    text, said = NO_TEXT, ""
     if head["sent"] is Format.CSV:
         encoding = known.written.encoding if known.written else None
         text = read_text(file.path, [feature.name for feature in known.features], encoding)
-        source.texts[file.path] = text
+        said = describe(text.encoding, text.header, known.features)
         head = head | text.head
     told = look(file, head)
-    source.groups[file.path] = list(map(int, told["groups"]))
-    return str(told["columns"])
+    groups = list(map(int, told["groups"]))
+    return Content(str(told["columns"]), said, int(told["renamed"]), groups, text)

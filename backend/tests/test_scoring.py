@@ -100,7 +100,8 @@ def test_a_file_is_scored_into_a_file(score, table, tmp_path):
     done = score(table, tmp_path / "out.csv")
 
     assert done.returncode == 0, done.stderr
-    assert done.stdout.startswith(f"Scoring {tmp_path}/in.csv with model {VERSION}.")
+    said = f"Scoring {tmp_path}/in.csv with model {VERSION}."
+    assert done.stdout.startswith(f"{said}\nRead as UTF-8, separated by commas.\n")
     assert f"500 of 500 rows are in {tmp_path}/out.csv." in done.stdout
     assert "rows a second" in done.stdout
     scored = pd.read_csv(tmp_path / "out.csv")
@@ -125,6 +126,7 @@ def test_columns_named_like_the_answers_stay_and_the_answers_are_renamed(score, 
     assert done.returncode == 0, done.stderr
     scored = pd.read_csv(out) if ending == "csv" else pd.read_parquet(out)
     assert set(scored["prediction"]) == {"mine"}
+    assert "The columns of the answer begin with model_, as others have their names." in done.stdout
     answers = [name for name in scored if name not in [*TABLE, "prediction"]]
     assert answers[:2] == ["model_prediction", "model_prediction_class"]
     assert answers[-1] == "model_model_version"

@@ -165,7 +165,7 @@ def test_the_delimiter_is_the_one_that_finds_the_features(open_it, tmp_path, mar
 
     source = open_it(write_csv(tmp_path / "t.csv", text))
 
-    [text] = source.texts.values()
+    text = source.contents[tmp_path / "t.csv"].text
     assert text.header.delimiter == mark
     assert text.header.names[-2:] == ["x", "y"]
 
@@ -196,6 +196,11 @@ def test_files_of_one_folder_may_be_written_by_several_programs(open_it, tmp_pat
 
     source = open_it(tmp_path)
 
+    assert list(source.tell()) == [
+        "Read as UTF-8, separated by commas (1 of 3 files).",
+        "Read as Windows-1252, separated by semicolons (1 of 3 files).",
+        "Read as UTF-16, separated by tabs (1 of 3 files).",
+    ]
     assert [part.body.decode() for part in source.list_parts()] == [
         "1,é,2\n",
         "1;é;2\n",
@@ -235,7 +240,7 @@ def test_a_quote_that_another_delimiter_would_open_is_no_matter(open_it, tmp_pat
 
     source = open_it(path)
 
-    assert source.texts[path].header.names == ['note|"it', "x", "y"]
+    assert source.contents[path].text.header.names == ['note|"it', "x", "y"]
 
 
 def test_a_file_that_changes_is_named(tmp_path, open_it):

@@ -98,7 +98,8 @@ def look(model: OpenedModel, message: Message, channel: socket.socket) -> Iterab
     is_parquet = message.head["sent"] == Format.PARQUET
     groups = count_groups(open_file(opener)) if is_parquet else []
     columns = str(part.schema.remove_metadata())
-    return [Message({"done": True, "columns": columns, "groups": groups})]
+    told = {"columns": columns, "groups": groups, "renamed": part.answers.renamed}
+    return [Message({"done": True, **told})]
 
 
 def answer_part(model: OpenedModel, message: Message, channel: socket.socket) -> Iterator[Message]:
