@@ -15,6 +15,7 @@ from worker.headers import describe
 from worker.media import Format
 
 PART_ROWS = 262_144  # of row groups that are put together
+MOST_RENAMINGS = 100  # that are told
 PIECE_BYTES = 8 * 1024**2  # of text that is cut
 
 Look = Callable[[File, dict[str, Any]], dict[str, Any]]
@@ -86,9 +87,10 @@ class Source(NamedTuple):
         with reading(file.path) as (raw, content):
             before = 0
             blocks = read_blocks(content, text.encoding, PIECE_BYTES)
-            for body in cut(blocks, text.header.delimiter, text.start):
+            for body, is_last in cut(blocks, text.header.delimiter, text.start):
+                ends = {"is_first": not before, "is_last": is_last}
                 size, before = raw.tell() - before, raw.tell()
-                yield Part(0, file, size, self.head | text.head, body)
+                yield Part(0, file, size, self.head | text.head | ends, body)
 
     def _split_parquet(self, file: File) -> Iterator[Part]:
         """Whole row groups, as rows within one are found only by reading those before."""
@@ -136,4 +138,5 @@ def _look(file: File, head: dict[str, Any], known: Description, look: Look) -> C
         head = head | text.head
     told = look(file, head)
     groups = list(map(int, told["groups"]))
-    return Content(str(told["columns"]), said, int(told["renamed"]), groups, text)
+    renamed = min(int(told["renamed"]), MOST_RENAMINGS)
+    return Content(str(told["columns"]), said, renamed, groups, text)

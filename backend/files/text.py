@@ -13,19 +13,20 @@ MAX_ROW_BYTES = 64 * 1024**2
 ROW_END = re.compile(rb"\r\n|\n|\r(?!\Z)")
 
 
-def cut(blocks: Iterable[bytes], delimiter: str, start: int) -> Iterator[bytes]:
-    """Whole rows of the text that the blocks make from the start on; raises CommandFailed.
+def cut(blocks: Iterable[bytes], delimiter: str, start: int) -> Iterator[tuple[bytes, bool]]:
+    """Whole rows of the text that the blocks make from the start on, and if they are the last.
 
-    A short piece is joined to the one before, so that the last few rows are in one piece.
+    A short piece is joined to the one before, so that the last few rows are in one piece. Raises
+    CommandFailed.
     """
     held = b""
     for piece in _cut(_skip(blocks, start), delimiter, start):
         if held and SHORT * len(piece) >= len(held):
-            yield held
+            yield held, False
             held = b""
         held += piece
     if held:
-        yield held
+        yield held, True
 
 
 def _skip(blocks: Iterable[bytes], size: int) -> Iterator[bytes]:
@@ -79,6 +80,9 @@ def find_end(content: bytes, quoted: re.Pattern[bytes]) -> int:
 
 
 def _compile(delimiter: str) -> re.Pattern[bytes]:
-    """Cells in quotes, the last one perhaps without its end; a quote within a cell opens none."""
+    """Cells in quotes, the last one perhaps without its end; a quote within a cell opens none.
+
+    Blanks before the first quote do not count.
+    """
     mark = re.escape(delimiter.encode())
-    return re.compile(rb'(\A|[\r\n]|%b)("[^"]*(?:""[^"]*)*(?:"|\Z))' % mark)
+    return re.compile(rb'((?:\A|[\r\n]|%b) *)("[^"]*(?:""[^"]*)*(?:"|\Z))' % mark)

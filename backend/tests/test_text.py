@@ -27,7 +27,9 @@ def read(text):
 def cut_by(text, size, delimiter=",", start=0):
     content = text.encode()
     blocks = (content[at : at + size] for at in range(0, len(content), size))
-    return list(cut(blocks, delimiter, start))
+    pieces, are_last = zip(*cut(blocks, delimiter, start), strict=True)
+    assert are_last == (*[False] * (len(pieces) - 1), True)
+    return list(pieces)
 
 
 def expect_whole_rows(pieces, text):
@@ -58,6 +60,12 @@ def test_quotes_follow_the_delimiter_there_is():
     pieces = cut_by('1;"a\nb"\n2;c\n', 5, delimiter=";")
 
     assert pieces == [b'1;"a\nb"\n', b"2;c\n"]
+
+
+def test_blanks_before_quotes_do_not_count():
+    pieces = cut_by('1, "a\nb"\n2, "c"\n', 5)
+
+    assert pieces == [b'1, "a\nb"\n', b'2, "c"\n']
 
 
 def test_a_quote_that_is_never_closed_is_named(monkeypatch):
