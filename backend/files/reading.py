@@ -29,7 +29,7 @@ class Text(NamedTuple):
     @property
     def head(self) -> dict[str, Any]:
         """What is said of it to the process that reads its rows."""
-        return {"delimiter": self.header.delimiter, "names": self.header.names}
+        return {"header": list(self.header)}
 
 
 NO_TEXT = Text("", Header("", [], 0), 0)  # of a file that is none

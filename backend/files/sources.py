@@ -90,7 +90,7 @@ class Source(NamedTuple):
             for body, is_last in cut(blocks, text.header.delimiter, text.start):
                 ends = {"is_first": not before, "is_last": is_last}
                 size, before = raw.tell() - before, raw.tell()
-                yield Part(0, file, size, self.head | text.head | ends, body)
+                yield Part(0, file, size, self.head | text.head | {"ends": ends}, body)
 
     def _split_parquet(self, file: File) -> Iterator[Part]:
         """Whole row groups, as rows within one are found only by reading those before."""

@@ -6,7 +6,7 @@ from typing import BinaryIO
 
 from errors import CommandFailed
 
-SHORT = 8  # times shorter than the piece before
+SHORT = 8  # times shorter than the longest piece
 HEADER_BYTES = 65_536  # read at first to find its end
 MAX_ROW_BYTES = 64 * 1024**2
 
@@ -19,12 +19,13 @@ def cut(blocks: Iterable[bytes], delimiter: str, start: int) -> Iterator[tuple[b
     A short piece is joined to the one before, so that the last few rows are in one piece. Raises
     CommandFailed.
     """
-    held = b""
+    held, most = b"", 0
     for piece in _cut(_skip(blocks, start), delimiter, start):
-        if held and SHORT * len(piece) >= len(held):
+        if held and SHORT * len(piece) >= most:
             yield held, False
             held = b""
         held += piece
+        most = max(most, len(piece))
     if held:
         yield held, True
 

@@ -72,7 +72,7 @@ def _read_twice(table: Table, columns: Columns, answers: Answers) -> Iterable[Ch
     rows = size = 0
     kept: list[Chunk] = []
     for sent, is_data in _list_chunks(table, more):
-        faults.add_rows(_leave_out(columns.find_bad(sent), is_data), rows)
+        faults.add_rows(leave_out(columns.find_bad(sent), is_data), rows)
         answers.warn_of(columns.read_cells(sent), is_data)
         rows += sent.num_rows
         size += sent.nbytes
@@ -94,7 +94,7 @@ def _list_chunks(table: Table, more: int) -> Iterator[tuple[Any, Array | None]]:
         rows += sent.num_rows
 
 
-def _leave_out(bad: list[BadRows], is_data: Array | None) -> list[BadRows]:
+def leave_out(bad: list[BadRows], is_data: Array | None) -> list[BadRows]:
     """Rows that are no data cannot be bad."""
     if is_data is None:
         return bad

@@ -11,10 +11,10 @@ from pyarrow import csv
 from errors import MalformedTable, TableFault
 from schemas import Description
 from worker.encodings import UTF_8, find_encoding, recode, split
-from worker.headers import MAX_HEADER_BYTES, describe, read_header
+from worker.headers import MAX_HEADER_BYTES, Header, describe, read_header
 from worker.tables.cells import make_readers
 from worker.tables.columns import Faults
-from worker.tables.notes import MOST_LAST, Notes, is_note
+from worker.tables.notes import MOST_LAST, Notes, Ragged, is_note
 from worker.tables.table import Batches, Limits, Table, readable
 
 BLOCK_BYTES = 1024**2  # of text read at a time, so that no row can be longer
@@ -45,11 +45,17 @@ def open_csv(content: memoryview, limits: Limits, known: Description) -> Table:
     return Table(rows.schema, read, limits, True, header.decimal, said, notes)
 
 
-def open_rows(content: bytes, names: list[str], delimiter: str, on_row: OnRow) -> Table:
-    """Rows below a header with these names; semicolons let a comma separate decimals."""
-    rows = _Rows(memoryview(content), names, delimiter)
-    read = partial(rows.read, on_row, len(content) + 1)
-    return Table(rows.schema, read, is_text=True, decimal="," if delimiter == ";" else ".")
+def open_rows(
+    content: memoryview, header: Header, known: Description, ragged: Ragged, **ends: bool
+) -> Table:
+    """Rows below a header, read once; `ends` say if they are a table's first ones, or its last."""
+    rows = _Rows(content, header.names, header.delimiter)
+    notes = Notes(make_readers(known, header.decimal), rows.schema, **ends)
+
+    def read() -> Batches:
+        return notes.watch(rows.read(ragged.note, len(content) + 1), ragged)
+
+    return Table(rows.schema, read, is_text=True, decimal=header.decimal, notes=notes)
 
 
 def describe_ragged(row: Any) -> str:

@@ -3,7 +3,9 @@
 import csv
 import io
 import socket
-from functools import partial
+from collections import deque
+from collections.abc import Collection
+from itertools import islice
 from operator import itemgetter
 from typing import Any
 
@@ -11,19 +13,20 @@ import numpy as np
 import pyarrow as pa
 
 from worker.exchange import Array, Message, receive, send
+from worker.headers import Header
 from worker.media import Format
 from worker.opened_model import OpenedModel
 from worker.tables.answers import TEXT, Answers, Scored
 from worker.tables.binary_tables import open_parquet
-from worker.tables.bodies import plan
+from worker.tables.bodies import leave_out, plan
 from worker.tables.columns import BadRows, Columns
 from worker.tables.csv_tables import describe_ragged, open_rows
+from worker.tables.notes import MOST_LAST, is_note
 from worker.tables.table import UNLIMITED, Opener
 from worker.tables.writers import WRITERS, Pieces, Rows
 
 NO_ANSWER = "The model has no answer to values this large or this unusual."
-
-Ragged = list[tuple[int, str]]  # numbers of rows, and what is wrong with them
+NO_DATA = "It holds no data, but units, totals or a note."
 
 
 class RemoteFile:
@@ -76,6 +79,39 @@ class FileAnswers(Answers):
         return [pa.array(indices.astype(np.int32)), *columns, versions]
 
 
+class RaggedRows:
+    """Rows with more cells than the header, or fewer: their numbers, and what is wrong with them.
+
+    pyarrow keeps it where no garbage collector looks, so it must not lead to the table.
+    """
+
+    def __init__(self, delimiter: str = ",") -> None:
+        self.reasons: dict[int, str] = {}
+        self._last: deque[tuple[int, str]] = deque(maxlen=MOST_LAST + 1)  # with their text
+        self._blank = 0  # lines, which are no rows
+        self._delimiter = delimiter
+
+    @property
+    def count(self) -> int:
+        return len(self.reasons)
+
+    @property
+    def waiting(self) -> set[int]:
+        return {number for number, text in self._last if is_note(text, self._delimiter)}
+
+    def note(self, row: Any) -> str:
+        if not row.text.strip():
+            self._blank += 1
+            return "skip"
+        number = row.number - self._blank
+        self.reasons[number] = describe_ragged(row)
+        self._last.append((number, row.text))
+        return "skip"
+
+    def settle(self, notes: Collection[int]) -> None:
+        self.reasons |= dict.fromkeys(self.reasons.keys() & notes, NO_DATA)
+
+
 class Part:
     """Rows of a file that are read, answered and written."""
 
@@ -84,14 +120,13 @@ class Part:
         self.answers = FileAnswers(model)
         self._wanted = Format(head["wanted"])
         self._bad: list[BadRows] = []
-        self._ragged: Ragged = []
+        self._ragged = RaggedRows()
         self._read = 0  # rows, but for ragged ones
         self._told = 0  # ragged rows
         if head["sent"] == Format.CSV:
-            content = arrays["body"].tobytes()
-            # pyarrow keeps it where no garbage collector looks, so it must not lead back to here.
-            note = partial(_skip, self._ragged)
-            self._table = open_rows(content, head["names"], head["delimiter"], note)
+            header, ends = Header(*head["header"]), head.get("ends", {})
+            body, self._ragged = arrays["body"].data, RaggedRows(header.delimiter)
+            self._table = open_rows(body, header, model.description, self._ragged, **ends)
         else:
             self._table = open_parquet(opener, UNLIMITED, head.get("groups"))
         self.schema = self._table.schema
@@ -101,17 +136,17 @@ class Part:
     @property
     def rows(self) -> int:
         """All that have been read."""
-        return self._read + len(self._ragged)
+        return self._read + self._ragged.count
 
     def write(self) -> Pieces:
         return WRITERS[self._wanted](self._score(), self.answers, self._written)
 
     def take_faults(self) -> tuple[int, bytes]:
         """Rows left out since the last call: how many, and CSV of row, column and reason."""
-        ragged = np.array([row for row, _ in self._ragged], int)
+        ragged = np.array([*self._ragged.reasons], int)
         before = ragged - np.arange(1, len(ragged) + 1)  # rows before each that are not ragged
         ready = int(np.searchsorted(before, self._read, side="right"))
-        left = self._ragged[self._told : ready]
+        left = islice(self._ragged.reasons.items(), self._told, ready)
         faults: list[tuple[int, str, str]] = [(row, "", reason) for row, reason in left]
         for places, column, reason in self._bad:
             numbers = places + 1 + np.searchsorted(before, places, side="right")
@@ -132,7 +167,7 @@ class Part:
     def _answer_chunk(self, chunk: Any) -> Scored | None:
         """The rows that have answers; None if all of them are bad."""
         good = np.ones(chunk.num_rows, bool)
-        for bad in self._columns.find_bad(chunk):
+        for bad in self._find_bad(chunk):
             self._leave_out(bad, good)
         asked = np.flatnonzero(good)
         if not len(asked):
@@ -148,11 +183,13 @@ class Part:
         sent = self._columns.shape(chunk, self._wanted)
         return Scored(sent if good.all() else sent.filter(pa.array(good)), answers)
 
+    def _find_bad(self, chunk: Any) -> list[BadRows]:
+        bad = self._columns.find_bad(chunk)
+        is_data = self._table.mask_data(self._read, chunk.num_rows)
+        if is_data is None:
+            return bad
+        return [BadRows(np.flatnonzero(~is_data), "", NO_DATA), *leave_out(bad, is_data)]
+
     def _leave_out(self, bad: BadRows, good: Array) -> None:
         good[bad.rows] = False
         self._bad.append(bad._replace(rows=bad.rows + self._read))
-
-
-def _skip(ragged: Ragged, row: Any) -> str:
-    ragged.append((row.number, describe_ragged(row)))
-    return "skip"

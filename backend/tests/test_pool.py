@@ -1,0 +1,94 @@
+"""Parts of files, answered by a model's processes."""
+
+import csv
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from conftest import number
+from sklearn.naive_bayes import GaussianNB
+
+from files.listing import list_files
+from files.output import Output
+from files.pool import Pool
+from files.sources import open_source
+from worker.media import Format
+
+NO_DATA = "It holds no data, but units, totals or a note."
+WRITTEN = {"decimal": ",", "thousands": "."}
+
+
+@pytest.fixture(scope="module")
+def model(load_model):
+    """It knows numbers with decimal commas."""
+    estimator = GaussianNB().fit([[0, 0, 0], [1500, 1, 1]], ["a", "b"])
+    features = [number(name, written=WRITTEN) for name in "xyz"]
+    return load_model(estimator=estimator, instance=dict.fromkeys("xyz", 1), features=features)
+
+
+@pytest.fixture
+def score(model, tmp_path):
+    """Score a file in small parts: the rows that are written, as text, and the bad ones."""
+
+    def run(path):
+        pool, output = Pool(model, seconds=60), Output(tmp_path / "out.csv")
+        source = open_source(list_files(path, Path("/")), model.description, Format.CSV, pool.look)
+        with output.begin(Format.CSV, {}):
+            done = pool.score(source.list_parts(), output)
+            output.finish({part.name: outcome for part, outcome in done}, pool.join)
+        bad = output.bad.read_text() if output.bad.exists() else ""
+        rows = [(int(row["row"]), row["reason"]) for row in csv.DictReader(bad.splitlines())]
+        return pd.read_csv(output.path, dtype=str), rows
+
+    return run
+
+
+def test_only_the_first_and_last_rows_of_a_file_are_no_data(score, tmp_path, monkeypatch):
+    monkeypatch.setattr("files.sources.PIECE_BYTES", 100)
+    rows = ["1,5;2;3"] * 50
+    lines = ["x;y;z", "cm;cm;cm", *rows, "cm;2;3", *rows, "Total: 100", "150;;", "Source: me"]
+    (tmp_path / "in.csv").write_text("\n".join(lines))
+
+    scored, bad = score(tmp_path / "in.csv")
+
+    said = [NO_DATA, "x must be a number.", NO_DATA, NO_DATA, NO_DATA]
+    assert bad == list(zip([1, 52, 103, 104, 105], said, strict=True))
+    assert scored["x"].tolist() == ["1,5"] * 100
+
+
+def test_decimal_commas_are_read_as_they_were_written_in_training(score, tmp_path):
+    text = "x,y,z,note\n" + '"1.500,0",1.0,"1,0","1.500,0"\n0.0,0,0,8.0\n' * 2
+    (tmp_path / "in.csv").write_text(text)
+
+    scored, bad = score(tmp_path / "in.csv")
+
+    assert not bad
+    assert scored["prediction_class"].tolist() == ["b", "a"] * 2
+    assert scored["x"].tolist() == ["1.500,0", "0.0"] * 2
+    assert scored["note"].tolist() == ["1.500,0", "8.0"] * 2
+
+
+@pytest.mark.parametrize("above", [99, 100, 101, 102])
+def test_a_line_end_within_quotes_is_kept_wherever_a_block_ends(
+    score, tmp_path, monkeypatch, above
+):
+    monkeypatch.setattr("files.sources.PIECE_BYTES", 256)
+    note = "n" * above + "\r\n" + "n" * 99
+    text = "x,y,z,note\r\n" + f'1,2,3,"{note}"\r\n' * 20
+    (tmp_path / "in.csv").write_bytes(text.encode())
+
+    scored, bad = score(tmp_path / "in.csv")
+
+    assert not bad
+    assert scored["note"].tolist() == [note] * 20
+
+
+@pytest.mark.parametrize("codec", ["utf-8", "utf-8-sig", "cp1252", "utf-16"])
+def test_text_is_written_in_utf_8_whatever_it_was_read_in(score, tmp_path, codec):
+    text = "x;y;z;größe\n1,5;2;3; peut-être € \n"
+    (tmp_path / "in.csv").write_bytes(text.encode(codec))
+
+    scored, bad = score(tmp_path / "in.csv")
+
+    assert not bad
+    assert scored["größe"].tolist() == [" peut-être € "]
