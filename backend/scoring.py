@@ -202,13 +202,20 @@ def _parse_share(text: str) -> Share:
     return share
 
 
+def _parse_output(text: str) -> Path:
+    path = Path(text).absolute()
+    if path.suffix.lower() == ".xlsx":
+        raise argparse.ArgumentTypeError("it can end in .csv or .parquet, and not in .xlsx")
+    return path
+
+
 def _parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("input", metavar="IN", type=Path, help="CSV, gzip of CSV or Parquet")
+    parser.add_argument("input", metavar="IN", type=Path, help="CSV, gzip of CSV, Parquet or .xlsx")
     parser.add_argument(
         "output",
         metavar="OUT",
-        type=Path,
+        type=_parse_output,
         help="a file if it ends in .csv or .parquet, else a folder with a file for each part",
     )
     parser.add_argument("--version", help="of the model; by default the newest")
@@ -219,9 +226,7 @@ def _parse_arguments() -> argparse.Namespace:
         default=Share(),
         help="score every N-th part, from the I-th; the last of N commands joins them",
     )
-    arguments = parser.parse_args()
-    arguments.output = arguments.output.absolute()
-    return arguments
+    return parser.parse_args()
 
 
 if __name__ == "__main__":

@@ -9,6 +9,10 @@ from typing import NamedTuple
 from errors import CommandFailed
 from worker.media import Format
 
+# The last one begins old and protected workbooks, which are refused with the reason.
+MARKS = {b"PAR1": Format.PARQUET, b"PK\3\4": Format.XLSX, b"\xd0\xcf\x11\xe0": Format.XLSX}
+NAMES = {Format.CSV: "CSV", Format.PARQUET: "Parquet", Format.XLSX: ".xlsx"}
+
 
 class File(NamedTuple):
     """A file as it was when the scoring began."""
@@ -35,7 +39,8 @@ def list_files(path: Path, left_out: Path) -> list[Path]:
         is_beside = path.resolve().is_relative_to(left_out)
         files = sorted(file for file in found if is_beside or not file.is_relative_to(left_out))
         if not files:
-            raise CommandFailed(f"The folder {path} holds no files. Put CSV or Parquet there.")
+            kinds = ", ".join(NAMES.values())
+            raise CommandFailed(f"The folder {path} holds no files. It can hold {kinds}.")
         return files
     if not path.exists():
         raise CommandFailed(f"There is no file {path}. In the container, data/ is data/…")
@@ -53,7 +58,7 @@ def find_kind(path: Path) -> Format:
         head = file.read(4)
     if not head:
         raise CommandFailed(f"{path} is empty. Give it a header line and rows below.")
-    return Format.PARQUET if head == b"PAR1" else Format.CSV
+    return MARKS.get(head, Format.CSV)
 
 
 def _walk(path: Path, left_out: Path) -> Iterator[Path]:
@@ -85,5 +90,5 @@ def _require_file(path: Path) -> Path:
 
 
 def _is_hidden(name: str) -> bool:
-    """Whether it is other programs' own: _SUCCESS, _metadata, .part.crc."""
-    return name.startswith((".", "_"))
+    """Whether it is other programs' own: _SUCCESS, _metadata, .part.crc, ~$open.xlsx."""
+    return name.startswith((".", "_", "~$"))

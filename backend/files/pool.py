@@ -17,6 +17,7 @@ from files.sources import Part
 from serving.inference import Model
 from worker.exchange import ExchangeError, Message
 from worker.failures import read_failure
+from worker.media import Format
 from worker.nursery import WorkerProcess
 
 ATTEMPTS = 3  # of a part whose process ends
@@ -41,6 +42,8 @@ class Pool:
         except InvalidTable as error:
             raise CommandFailed(" ".join(fault.detail for fault in error.faults)) from None
         except ModelServerError as error:
+            if head["sent"] is not Format.PARQUET:
+                raise CommandFailed(f"{file.path} cannot be read. {error}") from None
             said = f"The Parquet file {file.path} is damaged: {str(error).rstrip('.')}"
             raise CommandFailed(f"{said}. Copy it again.") from None
         return told.head

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from errors import CommandFailed
 from features.answers import RENAMED
-from files.listing import File, find_kind, look_at
+from files.listing import NAMES, File, find_kind, look_at
 from files.reading import NO_TEXT, Text, read_blocks, read_text, reading
 from files.text import cut
 from schemas import Description
@@ -16,6 +16,7 @@ from worker.media import Format
 
 PART_ROWS = 262_144  # of row groups that are put together
 MOST_RENAMINGS = 100  # that are told
+MOST_READ_AS = 1000  # characters of it
 PIECE_BYTES = 8 * 1024**2  # of text that is cut
 
 Look = Callable[[File, dict[str, Any]], dict[str, Any]]
@@ -76,8 +77,7 @@ class Source(NamedTuple):
 
     def list_parts(self) -> Iterator[Part]:
         """Yield parts in the same order each time; raises CommandFailed or OSError."""
-        is_parquet = self.head["sent"] is Format.PARQUET
-        split = self._split_parquet if is_parquet else self._split_csv
+        split = self._split_csv if self.head["sent"] is Format.CSV else self._split_groups
         found = (part for file in self.files for part in split(file))
         yield from (part._replace(number=number) for number, part in enumerate(found))
 
@@ -92,8 +92,11 @@ class Source(NamedTuple):
                 size, before = raw.tell() - before, raw.tell()
                 yield Part(0, file, size, self.head | text.head | {"ends": ends}, body)
 
-    def _split_parquet(self, file: File) -> Iterator[Part]:
-        """Whole row groups, as rows within one are found only by reading those before."""
+    def _split_groups(self, file: File) -> Iterator[Part]:
+        """Whole row groups, as rows within one are found only by reading those before.
+
+        A workbook is one.
+        """
         groups = self.contents[file.path].groups
         share = file.size / max(1, sum(groups))
         waiting: list[int] = []
@@ -115,9 +118,10 @@ def open_source(paths: list[Path], known: Description, wanted: Format | None, lo
     """
     kinds = {find_kind(path) for path in paths}
     if len(kinds) > 1:
-        raise CommandFailed("IN holds both CSV and Parquet. Score each in a folder of its own.")
+        held = " and ".join(sorted(NAMES[kind] for kind in kinds))
+        raise CommandFailed(f"IN holds {held}. Score each in a folder of its own.")
     [kind] = kinds
-    head = {"sent": kind, "wanted": wanted or kind}
+    head = {"sent": kind, "wanted": wanted or (Format.CSV if kind is Format.XLSX else kind)}
     files = [look_at(path) for path in paths]
     source = Source(files, head, {file.path: _look(file, head, known, look) for file in files})
     for path, content in source.contents.items():
@@ -137,6 +141,7 @@ def _look(file: File, head: dict[str, Any], known: Description, look: Look) -> C
         said = describe(text.encoding, text.header, known.features)
         head = head | text.head
     told = look(file, head)
+    said = said or "".join(filter(str.isprintable, told["read_as"][:MOST_READ_AS]))
     groups = list(map(int, told["groups"]))
     renamed = min(int(told["renamed"]), MOST_RENAMINGS)
     return Content(str(told["columns"]), said, renamed, groups, text)

@@ -378,6 +378,13 @@ def test_a_part_that_does_not_exist_is_refused(score, table, tmp_path, part):
     assert "argument --part" in done.stderr
 
 
+def test_no_workbook_is_written(score, table, tmp_path):
+    done = score(table, tmp_path / "out.xlsx")
+
+    assert done.returncode == 2
+    assert "argument OUT: it can end in .csv or .parquet" in done.stderr
+
+
 def obey_modes():
     """Let no file's mode be passed over, though the tests run as root."""
     prctl, drop, override, search = ctypes.CDLL(None).prctl, 24, 1, 2

@@ -102,6 +102,7 @@ def test_a_folder_is_all_its_files_but_hidden_ones(open_it, tmp_path):
     write_parquet(tmp_path / "c.parquet", rows=2)
     (tmp_path / "_SUCCESS").touch()
     (tmp_path / ".c.parquet.crc").write_text("0")
+    (tmp_path / "~$open.xlsx").write_text("0")
 
     source = open_it(tmp_path)
 
@@ -148,7 +149,7 @@ def link(target):
         (link("nowhere"), "b.csv cannot be read: "),
         (link("b.csv"), "b.csv cannot be read: "),
         (os.mkfifo, "b.csv is not a file or a folder"),
-        (lambda path: write_parquet(path, rows=3), "holds both CSV and Parquet"),
+        (lambda path: write_parquet(path, rows=3), "IN holds CSV and Parquet. Score each"),
         (lambda path: write_csv(path, "x,y,z\n1,2,3\n"), "b.csv has other columns than"),
     ],
 )
@@ -219,6 +220,8 @@ def test_what_is_not_there_is_said(refusal, tmp_path):
         (b"", "is empty. Give it a header line"),
         (b"x,y\n", "holds no rows below its header"),
         (b"\n\n", "t.csv cannot be read. The CSV is empty"),
+        (b"PK\3\4" + bytes(99), "t.csv cannot be read. The body is no .xlsx that can be read"),
+        (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "or older than .xlsx. Save it as .xlsx"),
         (b"x,,y\n1,2,3\n", "t.csv: Column 2 has no name. Give it one"),
         (b"x,y,x\n1,2,3\n", "There are two columns x"),
         (b"x,\0\n1,2\n", "holds NUL characters"),
@@ -227,7 +230,7 @@ def test_what_is_not_there_is_said(refusal, tmp_path):
         (b'x,"y\n' + b"1,2\n" * 500_000, "quote in it is never closed"),
         (b"x,y\n1,2\n3,\x81\n", "Line 3 has the byte 0x81, which is not text in Windows-1252"),
     ],
-    ids=range(10),
+    ids=range(12),
 )
 def test_what_is_no_table_is_refused(refusal, tmp_path, content, said):
     (tmp_path / "t.csv").write_bytes(content)

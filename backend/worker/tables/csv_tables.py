@@ -3,7 +3,7 @@
 import re
 from collections.abc import Callable, Collection
 from functools import partial
-from typing import Any
+from typing import Any, Protocol
 
 import pyarrow as pa
 from pyarrow import csv
@@ -26,6 +26,13 @@ pa.enable_signal_handlers(False)
 OnRow = Callable[[Any], str]  # is told of a row with more cells than the header, or fewer
 
 
+class Noting(Ragged, Protocol):
+    """Hears of ragged rows from pyarrow."""
+
+    def note(self, row: Any) -> str:
+        """Tell it what to do next."""
+
+
 def open_csv(content: memoryview, limits: Limits, known: Description) -> Table:
     """Raises MalformedTable, or InvalidTable for a column without a name."""
     given = known.written.encoding if known.written else None
@@ -46,7 +53,7 @@ def open_csv(content: memoryview, limits: Limits, known: Description) -> Table:
 
 
 def open_rows(
-    content: memoryview, header: Header, known: Description, ragged: Ragged, **ends: bool
+    content: memoryview, header: Header, known: Description, ragged: Noting, **ends: bool
 ) -> Table:
     """Rows below a header, read once; `ends` say if they are a table's first ones, or its last."""
     rows = _Rows(content, header.names, header.delimiter)

@@ -2,7 +2,6 @@
 
 import csv
 import io
-import socket
 from collections import deque
 from collections.abc import Collection
 from itertools import islice
@@ -12,7 +11,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from worker.exchange import Array, Message, receive, send
+from worker.exchange import Array, Message
 from worker.headers import Header
 from worker.media import Format
 from worker.opened_model import OpenedModel
@@ -23,45 +22,12 @@ from worker.tables.columns import BadRows, Columns
 from worker.tables.csv_tables import describe_ragged, open_rows
 from worker.tables.notes import MOST_LAST, is_note
 from worker.tables.table import UNLIMITED, Opener
+from worker.tables.workbooks import open_workbook
 from worker.tables.writers import WRITERS, Pieces, Rows
 
 NO_ANSWER = "The model has no answer to values this large or this unusual."
+WORKBOOK = UNLIMITED._replace(unpacked_bytes=1024**3)  # as it is in memory whole
 NO_DATA = "It holds no data, but units, totals or a note."
-
-
-class RemoteFile:
-    """A file that the other side reads, as this process may open none."""
-
-    closed = False
-
-    def __init__(self, channel: socket.socket, index: int, size: int) -> None:
-        self._channel = channel
-        self._index = index
-        self._size = size
-        self._place = 0
-
-    def read(self, count: int) -> bytes:
-        count = min(count, self._size - self._place)
-        if count <= 0:
-            return b""
-        send(self._channel, {"read": [self._index, self._place, count]})
-        content = receive(self._channel).arrays["content"].tobytes()
-        self._place += len(content)
-        return content
-
-    def seek(self, offset: int, whence: int = 0) -> int:
-        self._place = offset + (0, self._place, self._size)[whence]
-        return self._place
-
-    def tell(self) -> int:
-        return self._place
-
-    def close(self) -> None:
-        """pyarrow asks for it."""
-
-
-def open_remote(channel: socket.socket, index: int, size: int) -> Any:
-    return pa.PythonFile(RemoteFile(channel, index, size), "r")
 
 
 class FileAnswers(Answers):
@@ -127,16 +93,28 @@ class Part:
             header, ends = Header(*head["header"]), head.get("ends", {})
             body, self._ragged = arrays["body"].data, RaggedRows(header.delimiter)
             self._table = open_rows(body, header, model.description, self._ragged, **ends)
+        elif head["sent"] == Format.XLSX:
+            content = memoryview(opener().read())
+            self._table = open_workbook(content, WORKBOOK, model.description, None)
         else:
             self._table = open_parquet(opener, UNLIMITED, head.get("groups"))
-        self.schema = self._table.schema
         self._columns = Columns(model.description, self._table)
-        self._written = plan(self.schema, self._columns, self.answers, self._wanted)
+        self._written = plan(self._table.schema, self._columns, self.answers, self._wanted)
 
     @property
     def rows(self) -> int:
         """All that have been read."""
         return self._read + self._ragged.count
+
+    def describe(self) -> dict[str, Any]:
+        """What files of one source share, and how this one is read."""
+        schema = self._table.schema.remove_metadata()
+        columns = str(schema if self._wanted is Format.PARQUET else schema.names)
+        return {"columns": columns, "renamed": self.answers.renamed, "read_as": self._table.said}
+
+    def count_rows(self) -> int:
+        """Of a workbook, which is in memory already."""
+        return sum(batch.num_rows for batch in self._table.read())
 
     def write(self) -> Pieces:
         return WRITERS[self._wanted](self._score(), self.answers, self._written)

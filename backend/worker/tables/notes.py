@@ -23,9 +23,6 @@ _NOTE = re.compile(rf"[^0-9].*[\s:].*|({_WORDS}).*", re.IGNORECASE | re.DOTALL)
 class Ragged(Protocol):
     """Rows with more cells than the header, or fewer, which are in no batch."""
 
-    def note(self, row: Any) -> str:
-        """Hear of one; tell pyarrow what to do next."""
-
     @property
     def count(self) -> int:
         """All so far."""

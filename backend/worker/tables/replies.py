@@ -24,9 +24,10 @@ from worker.opened_model import OpenedModel
 from worker.tables.answers import Answers
 from worker.tables.binary_tables import count_groups, open_file
 from worker.tables.bodies import score
-from worker.tables.files import Part, open_remote
+from worker.tables.files import Part
 from worker.tables.opening import TableBody
 from worker.tables.previews import show
+from worker.tables.remote import open_remote
 from worker.tables.table import Limits
 from worker.tables.writers import Pieces, join_parquet
 
@@ -92,14 +93,12 @@ def _write_row(row: dict[str, Value], sent: Format) -> memoryview:
 
 
 def look(model: OpenedModel, message: Message, channel: socket.socket) -> Iterable[Message]:
-    """The columns of a file and the rows of its row groups."""
+    """What is in a file, and the rows of its row groups."""
     opener = partial(open_remote, channel, 0, message.head["size"])
     part = Part(model, message, opener)
     is_parquet = message.head["sent"] == Format.PARQUET
-    groups = count_groups(open_file(opener)) if is_parquet else []
-    columns = str(part.schema.remove_metadata())
-    told = {"columns": columns, "groups": groups, "renamed": part.answers.renamed}
-    return [Message({"done": True, **told})]
+    groups = count_groups(open_file(opener)) if is_parquet else [part.count_rows()]
+    return [Message({"done": True, "groups": groups, **part.describe()})]
 
 
 def answer_part(model: OpenedModel, message: Message, channel: socket.socket) -> Iterator[Message]:
