@@ -42,10 +42,7 @@ class Pool:
         except InvalidTable as error:
             raise CommandFailed(" ".join(fault.detail for fault in error.faults)) from None
         except ModelServerError as error:
-            if head["sent"] is not Format.PARQUET:
-                raise CommandFailed(f"{file.path} cannot be read. {error}") from None
-            said = f"The Parquet file {file.path} is damaged: {str(error).rstrip('.')}"
-            raise CommandFailed(f"{said}. Copy it again.") from None
+            raise _refuse(file.path, head["sent"], error) from None
         return told.head
 
     def join(self, parts: list[Path], joined: BinaryIO) -> None:
@@ -121,6 +118,14 @@ class Pool:
             yield message
             if "done" in message.head:
                 return
+
+
+def _refuse(path: Path, kind: Format, error: ModelServerError) -> CommandFailed:
+    said = str(error).rstrip(".")
+    if kind is Format.PARQUET:
+        return CommandFailed(f"The Parquet file {path} is damaged: {said}. Copy it again.")
+    advice = " Save a table this large as CSV." if isinstance(error, ModelWorkerEnded) else ""
+    return CommandFailed(f"{path} cannot be read: {said}.{advice}")
 
 
 def _read_bytes(path: Path, offset: int, size: int) -> bytes:

@@ -46,7 +46,7 @@ def read_text(path: Path, features: list[str], encoding: str | None) -> Text:
         except InvalidTable as error:
             raise CommandFailed(f"{path}: {error.faults[0].detail}") from None
         except MalformedTable as error:
-            raise CommandFailed(f"{path} cannot be read. {error}") from None
+            raise CommandFailed(f"{path} cannot be read: {error}") from None
     return Text(found, header, marks + header.size)
 
 

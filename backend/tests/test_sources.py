@@ -219,8 +219,8 @@ def test_what_is_not_there_is_said(refusal, tmp_path):
     [
         (b"", "is empty. Give it a header line"),
         (b"x,y\n", "holds no rows below its header"),
-        (b"\n\n", "t.csv cannot be read. The CSV is empty"),
-        (b"PK\3\4" + bytes(99), "t.csv cannot be read. The body is no .xlsx that can be read"),
+        (b"\n\n", "t.csv cannot be read: The CSV is empty"),
+        (b"PK\3\4" + bytes(99), "t.csv cannot be read: The body is no .xlsx that can be read"),
         (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "or older than .xlsx. Save it as .xlsx"),
         (b"x,,y\n1,2,3\n", "t.csv: Column 2 has no name. Give it one"),
         (b"x,y,x\n1,2,3\n", "There are two columns x"),
