@@ -1,8 +1,8 @@
 """Reads the rows of a CSV file: every cell is a text."""
 
-import csv
 import io
 import re
+from itertools import islice, zip_longest
 
 import pandas as pd
 import pyarrow as pa
@@ -14,22 +14,14 @@ from table.origin import SEPARATORS
 from table.separators import Header, read_rows
 
 BLOCK_BYTES = 1024**2
-MAX_BLOCK_BYTES = 2**31 - 1  # pyarrow takes no more
+BLOCK_ROWS = 1_000
+
+_TEXT = pa.large_string()
 
 
 def read_cells(text: bytes, header: Header) -> pd.DataFrame:
     """Read the rows of UTF-8; cells are trimmed, empty ones missing. Raises UnusableTable."""
-    if not _needs_filling(text, header):
-        try:
-            return _read(pa.py_buffer(text).slice(header.end), header, _find_block(text, header))
-        except pa.ArrowInvalid:  # a row is short or long, or takes more than a block
-            pass
-    filled = _fill(text, header)
-    try:
-        return _read(filled, header._replace(separator=","), filled.size)
-    except pa.ArrowInvalid as error:
-        message = f"The file is no table: {str(error).strip().rstrip('.')}"
-        raise UnusableTable(f"{message}. Split it into smaller ones.") from None
+    return _to_frame(_read(text, header))
 
 
 def trim(cells: pa.ChunkedArray) -> pa.ChunkedArray:
@@ -38,51 +30,67 @@ def trim(cells: pa.ChunkedArray) -> pa.ChunkedArray:
     return pc.if_else(pc.equal(trimmed, ""), None, trimmed)
 
 
-def _needs_filling(text: bytes, header: Header) -> bool:
-    """Whether a quote follows a blank, which pyarrow takes literally, or one is left open."""
-    quotes = text.count(b'"', header.end)
-    after_blank = re.compile(rf'[{re.escape(header.separator)}\r\n] +"'.encode())
-    return quotes % 2 == 1 or (quotes > 0 and after_blank.search(text, header.end) is not None)
+def _read(text: bytes, header: Header) -> pa.Table:
+    if _needs_care(text, header):
+        return _read_carefully(text, header)
+    try:
+        return _read_quickly(text, header)
+    except pa.ArrowInvalid:  # a row is short or long, or takes more than a block
+        return _read_carefully(text, header)
 
 
-def _find_block(text: bytes, header: Header) -> int:
-    """All of a text of which a block would end inside of CRLF.
+def _needs_care(text: bytes, header: Header) -> bool:
+    """Whether pyarrow would read quotes otherwise than people mean them.
 
-    Quoted, that would lose its LF (apache/arrow#51368).
+    One behind a blank it takes literally, one that is not closed it closes at the end. From a
+    quoted CRLF at the edge of a block it loses the LF (apache/arrow#51368).
     """
+    quotes = text.count(b'"', header.end)
+    if quotes % 2 or header.end == len(text):
+        return True
+    after_blank = re.compile(rf'[{re.escape(header.separator)}\r\n] +"'.encode())
     edges = range(header.end + BLOCK_BYTES, len(text), BLOCK_BYTES)
-    is_cut = any(text[edge - 1 : edge + 1] == b"\r\n" for edge in edges)
-    return len(text) if is_cut and b'"' in text else BLOCK_BYTES
-
-
-def _read(text: pa.Buffer, header: Header, block_bytes: int) -> pd.DataFrame:
-    if not text.size:
-        return pd.DataFrame(columns=header.names, dtype="str")
-    table = read_csv(
-        pa.BufferReader(text),
-        ReadOptions(column_names=header.names, block_size=min(block_bytes, MAX_BLOCK_BYTES)),
-        ParseOptions(delimiter=header.separator, newlines_in_values=True),
-        ConvertOptions(column_types=dict.fromkeys(header.names, pa.large_string())),
+    return quotes > 0 and (
+        after_blank.search(text, header.end - 1) is not None
+        or any(text[edge - 1 : edge + 1] == b"\r\n" for edge in edges)
     )
+
+
+def _read_quickly(text: bytes, header: Header) -> pa.Table:
+    """Raises ArrowInvalid if that is not possible."""
+    return read_csv(
+        pa.py_buffer(text).slice(header.end),
+        ReadOptions(column_names=header.names, block_size=BLOCK_BYTES),
+        ParseOptions(delimiter=header.separator, newlines_in_values=True),
+        ConvertOptions(column_types=dict.fromkeys(header.names, _TEXT)),
+    )
+
+
+def _read_carefully(text: bytes, header: Header) -> pa.Table:
+    """Fills up short rows; raises UnusableTable for a long one."""
+    lines = io.BytesIO(text)
+    lines.seek(header.end)
+    rows = read_rows(io.TextIOWrapper(lines, "utf-8", newline=""), header.separator)
+    batches, number, width = [], 0, len(header.names)
+    while block := list(islice(rows, BLOCK_ROWS)):
+        for number, row in enumerate(block, start=number + 1):  # noqa: B020
+            if len(row) > width:
+                _refuse_long(number, row, header)
+        columns = zip_longest(header.names, *block)
+        batches.append([pa.array(cells, _TEXT) for _, *cells in columns])
+    chunks = [*zip(*batches, strict=True)] or [()] * width
+    return pa.table([pa.chunked_array(column, _TEXT) for column in chunks], header.names)
+
+
+def _refuse_long(number: int, row: list[str], header: Header) -> None:
+    message = f"Row {number} has {len(row)} fields, the header has {len(header.names)}"
+    sign = SEPARATORS[header.separator].removesuffix("s")
+    raise UnusableTable(f"{message}. Quote the field that contains a {sign}.")
+
+
+def _to_frame(table: pa.Table) -> pd.DataFrame:
     columns = {}
-    for name in header.names:
+    for name in table.column_names:
         columns[name] = trim(table.column(name)).to_pandas()
         table = table.drop_columns(name)  # so that its memory can be used again
     return pd.DataFrame(columns, copy=False)
-
-
-def _fill(text: bytes, header: Header) -> pa.Buffer:
-    """Write the rows again, with commas, the short ones filled; raises UnusableTable."""
-    filled, lines = io.BytesIO(), io.BytesIO(text)
-    lines.seek(header.end)
-    writer = io.TextIOWrapper(filled, "utf-8", newline="")
-    write, width = csv.writer(writer).writerow, len(header.names)
-    rows = read_rows(io.TextIOWrapper(lines, "utf-8", newline=""), header.separator)
-    for number, row in enumerate(rows, start=1):
-        if len(row) > width:
-            message = f"Row {number} has {len(row)} fields, the header has {width}"
-            separators = SEPARATORS[header.separator]
-            raise UnusableTable(f"{message}. Quote the field that contains {separators}.")
-        write(row + [""] * (width - len(row)))
-    writer.flush()
-    return pa.py_buffer(filled.getvalue())

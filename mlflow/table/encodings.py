@@ -19,7 +19,7 @@ def to_utf8(raw: bytes, encoding: str | None) -> tuple[bytes, str]:
     `encoding` is that of a text which has no mark and is not UTF-8 as a whole.
     """
     name = _find(raw, encoding)
-    text = raw if name == "UTF-8" and _is_utf8(raw) else _convert(raw, name)
+    text = raw if name == "UTF-8" else _convert(raw, name)
     while text.startswith(codecs.BOM_UTF8):  # joined files have several
         text = text[len(codecs.BOM_UTF8) :]
     if b"\0" in text:
@@ -30,11 +30,13 @@ def to_utf8(raw: bytes, encoding: str | None) -> tuple[bytes, str]:
 def _find(raw: bytes, encoding: str | None) -> str:
     if raw.startswith(_UTF_16):
         return "UTF-16"
-    if raw.startswith(codecs.BOM_UTF8):
-        return "UTF-8"
     if b"\0" in raw:  # UTF-16 without a mark can be valid UTF-8, and so can what is no text
         return encoding or _refuse()
-    return "UTF-8" if _is_utf8(raw) else encoding or _FALLBACK
+    if _is_utf8(raw):
+        return "UTF-8"
+    if raw.startswith(codecs.BOM_UTF8):
+        raise UnusableTable(_explain(raw, "UTF-8"))
+    return encoding or _FALLBACK
 
 
 def _refuse() -> NoReturn:

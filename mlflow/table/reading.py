@@ -28,36 +28,43 @@ class Table(NamedTuple):
 def parse_table(
     raw: bytes, source: str, encoding: str | None = None, sheet: str | None = None
 ) -> Table:
-    """Return the table that these bytes of the source hold; raises UnusableTable.
+    """Return the table in these bytes, whatever the source's name promises; raises UnusableTable.
 
     Texts are trimmed, and missing where nothing is left. All cells of a CSV file are texts; those
     of a workbook and the columns of Parquet keep their kinds.
     """
-    frame, origin = _parse_file(raw, encoding, sheet)
-    if frame.empty:
-        raise UnusableTable(
-            f"{hide_secrets(source)} holds no rows. Give it a header line and rows below."
-        )
-    return Table(frame, hashlib.sha256(raw).hexdigest(), origin)
-
-
-def _parse_file(raw: bytes, encoding: str | None, sheet: str | None) -> tuple[pd.DataFrame, Origin]:
-    """By what the bytes are, as names of files promise anything."""
-    if raw.startswith(b"\x1f\x8b"):
-        try:
-            raw = gzip.decompress(raw)
-        except (OSError, EOFError, zlib.error) as error:
-            message = f"The gzip file is damaged: {str(error).strip().rstrip('.')}"
-            raise UnusableTable(f"{message}. Copy it again.") from None
-    if raw.startswith(STARTS):
-        return read_sheet(raw, sheet)
-    if sheet is not None:
+    sha256, raw = hashlib.sha256(raw).hexdigest(), _unpack(raw)
+    is_workbook = raw.startswith(STARTS)
+    if sheet is not None and not is_workbook:
         raise UnusableTable("The file is no .xlsx workbook. Leave --sheet out.")
-    if raw.startswith(b"PAR1"):
-        return read_parquet(raw), Origin()
-    text, name = to_utf8(raw, encoding)
+    if is_workbook:
+        frame, origin = read_sheet(raw, sheet)
+    elif raw.startswith(b"PAR1"):
+        frame, origin = read_parquet(raw), Origin()
+    else:
+        text, name = to_utf8(raw, encoding)
+        del raw  # or a large file takes its memory twice
+        frame, separator = _read_csv(text)
+        origin = Origin(name, separator)
+    if frame.empty:
+        advice = "Give it a header line and rows below"
+        raise UnusableTable(f"{hide_secrets(source)} holds no rows. {advice}.")
+    return Table(frame, sha256, origin)
+
+
+def _unpack(raw: bytes) -> bytes:
+    if not raw.startswith(b"\x1f\x8b"):
+        return raw
+    try:
+        return gzip.decompress(raw)
+    except (OSError, EOFError, zlib.error) as error:
+        message = f"The gzip file is damaged: {str(error).strip().rstrip('.')}"
+        raise UnusableTable(f"{message}. Copy it again.") from None
+
+
+def _read_csv(text: bytes) -> tuple[pd.DataFrame, str]:
     header = read_header(text)
     require_header(header.names)
     advice = "Give it one, or take the separator from the end of each line"
     header = header._replace(names=check_names(header.names, advice))
-    return read_cells(text, header), Origin(name, header.separator)
+    return read_cells(text, header), header.separator

@@ -6,6 +6,7 @@ from servers import running_app
 from werkzeug import Response
 
 from errors import UnusableTable
+from table.delimited import BLOCK_BYTES, BLOCK_ROWS
 from table.fetching import fetch
 from table.reading import parse_table
 
@@ -59,12 +60,34 @@ def test_cells_are_texts_trimmed_and_the_empty_ones_missing(write):
     assert set(map(str, frame.dtypes)) == {"str"}
 
 
-@pytest.mark.parametrize("lines", ["1,2\n3\n", '1, "2"\n3\n', "1,2\n\n   \n3\n"])
+@pytest.mark.parametrize(
+    "lines", ["1,2\n3\n", '1, "2"\n3\n', ' "1",2\n3\n', '"1" ,2\n3,\n', "1,2\n\n   \n3\n"]
+)
 def test_a_short_line_is_filled_with_missing_cells(write, lines):
     frame = read(write(f"a,b\n{lines}"))
 
     assert frame["a"].tolist() == ["1", "3"]
     assert frame["b"].fillna("-").tolist() == ["2", "-"]
+
+
+def test_a_quoted_line_end_at_the_edge_of_a_block_is_whole(write):
+    note = "x" * (BLOCK_BYTES - len('1,"') - 1) + "\r\n"
+
+    assert len(read(write(f'a,b\n1,"{note}y"\n'))["b"][0]) == len(note) + 1
+
+
+@pytest.mark.parametrize("length", [10, 3 * BLOCK_BYTES])
+def test_a_cell_may_be_of_any_length(write, length):
+    frame = read(write(f'a,b\n1,"{"é," * length}"\n2,z\n'))
+
+    assert frame["b"].str.len().tolist() == [2 * length, 1]
+
+
+def test_a_long_table_is_read_in_order(write):
+    rows = 3 * BLOCK_ROWS + 1
+    frame = read(write("a,b\n" + "".join(f'{row}, "x"\n' for row in range(rows))))
+
+    assert frame["a"].tolist() == list(map(str, range(rows)))
 
 
 def test_gzip_and_parquet_are_known_by_what_they_hold(write, tmp_path):
@@ -101,7 +124,7 @@ def test_the_hash_is_that_of_the_file(write):
         ("a,b,a\n1,2,3\n", "Two columns are named a. Rename one"),
         ("a,,b\n1,2,3\n", "Column 2 has no name"),
         ("a,b,\n1,2,\n", "Column 3 has no name.*take the separator from the end"),
-        ("a,b\n1,2\n1,2,3\n", "Row 2 has 3 fields, the header has 2"),
+        ("a,b\n1,2\n1,2,3\n", "Row 2 has 3 fields, the header has 2. Quote .* a comma"),
         ('a,b\n1,"2\n3,4\n', "A quote is opened in row 1 and never closed"),
         (b"\x89PNG\r\n\x1a\n\0\0\0", "neither CSV, gzip of CSV, Parquet nor .xlsx"),
         (gzip.compress(b"a,b\n1,2\n" * 999, mtime=0)[:40], "gzip file is damaged"),
