@@ -42,28 +42,43 @@ def _read(text: bytes, header: Header) -> pa.Table:
 def _needs_care(text: bytes, header: Header) -> bool:
     """Whether pyarrow would read quotes otherwise than people mean them.
 
-    One behind a blank it takes literally, one that is not closed it closes at the end. From a
-    quoted CRLF at the edge of a block it loses the LF (apache/arrow#51368).
+    One behind a blank it takes literally, one that is not closed it closes at the end.
     """
     quotes = text.count(b'"', header.end)
     if quotes % 2 or header.end == len(text):
         return True
     after_blank = re.compile(rf'[{re.escape(header.separator)}\r\n] +"'.encode())
-    edges = range(header.end + BLOCK_BYTES, len(text), BLOCK_BYTES)
-    return quotes > 0 and (
-        after_blank.search(text, header.end - 1) is not None
-        or any(text[edge - 1 : edge + 1] == b"\r\n" for edge in edges)
-    )
+    return quotes > 0 and after_blank.search(text, header.end - 1) is not None
 
 
 def _read_quickly(text: bytes, header: Header) -> pa.Table:
     """Raises ArrowInvalid if that is not possible."""
     return read_csv(
-        pa.py_buffer(text).slice(header.end),
+        pa.PythonFile(_Blocks(memoryview(text)[header.end :]), "r"),
         ReadOptions(column_names=header.names, block_size=BLOCK_BYTES),
         ParseOptions(delimiter=header.separator, newlines_in_values=True),
         ConvertOptions(column_types=dict.fromkeys(header.names, _TEXT)),
     )
+
+
+class _Blocks:
+    """A file of which no block ends inside of CRLF.
+
+    Quoted, that would lose its LF (apache/arrow#51368).
+    """
+
+    closed = False
+
+    def __init__(self, text: memoryview) -> None:
+        self._text = text
+
+    def read(self, size: int) -> memoryview:
+        end = size - (bytes(self._text[size - 1 : size + 1]) == b"\r\n")
+        block, self._text = self._text[:end], self._text[end:]
+        return block
+
+    def close(self) -> None:
+        """pyarrow asks for it."""
 
 
 def _read_carefully(text: bytes, header: Header) -> pa.Table:

@@ -11,13 +11,13 @@ from typing import NamedTuple
 from errors import UnusableTable
 
 SAMPLE_BYTES = 1_000_000
-SAMPLE_ROWS = 100
+SAMPLE_ROWS = 20
 
 # In the order of preference: a comma is the most likely one inside of names and numbers.
 _SEPARATORS = (";", "\t", "|", ",")
 
 # Excel's hint for itself.
-_HINT = re.compile(r'"?sep=([,;\t|])"?[,;\t| ]*(\r\n|\n|\r|\Z)', re.IGNORECASE)
+_HINT = re.compile(r'\s*"?sep=([,;\t|])"?[,;\t| ]*(\r\n|\n|\r|\Z)', re.IGNORECASE)
 
 _END = "\x1e\x04\x1e"  # a last line that no table has: inside a cell, a quote is left open
 
@@ -39,7 +39,7 @@ def read_header(text: bytes) -> Header:
     hint = _HINT.match(sample)
     start = hint.end() if hint else 0
     tried = [_try(sample, start, separator) for separator in (hint[1] if hint else _SEPARATORS)]
-    _, header = max(tried, key=lambda one: (one[0], len(one[1].names)))
+    header = max(tried, key=_rate).header
     if header.names == [_END]:
         raise UnusableTable("The file is empty. Give it a header line and rows below.")
     _require_closed(header.names, "the header")
@@ -55,15 +55,25 @@ def read_rows(lines: Iterable[str], separator: str) -> Iterator[list[str]]:
         yield row
 
 
-def _try(sample: str, start: int, separator: str) -> tuple[int, Header]:
-    """How many of the first rows fit the header, and that."""
+class _Try(NamedTuple):
+    header: Header
+    fitting: int  # of the first rows
+
+
+def _rate(one: _Try) -> tuple[int, int, bool]:
+    """A single column is as well one of commas."""
+    columns = len(one.header.names)
+    return one.fitting, columns, columns == 1 and one.header.separator == ","
+
+
+def _try(sample: str, start: int, separator: str) -> _Try:
     lines = io.StringIO(sample, newline="")
     lines.seek(start)
     rows = _split(iter(lines.readline, ""), separator)
     names = next(row for row in rows if any(map(str.strip, row)))
     end = len(sample[: lines.tell()].encode())
     fitting = sum(len(row) == len(names) > 1 for row in islice(rows, SAMPLE_ROWS))
-    return fitting, Header(separator, names, end)
+    return _Try(Header(separator, names, end), fitting)
 
 
 def _split(lines: Iterable[str], separator: str) -> Iterator[list[str]]:

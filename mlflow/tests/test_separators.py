@@ -60,7 +60,7 @@ def test_the_separator_under_which_most_rows_fit_the_header_wins(text, separator
     assert read(text + "9\n").origin.separator == separator
 
 
-@pytest.mark.parametrize("hint", ["sep=;", "SEP=;\r", '"sep=;"', "sep=;;;", "\ufeffsep=;"])
+@pytest.mark.parametrize("hint", ["sep=;", "SEP=;\r", '"sep=;"', "sep=;;;", "\ufeff\n \nsep=;"])
 def test_a_line_for_excel_decides_and_is_skipped(hint):
     table = read(f"{hint}\nx,1;y,2\n1,2;a\n3,4;b\n")
 
