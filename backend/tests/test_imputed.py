@@ -84,7 +84,7 @@ def test_not_a_number_is_told_to_be_null(client, path, value):
 
 @pytest.mark.parametrize("media_type", [JSON, CSV, PARQUET, ARROW])
 def test_no_batch_is_refused_for_a_missing_value(client, media_type):
-    instances = [INSTANCE, *HOLES.values()]
+    instances = [*HOLES.values(), INSTANCE]
     table = pa.Table.from_pylist(instances)
     sent = {"Content-Type": media_type}
 
