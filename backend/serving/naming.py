@@ -14,7 +14,7 @@ _DATE = re.compile(r"((?:19|20)\d\d)\D?(\d\d)\D?(\d\d)(?:\D{0,2}(\d\d)\D?(\d\d)\
 
 @lru_cache(maxsize=100_000)
 def find_version(name: str) -> str | None:
-    """The whole name where a model's file is called otherwise; None of what is no model."""
+    """The whole name of a model that is called otherwise; None for other and hidden files."""
     if name == "model.pkl":
         return UNVERSIONED
     version = name.removeprefix("model_").removesuffix(".pkl")
@@ -24,8 +24,8 @@ def find_version(name: str) -> str | None:
         moment = None
     if moment and name == _name(moment):
         return version
-    is_hidden = name.startswith((".", "~"))
-    return name if name.lower().endswith(_ENDINGS) and not is_hidden else None
+    is_plain = name.isprintable() and not name.startswith((".", "~"))
+    return name if is_plain and name.lower().endswith(_ENDINGS) else None
 
 
 def suggest_name(path: Path, modified: datetime) -> str:

@@ -55,7 +55,8 @@ MISNAMED = {
 
 def test_the_order_is_that_of_names_that_are_dates_and_what_is_misnamed_comes_last(folder):
     names = ["2026_01_02_T00_00_00", "2999_01_01_T00_00_00", "2026_01_01_T00_00_00"]
-    for name in [*(f"model_{it}.pkl" for it in names), *OTHERS.split(), *MISNAMED]:
+    others = [*OTHERS.split(), "two\nlines.pkl", "no text \udcff.pkl"]
+    for name in [*(f"model_{it}.pkl" for it in names), *others, *MISNAMED]:
         (folder / name).touch()
 
     found = [file.version for file in find_published(folder)]
