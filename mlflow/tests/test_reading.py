@@ -5,7 +5,9 @@ import pytest
 from servers import running_app
 from werkzeug import Response
 
+import metrics
 from errors import UnusableTable
+from table.dataset import read_dataset
 from table.delimited import BLOCK_BYTES, BLOCK_ROWS
 from table.fetching import fetch
 from table.reading import parse_table
@@ -148,5 +150,36 @@ def test_a_scheme_that_needs_more_is_told_what():
         read("s3://bucket/table.csv")
 
 
-def test_row_numbers_without_a_name_get_one(write):
-    assert list(read(write(",a\n0,1\n1,2\n")).columns) == ["row", "a"]
+@pytest.mark.parametrize(
+    ("header", "names"),
+    [
+        (",a,b", ["row", "a", "b"]),
+        (" ,row,b", ["row_1", "row", "b"]),
+        ('"","row_1","row"', ["row_2", "row_1", "row"]),
+    ],
+)
+def test_row_numbers_without_a_name_get_one_that_is_free(write, header, names):
+    assert list(read(write(f"{header}\n0,1,2\n1,2,3\n")).columns) == names
+
+
+@pytest.mark.parametrize("separator", [", ", " ,", "  ,   ", "\u00a0,\u2003"])
+def test_blanks_around_cells_and_names_never_count(write, separator):
+    plain = "age,job,class\n43,Gov,Yes\n24,Not yet,No\n31,,Yes\n"
+    blanks = plain.replace(",", separator)
+
+    pd.testing.assert_frame_equal(read(write(blanks)), read(write(plain)))
+
+
+def test_options_of_the_command_reach_the_reader(write):
+    raw = ("x,y\n" + "1.5,да\n2.5,нет\n3.5,да\n" * 20).encode("cp1251")
+    options = ["--data", write(raw), "--target", "y", "--name", "t", "--encoding", "cp1251"]
+    arguments = metrics._make_parser().parse_args(options)
+
+    dataset = read_dataset(arguments, fetch(arguments.data))
+
+    assert dataset.classes == ["да", "нет"]
+    assert dataset.encoding == "cp1251"
+    assert dataset.remarks[0] == "Read as cp1251, separated by commas."
+    arguments.sheet = "Sales"
+    with pytest.raises(UnusableTable, match=r"no \.xlsx workbook. Leave --sheet out"):
+        read_dataset(arguments, fetch(arguments.data))
