@@ -101,7 +101,7 @@ class LiveModel:
         """Serve the newest model that is fit to; keep the present one where there is none."""
         files = self._find()
         self._forget(files)
-        for file in takewhile(attrgetter("is_misnamed"), reversed(files)):
+        for file in takewhile(attrgetter("right_name"), reversed(files)):
             self._try(file)  # so that the log says it once
         self._serve_newest(files)
         self._has_looked = True
@@ -110,7 +110,7 @@ class LiveModel:
 
     def _is_newer(self, file: PublishedFile) -> bool:
         """Than the live one; a file that is misnamed is not."""
-        return not file.is_misnamed and (self.file is None or file.order > self.file.order)
+        return not file.right_name and (self.file is None or file.order > self.file.order)
 
     def _serve_newest(self, files: list[PublishedFile]) -> None:
         is_unfit = self.current and self.file and self._is_unfit(self.file, self.current)
@@ -187,7 +187,7 @@ class LiveModel:
         files = self._find()
         file = next((file for file in files if file.version == version), None)
         if file is None:
-            known = ", ".join(it.version for it in files[:20] if not it.is_misnamed) or "none"
+            known = ", ".join(it.version for it in files[:20] if not it.right_name) or "none"
             raise UnknownVersion(
                 f"There is no version {shorten(version)}. The newest are: {known}."
             )

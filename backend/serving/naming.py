@@ -1,9 +1,9 @@
 """Tells a version by the name of its file, and which name a model by hand should have."""
 
 import re
+from collections.abc import Container
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
-from pathlib import Path
 
 VERSION_FORMAT = "%Y_%m_%d_T%H_%M_%S"
 UNVERSIONED = "model"  # of model.pkl, served only where no other model can be
@@ -28,10 +28,10 @@ def find_version(name: str) -> str | None:
     return name if is_plain and name.lower().endswith(_ENDINGS) else None
 
 
-def suggest_name(path: Path, modified: datetime) -> str:
+def suggest_name(name: str, modified: datetime, taken: Container[str]) -> str:
     """A free name of the time in the file's own name, else of the time it was modified."""
-    moment = _find_date(path.name) or modified
-    while (path.parent / _name(moment)).exists():
+    moment = _find_date(name) or modified
+    while _name(moment) in taken:
         moment += timedelta(seconds=1)
     return _name(moment)
 

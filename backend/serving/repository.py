@@ -3,7 +3,7 @@
 import hashlib
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from operator import attrgetter
@@ -17,6 +17,7 @@ from errors import FolderUnreadable, ModelRefused
 from serving.naming import UNVERSIONED, VERSION_FORMAT, find_version, suggest_name
 
 MAX_MANIFEST_BYTES = 1024**2
+LAST_SECOND = 2**32  # of a file's time, in the year 2106
 
 _ABSENT = (0, 0, 0)
 _TOO_LONG = "a manifest has at most {}. `metrics.py --republish` writes a shorter one."
@@ -28,16 +29,12 @@ class PublishedFile(NamedTuple):
     version: str
     path: Path
     identity: tuple[int, ...]  # another one as soon as either file changes, or the public key
-
-    @property
-    def is_misnamed(self) -> bool:
-        """Whether its name is not a version's; its version is that name then, with its ending."""
-        return "." in self.version
+    right_name: str | None = None  # if its name is not a version's; its version is that name then
 
     @property
     def order(self) -> tuple[int, str]:
         """The newer, the higher; what is misnamed is never newer than a model."""
-        return (0 if self.is_misnamed else 1 if self.version == UNVERSIONED else 2, self.version)
+        return (0 if self.right_name else 1 if self.version == UNVERSIONED else 2, self.version)
 
     @property
     def pickle_identity(self) -> tuple[int, ...]:
@@ -55,8 +52,8 @@ class PublishedFile(NamedTuple):
     @property
     def created_at(self) -> datetime:
         """As the name says, else as the file does."""
-        if self.is_misnamed or self.version == UNVERSIONED:
-            return datetime.fromtimestamp(self.identity[1] // 10**9, UTC)
+        if self.version == UNVERSIONED:
+            return _read_time(self.identity)
         return datetime.strptime(self.version, VERSION_FORMAT).replace(tzinfo=UTC)
 
 
@@ -71,6 +68,7 @@ def find_published(directory: Path, key: Path | None = None) -> list[PublishedFi
     except OSError as error:
         raise FolderUnreadable(_explain(directory, error)) from None
     names = {version: name for name in found if (version := find_version(name))}
+    right_names = _find_right_names(found)
     checked_with = _identify(key) if key else ()
 
     def describe(version: str) -> PublishedFile:
@@ -79,7 +77,7 @@ def find_published(directory: Path, key: Path | None = None) -> list[PublishedFi
         # A scan may miss a manifest that was written meanwhile.
         described = found.get(manifest) or _identify(directory / manifest)
         identity = found[pickle] + described + checked_with
-        return PublishedFile(version, directory / pickle, identity)
+        return PublishedFile(version, directory / pickle, identity, right_names.get(pickle))
 
     return sorted(map(describe, names), key=attrgetter("order"), reverse=True)
 
@@ -126,10 +124,24 @@ def read_manifest(file: PublishedFile) -> dict[str, Any] | None:
 
 def require_name(file: PublishedFile) -> None:
     """Raises ModelRefused with the right name if the file's own is not a version's."""
-    if file.is_misnamed:
-        name = suggest_name(file.path, file.created_at)
-        message = f"Its name is not that of a version, so it is not served. Rename it to {name}"
-        raise ModelRefused("name", f"{message}; the newest name is live.")
+    if file.right_name:
+        said = "Its name is not that of a version, so it is not served"
+        advice = f"Rename it to {file.right_name}; the newest name is live"
+        raise ModelRefused("name", f"{said}. {advice}.")
+
+
+def _find_right_names(found: Mapping[str, tuple[int, ...]]) -> dict[str, str]:
+    """Names that are free, another one for each."""
+    taken, right = set(found), {}
+    for name in sorted(name for name in found if find_version(name) == name):
+        right[name] = suggest_name(name, _read_time(found[name]), taken)
+        taken.add(right[name])
+    return right
+
+
+def _read_time(identity: tuple[int, ...]) -> datetime:
+    """When a file was modified; some systems hold times that no calendar does."""
+    return datetime.fromtimestamp(min(max(identity[1] // 10**9, 0), LAST_SECOND), UTC)
 
 
 def _is_looked_at(name: str) -> bool:

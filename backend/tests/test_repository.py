@@ -65,6 +65,19 @@ def test_the_order_is_that_of_names_that_are_dates_and_what_is_misnamed_comes_la
     assert sorted(found[4:]) == sorted(MISNAMED)
 
 
+def test_two_that_are_misnamed_are_told_two_names(folder):
+    names = ["a.pkl", "b.joblib", "c 2025-01-01.pkl", "d 2025-01-01.pkl"]
+    for name in names:
+        (folder / name).touch()
+        os.utime(folder / name, ns=(2**62, 2**62))
+
+    right = {file.version: file.right_name for file in find_published(folder)}
+
+    assert sorted(right) == names
+    assert right[names[2:][0]] == f"model_{FREE}.pkl"
+    assert len(set(right.values())) == len(names)
+
+
 @pytest.mark.parametrize("name", MISNAMED)
 def test_what_is_misnamed_is_told_a_free_name(folder, name):
     for taken in ("2026_01_01_T00_00_00", "2026_01_01_T00_00_01"):
