@@ -165,7 +165,7 @@ def test_a_header_alone_is_a_table_without_rows_and_without_one_there_is_none(bo
 
 
 def test_a_part_of_a_file_is_forgotten_once_it_is_written():
-    head = {"sent": CSV, "wanted": CSV, "names": NAMES, "delimiter": ","}
+    head = {"sent": CSV, "wanted": CSV, "header": [",", NAMES, 0]}
     body = np.frombuffer(b"5.1,3.5,1.4,0.2\nragged\n", np.uint8)
     part = Part(make_model(fit()).worker, Message(head, {"body": body}), None)
     assert b"setosa" in b"".join(part.write())

@@ -3,9 +3,7 @@
 import codecs
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from functools import partial
 from itertools import chain
-from typing import BinaryIO
 
 from errors import MalformedTable
 
@@ -58,20 +56,6 @@ def recode(blocks: Blocks, encoding: str) -> Iterator[bytes]:
 def split(content: memoryview) -> Iterator[memoryview]:
     """Blocks of what is in memory."""
     return (content[at : at + BLOCK_BYTES] for at in range(0, len(content), BLOCK_BYTES))
-
-
-class Recoded:
-    """A stream's text in UTF-8, without byte order marks, however large it is."""
-
-    def __init__(self, source: BinaryIO, encoding: str) -> None:
-        self._pieces = recode(iter(partial(source.read, BLOCK_BYTES), b""), encoding)
-        self._rest = b""
-
-    def read(self, size: int) -> bytes:
-        """Some bytes, no more than `size`, and none at the end; raises MalformedTable."""
-        self._rest = self._rest or next(self._pieces, b"")
-        taken, self._rest = self._rest[:size], self._rest[size:]
-        return taken
 
 
 def _is_utf_8(blocks: Blocks) -> bool:
