@@ -1,9 +1,10 @@
 """Speaks to the backend."""
 
+import json
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from typing import IO, Any
+from typing import IO, Any, NamedTuple
 
 import pyarrow as pa
 import requests
@@ -17,8 +18,10 @@ import texts
 CONNECT_SECONDS = 3.05  # just over TCP's first retry
 LOOK_SECONDS = 5.0
 PREDICT_SECONDS = 30.0
+PREVIEW_SECONDS = 60.0
 BATCH_SECONDS = 600.0  # the backend itself takes an upload for five minutes, and eight may wait
 
+CLASS_COLUMN = "prediction_class"  # unless the table has one of that name
 ARROW = "application/vnd.apache.arrow.stream"
 
 Json = dict[str, Any]
@@ -48,6 +51,14 @@ class BackendAway(BackendError):
 
 class NotOffered(BackendError):
     """There is no such route, or no such version, at this backend."""
+
+
+class AnsweredTable(NamedTuple):
+    """The table with its predictions, a batch of rows after the other as they come."""
+
+    reader: pa.RecordBatchReader
+    class_column: str
+    warnings: Json  # by column, the rows of each kind
 
 
 class BackendClient:
@@ -100,9 +111,21 @@ class BackendClient:
     def routes(self) -> set[str]:
         return set(self._ask("GET", "/openapi.json")["paths"])
 
+    def preview_batch(self, table: IO[bytes], media_type: str, sheet: str | None) -> Json:
+        """What the backend reads in a table, or in a sheet of a workbook."""
+        return self._ask(
+            "POST",
+            "/predict/batch/preview",
+            PREVIEW_SECONDS,
+            data=table,
+            headers={"Content-Type": media_type},
+            params={"sheet": sheet},
+        )
+
     @contextmanager
-    def predict_batch(self, table: IO[bytes], media_type: str) -> Iterator[pa.RecordBatchReader]:
-        """The table with its predictions, a batch of rows after the other as they come."""
+    def predict_batch(
+        self, table: IO[bytes], media_type: str, sheet: str | None = None
+    ) -> Iterator[AnsweredTable]:
         headers = {"Content-Type": media_type, "Accept": ARROW}
         with (
             self._send(
@@ -111,11 +134,16 @@ class BackendClient:
                 BATCH_SECONDS,
                 data=table,
                 headers=headers,
+                params={"sheet": sheet},
                 stream=True,
             ) as answer,
             _unbroken(),
         ):
-            yield pa.ipc.open_stream(answer.raw)
+            yield AnsweredTable(
+                pa.ipc.open_stream(answer.raw),
+                json.loads(answer.headers.get("X-Answer-Columns", f'["{CLASS_COLUMN}"]'))[0],
+                json.loads(answer.headers.get("X-Warnings", "{}")),
+            )
 
     def _ask(self, method: str, path: str, seconds: float = 0, **options: Any) -> Json:
         with self._send(method, path, seconds or LOOK_SECONDS, **options) as answer:
@@ -158,7 +186,7 @@ def _read_object(answer: requests.Response) -> Json:
 def _unbroken() -> Iterator[None]:
     try:
         yield
-    except (HTTPError, pa.ArrowException, OSError):
+    except (HTTPError, pa.ArrowException, OSError, ValueError):
         raise BackendAway(texts.BACKEND_BROKE_OFF) from None
 
 

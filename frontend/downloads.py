@@ -1,16 +1,23 @@
 """Offers tables as files to download."""
 
-import csv
 import io
+import re
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
 import streamlit as st
 
+from client import Json
+from spreadsheets import find_formulas, guard, is_text, to_text
 from uploads import MEDIA_TYPES
+
+# Without it, spreadsheets take a CSV file for another encoding.
+BYTE_ORDER_MARK = "\ufeff".encode()
+_GROUPED = re.compile(r"[+-]?\d{1,3}\.\d{3}$")
 
 
 def offer_download(label: str, write: Callable[[], bytes], name: str) -> None:
@@ -25,23 +32,77 @@ def offer_download(label: str, write: Callable[[], bytes], name: str) -> None:
     )
 
 
-def write_table(table: pa.Table, kind: str) -> bytes:
+def write_parquet(table: pa.Table) -> bytes:
     sink = io.BytesIO()
-    (pq.write_table if kind == "parquet" else pa_csv.write_csv)(table, sink)
+    pq.write_table(table, sink)
     return sink.getvalue()
 
 
-def write_template(names: Sequence[str], instances: Sequence[dict[str, Any]]) -> bytes:
-    """CSV with a column for each feature and some instances as rows."""
-    columns = {name: [instance.get(name) for instance in instances] for name in names}
-    return write_table(pa.table(columns), "csv")
+def write_csv(table: pa.Table, separator: str = ",") -> bytes:
+    """For programs: every cell as it is."""
+    columns = [to_text(it) if is_text(it.type) else it for it in table.columns]
+    sink = io.BytesIO()
+    options = pa_csv.WriteOptions(delimiter=separator)
+    pa_csv.write_csv(pa.Table.from_arrays(columns, table.column_names), sink, options)
+    return sink.getvalue()
+
+
+def write_guarded_csv(table: pa.Table) -> bytes:
+    """For spreadsheets, which calculate no cell of it."""
+    columns = [guard(to_text(it)) if is_text(it.type) else it for it in table.columns]
+    names = guard(pa.array(table.column_names)).to_pylist()
+    return BYTE_ORDER_MARK + write_csv(pa.Table.from_arrays(columns, names))
 
 
 def write_rows(rows: Sequence[dict[str, Any]]) -> bytes:
-    """CSV with a byte order mark, without which spreadsheets take it for another encoding."""
-    columns = list(dict.fromkeys(name for row in rows for name in row))
-    text = io.StringIO()
-    writer = csv.DictWriter(text, columns)
-    writer.writeheader()
-    writer.writerows(rows)
-    return text.getvalue().encode("utf-8-sig")
+    """CSV for spreadsheets."""
+    names = dict.fromkeys(name for row in rows for name in row)
+    columns = [_gather([row.get(name) for row in rows]) for name in names]
+    return write_guarded_csv(pa.Table.from_arrays(columns, [*names]))
+
+
+def _gather(cells: list[Any]) -> Any:
+    """A column, of text if not all cells are of one kind."""
+    try:
+        return pa.array(cells)
+    except pa.ArrowException:
+        return pa.array([None if cell is None else str(cell) for cell in cells])
+
+
+def write_template(features: Sequence[Json], instances: Sequence[Json]) -> bytes:
+    """CSV with a column for each feature and a row for each instance, as the backend reads them.
+
+    An instance with a formula in it is left out: guarded, it would be another one.
+    """
+    rows = [
+        [_write_cell(it.get(feature["name"]), feature) for feature in features] for it in instances
+    ]
+    safe = [row for row in rows if not _has_formula(row)]
+    names = [feature["name"] for feature in features]
+    cells = dict(zip(names, zip(*safe, strict=True), strict=True)) if safe else {}
+    columns = [pa.array(cells.get(name, ()), pa.string()) for name in names]
+    has_commas = any(_find_written(feature).get("decimal") == "," for feature in features)
+    return BYTE_ORDER_MARK + write_csv(
+        pa.Table.from_arrays(columns, names), ";" if has_commas else ","
+    )
+
+
+def _find_written(feature: Json) -> Json:
+    """How the training table writes its cells, if that is not plain."""
+    return feature.get("written") or {}
+
+
+def _write_cell(value: Any, feature: Json) -> str | None:
+    if value is None or isinstance(value, str):
+        return value
+    text: str = pa.scalar(value).cast(pa.string()).as_py()
+    written = _find_written(feature)
+    if written.get("decimal") == ",":
+        return text.replace(".", ",")
+    # Where points group thousands 1.234 is 1234, and 1.2340 is not.
+    is_ambiguous = written.get("thousands") == "." and _GROUPED.match(text)
+    return f"{text}0" if is_ambiguous else text
+
+
+def _has_formula(row: Sequence[str | None]) -> bool:
+    return bool(pc.any(find_formulas(pa.array(row, pa.string()))).as_py())

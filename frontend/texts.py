@@ -192,6 +192,7 @@ TIME = Sentence("Time (UTC)", "Heure (UTC)")
 MODEL = Sentence("Model", "Modèle")
 DOWNLOADS = {
     "csv": Sentence("Download as CSV", "Télécharger en CSV"),
+    "xlsx": Sentence("Download as Excel", "Télécharger en Excel"),
     "parquet": Sentence("Download as Parquet", "Télécharger en Parquet"),
 }
 
@@ -206,30 +207,26 @@ COLUMNS = Sentence(
     "Colonnes, dans n'importe quel ordre : {names}. Les autres sont gardées telles quelles.",
 )
 UPLOAD = Sentence(
-    "A CSV or Parquet file, up to {limit}", "Un fichier CSV ou Parquet, jusqu'à {limit}"
+    "A CSV, Excel (.xlsx) or Parquet file, up to {limit}",
+    "Un fichier CSV, Excel (.xlsx) ou Parquet, jusqu'à {limit}",
 )
-PREVIEW = Sentence("The first rows of {file}", "Les premières lignes de {file}")
-PREVIEW_FAILED = Sentence(
-    "{file} cannot be read as {kind}. Is it complete, of that format, and if it is text in UTF-8?",
-    "{file} ne peut pas être lu comme {kind}. Est-il complet, bien dans ce format, et en UTF-8 si "
-    "c'est du texte ?",
+READING = Sentence("Reading the table…", "Lecture du tableau…")
+READ_AS = Sentence("{said}", "Le backend dit : {said}")
+SHEET = Sentence("Sheet to predict", "Feuille à prédire")
+OTHER_SHEET = Sentence("Choose another sheet", "Choisir une autre feuille")
+PREVIEW = Sentence(
+    "The first rows of {file} ({rows} in all)", "Les premières lignes de {file} ({rows} en tout)"
 )
-OTHER_SEPARATOR = Sentence(
-    "The columns of this file seem to be separated by {mark}. Save it with commas.",
-    "Les colonnes de ce fichier semblent séparées par {mark}. Enregistrez-le avec des virgules.",
-)
-SEMICOLONS = Sentence("semicolons", "des points-virgules")
-TABS = Sentence("tabs", "des tabulations")
 COLUMNS_MISSING = Sentence(
-    "The file lacks {names}. The template has every column.",
-    "Il manque au fichier : {names}. Le tableau d'exemple a toutes les colonnes.",
+    "The table lacks {names}. The template has every column.",
+    "Il manque au tableau : {names}. Le tableau d'exemple a toutes les colonnes.",
 )
 PREDICT_ROWS = Sentence("Predict every row", "Prédire chaque ligne")
 CHECKING = Sentence("Checking every row…", "Vérification de chaque ligne…")
-ROWS_DONE = Sentence("{done} of about {total} rows", "{done} lignes sur environ {total}")
+ROWS_DONE = Sentence("{done} of {total} rows", "{done} lignes sur {total}")
 BAD_ROWS = Sentence(
-    "Nothing was predicted, as the table has faults. Mend them in the file and upload it again.",
-    "Rien n'a été prédit, car le tableau a des erreurs. Corrigez-les dans le fichier et "
+    "Nothing was predicted: the table has errors. Fix them in the file and upload it again.",
+    "Rien n'a été prédit : le tableau a des erreurs. Corrigez-les dans le fichier et "
     "téléversez-le à nouveau.",
 )
 MORE_FAULTS = Sentence(
@@ -243,11 +240,41 @@ RESULT = Sentence(
 )
 RESULT_OF = Sentence("{file}, answered by model {version}", "{file}, réponse du modèle {version}")
 UNANSWERED = Sentence(
-    "Rows without an answer: {count}. Their values are too large for the model.",
-    "Lignes sans réponse : {count}. Leurs valeurs sont trop grandes pour le modèle.",
+    "Rows without an answer: {count}. They hold no data, or values too large for the model.",
+    "Lignes sans réponse : {count}. Elles ne contiennent pas de données, ou des valeurs trop "
+    "grandes pour le modèle.",
+)
+MANY_UNKNOWN = Sentence(
+    "{column}: {count} of {rows} rows ({share}) hold values the model does not know. Check that "
+    "this is the right column and that its values are spelt as in training.",
+    "{column} : {count} lignes sur {rows} ({share}) ont des valeurs que le modèle ne connaît pas. "
+    "Vérifiez que c'est la bonne colonne et que ses valeurs sont écrites comme à l'entraînement.",
+)
+KNOWN_VALUES = Sentence("The model knows {values}.", "Le modèle connaît {values}.")
+WARNED_ROWS = Sentence(
+    "Rows answered with a warning, by column", "Lignes avec un avertissement, par colonne"
+)
+WARNINGS = {
+    "unknown": Sentence("Unknown values", "Valeurs inconnues"),
+    "missing": Sentence("Missing values", "Valeurs absentes"),
+    "out_of_range": Sentence("Outside the training range", "Hors de l'intervalle d'entraînement"),
+}
+MORE_WARNED = Sentence(
+    "More columns with fewer such rows: {count}.", "Autres colonnes, moins touchées : {count}."
 )
 CLASS_COUNTS = Sentence("Rows by predicted class", "Lignes par classe prédite")
 RESULT_TABLE = Sentence("Predictions", "Prédictions")
+GUARD = Sentence("Guard formulas", "Neutraliser les formules")
+GUARD_CAPTION = Sentence(
+    "CSV for spreadsheets: text that begins like a formula, with =, +, - or @, gets an apostrophe "
+    "before it. Switch it off to get every cell as it is, for programs.",
+    "CSV pour tableurs : un texte qui commence comme une formule, par =, +, - ou @, est précédé "
+    "d'une apostrophe. Désactivez pour obtenir chaque cellule telle quelle, pour des programmes.",
+)
+NO_WORKBOOK = Sentence(
+    "This table is too large for an Excel file. Download it as CSV or Parquet.",
+    "Ce tableau est trop grand pour un fichier Excel. Téléchargez-le en CSV ou en Parquet.",
+)
 
 # Models.
 MODELS_INTRODUCTION = Sentence(

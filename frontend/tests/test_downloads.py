@@ -1,90 +1,96 @@
+import csv
 import io
 
 import pyarrow as pa
 import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
 import pytest
+from mixed import boolean, category, number
 
 import downloads
-import texts
-import uploads
-from uploads import Unreadable, Upload
 
 TABLE = pa.table({"age": [1.5, 2.5, None], "sex": ["male", None, "fe,male"]})
+AGE, SEX, MEMBER = number("age"), category("sex", ["male"]), boolean("member")
 
 
-def upload(name, content):
-    return Upload(name, memoryview(content))
-
-
-def test_the_first_rows_of_a_csv_stand_as_in_the_file():
-    preview = uploads.look_into(upload("a.csv", b"id,name\n007,NA\n1e3,\n"))
-    empty = uploads.look_into(upload("a.csv", b"id,name\n"))
-
-    assert (empty.head.column_names, empty.head.num_rows) == (["id", "name"], 0)
-    assert preview.head.to_pylist() == [{"id": "007", "name": "NA"}, {"id": "1e3", "name": ""}]
-
-
-def test_the_first_rows_of_a_parquet_have_their_types():
-    preview = uploads.look_into(upload("a.PARQUET", downloads.write_table(TABLE, "parquet")))
-
-    assert preview.head.to_pylist() == TABLE.to_pylist()
-    assert preview.rows == 3
-
-
-@pytest.mark.parametrize("kind", uploads.MEDIA_TYPES)
-def test_of_a_large_table_a_few_rows_are_read_and_all_are_counted(kind):
-    table = pa.table({"x": range(200_000), "y": ["word"] * 200_000})
-
-    preview = uploads.look_into(upload(f"a.{kind}", downloads.write_table(table, kind)))
-
-    assert preview.head.num_rows == 10
-    assert preview.rows == 200_000
-
-
-@pytest.mark.parametrize(
-    ("name", "content"),
-    [
-        ("a.csv", b""),
-        ("a.csv", b"\xff\xfe\x00bad\n\xff\n"),
-        ("a.csv", b"a,b\n1\n"),
-        ("a.parquet", b"PAR1 and nothing else"),
-        ("a.parquet", downloads.write_table(TABLE, "parquet")[:-20]),
-        ("a.parquet", b"age,sex\n1,2\n"),
-    ],
-)
-def test_what_cannot_be_read_is_said_to_be(name, content):
-    with pytest.raises(Unreadable):
-        uploads.look_into(upload(name, content))
-
-
-@pytest.mark.parametrize(
-    ("content", "said", "missing"),
-    [
-        (b"age;sex\n1;2\n", texts.SEMICOLONS, ["age", "sex"]),
-        (b"age\tsex\n1\t2\n", texts.TABS, ["age", "sex"]),
-        (b"a;b,age\n1,2\n", None, ["sex"]),
-        (b"sex,age\n", None, []),
-    ],
-)
-def test_another_separator_and_missing_columns_are_recognised(content, said, missing):
-    preview = uploads.look_into(upload("a.csv", content))
-
-    assert preview.find_separator() == said
-    assert preview.find_missing(["age", "sex"]) == missing
-
-
-def test_a_template_has_every_column_and_the_examples():
-    content = downloads.write_template(["age", "sex"], [{"age": 1.5, "sex": "male"}, {"age": None}])
-
-    table = pa_csv.read_csv(io.BytesIO(content))
-    assert table.to_pylist() == [{"age": 1.5, "sex": "male"}, {"age": None, "sex": ""}]
-    assert downloads.write_template(["age", "sex"], []) == b'"age","sex"\n'
+def cells(content):
+    """Lines of a CSV file with a byte order mark, which csv alone would not take away."""
+    assert content.startswith(b"\xef\xbb\xbf")
+    return list(csv.reader(io.StringIO(content.decode("utf-8-sig"))))
 
 
 def test_what_is_downloaded_is_what_was_predicted():
-    as_csv = pa_csv.read_csv(io.BytesIO(downloads.write_table(TABLE, "csv")))
-    as_parquet = pq.read_table(io.BytesIO(downloads.write_table(TABLE, "parquet")))
+    as_csv = pa_csv.read_csv(io.BytesIO(downloads.write_csv(TABLE)))
+    as_parquet = pq.read_table(io.BytesIO(downloads.write_parquet(TABLE)))
 
     assert as_csv["age"].to_pylist() == [1.5, 2.5, None]
     assert as_parquet.equals(TABLE)
+
+
+def test_a_csv_for_programs_holds_each_cell_as_it_is():
+    texts = ["06000", "202.10", "8.0", "=1+1", " x ", "-5"]
+
+    content = downloads.write_csv(pa.table({"=id": texts}))
+
+    lines = list(csv.reader(io.StringIO(content.decode())))
+    assert lines == [["=id"], *([text] for text in texts)]
+
+
+def test_a_csv_for_spreadsheets_has_no_formula_in_names_or_cells():
+    table = pa.table(
+        {
+            "=a": pa.array(["=1+1", "-5", None]).dictionary_encode(),
+            "n": [-1.5, 2.0, None],
+            "l": [["=1"], [], None],
+            "b": [b"=x", b"\xff", None],
+        }
+    )
+
+    names, *rows = cells(downloads.write_guarded_csv(table))
+
+    assert names == ["'=a", "n", "l", "b"]
+    assert rows[0] == ["'=1+1", "-1.5", "['=1']", "b'=x'"]
+    assert rows[1] == ["-5", "2", "[]", r"b'\xff'"]
+    assert rows[2] == ["", "", "", ""]
+
+
+def test_rows_of_several_models_are_guarded_and_may_mix_kinds():
+    rows = [{"class": "@a", "size": -1.5}, {"class": "b", "size": "=large"}, {"more": True}]
+
+    names, *lines = cells(downloads.write_rows(rows))
+
+    assert names == ["class", "size", "more"]
+    assert lines == [["'@a", "-1.5", ""], ["b", "'=large", ""], ["", "", "true"]]
+
+
+def test_a_template_has_every_column_and_the_examples():
+    examples = [{"age": 1.5, "sex": "male", "member": True}, {"age": None}]
+
+    content = downloads.write_template([AGE, SEX, MEMBER], examples)
+
+    assert cells(content) == [["age", "sex", "member"], ["1.5", "male", "true"], ["", "", ""]]
+    assert cells(downloads.write_template([AGE, SEX], [])) == [["age", "sex"]]
+
+
+def test_a_template_leaves_out_examples_with_a_formula():
+    examples = [{"age": -1.0, "sex": "=1+1"}, {"age": -2.0, "sex": "-"}]
+
+    assert cells(downloads.write_template([AGE, SEX], examples))[1:] == [["-2", "-"]]
+
+
+@pytest.mark.parametrize(
+    ("written", "value", "separator", "cell"),
+    [
+        ({"decimal": ","}, 1.25, ";", "1,25"),
+        ({"decimal": ",", "thousands": "."}, 1.234, ";", "1,234"),
+        ({"decimal": ",", "affix": "€"}, -1e-7, ";", "-1e-7"),
+        ({"thousands": "."}, 1.234, ",", "1.2340"),  # 1.234 would be 1234
+        ({"thousands": "."}, 1.25, ",", "1.25"),
+        ({"thousands": ","}, 1234.5, ",", "1234.5"),
+    ],
+)
+def test_a_template_writes_numbers_as_the_training_table_does(written, value, separator, cell):
+    content = downloads.write_template([AGE | {"written": written}, SEX], [{"age": value}])
+
+    lines = list(csv.reader(io.StringIO(content.decode("utf-8-sig")), delimiter=separator))
+    assert lines == [["age", "sex"], [cell, ""]]

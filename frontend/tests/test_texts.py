@@ -15,8 +15,10 @@ SENTENCES = {
     name: sentence for name, sentence in vars(texts).items() if isinstance(sentence, texts.Sentence)
 } | {
     f"{name}[{key}]": sentence
-    for name in ("STATES", "SIGNATURES", "SIGNATURE_MEANINGS", "WINDOWS", "VERDICTS", "SHARES")
-    for key, sentence in getattr(texts, name).items()
+    for name, sentences in vars(texts).items()
+    if name.isupper() and isinstance(sentences, dict)
+    for key, sentence in sentences.items()
+    if isinstance(sentence, texts.Sentence)
 }
 SOURCES = [path for path in Path(__file__).parents[1].rglob("*.py") if "tests" not in path.parts]
 

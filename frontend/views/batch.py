@@ -1,20 +1,17 @@
 """A table in, its predictions out."""
 
 import os
-from functools import partial
-from pathlib import PurePath
 
 import streamlit as st
 
-import charts
 import live
 import texts
 import uploads
-from batches import CLASS_COLUMN, Batch, PredictedTable
-from client import BackendError, connect
-from downloads import offer_download, write_table, write_template
-from drawing import show_chart
-from uploads import Unreadable, Upload
+from batches import Batch
+from client import BackendAway, BackendError, NotOffered, connect
+from downloads import offer_download, write_template
+from results import show_result
+from uploads import Preview, Upload
 
 LOOK_SECONDS = 0.5
 SHOWN_NAMES = 12
@@ -23,7 +20,8 @@ MEGABYTE = 1024**2
 MAX_BYTES = int(os.environ.get("MAX_BODY_BYTES") or 16 * MEGABYTE)  # as the backend has it
 
 client = connect()
-manifest = live.require_model()["manifest"]
+model = live.require_model()
+manifest = model["manifest"]
 features = manifest["features"]
 names = [feature["name"] for feature in features]
 
@@ -38,7 +36,7 @@ def offer_template() -> None:
     instances = [example["inputs"] for example in manifest["examples"]]
     offer_download(
         texts.TEMPLATE(),
-        lambda: write_template(names, instances),
+        lambda: write_template(features, instances),
         f"{manifest['name']}_template.csv",
     )
 
@@ -53,22 +51,39 @@ def take_upload() -> Upload | None:
     return Upload(file.name, file.getbuffer(), file.file_id) if file else None
 
 
-def show_preview(upload: Upload) -> uploads.Preview | None:
-    """None where there is nothing to send, which it says."""
-    file = texts.plain(upload.name)
+def look_into(upload: Upload) -> Preview | None:
+    """None if the backend cannot read it, or not now, which it says."""
     try:
-        preview = uploads.look_into(upload)
-    except Unreadable:
-        st.error(texts.PREVIEW_FAILED(file=file, kind=upload.kind.upper()))
-        return None
-    st.caption(texts.PREVIEW(file=file))
-    st.dataframe(preview.head, hide_index=True, alt=texts.PREVIEW(file=upload.name))
-    separator, missing = preview.find_separator(), preview.find_missing(names)
-    if separator:
-        st.error(texts.OTHER_SEPARATOR(mark=separator()))
-    elif missing:
-        st.error(texts.COLUMNS_MISSING(names=name_columns(missing)))
-    return None if missing else preview
+        with st.spinner(texts.READING()):
+            return uploads.look_into(client, upload, model["version"])
+    except (BackendAway, NotOffered) as error:
+        live.note_failure(error)
+    except BackendError as refusal:
+        st.error(texts.plain(refusal.detail))
+    return None
+
+
+def choose_sheet(upload: Upload, sheets: list[str]) -> Upload:
+    """At first the one that the backend chose, which its line about the table names."""
+    sheet = st.selectbox(
+        texts.SHEET(),
+        sheets,
+        index=None,
+        placeholder=texts.OTHER_SHEET(),
+        key=f"sheet {upload.identity}",
+    )
+    return upload._replace(sheet=sheet)
+
+
+def show_preview(upload: Upload, preview: Preview) -> None:
+    if preview.read_as:
+        st.caption(texts.plain(texts.READ_AS(said=preview.read_as)))
+    rows = texts.number(preview.rows)
+    st.caption(texts.PREVIEW(file=texts.plain(upload.name), rows=rows))
+    alt = texts.PREVIEW(file=upload.name, rows=rows)
+    st.dataframe(preview.head, hide_index=True, alt=alt)
+    if preview.missing:
+        st.error(texts.COLUMNS_MISSING(names=name_columns(preview.missing)))
 
 
 @st.fragment(run_every=LOOK_SECONDS)
@@ -82,7 +97,7 @@ def show_progress(batch: Batch) -> None:
 
 def show_outcome(batch: Batch) -> None:
     if batch.result:
-        show_result(batch.upload.name, batch.result)
+        show_result(batch.upload.name, batch.result, features)
     elif batch.failure:
         show_faults(batch.failure)
 
@@ -105,51 +120,23 @@ def show_faults(failure: BackendError) -> None:
         st.caption(texts.MORE_FAULTS(count=len(failure.faults)))
 
 
-def show_result(name: str, result: PredictedTable) -> None:
-    rows = texts.number(result.table.num_rows)
-    st.header(texts.RESULT(rows=rows, seconds=texts.number(result.seconds, 1)), anchor=False)
-    st.caption(texts.plain(texts.RESULT_OF(file=name, version=result.version)))
-    if result.unanswered:
-        st.warning(texts.UNANSWERED(count=texts.number(result.unanswered)))
-    chart, table = st.columns([1, 2], gap="large")
-    with chart:
-        st.caption(texts.CLASS_COUNTS())
-        counts = result.count_classes()
-        if counts:
-            show_chart(charts.draw_counts(counts), texts.CLASS_COUNTS())
-    with table:
-        st.dataframe(
-            result.table,
-            hide_index=True,
-            lazy=True,
-            column_order=[CLASS_COLUMN, *result.probabilities, *result.others],
-            alt=texts.RESULT_TABLE(),
-            column_config={
-                column: st.column_config.ProgressColumn(format="percent", min_value=0, max_value=1)
-                for column in result.probabilities
-            },
-        )
-        with st.container(horizontal=True):
-            for kind, label in texts.DOWNLOADS.items():
-                offer_download(
-                    label(),
-                    partial(write_table, result.table, kind),
-                    f"{PurePath(name).stem}_predictions.{kind}",
-                )
-
-
 offer_template()
 upload = take_upload()
-preview = show_preview(upload) if upload else None
-batch: Batch | None = st.session_state.get("batch")
+preview = look_into(upload) if upload else None
+if upload and preview and len(preview.sheets) > 1:
+    upload = choose_sheet(upload, preview.sheets)
+    preview = look_into(upload)
 if upload and preview:
+    show_preview(upload, preview)
+batch: Batch | None = st.session_state.get("batch")
+if upload and preview and not preview.missing:
     busy = batch is not None and not batch.is_over
     if st.button(texts.PREDICT_ROWS(), type="primary", disabled=busy):
         batch = Batch(client, upload, preview.rows)
         st.session_state["batch"] = batch
 if batch and not batch.is_over:
     show_progress(batch)
-elif batch and upload and batch.upload.identity == upload.identity:
+elif batch and upload and batch.upload.table == upload.table:
     show_outcome(batch)
 elif batch and not upload and batch.result:
     show_outcome(batch)  # back from another page, which forgets the file
