@@ -8,6 +8,7 @@ import pyarrow as pa
 import pyarrow.ipc
 import pyarrow.parquet as pq
 from pyarrow import csv
+from xlsxwriter import Workbook
 
 CSV = "text/csv"
 JSON = "application/json"
@@ -36,6 +37,16 @@ def write_batches(batches: list[pa.RecordBatch], **options: Any) -> bytes:
     with pa.ipc.new_stream(sink, batches[0].schema, **options) as stream:
         for batch in batches:
             stream.write_batch(batch)
+    return sink.getvalue()
+
+
+def write_workbook(sheets: dict[str, list[list[Any]]]) -> bytes:
+    """An .xlsx file of these sheets, each of these rows of cells."""
+    with Workbook(sink := io.BytesIO()) as book:
+        for name, rows in sheets.items():
+            sheet = book.add_worksheet(name)
+            for number, row in enumerate(rows):
+                sheet.write_row(number, 0, row)
     return sink.getvalue()
 
 

@@ -9,9 +9,11 @@ import pytest
 import requests
 from accessibility import expect_no_barriers
 from documentation import ROOT
+from formats import write_workbook
 from page import SETOSA, VIEWS, expect_answer, fill, find_chart, is_settled, press, visit
 from playwright.sync_api import Error, expect
 from processes import running_backend, running_frontend, train, wait_until
+from python_calamine import CalamineWorkbook
 
 sys.path.append(str(ROOT / "frontend/tests"))
 from mixed import publish_iris
@@ -59,8 +61,10 @@ def url(backend):
 
 
 def upload(tab, name, content):
+    """A file of text or bytes."""
+    content = content.encode() if isinstance(content, str) else content
     tab.locator("input[type=file]").set_input_files(
-        {"name": name, "mimeType": "text/csv", "buffer": content.encode()}
+        {"name": name, "mimeType": "text/csv", "buffer": content}
     )
     # The file before it may still be shown, and its button be taken away.
     expect(tab.get_by_text(f"The first rows of {name}").first).to_be_visible()
@@ -124,6 +128,42 @@ def test_a_template_and_a_table_are_predicted_and_downloaded(url, tab):
     assert len(rows) == 20_001
     assert [rows[0][name] for name in ("colour", "prediction_class")] == ["blue", "setosa"]
     assert pq.read_table(download(tab, "Download as Parquet")).num_rows == 20_001
+    sheet = CalamineWorkbook.from_path(download(tab, "Download as Excel")).get_sheet_by_index(0)
+    assert sheet.total_height == 20_002
+    assert tab.faults == []
+
+
+def test_formulas_are_guarded_in_csv_unless_switched_off(url, tab):
+    tab.goto(url)
+    visit(tab, "Batch")
+    upload(tab, "irises.csv", f"{HEADER}5.1,3.5,1.4,0.2,=1+1\n")
+    press(tab, "Predict every row")
+    expect(tab.get_by_text("Rows predicted: 1 in")).to_be_visible()
+    guarded = download(tab, "Download as CSV").read_text("utf-8-sig")
+
+    tab.get_by_text("Guard formulas").click()
+    expect(tab.get_by_role("checkbox", name="Guard formulas")).not_to_be_checked()
+    exact = download(tab, "Download as CSV").read_text()
+
+    assert [row["colour"] for row in csv.DictReader(guarded.splitlines())] == ["'=1+1"]
+    assert [row["colour"] for row in csv.DictReader(exact.splitlines())] == ["=1+1"]
+    assert tab.faults == []
+
+
+def test_a_sheet_of_a_workbook_is_chosen_and_predicted(url, tab):
+    names, row = csv.reader(ROWS.splitlines())
+    sheets = {"Irises": [names, row], "More": [names, row, row]}
+    tab.goto(url)
+    visit(tab, "Batch")
+    upload(tab, "irises.xlsx", write_workbook(sheets))
+    tab.get_by_role("combobox", name="Sheet to predict").click()
+    tab.get_by_role("option", name="More").click()
+    expect(tab.get_by_text("The first rows of irises.xlsx (2 in all)").first).to_be_visible()
+
+    press(tab, "Predict every row")
+
+    expect(tab.get_by_text("Rows predicted: 2 in")).to_be_visible()
+    expect_no_barriers(tab)
     assert tab.faults == []
 
 

@@ -1,21 +1,19 @@
-import io
-
 import pyarrow as pa
 import pytest
 from conftest import running_ready
 from drawn import find_chart, said
+from formats import write_workbook
 from mixed import category, number, publish
 from tables import ROWS, TABLE, result, score, upload
-from xlsxwriter import Workbook
 
 import texts
 from downloads import write_parquet, write_template
-from spreadsheets import write_workbook
 
+SHEET = [TABLE.column_names, *map(list, zip(*TABLE.to_pydict().values(), strict=True))]
 FILES = {
     "irises.csv": ROWS,
     "irises.parquet": write_parquet(TABLE),
-    "irises.xlsx": write_workbook(TABLE, "irises"),
+    "irises.xlsx": write_workbook({"irises": SHEET}),
 }
 PREVIEW = "/predict/batch/preview"
 ASKED = f"POST {PREVIEW}"
@@ -35,15 +33,6 @@ def german(tmp_path_factory):
     publish(models_dir := tmp_path_factory.mktemp("german"), features)
     with running_ready(models_dir) as url:
         yield url, features
-
-
-def write_sheets(**sheets):
-    with Workbook(sink := io.BytesIO()) as book:
-        for name, rows in sheets.items():
-            sheet = book.add_worksheet(name)
-            for number, row in enumerate(rows):
-                sheet.write_row(number, 0, row)
-    return sink.getvalue()
 
 
 def test_the_page_says_which_columns_it_takes(page):
@@ -113,9 +102,9 @@ def test_a_template_is_read_back_to_the_same_values(german, open_page):
 
 
 def test_a_sheet_of_a_workbook_can_be_chosen(page):
-    names, *rows = (TABLE.column_names, *map(list, zip(*TABLE.to_pydict().values(), strict=True)))
-    content = write_sheets(Notes=[["nothing"]], First=[names, rows[0]], Second=[names, rows[1]])
-    upload(page, content, "irises.xlsx")
+    names, first, second = SHEET
+    sheets = {"Notes": [["nothing"]], "First": [names, first], "Second": [names, second]}
+    upload(page, write_workbook(sheets), "irises.xlsx")
     assert page.selectbox[0].options == ["Notes", "First", "Second"]
     assert "Read sheet First of 3 sheets: Notes, First, Second" in " ".join(said(page))
     assert result(score(page)).table["colour"].to_pylist() == ["blue"]
@@ -129,8 +118,7 @@ def test_a_sheet_of_a_workbook_can_be_chosen(page):
 
 
 def test_a_sheet_that_lacks_columns_leaves_the_choice(page):
-    names, *rows = (TABLE.column_names, *map(list, zip(*TABLE.to_pydict().values(), strict=True)))
-    upload(page, write_sheets(First=[names, *rows], Notes=[["nothing"]]), "irises.xlsx")
+    upload(page, write_workbook({"Irises": SHEET, "Notes": [["nothing"]]}), "irises.xlsx")
 
     page.selectbox[0].set_value("Notes").run()
 
