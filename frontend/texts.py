@@ -211,6 +211,7 @@ UPLOAD = Sentence(
     "Un fichier CSV, Excel (.xlsx) ou Parquet, jusqu'à {limit}",
 )
 READING = Sentence("Reading the table…", "Lecture du tableau…")
+READ_AGAIN = Sentence("Read the table again", "Relire le tableau")
 READ_AS = Sentence("{said}", "Le backend dit : {said}")
 SHEET = Sentence("Sheet to predict", "Feuille à prédire")
 OTHER_SHEET = Sentence("Choose another sheet", "Choisir une autre feuille")

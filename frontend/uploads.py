@@ -6,7 +6,7 @@ from typing import NamedTuple
 import pyarrow as pa
 import streamlit as st
 
-from client import BackendAway, BackendClient, BackendError, Json, NotOffered
+from client import BackendAway, BackendClient, BackendError, Json
 
 MEDIA_TYPES = {
     "csv": "text/csv",
@@ -48,7 +48,7 @@ class Preview(NamedTuple):
 
 
 def look_into(client: BackendClient, upload: Upload, version: str) -> Preview:
-    """Raises BackendError; the backend is asked once for each table and model."""
+    """Ask the backend once for each table and model; raises BackendError."""
     known: dict[tuple[object, ...], Preview | BackendError] = {
         key: found
         for key, found in st.session_state.get("previews", {}).items()
@@ -59,14 +59,18 @@ def look_into(client: BackendClient, upload: Upload, version: str) -> Preview:
     if key not in known:
         try:
             known[key] = _read(client.preview_batch(upload.open(), upload.media_type, upload.sheet))
-        except (BackendAway, NotOffered):
-            raise  # it may answer the next time
-        except BackendError as refusal:
-            known[key] = refusal
+        except BackendError as error:
+            if isinstance(error, BackendAway) and not error.said:
+                raise  # it has not looked
+            known[key] = error
     found = known[key]
     if isinstance(found, BackendError):
         raise found
     return found
+
+
+def forget_previews() -> None:
+    st.session_state.pop("previews", None)
 
 
 def _read(answer: Json) -> Preview:

@@ -139,16 +139,40 @@ def test_a_table_is_read_once_for_the_page(relay, open_page):
 
 
 @pytest.mark.parametrize(
-    ("status", "words"), [(503, "cannot answer yet"), (401, "wants a key"), (404, "Not yet.")]
+    ("answer", "words"),
+    [
+        ((503, b'{"detail": "Too many batches."}'), "Too many batches."),
+        ((404, b'{"detail": "Nothing is here."}'), "Nothing is here."),
+    ],
 )
-def test_a_preview_that_does_not_come_is_said_and_asked_again(relay, open_page, status, words):
+def test_a_preview_that_fails_is_said_and_asked_for_again_by_a_button(
+    relay, open_page, answer, words
+):
     page = open_page(relay.url, "batch")
-    relay.answers[PREVIEW] = (status, b'{"detail": "Not yet."}')
-    upload(page, ROWS)
+    relay.answers[PREVIEW] = answer
+    upload(page, ROWS).run()
     assert not page.exception
     assert words in " ".join(said(page))
-
+    assert relay.asked.count(ASKED) == 1  # a table that ends its process is not sent all the time
     relay.answers.clear()
+
+    [again] = [button for button in page.button if button.label == "Read the table again"]
+    again.click().run()
+
+    assert "The first rows of irises.csv (2 in all)" in said(page)
+
+
+@pytest.mark.parametrize(
+    ("answer", "words"),
+    [((401, b'{"detail": "No."}'), "wants a key"), ((502, b"<html>"), "Something else answers")],
+)
+def test_a_preview_by_nobody_is_asked_for_again_by_itself(relay, open_page, answer, words):
+    page = open_page(relay.url, "batch")
+    relay.answers[PREVIEW] = answer
+    upload(page, ROWS)
+    assert words in " ".join(said(page))
+    relay.answers.clear()
+
     page.run()
 
     assert "The first rows of irises.csv (2 in all)" in said(page)

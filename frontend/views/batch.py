@@ -56,11 +56,28 @@ def look_into(upload: Upload) -> Preview | None:
     try:
         with st.spinner(texts.READING()):
             return uploads.look_into(client, upload, model["version"])
-    except (BackendAway, NotOffered) as error:
-        live.note_failure(error)
+    except BackendAway as away:
+        if away.said:
+            offer_another_look(away)
+        else:
+            live.note_failure(away)  # the page is drawn anew, and asks again, when it is back
+    except NotOffered as error:
+        offer_another_look(error)
     except BackendError as refusal:
         st.error(texts.plain(refusal.detail))
     return None
+
+
+def offer_another_look(failure: BackendError) -> None:
+    """Not by itself: a table that no process survives would be sent over and over."""
+    say(failure)
+    st.button(texts.READ_AGAIN(), on_click=uploads.forget_previews)
+
+
+def say(failure: BackendError) -> None:
+    """Unless the top of the page says that the backend is away."""
+    if live.is_answering():
+        live.show_failure(failure)
 
 
 def choose_sheet(upload: Upload, sheets: list[str]) -> Upload:
@@ -104,7 +121,7 @@ def show_outcome(batch: Batch) -> None:
 
 def show_faults(failure: BackendError) -> None:
     if not failure.faults:
-        live.note_failure(failure)
+        say(failure)
         return
     st.error(texts.BAD_ROWS())
     headings = {"row": texts.ROW(), "column": texts.COLUMN(), "detail": texts.REASON()}
