@@ -1,8 +1,8 @@
 """Offers tables as files to download."""
 
 import io
-import re
 from collections.abc import Callable, Sequence
+from functools import reduce
 from typing import Any
 
 import pyarrow as pa
@@ -17,7 +17,6 @@ from uploads import MEDIA_TYPES
 
 # Without it, spreadsheets take a CSV file for another encoding.
 BYTE_ORDER_MARK = "\ufeff".encode()
-_GROUPED = re.compile(r"[+-]?\d{1,3}\.\d{3}$")
 
 
 def offer_download(label: str, write: Callable[[], bytes], name: str) -> None:
@@ -74,17 +73,14 @@ def write_template(features: Sequence[Json], instances: Sequence[Json]) -> bytes
 
     An instance with a formula in it is left out: guarded, it would be another one.
     """
-    rows = [
-        [_write_cell(it.get(feature["name"]), feature) for feature in features] for it in instances
+    columns = [
+        pa.array([_write_cell(it.get(feature["name"]), feature) for it in instances], pa.string())
+        for feature in features
     ]
-    safe = [row for row in rows if not _has_formula(row)]
-    names = [feature["name"] for feature in features]
-    cells = dict(zip(names, zip(*safe, strict=True), strict=True)) if safe else {}
-    columns = [pa.array(cells.get(name, ()), pa.string()) for name in names]
+    table = pa.Table.from_arrays(columns, [feature["name"] for feature in features])
+    safe = table.filter(pc.invert(reduce(pc.or_, map(find_formulas, columns))))
     has_commas = any(_find_written(feature).get("decimal") == "," for feature in features)
-    return BYTE_ORDER_MARK + write_csv(
-        pa.Table.from_arrays(columns, names), ";" if has_commas else ","
-    )
+    return BYTE_ORDER_MARK + write_csv(safe, ";" if has_commas else ",")
 
 
 def _find_written(feature: Json) -> Json:
@@ -96,13 +92,5 @@ def _write_cell(value: Any, feature: Json) -> str | None:
     if value is None or isinstance(value, str):
         return value
     text: str = pa.scalar(value).cast(pa.string()).as_py()
-    written = _find_written(feature)
-    if written.get("decimal") == ",":
-        return text.replace(".", ",")
-    # Where points group thousands 1.234 is 1234, and 1.2340 is not.
-    is_ambiguous = written.get("thousands") == "." and _GROUPED.match(text)
-    return f"{text}0" if is_ambiguous else text
-
-
-def _has_formula(row: Sequence[str | None]) -> bool:
-    return bool(pc.any(find_formulas(pa.array(row, pa.string()))).as_py())
+    # Where points group thousands, 1.234 would be 1234.
+    return text.replace(".", _find_written(feature).get("decimal", "."))

@@ -38,7 +38,7 @@ def guard(text: Any) -> Any:
 def find_formulas(text: Any) -> Any:
     """Return a mask of an array of text."""
     begins_so = pc.match_substring_regex(text, FORMULA)
-    return pc.and_not(begins_so, pc.match_substring_regex(text, NUMBER))
+    return pc.and_not(begins_so, pc.match_substring_regex(text, NUMBER)).fill_null(False)
 
 
 def is_text(kind: pa.DataType) -> bool:
