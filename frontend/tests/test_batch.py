@@ -28,8 +28,10 @@ def page(iris_url, open_page):
 def german(tmp_path_factory):
     """Address and features of a model whose training table was written in German."""
     written = [{"decimal": ","}, {"decimal": ",", "thousands": "."}, {"affix": "€"}]
-    numbers = [number(f"x{index}") | {"written": it} for index, it in enumerate(written)]
-    features = [*numbers, category("island", ["Föhr", "Sylt", "=1+1"])]
+    numbers = [
+        number(f"x{index}", nullable=True) | {"written": it} for index, it in enumerate(written)
+    ]
+    features = [*numbers, category("island", ["Föhr", "Sylt", "=1+1"], nullable=True)]
     publish(models_dir := tmp_path_factory.mktemp("german"), features)
     with running_ready(models_dir) as url:
         yield url, features
