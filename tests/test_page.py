@@ -129,7 +129,7 @@ def test_a_template_and_a_table_are_predicted_and_downloaded(url, tab):
     assert [rows[0][name] for name in ("colour", "prediction_class")] == ["blue", "setosa"]
     assert pq.read_table(download(tab, "Download as Parquet")).num_rows == 20_001
     sheet = CalamineWorkbook.from_path(download(tab, "Download as Excel")).get_sheet_by_index(0)
-    assert sheet.total_height == 20_002
+    assert sheet.height == 20_002
     assert tab.faults == []
 
 
@@ -142,11 +142,13 @@ def test_formulas_are_guarded_in_csv_unless_switched_off(url, tab):
     guarded = download(tab, "Download as CSV").read_text("utf-8-sig")
 
     tab.get_by_text("Guard formulas").click()
-    expect(tab.get_by_role("checkbox", name="Guard formulas")).not_to_be_checked()
+    expect(tab.get_by_role("switch", name="Guard formulas")).not_to_be_checked()
     exact = download(tab, "Download as CSV").read_text()
 
     assert [row["colour"] for row in csv.DictReader(guarded.splitlines())] == ["'=1+1"]
     assert [row["colour"] for row in csv.DictReader(exact.splitlines())] == ["=1+1"]
+    expect(tab.get_by_role("button", name="Search: Predictions")).to_be_attached()
+    expect(tab.get_by_role("button", name="Download as CSV: ")).to_have_count(0)
     assert tab.faults == []
 
 

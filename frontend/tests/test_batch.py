@@ -96,7 +96,7 @@ def test_a_template_is_read_back_to_the_same_values(german, open_page):
     answers = result(score(page)).table["probability_yes"].to_pylist()
 
     asked = [page.session_state["batch"]._client.predict(example) for example in examples]
-    assert answers == [answer["probabilities"]["yes"] for answer in asked]
+    assert answers == pytest.approx([it["probabilities"]["yes"] for it in asked], rel=1e-9)
 
 
 def test_a_sheet_of_a_workbook_can_be_chosen(page):
