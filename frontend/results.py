@@ -20,7 +20,7 @@ SHOWN_VALUES = 6
 
 
 def show_result(name: str, result: PredictedTable, features: Sequence[Json]) -> None:
-    rows = texts.number(result.table.num_rows)
+    rows = texts.number(result.answered)
     st.header(texts.RESULT(rows=rows, seconds=texts.number(result.seconds, 1)), anchor=False)
     st.caption(texts.plain(texts.RESULT_OF(file=name, version=result.version)))
     if result.unanswered:

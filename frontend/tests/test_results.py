@@ -31,6 +31,7 @@ def test_rows_without_an_answer_are_counted(page):
     upload(page, ROWS + b"huge,1e308,1e308,-1e308,1e308\nblue,0.2,1.4,3.5,5.1\n")
     score(page)
 
+    assert [line for line in said(page) if line.startswith("Rows predicted: 3 in")]
     assert [line for line in said(page) if line.startswith("Rows without an answer: 1.")]
 
 
