@@ -84,9 +84,10 @@ def _read_written(values: pd.Series, texts: pd.Series, written: Written) -> Colu
     strays = values[values.notna() & numbers.isna()]
     if (len(strays) or written.affix) and _are_dates(values, texts):
         return Column("dates", values)
-    is_padded = _are_padded(texts)
-    if is_padded or len(strays) >= (1 - MOSTLY) * values.count():
-        return Column("category", read_texts(values), is_padded=is_padded)
+    if len(strays) >= (1 - MOSTLY) * values.count():
+        return Column("category", read_texts(values))
+    if _are_padded(texts.drop(strays.index, errors="ignore")):
+        return Column("category", read_texts(values), is_padded=True)
     return Column("number", numbers, written, strays)
 
 
@@ -121,9 +122,7 @@ def _are_dates(values: pd.Series, texts: pd.Series) -> bool:
     return bool(dates > MOSTLY * values.count())
 
 
-def _are_padded(texts: pd.Series) -> bool:
-    """Whether they are whole numbers, some with leading zeros."""
-    if not texts.str.match("0[0-9]").any():
-        return False
-    numbers = texts[texts.str.match(r"[+-]?[0-9.]")]
-    return bool(numbers.str.fullmatch("[0-9]+").all())
+def _are_padded(numbers: pd.Series) -> bool:
+    """Whether these texts are whole numbers, some with leading zeros."""
+    is_padded = numbers.str.match("0[0-9]").any()
+    return bool(is_padded and numbers.str.fullmatch("[0-9]+").all())

@@ -78,13 +78,13 @@ def _write_truths(texts: pd.Series) -> pd.Series:
 
 def _refuse_quantities(labels: pd.Series, numbers: pd.Series) -> None:
     if len(infinite := labels[np.isinf(numbers)]):
-        message = f"Column {labels.name} holds {str(infinite.iloc[0])!r} in row "
-        message += f"{infinite.index[0] + 1} below the header, which is no label among numbers"
+        label, row = str(infinite.iloc[0]), infinite.index[0] + 1
+        message = f"Label {label!r} of {labels.name} in row {row} below the header is no number"
         advice = f"Correct it or leave it empty; if it is a class, --category {quote(labels.name)}"
         raise UnusableTable(f"{message}. {advice}.")
     different = numbers.nunique()
     if different > MAX_NUMERIC_CLASSES and (numbers % 1 != 0).any():
-        raise _too_many(labels, f"{different} different numbers")
+        _refuse_too_many(labels, f"{different} different numbers")
 
 
 def _merge_rare(labels: pd.Series) -> tuple[pd.Series, list[str]]:
@@ -92,10 +92,10 @@ def _merge_rare(labels: pd.Series) -> tuple[pd.Series, list[str]]:
     rare = counts.index[counts < MIN_CLASS_ROWS]
     if rare.empty:
         return labels, []
-    names = enumerate_all(sorted(map(repr, rare)))
-    remark = f"{'Class' if len(rare) == 1 else 'Classes'} {names} of {labels.name}, with fewer than"
-    remark += f" {MIN_CLASS_ROWS} rows, {'is' if len(rare) == 1 else 'are'} merged into {OTHER}."
-    return labels.mask(labels.isin(rare), OTHER), [remark]
+    classes = f"{'Class' if len(rare) == 1 else 'Classes'} {enumerate_all(sorted(map(repr, rare)))}"
+    are = "is" if len(rare) == 1 else "are"
+    remark = f"{classes} of {labels.name}, with fewer than {MIN_CLASS_ROWS} rows, {are} merged"
+    return labels.mask(labels.isin(rare), OTHER), [f"{remark} into {OTHER}."]
 
 
 def _require_classes(labels: pd.Series) -> None:
@@ -104,23 +104,25 @@ def _require_classes(labels: pd.Series) -> None:
         message = f"Column {labels.name} holds only {counts.index[0]!r}"
         raise UnusableTable(f"{message}. A classifier needs two classes; add rows of another.")
     if len(counts) > MAX_CLASSES:
-        raise _too_many(labels, f"{len(counts)} different labels")
-    rare = counts[counts < MIN_CLASS_ROWS]
-    if len(rare):
-        raise UnusableTable(_tell_rare(str(labels.name), rare))
+        _refuse_too_many(labels, f"{len(counts)} different labels")
+    if len(rare := counts[counts < MIN_CLASS_ROWS]):
+        _refuse_rare(labels, rare)
 
 
-def _tell_rare(target: str, rare: pd.Series) -> str:
+def _refuse_rare(labels: pd.Series, rare: pd.Series) -> None:
     named = [f"{label!r} ({count(rows, 'row')})" for label, rows in rare.items()]
     if len(named) > _TOLD:
         named[_TOLD:] = [f"{len(named) - _TOLD} more"]
-    message = f"{'Class' if len(rare) == 1 else 'Classes'} {enumerate_all(named)} of {target} "
-    message += f"{'has' if len(rare) == 1 else 'have'} fewer than {MIN_CLASS_ROWS} rows"
-    if rare.sum() < MIN_CLASS_ROWS:
-        return f"{message}, one for each fold. Add rows, merge classes, or take their rows out."
-    return f"{message}, one for each fold. Add rows, or make one class of them with --merge-rare."
+    classes = f"{'Class' if len(rare) == 1 else 'Classes'} {enumerate_all(named)}"
+    have = "has" if len(rare) == 1 else "have"
+    message = f"{classes} of {labels.name} {have} fewer than {MIN_CLASS_ROWS} rows, one for a fold"
+    advice = "Add rows, merge classes, or take their rows out"
+    if rare.sum() >= MIN_CLASS_ROWS:
+        advice = "Add rows, or make one class of them with --merge-rare"
+    raise UnusableTable(f"{message}. {advice}.")
 
 
-def _too_many(labels: pd.Series, what: str) -> UnusableTable:
+def _refuse_too_many(labels: pd.Series, what: str) -> None:
+    message = f"Column {labels.name} holds {what}: too many for classes"
     advice = "Group them into a few, or take another column as the target"
-    return UnusableTable(f"Column {labels.name} holds {what}: too many for classes. {advice}.")
+    raise UnusableTable(f"{message}. {advice}.")

@@ -81,10 +81,11 @@ def test_a_word_among_numbers_is_refused_by_row():
         read(["9,5", "10", "k.A.", "11,5"])
 
 
-def test_codes_with_leading_zeros_stay_text_with_a_remark():
-    dataset = read(["01234", "99999", "NA"])
+@pytest.mark.parametrize("cells", [["01234", "99999", ""], ["01234", "99999", "01234-5678"]])
+def test_codes_with_leading_zeros_stay_text_with_a_remark(cells):
+    dataset = read(cells)
 
-    assert dataset.X["x"].fillna("").tolist()[:3] == ["01234", "99999", ""]
+    assert dataset.X["x"].fillna("").tolist()[:3] == cells
     assert dataset.remarks[1].startswith("Column x is read as text, because its whole numbers have")
 
 

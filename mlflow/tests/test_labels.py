@@ -49,7 +49,7 @@ def test_a_class_may_be_called_none():
 
 @pytest.mark.parametrize("dtype", ["str", "float64"])
 def test_infinite_is_no_label_among_numbers(dtype):
-    with pytest.raises(UnusableTable, match=r"'inf' in row 3 .*, --category y"):
+    with pytest.raises(UnusableTable, match=r"Label 'inf' of y in row 3 .*, --category y"):
         read(repeat("0", "1", "inf"), dtype=dtype)
 
     assert set(read(repeat("0", "1", "inf"), is_code=True)[0]) == {"0", "1", "inf"}
