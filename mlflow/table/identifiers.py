@@ -77,8 +77,8 @@ def require_no_answers(columns: dict[str, Column], labels: pd.Series, keep: Sequ
 
 def _refuse_leak(name: str, column: Column, labels: pd.Series) -> None:
     """A column with as many values as there are classes, one for each, is the target itself."""
-    values = column.values
-    if values.isna().any() or values.nunique() != labels.nunique():
+    values, classes = column.values, labels.nunique()
+    if values.head(_ROWS).nunique() > classes or values.isna().any() or values.nunique() != classes:
         return
     if (values.groupby(labels).nunique() == 1).all():
         what = "is" if column.kind == "category" else "tells"

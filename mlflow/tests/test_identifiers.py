@@ -92,6 +92,12 @@ def test_numbers_that_tell_the_classes_nearly_alone_are_refused():
     assert "x" in make(x, ["a"] * 15 + ["b"] * 15 + ["a"] * 10).kinds
 
 
+def test_numbers_that_tell_no_more_than_the_largest_class_are_kept():
+    labels = pd.Series(["a"] * 400).mask([row % 45 == 0 for row in range(400)], "b")
+
+    assert "x" in make(np.arange(400) * 3, labels).kinds
+
+
 def test_a_number_that_may_be_a_code_is_said():
     [remark] = make(
         [80331, 80333, 10115, 20095] * 10, list("aabb" * 5 + "abab" * 5), name="plz"
