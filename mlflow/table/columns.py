@@ -69,7 +69,7 @@ def _is_number(value: Any) -> bool:
 
 def _read_column(values: pd.Series, texts: pd.Series | None, written: Written | None) -> Column:
     if texts is None:
-        return Column("category", read_texts(values))
+        return Column("category", _read_codes(values))
     if written is None:
         return _read_typed(values)
     if _are_truths(values, texts):
@@ -99,11 +99,28 @@ def _read_typed(values: pd.Series) -> Column:
     if kind in _NUMBERS:
         return Column("number", read_quantities(values, PLAIN))
     if kind in ("empty", "string", "categorical", "mixed-integer", "mixed"):
-        return Column("category", read_texts(values))
+        return Column("category", _read_codes(values))
     if kind.startswith(("date", "time", "period")):
         return Column("dates", values)
     message = f"Column {values.name} holds {kind} values, which no classifier here takes"
     raise UnusableTable(f"{message}. Make numbers or text of it, or --drop {quote(values.name)}.")
+
+
+def _read_codes(values: pd.Series) -> pd.Series:
+    """Texts; raises UnusableTable for a column of other things than texts and whole numbers."""
+    if not isinstance(values.dtype, pd.StringDtype):
+        present = values.dropna().astype(object)
+        odd = present[~present.map(_is_code).astype(bool)]
+        if len(odd) and find_texts(present).empty:  # beside a text, all cells are read as text
+            message = f"Column {values.name} holds {odd.iloc[0]} in row {odd.index[0] + 1} below"
+            advice = f"Make text of its cells, or --drop {quote(values.name)}"
+            raise UnusableTable(f"{message} the header, which is no code. {advice}.")
+    return read_texts(values)
+
+
+def _is_code(value: Any) -> bool:
+    is_whole = isinstance(value, int) or (isinstance(value, float) and value.is_integer())
+    return isinstance(value, str) or (is_whole and not isinstance(value, bool))
 
 
 def _are_truths(values: pd.Series, texts: pd.Series) -> bool:

@@ -5,6 +5,7 @@ from typing import NamedTuple
 import pandas as pd
 
 from table.columns import Column
+from table.notation import MAX_AFFIX
 from table.phrases import enumerate_all
 
 MOST_LAST = 3  # rows at the end; if more look like notes, none of them is one
@@ -60,7 +61,7 @@ def _read_units(numbers: list[Column]) -> dict[str, str]:
     texts = {str(strays.name): str(strays.loc[0]) for strays in first}
     if all(text[0].isdigit() for text in texts.values()):
         return {}
-    return {name: text.strip("()[] ") for name, text in texts.items()}
+    return {name: text.strip("()[] ")[:MAX_AFFIX] for name, text in texts.items()}
 
 
 def _holds_text(row: int, numbers: list[Column]) -> bool:

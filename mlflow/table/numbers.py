@@ -20,8 +20,12 @@ class Written(NamedTuple):
     affix: str = ""
 
     def describe(self) -> dict[str, str]:
-        """Only what is not plain; a manifest's `written`."""
-        plain = Written()._asdict()
+        """Only what is not plain; a manifest's `written`.
+
+        A decimal point is told beside blanks or apostrophes: semicolons between the fields of a
+        table would else let a comma separate the decimals.
+        """
+        plain = Written(decimal="" if self.thousands in _ALIKE else ".")._asdict()
         return {key: sign for key, sign in self._asdict().items() if sign != plain[key]}
 
 

@@ -149,11 +149,19 @@ def test_dates_of_a_sheet_are_left_out_beside_texts():
 
 
 def test_numbers_become_codes_as_a_person_writes_them():
-    frame = pd.DataFrame({"i": [1, 2] * 20, "f": [1.0, 2.5] * 20, "c": [7, 8] * 20})
+    frame = pd.DataFrame({"i": [1, 2] * 20, "f": [1.0, None] * 20, "c": [7, 8] * 20})
     frame["c"] = frame["c"].astype("category")
     frame["y"] = np.random.default_rng(0).choice(["a", "b"], 40)
 
     dataset = make_dataset(Table(frame, ""), "t", "y", Choices(categories=["i", "f"]))
 
     assert set(dataset.kinds.values()) == {"category"}
-    assert dataset.X.iloc[:2].to_numpy().tolist() == [["1", "1", "7"], ["2", "2.5", "8"]]
+    assert dataset.X.iloc[:2].fillna("").to_numpy().tolist() == [["1", "1", "7"], ["2", "", "8"]]
+
+
+@pytest.mark.parametrize("cells", [[1.0, 2.5, 3.0], [True, False, True]])
+def test_what_the_backend_takes_for_no_code_is_refused(cells):
+    with pytest.raises(UnusableTable, match=r"holds (2.5|True) in row [12] below.* is no code"):
+        read_cells(cells, categories=["x"])
+
+    assert read_cells([*cells, "x"], categories=["x"]).kinds["x"] == "category"

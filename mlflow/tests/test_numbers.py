@@ -67,4 +67,6 @@ def test_a_missing_cell_stays_missing_in_its_place():
 
 def test_only_what_is_not_plain_is_told():
     assert PLAIN.describe() == {}
+    assert Written(".", ",").describe() == {"thousands": ","}
+    assert Written(".", "'").describe() == {"decimal": ".", "thousands": "'"}
     assert Written(",", ".", "€").describe() == {"decimal": ",", "thousands": ".", "affix": "€"}
