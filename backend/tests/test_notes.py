@@ -47,6 +47,7 @@ def test_more_of_them_or_nothing_else_is_data(note):
 @pytest.mark.parametrize("row", ["years,kg,\n", "years,NA,\n", "Alter,%,Insel\n", "-,(kg),x\n"])
 def test_a_row_of_units_is_no_data(row):
     assert find(HEADER + row + DATA) == (2, [0], "Row 1 holds units and has no answer.")
+    assert find(HEADER + row + "NA,,Dream\n" + DATA)[1] == [0]
 
 
 @pytest.mark.parametrize("row", ["40,kg,\n", "NA,,\n", "2x,3y,Dream\n", "nan,inf,\n"])
@@ -83,8 +84,11 @@ def test_other_ragged_lines_are_faults(text):
         find(HEADER + text)
 
 
-def test_few_features_may_be_empty_and_text_is_no_number():
-    assert find("member,island\n,\n,\n", describe_model([MEMBER, ISLAND])) == (2, [], "")
+def test_of_few_features_one_is_enough_and_none_is_not():
+    known = describe_model([MEMBER, ISLAND])
+
+    assert find("member,island\ntrue,\n,Dream\n", known) == (2, [], "")
+    assert find("member,island\ntrue,\n,\n", known)[:2] == (2, [1])
 
 
 def test_a_table_is_looked_at_anew_each_time_it_is_read():

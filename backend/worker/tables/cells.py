@@ -43,8 +43,8 @@ class CellReader:
         self._missing = pa.array(sorted({"", *words}.difference(known)), pa.string())
         self._kind = KINDS[feature.type]
         self._written = (feature.written if isinstance(feature, Number) else None) or PLAIN
-        is_taken = self._written.thousands == decimal
-        self._decimal = self._written.decimal or ("." if is_taken else decimal)
+        usual = "." if self._written.thousands else decimal
+        self._decimal = self._written.decimal or usual
         # A word such as -999 is a number, too, so cells that can be read may be missing.
         is_plain = self._written == PLAIN and self._decimal == "." and feature.type == "number"
         self._is_plain = is_plain and not _find_numbers(self._parse(self._missing)).true_count

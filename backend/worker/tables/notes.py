@@ -14,6 +14,7 @@ from worker.tables.cells import CellReader, is_text
 
 MOST_LAST = 3  # rows at the end; if more look like notes, none of them is one
 FEW = 3  # features of which a row of data has more than one
+COMPARED_ROWS = 20  # with the first one
 
 
 _WORDS = "total|sum|mean|average|source|note|gesamt|quelle|somme|moyenne|fuente|media"
@@ -108,10 +109,10 @@ class Notes:
         yield last
 
     def _find_units(self, batches: list[Any]) -> None:
-        """Only a row of data below it shows that the first one is none."""
-        found = self._look(pa.concat_batches([it.slice(0, 2) for it in batches]).slice(0, 2))
-        has_number = found.has_number.tolist()
-        if self._is_first and has_number == [False, True] and found.has_word[0]:
+        """Only numbers below it show that the first row is no data."""
+        rows = pa.concat_batches([it.slice(0, COMPARED_ROWS) for it in batches])
+        has_number, has_word, _ = self._look(rows.slice(0, COMPARED_ROWS))
+        if self._is_first and has_word[:1].any() and not has_number[0] and has_number[1:].any():
             self.places.append(0)
             self.numbers.append(1)
 
@@ -151,8 +152,8 @@ class Notes:
                 if is_text(cells.type):
                     begins = pc.match_substring_regex(cells, "^[^0-9]").fill_null(False)
                     has_word |= _to_mask(begins) & ~is_number
-        is_poor = (present <= 1) if len(self._readers) >= FEW else np.zeros(len(present), bool)
-        return _Look(has_number, has_word, has_text | is_poor)
+        least = 1 if len(self._readers) >= FEW else 0
+        return _Look(has_number, has_word, has_text | (present <= least))
 
 
 NO_NOTES = Notes([], pa.schema([]))
