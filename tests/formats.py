@@ -14,6 +14,7 @@ CSV = "text/csv"
 JSON = "application/json"
 PARQUET = "application/vnd.apache.parquet"
 ARROW = "application/vnd.apache.arrow.stream"
+XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 
 
 def write(table: pa.Table, media_type: str, **options: Any) -> bytes:
