@@ -29,6 +29,10 @@ def _is_none(value: object) -> bool:
     return value is None
 
 
+def _is_false(value: object) -> bool:
+    return value is False
+
+
 def _require_encoding(name: str) -> str:
     try:
         "".encode(name)
@@ -66,7 +70,7 @@ class Input(Finite):
 
     name: str
     nullable: bool = False
-    imputable: bool = False
+    imputable: Annotated[bool, Field(exclude_if=_is_false)] = False
 
     @property
     def may_be_missing(self) -> bool:

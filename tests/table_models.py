@@ -13,6 +13,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parent.parent / "mlflow"))
 
 import joblib
+
 import metrics
 from publishing.manifest import describe, describe_features
 from publishing.publisher import Publisher

@@ -79,7 +79,7 @@ def real_tables(make_once):
     return make_once("real_tables", install)
 
 
-def make_given(folder):
+def list_given(_):
     return {CASES / name: options for name, options in GIVEN.items()}
 
 
@@ -104,8 +104,8 @@ def learn(folder, tables):
         for path, (target, *options) in tables.items()
     }
     (folder / "tables.json").write_text(json.dumps(listed))
-    variables = environment(MODELS_DIR=folder)
-    done = warm.run([sys.executable, str(ROOT / "tests/table_models.py"), str(folder)], env=variables)
+    command = [sys.executable, str(ROOT / "tests/table_models.py"), str(folder)]
+    done = warm.run(command, env=environment(MODELS_DIR=folder))
     assert done.returncode == 0, done.stderr
     return json.loads((folder / "answers.json").read_text())
 
@@ -197,7 +197,7 @@ def expect_each_way_right(url, folder, path, expected):
     expected.require(list_probabilities(scored, expected), places)
 
 
-@pytest.mark.parametrize("make", [make_given, make_made], ids=["given", "made"])
+@pytest.mark.parametrize("make", [list_given, make_made], ids=["given", "made"])
 def test_each_way_answers_as_the_pickle_does(make, tmp_path):
     tables = make(tmp_path)
     answers = learn(tmp_path, tables)
