@@ -55,8 +55,9 @@ REAL = {
     "palmerpenguins/data/penguins-raw.csv": ("Sex",),
     "palmerpenguins/data/penguins.csv": ("species",),
     "sklego/data/arrests.csv": ("released",),
-    "sklego/data/heart.csv": ("target",),
-    "sklego/data/heroes.csv": ("role", "--merge-rare"),
+    "sklego/data/hearts.csv": ("target",),
+    "sklego/data/abalone.csv": ("sex",),
+    "sklego/data/heroes.csv": ("attack_type",),
     "vega_datasets/_data/la-riots.csv": ("type", "--merge-rare"),
     "vega_datasets/_data/seattle-weather.csv": ("weather",),
 }
