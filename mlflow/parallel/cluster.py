@@ -19,7 +19,7 @@ import joblib
 from threadpoolctl import threadpool_limits
 
 from parallel import cores
-from parallel.cores import Failure, R, S, T, attempt, give_reason
+from parallel.cores import Failure, R, S, T, attempt
 
 if TYPE_CHECKING:  # its import takes a second, and only those with a cluster need it
     from distributed import Client
@@ -59,8 +59,8 @@ def hire(address: str | None) -> Iterator[Crew]:
             client = _connect(address)
             crew = _enlist(client)
     except Exception as error:  # Dask can fail in any way
-        reason = give_reason(error) if str(error) else "its scheduler does not answer"
-        _say(f"The cluster at {address} is not used: {reason}. {_ADVICE}")
+        found = Failure.of(error) if str(error) else Failure("its scheduler does not answer")
+        _say(f"The cluster at {address} is not used: {found.line} {_ADVICE}")
     try:
         yield crew
     finally:
@@ -140,11 +140,11 @@ def _run(
             yield task, outcome
         return
     except (OSError, CancelledError):
-        reason = "its scheduler is gone or does not answer"
+        found = Failure("its scheduler is gone or does not answer")
     except Exception as error:  # Dask and a worker can fail in any way
-        reason = give_reason(error)
+        found = Failure.of(error)
     if client.status != "closed":
-        _say(f"The cluster is lost: {reason}. What is left runs on this machine.")
+        _say(f"The cluster is lost: {found.line} What is left runs on this machine.")
         _close(client)
     yield from cores.run(function, waiting, setting, deadline)
 

@@ -16,6 +16,8 @@ from typing import Any, NamedTuple, Protocol, TypeVar
 import joblib
 from threadpoolctl import threadpool_limits
 
+MAX_LINE = 150  # characters, so that there are 200 with the name of a candidate
+
 # Forked from a process that has imported these and done nothing else: as safe as a new one, and
 # there at once.
 _context = multiprocessing.get_context("forkserver")
@@ -37,9 +39,19 @@ class Task(Protocol):
 
 
 class Failure(NamedTuple):
-    """Why there is no result."""
+    """Why there is no result, in as many lines as an error takes to say it."""
 
     reason: str
+
+    @classmethod
+    def of(cls, error: Exception) -> "Failure":
+        return cls(str(error).strip() or repr(error))
+
+    @property
+    def line(self) -> str:
+        """The first line, or the beginning of it, as a sentence ends."""
+        first = self.reason.splitlines()[0].rstrip(".")
+        return f"{first}." if len(first) < MAX_LINE else f"{first[: MAX_LINE - 1]}…"
 
 
 T = TypeVar("T", bound=Task)
@@ -73,12 +85,7 @@ def attempt(function: Callable[[S, T], R], setting: S, task: T) -> R | Failure:
     try:
         return function(setting, task)
     except Exception as error:  # an estimator can raise anything
-        return Failure(give_reason(error))
-
-
-def give_reason(error: Exception) -> str:
-    """Return what an error says, in one line."""
-    return str(error).partition("\n")[0].rstrip(".") or repr(error)
+        return Failure.of(error)
 
 
 def _run_apart(

@@ -104,6 +104,26 @@ def test_a_candidate_that_fails_or_kills_its_process_is_left_out_alone(training,
     assert reason in comparison.failures[type(broken).__name__].reason
 
 
+class Wordy(GaussianNB):
+    """Says at length why it cannot be fitted."""
+
+    def fit(self, *_):
+        raise np.linalg.LinAlgError(f"\nNo room. {'So many guests. ' * 100}\nNone at all.")
+
+
+def test_a_failure_of_all_fits_is_told_in_one_line_and_kept_whole(training):
+    broken = replace(find_candidate("GaussianNB"), name="x" * 30, classifier=Wordy())
+
+    comparison = compare([find_candidate("LogisticRegression"), broken], training.setting)
+
+    [line], [failure] = comparison.list_failures(), comparison.failures.values()
+    assert line.startswith(f"{'x' * 30} is left out: No room. So many guests.")
+    assert line[-1] == "…"
+    assert len(line.splitlines()) == 1
+    assert len(line) <= 200
+    assert failure.reason.endswith("None at all.")
+
+
 def test_a_budget_that_is_over_leaves_only_what_is_vital(training):
     candidates = [find_candidate("GaussianNB"), candidate(Endless())]
 

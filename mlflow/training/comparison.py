@@ -100,7 +100,7 @@ class Comparison(NamedTuple):
 
     def list_failures(self) -> list[str]:
         failures = self.failures.items()
-        return [f"{name} is left out: {failure.reason}." for name, failure in failures]
+        return [f"{name} is left out: {failure.line}" for name, failure in failures]
 
 
 Report = Callable[[Trial, Score | Failure], None]

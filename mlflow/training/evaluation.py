@@ -87,8 +87,8 @@ def search(candidate: Candidate, dataset: Dataset, seed: int) -> dict[str, Any]:
         refit=False,
     )
     with warnings.catch_warnings(action="ignore"):  # of values that do not fit: others do
-        grid.fit(dataset.X, dataset.y)
-    params = grid.cv_results_["params"][_find_first(grid.cv_results_, grid.n_splits_)]
+        first = _find_best(grid, dataset)
+    params = grid.cv_results_["params"][first]
     return {name.removeprefix("classify__"): value for name, value in params.items()}
 
 
@@ -109,7 +109,7 @@ def refit(
     found = {task.name: outcome for task, outcome in run(_refit, tasks, dataset)}
     first = found[tasks[0].name]
     if isinstance(first, Failure):
-        raise TrainingFailed(f"{tasks[0].name} failed on all rows: {first.reason}.")
+        raise TrainingFailed(f"{tasks[0].name} failed on all rows: {first.line}")
     fitted = [(task.name, found[task.name]) for task in tasks]
     return [FittedModel(name, one) for name, one in fitted if not isinstance(one, Failure)]
 
@@ -137,6 +137,16 @@ def measure(y: Any, probabilities: Array, classes: Any) -> dict[str, float]:
         "roc_auc_ovr": metrics.roc_auc_score(y, ranked, multi_class="ovr", labels=classes),
         "brier": metrics.brier_score_loss(y, probabilities, labels=classes, scale_by_half=True),
     }
+
+
+def _find_best(grid: GridSearchCV, dataset: Dataset) -> int:
+    """The index of the parameters; raises what a fit does if all of them fail."""
+    try:
+        grid.fit(dataset.X, dataset.y)
+        return _find_first(grid.cv_results_, grid.n_splits_)
+    except ValueError:  # it counts the failures, and why they fail is far below
+        grid.set_params(error_score="raise").fit(dataset.X, dataset.y)
+        raise
 
 
 def _find_first(found: Mapping[str, Any], splits: int) -> int:
