@@ -19,15 +19,20 @@ def cut(blocks: Iterable[bytes], delimiter: str, start: int) -> Iterator[tuple[b
     A short piece is joined to the one before, so that the last few rows are in one piece. Raises
     CommandFailed.
     """
-    held, most = b"", 0
-    for piece in _cut(_skip(blocks, start), delimiter, start):
-        if held and SHORT * len(piece) >= most:
+    held, rest, most = b"", b"", 0
+    quoted = _compile(delimiter)
+    for block in _skip(blocks, start):
+        content = rest + block
+        end = find_end(content, quoted)
+        if not end and len(content) > MAX_ROW_BYTES:
+            raise _refuse_endless(start)
+        if held and SHORT * end >= most:
             yield held, False
             held = b""
-        held += piece
-        most = max(most, len(piece))
-    if held:
-        yield held, True
+        held += content[:end]
+        start, rest, most = start + end, content[end:], max(most, end)
+    if held or rest:
+        yield held + rest, True
 
 
 def _skip(blocks: Iterable[bytes], size: int) -> Iterator[bytes]:
@@ -36,22 +41,10 @@ def _skip(blocks: Iterable[bytes], size: int) -> Iterator[bytes]:
         size = max(0, size - len(block))
 
 
-def _cut(blocks: Iterable[bytes], delimiter: str, start: int) -> Iterator[bytes]:
-    rest, quoted = b"", _compile(delimiter)
-    for block in blocks:
-        content = rest + block
-        end = find_end(content, quoted)
-        if not end and len(content) > MAX_ROW_BYTES:
-            said = (
-                f"The row that begins at byte {start:,} has not ended {MAX_ROW_BYTES:,} bytes later"
-            )
-            advice = "Perhaps it is not CSV, or a quote in it is never closed: fix that row"
-            raise CommandFailed(f"{said}. {advice}.")
-        if end:
-            yield content[:end]
-        start, rest = start + end, content[end:]
-    if rest:
-        yield rest
+def _refuse_endless(start: int) -> CommandFailed:
+    said = f"The row that begins at byte {start:,} has not ended {MAX_ROW_BYTES:,} bytes later"
+    advice = "Perhaps it is not CSV, or a quote in it is never closed: fix that row"
+    return CommandFailed(f"{said}. {advice}.")
 
 
 def read_first_row(source: BinaryIO, delimiter: str) -> bytes:

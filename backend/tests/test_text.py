@@ -79,6 +79,7 @@ def test_the_last_rows_are_in_one_piece_however_short():
     pieces = cut_by("12345678\n" * 20 + "end", 36)
 
     assert pieces == [b"12345678\n" * 4] * 4 + [b"12345678\n" * 4 + b"end"]
+    assert cut_by("1\r2\rend\r", 64) == [b"1\r2\rend\r"]
 
 
 @pytest.mark.parametrize("size", [1, 3, 64])
