@@ -140,8 +140,13 @@ def _look(file: File, head: dict[str, Any], known: Description, look: Look) -> C
         text = read_text(file.path, [feature.name for feature in known.features], encoding)
         said = describe(text.encoding, text.header, known.features)
         head = head | text.head
-    told = look(file, head)
-    said = said or "".join(filter(str.isprintable, told["read_as"][:MOST_READ_AS]))
-    groups = list(map(int, told["groups"]))
-    renamed = min(int(told["renamed"]), MOST_RENAMINGS)
-    return Content(str(told["columns"]), said, renamed, groups, text)
+    match look(file, head):
+        case {
+            "columns": str(columns),
+            "read_as": str(read_as),
+            "renamed": int(renamed),
+            "groups": [*groups],
+        } if all(isinstance(rows, int) for rows in groups):
+            said = said or "".join(filter(str.isprintable, read_as[:MOST_READ_AS]))
+            return Content(columns, said, min(renamed, MOST_RENAMINGS), groups, text)
+    raise CommandFailed(f"The process that opened {file.path} does not say what is in it.")

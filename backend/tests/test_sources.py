@@ -15,6 +15,7 @@ from errors import CommandFailed
 from files.listing import list_files
 from files.pool import Pool
 from files.sources import PIECE_BYTES, open_source
+from schemas import Written
 from worker.media import Format
 
 ELSEWHERE = Path("/elsewhere")
@@ -184,6 +185,17 @@ def test_text_is_cut_whatever_encoding_it_is_in(open_it, tmp_path, monkeypatch, 
     assert 5 < len(bodies) < 50
     rows = [row for body in bodies for row in csv.reader(io.StringIO(body, newline=""))]
     assert rows == [[str(it), "é\r\n€", "1"] for it in range(100)]
+
+
+def test_text_that_is_not_utf_8_is_in_the_encoding_of_the_training(model, tmp_path):
+    written = Written(missing=[], encoding="cp1250")
+    known = model[0].model_copy(update={"written": written})
+    path = write_csv(tmp_path / "t.csv", "x,y,note\n1,2,Łódź\n", "cp1250")
+
+    source = open_source([path], known, None, model[1])
+
+    assert [part.body.decode() for part in source.list_parts()] == ["1,2,Łódź\n"]
+    assert list(source.tell()) == ["Read as cp1250, separated by commas."]
 
 
 def test_files_of_one_folder_may_be_written_by_several_programs(open_it, tmp_path):
