@@ -135,7 +135,8 @@ def _account(outcome: Outcome, output: Output, said: str) -> int:
     _warn(outcome)
     if not outcome.bad:
         return 0
-    print(f"{outcome.bad:,} bad rows are not, and {output.bad} says why.")
+    bad = "1 bad row is" if outcome.bad == 1 else f"{outcome.bad:,} bad rows are"
+    print(f"{bad} not, and {output.bad} says why.")
     return SOME_ROWS_ARE_BAD
 
 

@@ -40,7 +40,8 @@ class Pool:
         try:
             *_, told = self._ask(head, [file.path])
         except InvalidTable as error:
-            raise CommandFailed(" ".join(fault.detail for fault in error.faults)) from None
+            said = " ".join(fault.detail for fault in error.faults)
+            raise CommandFailed(f"{file.path}: {said}") from None
         except ModelServerError as error:
             raise _refuse(file.path, head["sent"], error) from None
         return told.head
