@@ -9,7 +9,8 @@ from web.security import OPEN, Gate, Guarded
 
 KEYS = "first-key, second-key"
 GET = "/feedback /models /models/live /monitoring /metrics /v2 /v2/models/iris /nothing"
-POST = "/predict /predict/batch /explain /feedback /v2/models/iris/infer /v1/models/iris:predict"
+POST = "/predict /predict/batch /predict/batch/preview /explain /feedback "
+POST += "/v2/models/iris/infer /v1/models/iris:predict"
 ASKED = [("GET", it) for it in GET.split()] + [("POST", it) for it in POST.split()]
 
 
