@@ -119,6 +119,13 @@ def test_other_numbers_are_no_codes():
     assert reader.clear(column).null_count == 1
 
 
+def test_nan_is_missing_and_an_infinity_is_not():
+    column = pa.array([1.5, float("nan"), float("inf"), None])
+
+    assert read(AGE, column) == [1.5, None, float("inf"), None]
+    assert make_reader(AGE).clear(column).null_count == 2
+
+
 @pytest.mark.parametrize("kind", [pa.string(), pa.large_string(), pa.string_view(), "dictionary"])
 @pytest.mark.parametrize(
     ("feature", "texts", "expected"),

@@ -64,7 +64,7 @@ class CellReader:
         if is_text(column.type):
             text = pc.utf8_trim_whitespace(column.cast(pa.string()))
             return pc.if_else(pc.is_in(text, self._missing), None, text)
-        if pa.types.is_floating(column.type) and isinstance(self.feature, Category):
+        if pa.types.is_floating(column.type) and pc.any(pc.is_nan(column)).as_py():
             return pc.if_else(pc.is_nan(column), None, column)
         return column
 
