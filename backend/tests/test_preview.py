@@ -5,7 +5,7 @@ from formats import ARROW, CSV, JSON, PARQUET, write
 from mixed import INSTANCE
 from test_workbooks import XLSX, write_workbook
 
-GERMAN = "age;mass;Größe\n30,5;4;x\n;NA; y \n".encode("cp1252")
+GERMAN = "age;mass;Größe\n30,5;4;x\n;5,1; y \n".encode("cp1252")
 
 
 def preview(client, body, media_type=CSV, **params):
@@ -22,7 +22,7 @@ def test_a_text_is_shown_as_it_stands_with_how_it_is_read(mixed_client):
         "read_as": "Read as Windows-1252, separated by semicolons, decimal commas.",
         "rows": 2,
         "columns": ["age", "mass", "Größe"],
-        "head": [["30,5", "4", "x"], [None, "NA", " y "]],
+        "head": [["30,5", "4", "x"], [None, "5,1", " y "]],
         "missing": ["member", "tagged", "island", "sex"],
     }
 
