@@ -35,7 +35,7 @@ def _find(raw: bytes, encoding: str | None) -> str:
     if _is_utf8(raw):
         return "UTF-8"
     if raw.startswith(codecs.BOM_UTF8):
-        raise UnusableTable(_explain(raw, "UTF-8"))
+        _refuse_byte(raw, "UTF-8")
     return encoding or _FALLBACK
 
 
@@ -56,7 +56,7 @@ def _convert(raw: bytes, name: str) -> bytes:
     try:
         return b"".join(text.encode() for text in _decode(raw, name))
     except UnicodeError:
-        raise UnusableTable(_explain(raw, name)) from None
+        _refuse_byte(raw, name)
 
 
 def _decode(raw: bytes, encoding: str) -> Iterator[str]:
@@ -66,7 +66,7 @@ def _decode(raw: bytes, encoding: str) -> Iterator[str]:
         yield decoder.decode(raw[start:end], final=end >= len(raw))
 
 
-def _explain(raw: bytes, name: str) -> str:
+def _refuse_byte(raw: bytes, name: str) -> NoReturn:
     """Name the first line that is not in this encoding, the byte and the remedy."""
     place = 0
     try:
@@ -76,7 +76,7 @@ def _explain(raw: bytes, name: str) -> str:
     line = raw[:place].decode(name, errors="ignore").count("\n") + 1
     found = f"Line {line} holds the byte 0x{raw[place]:02X}, which is"
     if name in ("UTF-8", "UTF-16"):
-        return f"{found} not {name}, though the file begins as such. Save it again as UTF-8."
-    if name == _FALLBACK:
-        return f"{found} neither UTF-8 nor {name}. Name the file's encoding with --encoding."
-    return f"{found} neither UTF-8 nor {name}. Give another --encoding."
+        advice = "Save it again as UTF-8"
+        raise UnusableTable(f"{found} not {name}, though the file begins as such. {advice}.")
+    advice = "Name its encoding with" if name == _FALLBACK else "Give another"
+    raise UnusableTable(f"{found} neither UTF-8 nor {name}. {advice} --encoding.")
