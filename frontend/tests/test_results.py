@@ -78,6 +78,18 @@ def test_missing_values_and_those_out_of_range_are_counted_by_column(mixed_page)
     assert counted == {"age": [0, 1, 0], "mass": [0, 0, 1]}
 
 
+def test_more_columns_with_warnings_than_a_header_holds_are_counted(tmp_path, open_page):
+    names = [f"x{index}" for index in range(300)]
+    publish(tmp_path, [number(name) for name in names])
+    with running_ready(tmp_path) as url:
+        page = open_page(url, "batch")
+        score(upload(page, f"{','.join(names)}\n{','.join(['99'] * 300)}\n".encode()))
+
+        listed = len(find_warnings(page))
+        assert 50 < listed < 300
+        assert f"More columns with fewer such rows: {300 - listed}." in said(page)
+
+
 def test_columns_that_are_named_like_answers_are_kept(tmp_path, open_page):
     publish(tmp_path, [number("prediction_class"), number("probability_no")])
     with running_ready(tmp_path) as url:
