@@ -6,7 +6,6 @@ import zipfile
 import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from itertools import dropwhile
 from typing import Any
 
 import pandas as pd
@@ -70,11 +69,8 @@ def _choose(
 
 
 def _read_rows(sheet: CalamineSheet) -> list[list[Any]]:
-    """From the first row with cells to the last."""
-    rows = list(dropwhile(_is_blank, sheet.iter_rows()))
-    while rows and _is_blank(rows[-1]):
-        rows.pop()
-    return rows
+    """Those with cells: blank ones are skipped, as blank lines of CSV are."""
+    return [row for row in sheet.iter_rows() if not _is_blank(row)]
 
 
 def _is_blank(row: list[Any]) -> bool:

@@ -67,9 +67,14 @@ def test_days_and_times_in_one_column_are_dates():
 
 @pytest.mark.parametrize("empty", ["", "  ", "\u00a0", None])
 def test_empty_cells_are_missing_and_texts_are_trimmed(empty):
-    frame = read(["n", "t", "b", "d"], [1, " a", True, DAY], [empty] * 4, [3, "a\u00a0", True, DAY])
+    names, first, last = (
+        ["n", "t", "b", "d", "x"],
+        [1, " a", True, DAY, 1],
+        [3, "a\u00a0", True, DAY, 1],
+    )
+    frame = read(names, first, [*[empty] * 4, 1], last)
 
-    assert frame.isna().all(axis=1).tolist() == [False, True, False]
+    assert frame[names[:-1]].isna().all(axis=1).tolist() == [False, True, False]
     assert frame["t"].tolist()[::2] == ["a", "a"]
     assert frame["n"].dtype == float
 
@@ -100,6 +105,10 @@ def test_empty_rows_and_columns_around_the_table_do_not_count():
     frame = read(blank, [], [None, "x", None, "y", " "], [None, 1, None, "a"], [], blank)
 
     assert frame.to_dict("list") == {"x": [1], "y": ["a"]}
+
+
+def test_empty_rows_within_the_table_do_not_count_as_lines_of_csv_do_not():
+    assert read(["x", "y"], [1, "a"], [None, " "], [2, "b"])["y"].tolist() == ["a", "b"]
 
 
 def test_numbers_and_dates_may_be_names():
