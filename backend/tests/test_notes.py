@@ -8,6 +8,7 @@ from worker.tables import csv_tables
 AGE, MASS, MEMBER, _, ISLAND, _ = FEATURES
 KNOWN = describe_model([AGE, MASS, ISLAND])
 HEADER = "age,mass,island\n"
+BESIDE = f"id,name,{HEADER[:-1]},{KNOWN.target.name}\n"
 DATA = "40,4.5,Dream\n"
 UNITS = "years,kg,\n"
 NOTES = ["Total,12.5,\n", ",,\n", "x,4.5,Dream\n", "Source: the zoo,,\n", ",5,\n"]
@@ -89,6 +90,18 @@ def test_of_few_features_one_is_enough_and_none_is_not():
 
     assert find("member,island\ntrue,\n,Dream\n", known) == (2, [], "")
     assert find("member,island\ntrue,\n,\n", known)[:2] == (2, [1])
+
+
+@pytest.mark.parametrize("row", ["7,Ada,40,,,yes\n", "7,,40,,,\n", ",Total Energies,,4.5,Dream,\n"])
+def test_a_row_with_cells_beside_the_features_is_data(row):
+    assert find(BESIDE + "1,Bo,40,4.5,Dream,no\n" * 2 + row) == (3, [], "")
+
+
+@pytest.mark.parametrize(
+    "row", ["Total,,40,4.5,,\n", ",Grand total:,40,,,\n", "7,,,,,\n", ",,40,,,yes\n"]
+)
+def test_a_row_that_is_called_a_total_or_has_one_cell_is_not(row):
+    assert find(BESIDE + "1,Bo,40,4.5,Dream,no\n" * 2 + row)[:2] == (3, [2])
 
 
 def test_a_table_is_looked_at_anew_each_time_it_is_read():

@@ -42,7 +42,7 @@ def open_csv(content: memoryview, limits: Limits, known: Description) -> Table:
     names = [feature.name for feature in known.features]
     header = read_header(bytes(content[:MAX_HEADER_BYTES]), names)
     rows = _Rows(content[header.size :], header.names, header.delimiter)
-    notes = Notes(make_readers(known, header.decimal), rows.schema)
+    notes = Notes(make_readers(known, header.decimal), rows.schema, target=known.target.name)
 
     def read() -> Batches:
         ragged = RaggedRows(header.delimiter, limits)
@@ -57,7 +57,8 @@ def open_rows(
 ) -> Table:
     """Rows below a header, read once; `ends` say if they are a table's first ones, or its last."""
     rows = _Rows(content, header.names, header.delimiter)
-    notes = Notes(make_readers(known, header.decimal), rows.schema, **ends)
+    readers, target = make_readers(known, header.decimal), known.target.name
+    notes = Notes(readers, rows.schema, **ends, target=target)
 
     def read() -> Batches:
         return notes.watch(rows.read(ragged.note, len(content) + 1), ragged)

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from worker.exchange import Array
-from worker.tables.cells import CellReader, is_text
+from worker.tables.cells import BLANKS, CellReader, is_text
 
 MOST_LAST = 3  # rows at the end; if more look like notes, none of them is one
 FEW = 3  # features of which a row of data has more than one
@@ -19,6 +19,7 @@ COMPARED_ROWS = 20  # with the first one
 
 _WORDS = "total|sum|mean|average|source|note|gesamt|quelle|somme|moyenne|fuente|media"
 _NOTE = re.compile(rf"[^0-9].*[\s:].*|({_WORDS}).*", re.IGNORECASE | re.DOTALL)
+_LABEL = rf"(?i)^{BLANKS}(grand )?({_WORDS})s?:?{BLANKS}$"  # of a row, beside the features
 
 
 class Ragged(Protocol):
@@ -67,12 +68,15 @@ class Notes:
         *,
         is_first: bool = True,
         is_last: bool = True,
+        target: str = "",
     ) -> None:
-        """Of the whole of a table, or of its first or last part."""
+        """Of the whole of a table, or of its first or last part; labels are no cells."""
         self.places: list[int] = []
         self.numbers: list[int] = []
         found = [(schema.get_field_index(it.feature.name), it) for it in readers]
         self._readers = [(place, it) for place, it in found if place >= 0]
+        known = {target, *(it.feature.name for _, it in self._readers)}
+        self._others = [place for place, name in enumerate(schema.names) if name not in known]
         self._is_first = is_first
         self._is_last = is_last
 
@@ -152,8 +156,20 @@ class Notes:
                 if is_text(cells.type):
                     begins = pc.match_substring_regex(cells, "^[^0-9]").fill_null(False)
                     has_word |= _to_mask(begins) & ~is_number
-        least = 1 if len(self._readers) >= FEW else 0
-        return _Look(has_number, has_word, has_text | (present <= least))
+        others, has_label = self._look_beside(rows)
+        is_alone = (present == 1) & (others == 0) if len(self._readers) >= FEW else False
+        return _Look(has_number, has_word, has_text | has_label | (present == 0) | is_alone)
+
+    def _look_beside(self, rows: Any) -> tuple[Array, Array]:
+        """How many cells are in the other columns, and whether one says what the row is."""
+        present, has_label = np.zeros(rows.num_rows, int), np.zeros(rows.num_rows, bool)
+        for place in self._others:
+            column = rows.column(place)
+            if is_text(column.type):
+                column = pc.if_else(pc.equal(pc.utf8_trim_whitespace(column), ""), None, column)
+                has_label |= _to_mask(pc.match_substring_regex(column, _LABEL).fill_null(False))
+            present += _to_mask(column.is_valid())
+        return present, has_label
 
 
 NO_NOTES = Notes([], pa.schema([]))

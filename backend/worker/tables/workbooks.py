@@ -42,7 +42,7 @@ def open_workbook(
     grouped = _find_grouped(known)
     arrays = [_read(cells, it in grouped) for it, (_, *cells) in zip(names, columns, strict=True)]
     batch = pa.RecordBatch.from_arrays(arrays, names)
-    notes = Notes(make_readers(known), batch.schema)
+    notes = Notes(make_readers(known), batch.schema, target=known.target.name)
 
     def read() -> Batches:
         return notes.watch(iter([batch]), NoRagged())
