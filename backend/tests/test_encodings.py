@@ -23,10 +23,15 @@ def read(body, encoding):
         ("cp1252", None, "Windows-1252"),
         ("cp850", "cp850", "cp850"),
         ("ascii", "cp850", "UTF-8"),
+        ("utf-16-le", "utf-16-le", "utf-16-le"),
     ],
 )
 def test_an_encoding_is_found_and_read(codec, given, name):
-    text = "a,b\n" if codec == "ascii" else TEXT.replace("€", "ß" if codec == "cp850" else "€")
+    text = (
+        "a,b\n"
+        if codec in ("ascii", "utf-16-le")
+        else TEXT.replace("€", "ß" if codec == "cp850" else "€")
+    )
     body = text.encode(codec)
 
     assert find(body, given) == name

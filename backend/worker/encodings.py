@@ -28,7 +28,7 @@ def find_encoding(read: Callable[[], Blocks], given: str | None = None) -> str:
         name = UTF_16
     elif head.startswith(codecs.BOM_UTF8):
         name = UTF_8
-    elif _is_utf_8(read()):
+    elif _is_utf_8(read(), takes_nul=given is None):
         return UTF_8
     else:
         name = given or USUAL
@@ -58,11 +58,13 @@ def split(content: memoryview) -> Iterator[memoryview]:
     return (content[at : at + BLOCK_BYTES] for at in range(0, len(content), BLOCK_BYTES))
 
 
-def _is_utf_8(blocks: Blocks) -> bool:
+def _is_utf_8(blocks: Blocks, *, takes_nul: bool) -> bool:
+    """UTF-16 without a mark can be valid UTF-8, too, but for its NUL characters."""
     decoder = codecs.getincrementaldecoder("utf-8")()
     try:
         for block in chain(blocks, [b""]):
-            decoder.decode(block, not block)
+            if "\0" in decoder.decode(block, not block) and not takes_nul:
+                return False
     except UnicodeDecodeError:
         return False
     return True
