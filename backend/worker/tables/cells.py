@@ -46,7 +46,8 @@ class CellReader:
         usual = "." if self._written.thousands else decimal
         self._decimal = self._written.decimal or usual
         # A word such as -999 is a number, too, so cells that can be read may be missing.
-        is_plain = self._written == PLAIN and self._decimal == "." and feature.type == "number"
+        is_bare = not (self._written.thousands or self._written.affix)
+        is_plain = is_bare and feature.type == "number"  # with decimal points, wherever they are
         self._is_plain = is_plain and not _find_numbers(self._parse(self._missing)).true_count
 
     def read(self, column: Any) -> Any:
