@@ -72,6 +72,15 @@ def test_batches_without_rows_are_passed_over(kind):
     assert chunk.equals(full)
 
 
+@pytest.mark.parametrize("media_type", [ARROW, PARQUET])
+def test_blanks_around_names_never_count(media_type):
+    table = pa.table({" x": [1.5], "y\u00a0": [2.5], "a b": [3.5]})
+
+    [found] = chunks(write(table, media_type), media_type)
+
+    assert found.to_pylist() == [{"x": 1.5, "y": 2.5, "a b": 3.5}]
+
+
 def test_parquet_columns_of_json_are_read():
     column = pa.ExtensionArray.from_storage(pa.json_(), pa.array(['{"a": 1}', None]))
 

@@ -23,14 +23,14 @@ BUFFER_BYTES = 1024**2  # of each column of Parquet, which would be in memory wh
 def open_arrow(opener: Opener, limits: Limits) -> Table:
     """Raises MalformedTable; a stream does not say beforehand how long it is."""
     with readable("Arrow stream"):
-        schema = pa.ipc.open_stream(opener()).schema
-    return Table(schema, partial(_read_arrow, opener, limits), limits)
+        schema = _trim_names(pa.ipc.open_stream(opener()).schema)
+    return Table(schema, partial(_read_arrow, opener, limits, schema.names), limits)
 
 
-def _read_arrow(opener: Opener, limits: Limits) -> Batches:
+def _read_arrow(opener: Opener, limits: Limits, names: list[str]) -> Batches:
     options = pa.ipc.IpcReadOptions(use_threads=False)
     with readable("Arrow stream"), pa.ipc.open_stream(opener(), options=options) as batches:
-        yield from (_validate(batch, limits) for batch in batches)
+        yield from (_validate(batch, limits, names) for batch in batches)
 
 
 def open_parquet(opener: Opener, limits: Limits, groups: list[int] | None = None) -> Table:
@@ -38,7 +38,8 @@ def open_parquet(opener: Opener, limits: Limits, groups: list[int] | None = None
     with readable("Parquet file"):
         file = open_file(opener)
         limits.check(file.metadata.num_rows)
-    return Table(file.schema_arrow, partial(_read_parquet, file, limits, groups), limits)
+        schema = _trim_names(file.schema_arrow)
+    return Table(schema, partial(_read_parquet, file, limits, groups, schema.names), limits)
 
 
 def open_file(opener: Opener) -> Any:
@@ -50,10 +51,10 @@ def count_groups(file: Any) -> list[int]:
     return [file.metadata.row_group(group).num_rows for group in range(file.num_row_groups)]
 
 
-def _read_parquet(file: Any, limits: Limits, groups: list[int] | None) -> Batches:
+def _read_parquet(file: Any, limits: Limits, groups: list[int] | None, names: list[str]) -> Batches:
     with readable("Parquet file"):
         batches = file.iter_batches(_count_rows(file, limits), row_groups=groups, use_threads=False)
-        yield from (_validate(batch, limits) for batch in batches)
+        yield from (_validate(batch, limits, names) for batch in batches)
 
 
 def _count_rows(file: Any, limits: Limits) -> int:
@@ -64,9 +65,13 @@ def _count_rows(file: Any, limits: Limits) -> int:
     return max(1, min(limits.count_rows(len(file.schema_arrow)), CHUNK_BYTES // max(1, row_bytes)))
 
 
-def _validate(batch: Any, limits: Limits) -> Any:
+def _trim_names(schema: Any) -> Any:
+    return pa.schema([field.with_name(field.name.strip()) for field in schema], schema.metadata)
+
+
+def _validate(batch: Any, limits: Limits, names: list[str]) -> Any:
     """The offsets and the texts in it are the caller's; many rows may have the same text."""
     batch.validate()
     limits.check(0, size_batch(batch))
     batch.validate(full=True)
-    return batch
+    return batch.rename_columns(names)
