@@ -1,6 +1,7 @@
 """Trains, compares, logs and publishes a classifier: one run, start to end."""
 
 import argparse
+import codecs
 import os
 import re
 import sys
@@ -12,6 +13,9 @@ from errors import CommandFailed, hide_secrets
 from files import become_owner
 
 MAX_SEED = 2**32 - 1
+
+# Codecs of Python in which no file is written; the backend refuses a manifest that names one.
+NO_ENCODINGS = ("idna", "punycode", "raw-unicode-escape", "unicode-escape", "utf-7")
 
 # The names in candidates.py, whose imports take a second.
 CANDIDATES = (
@@ -127,6 +131,8 @@ def _name(text: str) -> str:
 def _encoding(text: str) -> str:
     try:
         b"a".decode(text, errors="ignore")
+        if codecs.lookup(text).name in NO_ENCODINGS:
+            raise LookupError
     except (LookupError, UnicodeError):
         message = f"there is no encoding {text}; use a name like cp1250, shift_jis or gb18030"
         raise argparse.ArgumentTypeError(message) from None

@@ -118,6 +118,7 @@ def test_the_first_training_of_another_table_is_not_skipped_nor_compared(models_
         (["--sheet", "Sales"], 2, "--encoding and --sheet are for a table"),
         (["--encoding", "cp9999"], 2, "there is no encoding cp9999; use a name like cp1250"),
         (["--encoding", "hex"], 2, "there is no encoding hex"),
+        (["--encoding", "unicode_escape"], 2, "there is no encoding unicode_escape"),
         (["--keep", "x"], 2, "--keep, --merge-rare"),
         (["--merge-rare"], 2, "name it with --data"),
         (["--iris", "--data", "t.csv"], 2, "not allowed with argument"),
