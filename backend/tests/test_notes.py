@@ -92,7 +92,16 @@ def test_of_few_features_one_is_enough_and_none_is_not():
     assert find("member,island\ntrue,\n,\n", known)[:2] == (2, [1])
 
 
-@pytest.mark.parametrize("row", ["7,Ada,40,,,yes\n", "7,,40,,,\n", ",Total Energies,,4.5,Dream,\n"])
+@pytest.mark.parametrize(
+    "row",
+    [
+        "7,Ada,40,,,yes\n",
+        "7,,40,,,\n",
+        ",Total Energies,,4.5,Dream,\n",
+        "7,Total,40,4.5,Dream,yes\n",
+        "7,note,40,4.5,Dream,\n",
+    ],
+)
 def test_a_row_with_cells_beside_the_features_is_data(row):
     assert find(BESIDE + "1,Bo,40,4.5,Dream,no\n" * 2 + row) == (3, [], "")
 

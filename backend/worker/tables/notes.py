@@ -17,9 +17,10 @@ FEW = 3  # features of which a row of data has more than one
 COMPARED_ROWS = 20  # with the first one
 
 
-_WORDS = "total|sum|mean|average|source|note|gesamt|quelle|somme|moyenne|fuente|media"
+_SUMS = "total|sum|mean|average|gesamt|somme|moyenne"
+_WORDS = f"{_SUMS}|source|note|quelle|fuente|media"
 _NOTE = re.compile(rf"[^0-9].*[\s:].*|({_WORDS}).*", re.IGNORECASE | re.DOTALL)
-_LABEL = rf"(?i)^{BLANKS}(grand )?({_WORDS})s?:?{BLANKS}$"  # of a row, beside the features
+_LABEL = rf"(?i)^{BLANKS}(grand )?({_SUMS})s?:?{BLANKS}$"  # of a row, beside the features
 
 
 class Ragged(Protocol):
@@ -76,6 +77,7 @@ class Notes:
         found = [(schema.get_field_index(it.feature.name), it) for it in readers]
         self._readers = [(place, it) for place, it in found if place >= 0]
         known = {target, *(it.feature.name for _, it in self._readers)}
+        self._target = schema.get_field_index(target)
         self._others = [place for place, name in enumerate(schema.names) if name not in known]
         self._is_first = is_first
         self._is_last = is_last
@@ -161,14 +163,17 @@ class Notes:
         return _Look(has_number, has_word, has_text | has_label | (present == 0) | is_alone)
 
     def _look_beside(self, rows: Any) -> tuple[Array, Array]:
-        """How many cells are in the other columns, and whether one says what the row is."""
+        """How many cells are in the other columns, and whether one says what the row is.
+
+        A row with a label was data in training.
+        """
         present, has_label = np.zeros(rows.num_rows, int), np.zeros(rows.num_rows, bool)
-        for place in self._others:
-            column = rows.column(place)
+        for column in map(rows.column, self._others):
             if is_text(column.type):
-                column = pc.if_else(pc.equal(pc.utf8_trim_whitespace(column), ""), None, column)
                 has_label |= _to_mask(pc.match_substring_regex(column, _LABEL).fill_null(False))
-            present += _to_mask(column.is_valid())
+            present += _is_there(column)
+        if self._target >= 0:
+            has_label &= ~_is_there(rows.column(self._target))
         return present, has_label
 
 
@@ -183,6 +188,13 @@ def is_note(line: str, delimiter: str) -> bool:
         return False
     found = list(filter(None, cells))
     return len(found) == 1 and _NOTE.fullmatch(found[0]) is not None
+
+
+def _is_there(column: Any) -> Array:
+    """Whether more than blanks are in each cell."""
+    if is_text(column.type):
+        column = pc.if_else(pc.equal(pc.utf8_trim_whitespace(column), ""), None, column)
+    return _to_mask(column.is_valid())
 
 
 def _to_mask(cells: Any) -> Array:
