@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from functools import partial
 from time import monotonic
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
@@ -47,13 +47,7 @@ class Batch(NamedTuple):
 
 async def score(batch: Batch, queue: Queue) -> Pieces:
     """The answer, not made before it is asked for; raises TooManyBatches and what is at fault."""
-    head = {
-        "sent": batch.sent,
-        "wanted": batch.wanted,
-        "rows": batch.settings.max_batch_rows,
-        "bytes": batch.settings.max_body_bytes,
-        "sheet": batch.sheet,
-    }
+    head = _make_head(batch)
     left = batch.settings.batch_seconds  # of the process's own time, as a caller may take longer
     # Memory-safe code parses JSON, so a small table leaves the process as it was.
     is_kept = batch.sent is Format.JSON and len(batch.body) <= REUSED_BYTES
@@ -77,6 +71,17 @@ async def score(batch: Batch, queue: Queue) -> Pieces:
                     most = batch.settings.max_batch_rows
                     batch.headers.update(write_headers(message, batch.model, most))
                 yield _read_piece(message)
+
+
+def _make_head(batch: Batch) -> dict[str, Any]:
+    """What its process is told of the table."""
+    return {
+        "sent": batch.sent,
+        "wanted": batch.wanted,
+        "rows": batch.settings.max_batch_rows,
+        "bytes": batch.settings.max_body_bytes,
+        "sheet": batch.sheet,
+    }
 
 
 @contextmanager
