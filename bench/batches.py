@@ -179,7 +179,8 @@ def main() -> None:
             publish(dump(estimator), folder)
             pickled = next(folder.glob("*.pkl"))
             file = {"name": "iris", "version": "", "created_at": datetime.now(UTC)}
-            model, _ = assemble(pickled.read_bytes(), file, None, is_tried=False)
+            head = {"file": file, "is_tried": False, "takes_unchecked": False}
+            model, _ = assemble(pickled.read_bytes(), head, None)
             usual = load.serving(
                 PANDAS, "bench/peers", "/invocations", MODEL=pickled, PYTHONWARNINGS="ignore"
             )
