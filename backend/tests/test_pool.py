@@ -46,15 +46,16 @@ def score(model, tmp_path):
 
 def test_only_the_first_and_last_rows_of_a_file_are_no_data(score, tmp_path, monkeypatch):
     monkeypatch.setattr("files.sources.PIECE_BYTES", 100)
-    rows = ["1,5;2;3"] * 50
-    lines = ["x;y;z", "cm;cm;cm", *rows, "cm;2;3", *rows, "Total: 100", "150;;", "Source: me"]
+    rows = ["1,5;2;3", "cm;cm;cm"] * 50  # wherever a part ends
+    lines = ["x;y;z", "cm;cm;cm", *rows, "1,5;2;3", "Total: 100", "150;;", "Source: me"]
     (tmp_path / "in.csv").write_text("\n".join(lines))
 
     scored, bad = score(tmp_path / "in.csv")
 
-    said = [NO_DATA, "x must be a number.", NO_DATA, NO_DATA, NO_DATA]
-    assert bad == list(zip([1, 52, 103, 104, 105], said, strict=True))
-    assert scored["x"].tolist() == ["1,5"] * 100
+    assert [row for row, said in bad if said == NO_DATA] == [1, 103, 104, 105]
+    others = [row for row, said in bad if said == "x must be a number."]
+    assert others == list(range(3, 102, 2))
+    assert scored["x"].tolist() == ["1,5"] * 51
 
 
 def test_decimal_commas_are_read_as_they_were_written_in_training(score, tmp_path):
