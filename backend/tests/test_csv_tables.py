@@ -4,7 +4,7 @@ import pytest
 from conftest import VERSION, describe, fit
 from mixed import FEATURES
 
-from errors import InvalidTable
+from errors import InvalidTable, TableTooLarge
 from schemas import Manifest, Written
 from worker.tables import csv_tables
 from worker.tables.columns import Columns
@@ -134,3 +134,11 @@ def test_lines_of_blanks_are_no_rows_and_ragged_ones_are_named():
         (2, "It has 1 cells"),
         (3, "It has 3 cells"),
     ]
+
+
+def test_more_lines_of_blanks_than_rows_are_taken_are_refused():
+    text = "age,island\n30,Dream\n" + " \n" * 20
+
+    assert len(read(open_text(text, limits=LIMITS._replace(rows=20)))) == 1
+    with pytest.raises(TableTooLarge, match="More than 19 rows"):
+        read(open_text(text, limits=LIMITS._replace(rows=19)))

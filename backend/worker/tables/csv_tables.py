@@ -86,7 +86,7 @@ class RaggedRows:
         """Tell pyarrow what to do next."""
         if not row.text.strip():
             self._blank += 1
-            return "skip"
+            return "error" if self._blank > self._limits.rows else "skip"
         self.count += 1
         number = row.number - self._blank
         fault = TableFault(describe_ragged(row), number)
@@ -103,7 +103,7 @@ class RaggedRows:
         try:
             yield from (batch for batch in batches if not self._last)
         except MalformedTable:
-            self._limits.check(self._last)
+            self._limits.check(max(self._last, self._blank))
             raise
 
     def settle(self, notes: Collection[int]) -> None:
