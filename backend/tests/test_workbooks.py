@@ -158,6 +158,15 @@ def test_what_is_no_workbook_is_told():
             open_body(broken)
 
 
+def test_a_span_of_time_that_python_does_not_know_is_no_crash():
+    body = io.BytesIO()
+    with xlsxwriter.Workbook(body) as book:
+        book.add_worksheet("S").write(0, 0, 1e9, book.add_format({"num_format": "[h]:mm:ss"}))
+
+    with pytest.raises(MalformedTable, match="must have magnitude"):
+        open_body(body.getvalue())
+
+
 @pytest.mark.parametrize("seed", range(5))
 def test_a_damaged_workbook_is_read_or_said_to_be_damaged(seed):
     dice, members = random.Random(seed), read_archive(write_workbook(TABLE))

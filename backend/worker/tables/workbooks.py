@@ -23,7 +23,10 @@ from worker.tables.table import Batches, Limits, Table
 MAX_WHOLE = 2**53  # beyond, doubles cannot tell whole numbers apart
 
 _OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"  # of a workbook that is old or encrypted
-_DAMAGES = (CalamineError, zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, ValueError)
+_DAMAGES = (
+    *(CalamineError, zipfile.BadZipFile, zlib.error, EOFError),
+    *(OverflowError, RuntimeError, ValueError),
+)
 _GROUPED = re.compile(r"-?[0-9]{1,3}\.[0-9]{3}")  # a number that may have thousands
 
 Rows = list[Sequence[Any]]
