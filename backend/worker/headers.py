@@ -96,7 +96,8 @@ def name_columns(names: Sequence[str]) -> list[str]:
         raise MalformedTable("The table has no header. Name its columns in the first line.")
     if not found[0]:
         rows = ("row", *(f"row_{number}" for number in range(1, len(found))))
-        found[0] = next(name for name in rows if name not in found)
+        taken = set(found)
+        found[0] = next(name for name in rows if name not in taken)
     if "" in found:
         said = f"Column {found.index('') + 1} has no name."
         advice = "Give it one, or take the separator from the end of each line."

@@ -1,5 +1,6 @@
 """Checks the names of a table's columns."""
 
+from collections import Counter
 from collections.abc import Sequence
 from itertools import count
 
@@ -9,7 +10,7 @@ from errors import UnusableTable
 def check_names(names: Sequence[str], advice: str = "Give it one") -> list[str]:
     """Return them trimmed, and a name for a first column without one; raises UnusableTable."""
     names = [name.strip() for name in names]
-    if twice := sorted({name for name in names if name and names.count(name) > 1}):
+    if twice := sorted(name for name, times in Counter(names).items() if name and times > 1):
         raise UnusableTable(f"Two columns are named {twice[0]}. Rename one of them.")
     if "" in names[1:]:
         raise UnusableTable(f"Column {names.index('', 1) + 1} has no name. {advice}.")
