@@ -107,7 +107,7 @@ def test_a_row_with_cells_beside_the_features_is_data(row):
 
 
 @pytest.mark.parametrize(
-    "row", ["Total,,40,4.5,,\n", ",Grand total:,40,,,\n", "7,,,,,\n", ",,40,,,yes\n"]
+    "row", ["Total,,40,4.5,,\n", ",Grand total:,40,,,\n", "7,,,,,\n", "NA,?,40,,,yes\n"]
 )
 def test_a_row_that_is_called_a_total_or_has_one_cell_is_not(row):
     assert find(BESIDE + "1,Bo,40,4.5,Dream,no\n" * 2 + row)[:2] == (3, [2])

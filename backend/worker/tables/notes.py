@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from worker.exchange import Array
-from worker.tables.cells import BLANKS, CellReader, is_text
+from worker.tables.cells import BLANKS, MISSING, CellReader, is_text
 
 MOST_LAST = 3  # rows at the end; if more look like notes, none of them is one
 FEW = 3  # features of which a row of data has more than one
@@ -21,6 +21,7 @@ _SUMS = "total|sum|mean|average|gesamt|somme|moyenne"
 _WORDS = f"{_SUMS}|source|note|quelle|fuente|media"
 _NOTE = re.compile(rf"[^0-9].*[\s:].*|({_WORDS}).*", re.IGNORECASE | re.DOTALL)
 _LABEL = rf"(?i)^{BLANKS}(grand )?({_SUMS})s?:?{BLANKS}$"  # of a row, beside the features
+_NOTHING = pa.array([None, "", *MISSING])
 
 
 class Ragged(Protocol):
@@ -191,10 +192,10 @@ def is_note(line: str, delimiter: str) -> bool:
 
 
 def _is_there(column: Any) -> Array:
-    """Whether more than blanks are in each cell."""
-    if is_text(column.type):
-        column = pc.if_else(pc.equal(pc.utf8_trim_whitespace(column), ""), None, column)
-    return _to_mask(column.is_valid())
+    """Whether more than blanks or a word for missing is in each cell."""
+    if not is_text(column.type):
+        return _to_mask(column.is_valid())
+    return ~_to_mask(pc.is_in(pc.utf8_trim_whitespace(column), _NOTHING))
 
 
 def _to_mask(cells: Any) -> Array:
