@@ -59,6 +59,11 @@ def test_a_mark_of_utf_8_is_believed():
         find(b"\xef\xbb\xbfa,b\n\xe9,1\n")
 
 
+def test_a_given_encoding_whose_mark_is_missing_is_told():
+    with pytest.raises(MalformedTable, match="does not start with BOM"):
+        find(b"a,b\n\xe9,1\n", "utf-16")
+
+
 @pytest.mark.parametrize("size", [1, 2, 3, 7])
 @pytest.mark.parametrize("codec", ["utf-8", "utf-16", "cp1252"])
 def test_a_stream_is_read_whatever_its_blocks(codec, size):

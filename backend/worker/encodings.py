@@ -46,6 +46,8 @@ def recode(blocks: Blocks, encoding: str) -> Iterator[bytes]:
         except UnicodeDecodeError as error:
             before = error.object[: error.start].decode(encoding, "ignore")
             raise _refuse(error, lines + before.count("\n"), encoding) from None
+        except UnicodeError as error:  # a byte order mark is missing
+            raise MalformedTable(f"{error}. Save the file as UTF-8.") from None
         lines += text.count("\n")
         text = text if is_begun else text.lstrip(_MARK)
         is_begun = is_begun or bool(text)
