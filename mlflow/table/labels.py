@@ -7,6 +7,7 @@ from errors import UnusableTable
 from table.cells import blank_missing, find_texts, read_texts
 from table.columns import read_quantities
 from table.notation import decide, examine, sample
+from table.numbers import INFINITE
 from table.phrases import count, enumerate_all, quote
 
 MIN_ROWS = 20
@@ -61,7 +62,7 @@ def _write(labels: pd.Series) -> pd.Series:
     texts = find_texts(labels)
     written = decide(examine(sample(texts)), commas_shown=False, semicolons=False)
     numbers = read_quantities(labels, written)
-    is_infinite = texts.str.fullmatch("[+-]?inf(?:inity)?", case=False)
+    is_infinite = texts.str.fullmatch(INFINITE)
     numbers.loc[texts.index[is_infinite]] = np.inf
     if labels.empty or numbers.isna().any():
         return _write_truths(read_texts(labels))

@@ -6,6 +6,7 @@ import pandas as pd
 
 from table.columns import Column
 from table.notation import MAX_AFFIX
+from table.numbers import INFINITE
 from table.phrases import enumerate_all
 
 MOST_LAST = 3  # rows at the end; if more look like notes, none of them is one
@@ -40,7 +41,7 @@ def find_edges(index: pd.Index) -> pd.Series:
 
 def find_notes(columns: dict[str, Column], rows: int) -> Notes:
     """`columns` are the features with their first and last cells, of a table with so many rows."""
-    numbers = [column for column in columns.values() if column.kind == "number"]
+    numbers = [_leave_infinite(it) for it in columns.values() if it.kind == "number"]
     units = _read_units(numbers)
     last: list[int] = []
     for row in range(rows - 1, 0, -1):
@@ -50,6 +51,12 @@ def find_notes(columns: dict[str, Column], rows: int) -> Notes:
         if len(last) > MOST_LAST:
             return Notes(units, [0] if units else [])
     return Notes(units, [0, *last] if units else last)
+
+
+def _leave_infinite(column: Column) -> Column:
+    """To be refused as they are elsewhere."""
+    is_infinite = column.strays.astype(str).str.fullmatch(INFINITE)
+    return column._replace(strays=column.strays[~is_infinite.astype(bool)])
 
 
 def _read_units(numbers: list[Column]) -> dict[str, str]:

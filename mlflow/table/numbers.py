@@ -8,6 +8,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 BLANK = r"[\s\p{Z}]"  # of RE2, whose \s is of ASCII alone
+INFINITE = "(?i:[+-]?inf(?:inity)?)"  # which people mean as a number, and none is
 _NUMBER = r"^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$"
 _ALIKE = {" ": "[ \u00a0\u202f]", "'": "['’]"}  # signs that stand for each other
 

@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 
+from errors import UnusableTable
 from table.dataset import make_dataset
 from table.reading import parse_table
 
@@ -59,3 +60,9 @@ def test_rows_without_a_label_are_taken_out_before_columns_are_judged():
 
     assert set(dataset.kinds.values()) == {"number"}
     assert dataset.remarks[1:] == ["31 rows without a y are left out."]
+
+
+@pytest.mark.parametrize("edge", [{"above": "inf,,,a\n"}, {"below": "1,-Inf,0.5,b\n"}])
+def test_an_infinite_number_makes_a_row_no_note(edge):
+    with pytest.raises(UnusableTable, match=r"holds numbers, but for 1 of 41 values: '(-I|i)nf'"):
+        read(**edge)
