@@ -77,6 +77,9 @@ class Input(Finite):
         return self.nullable or self.imputable
 
 
+_NO_NUMBER = r"[^0-9+\-\u2212.,\s]"  # a character that no number is lost with
+
+
 class WrittenNumber(BaseModel):
     """How the training table wrote the numbers of a column; what is left out is plain.
 
@@ -87,7 +90,9 @@ class WrittenNumber(BaseModel):
     thousands: Annotated[
         Literal[",", ".", " ", "\u00a0", "\u202f", "'", "\u2019"] | None, Field(exclude_if=_is_none)
     ] = None
-    affix: Annotated[str | None, Field(min_length=1, max_length=20, exclude_if=_is_none)] = None
+    affix: Annotated[str | None, Field(max_length=20, pattern=_NO_NUMBER, exclude_if=_is_none)] = (
+        None
+    )
 
     @model_validator(mode="after")
     def _require_distinct(self) -> Self:

@@ -3,7 +3,7 @@ from conftest import VERSION, describe, fit
 from mixed import FEATURES
 from pydantic import ValidationError
 
-from schemas import Manifest
+from schemas import Manifest, Number
 
 WHOLE = describe(fit(), b"", VERSION)
 AGE, _, MEMBER, _, ISLAND, _ = FEATURES
@@ -119,3 +119,12 @@ def test_how_numbers_are_written_is_kept(written):
 def test_numbers_are_written_by_known_signs(written):
     with pytest.raises(ValidationError, match=r"written"):
         Manifest.model_validate(WHOLE | {"features": [AGE | {"written": written}]})
+
+
+@pytest.mark.parametrize("affix", ["", "-", "\u2212", "1", "+5", ".", ",", " ", "x" * 21])
+def test_an_affix_is_no_part_of_a_number(affix):
+    feature = {"type": "number", "name": "x", "written": {"affix": affix}}
+
+    with pytest.raises(ValidationError):
+        Number.model_validate(feature)
+    Number.model_validate(feature | {"written": {"affix": "m2"}})
