@@ -14,6 +14,7 @@ MOSTLY = 0.5  # a column of which more than this share are numbers was meant as 
 SAMPLE = 10_000  # cells of a column that are looked at, and as many of the longest
 MAX_AFFIX = 20  # characters, which a manifest has room for
 ONLY = 0.9  # a unit on fewer of the cells that have one is not the column's only one
+MIN_GROUPED = 10  # cells like 1.234 that show, beside ones like 950, what the point is
 
 _ISO = (
     "AED ARS AUD BGN BRL CAD CHF CLP CNY COP CZK DKK EGP EUR GBP HKD HUF IDR ILS INR ISK JPY KES "
@@ -37,6 +38,7 @@ _CELL = re.compile(
     rf"|\s+(?P<loose>(?:{_WORD})(?: [^\W\d_]\S{{0,9}}){{0,2}}))?"
 )
 _HEAD, _GROUP = r"[1-9][0-9]{0,2}", r"[0-9]{3}"
+_STAND_INS = ("0", "9", "99", "999")  # for missing values, beside measurements with three decimals
 _PHONE = re.compile(rf"{_GROUP}(?:{escape(' ')}{_GROUP}){{2,}}")
 _EXPONENT = r"(?:[eE][+-]?[0-9]+)?"
 _OTHERS = {",": r"[. \u00a0\u202f'’]", ".": r"[, \u00a0\u202f'’]"}
@@ -56,6 +58,19 @@ class Evidence(NamedTuple):
         decimals = self.signs["decimal", ","] > self.signs["decimal", "."]
         return decimals and self.numbers > MOSTLY * self.cells
 
+    @property
+    def shows_points(self) -> bool:
+        """Whether these are numbers with decimal points."""
+        decimals = self.signs["decimal", "."] > self.signs["decimal", ","]
+        return decimals and self.numbers > MOSTLY * self.cells
+
+    @property
+    def shows_groups(self) -> bool:
+        """Whether these are whole numbers that have a point from 1.000 on, and only then."""
+        is_other = self.signs["long", ""] or self.signs["decimal", "."] or self.signs["decimal", ","]
+        is_told = self.signs["either", "."] >= MIN_GROUPED and self.signs["short", ""]
+        return bool(is_told and not is_other and self.numbers > MOSTLY * self.cells)
+
 
 def infer_written(columns: dict[str, pd.Series], semicolons: bool) -> dict[str, Written]:
     """How each of these columns of text writes numbers, if it holds any.
@@ -65,8 +80,10 @@ def infer_written(columns: dict[str, pd.Series], semicolons: bool) -> dict[str, 
     plain = [name for name in columns if read_numbers(columns[name], PLAIN).notna().all()]
     evidence = {name: examine(sample(columns[name])) for name in columns if name not in plain}
     commas_shown = any(one.shows_commas for one in evidence.values())
-    if commas_shown:  # so points may be between thousands, even if all are plain numbers
+    if commas_shown or semicolons:  # so points may be between thousands in plain numbers too
         evidence |= {name: examine(sample(columns[name])) for name in plain}
+    if semicolons and not any(one.shows_points for one in evidence.values()):
+        commas_shown = commas_shown or any(one.shows_groups for one in evidence.values())
     decided = {name: decide(one, commas_shown, semicolons) for name, one in evidence.items()}
     return dict.fromkeys(plain, PLAIN) | decided
 
@@ -149,6 +166,8 @@ def _affix_of(look: re.Match[str]) -> str:
 
 def _find_roles(written: str) -> Iterator[tuple[str, str]]:
     number = written.removeprefix("+")
+    if number.isdigit() and number not in _STAND_INS:
+        yield ("short" if len(number) <= 3 else "long"), ""  # noqa: PLR2004
     for sign, decimal in ((",", r"\."), (".", ",")):
         if sign not in number:
             continue

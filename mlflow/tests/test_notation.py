@@ -48,6 +48,32 @@ def test_three_digits_behind_one_sign_are_decided_by_the_rest_of_the_table():
     assert infer("1.234", "0.5", commas_shown=True) == PLAIN
 
 
+GROUPED = [f"{number}.250" for number in range(1, 15)]
+
+
+@pytest.mark.parametrize(
+    ("cells", "other", "semicolons", "thousands"),
+    [
+        ([*GROUPED, "950"], ["1"], True, "."),
+        ([*GROUPED, "950"], GROUPED, True, "."),
+        ([*GROUPED, "950"], ["1"], False, ""),
+        ([*GROUPED, "950"], ["0.5"], True, ""),
+        ([*GROUPED, "950", "1.5"], ["1"], True, ""),
+        ([*GROUPED, "950", "1250"], ["1"], True, ""),
+        ([*GROUPED, "999"], ["1"], True, ""),
+        (GROUPED, ["1"], True, ""),
+        (["1.250", "950"], ["1"], True, ""),
+    ],
+)
+def test_whole_numbers_show_that_points_separate_thousands(cells, other, semicolons, thousands):
+    columns = {"sales": pd.Series(cells), "other": pd.Series(other)}
+
+    written = infer_written(columns, semicolons)
+
+    assert written["sales"].thousands == thousands
+    assert written["other"].thousands == (thousands if other is GROUPED else "")
+
+
 @pytest.mark.parametrize(
     "cells",
     [
