@@ -67,9 +67,10 @@ class Evidence(NamedTuple):
     @property
     def shows_groups(self) -> bool:
         """Whether these are whole numbers that have a point from 1.000 on, and only then."""
-        is_other = self.signs["long", ""] or self.signs["decimal", "."] or self.signs["decimal", ","]
-        is_told = self.signs["either", "."] >= MIN_GROUPED and self.signs["short", ""]
-        return bool(is_told and not is_other and self.numbers > MOSTLY * self.cells)
+        others = (("long", ""), ("decimal", "."), ("decimal", ","))
+        if any(self.signs[role] for role in others) or not self.signs["short", ""]:
+            return False
+        return self.signs["either", "."] >= MIN_GROUPED and self.numbers > MOSTLY * self.cells
 
 
 def infer_written(columns: dict[str, pd.Series], semicolons: bool) -> dict[str, Written]:
