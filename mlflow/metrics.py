@@ -5,7 +5,7 @@ import codecs
 import os
 import re
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,8 @@ from errors import CommandFailed, hide_secrets
 from files import become_owner
 
 MAX_SEED = 2**32 - 1
+
+SEVERAL: dict[str, Any] = {"action": "append", "default": []}  # an option that is repeated
 
 # Codecs of Python in which no file is written; the backend refuses a manifest that names one.
 NO_ENCODINGS = ("idna", "punycode", "raw-unicode-escape", "unicode-escape", "utf-7")
@@ -27,7 +29,7 @@ CANDIDATES = (
 
 
 def main() -> None:
-    arguments = _parse_arguments()
+    arguments = parse_arguments()
     directory: Path = arguments.models_dir
     if not directory.is_dir():
         sys.exit(f"There is no folder {directory}. Make it, or set MODELS_DIR to another.")
@@ -58,9 +60,12 @@ def _run_command(arguments: argparse.Namespace) -> int | str:
         return str(error)
 
 
-def _parse_arguments() -> argparse.Namespace:
-    parser = _make_parser()
-    arguments = parser.parse_args()
+def parse_arguments(words: Sequence[str] | None = None) -> argparse.Namespace:
+    """The words are those of the command line by default; exits if they are wrong."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    _add_table_options(parser)
+    _add_training_options(parser)
+    arguments = parser.parse_args(words)
     if arguments.iris:
         arguments.data = arguments.target = None
     of_table = ("target", "drop", "category", "keep", "merge_rare", "encoding", "sheet")
@@ -74,37 +79,38 @@ def _parse_arguments() -> argparse.Namespace:
     return arguments
 
 
-def _make_parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(description=__doc__)
+def _add_table_options(parser: argparse.ArgumentParser) -> None:
     add, table = parser.add_argument, parser.add_mutually_exclusive_group()
-    several: dict[str, Any] = {"action": "append", "default": []}
     data, target = os.environ.get("DATASET") or None, os.environ.get("TARGET") or None
     said = "CSV, gzip of CSV, Parquet or .xlsx, a path or a URL; without it, Iris"
     table.add_argument("--data", metavar="FILE", default=data, help=said)
     said = "Iris, though the live model is of another table"
     table.add_argument("--iris", action="store_true", help=said)
     add("--target", metavar="COLUMN", default=target, help="the column to predict")
-    add("--drop", metavar="COLUMN", **several, help="leave this column out")
+    add("--drop", metavar="COLUMN", **SEVERAL, help="leave this column out")
     said = "this column's cells are codes, not quantities, and its words are no missing values"
-    add("--category", metavar="COLUMN", **several, help=said)
+    add("--category", metavar="COLUMN", **SEVERAL, help=said)
     said = "keep this column, though it seems to number the rows or to be the answer"
-    add("--keep", metavar="COLUMN", **several, help=said)
+    add("--keep", metavar="COLUMN", **SEVERAL, help=said)
     said = "make one class, other, of those with fewer than 5 rows"
     add("--merge-rare", action="store_true", help=said)
     said = "of text that is neither UTF-8 nor marked; without it, Windows-1252"
     add("--encoding", type=_encoding, metavar="NAME", help=said)
     add("--sheet", metavar="NAME", help="of a workbook; by default the first one with cells")
+
+
+def _add_training_options(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
     add("--name", type=_name, help="of model and MLflow experiment; by default the file's")
     add("--seed", type=_seed, default=0, help="of folds, searches and forests (default 0)")
     add("--budget", type=_minutes, metavar="MINUTES", help="end the comparison after these")
     said = "compare this one with the baseline, and no others; may be given again"
-    add("--only", metavar="CANDIDATE", choices=CANDIDATES, **several, help=said)
+    add("--only", metavar="CANDIDATE", choices=CANDIDATES, **SEVERAL, help=said)
     add("--with-feedback", action="store_true", help="learn from the backend's feedback too")
     add("--force", action="store_true", help="publish what is worse than the live model too")
     add("--first", action="store_true", help="train only where no model is published yet")
     add("--sync", action="store_true", help="send MLflow the trainings that it missed")
     add("--republish", metavar="VERSION", help="publish this older version again, untrained")
-    return parser
 
 
 def _add_settings(arguments: argparse.Namespace, environment: Mapping[str, str]) -> None:

@@ -29,8 +29,7 @@ BEGIN = datetime(2026, 1, 1, tzinfo=UTC)
 
 def publish(publisher, options, moment):
     """Fit one candidate without a search: what it reads is of interest, not how well it does."""
-    sys.argv = ["metrics.py", *options]
-    arguments = metrics._parse_arguments()
+    arguments = metrics.parse_arguments(options)
     dataset = read_dataset(arguments, fetch(arguments.data))
     [candidate] = [one for one in list_candidates(seed=0) if one.name == ESTIMATOR]
     pipeline = fit(candidate, {}, dataset)

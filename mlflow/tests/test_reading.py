@@ -172,8 +172,8 @@ def test_blanks_around_cells_and_names_never_count(write, separator):
 
 def test_options_of_the_command_reach_the_reader(write):
     raw = ("x,y\n" + "1.5,да\n2.5,нет\n3.5,да\n" * 20).encode("cp1251")
-    options = ["--data", write(raw), "--target", "y", "--name", "t", "--encoding", "cp1251"]
-    arguments = metrics._make_parser().parse_args(options)
+    options = ["--data", write(raw), "--target", "y", "--encoding", "cp1251"]
+    arguments = metrics.parse_arguments(options)
 
     dataset = read_dataset(arguments, fetch(arguments.data))
 
