@@ -1,6 +1,7 @@
 """Offers tables as files to download."""
 
 import io
+from codecs import BOM_UTF8
 from collections.abc import Callable, Sequence
 from functools import reduce
 from typing import Any
@@ -14,9 +15,6 @@ import streamlit as st
 from client import Json
 from spreadsheets import find_formulas, guard, is_text, to_text
 from uploads import MEDIA_TYPES
-
-# Without it, spreadsheets take a CSV file for another encoding.
-BYTE_ORDER_MARK = "\ufeff".encode()
 
 
 def offer_download(label: str, write: Callable[[], bytes], name: str) -> None:
@@ -50,7 +48,7 @@ def write_guarded_csv(table: pa.Table) -> bytes:
     """For spreadsheets, which calculate no cell of it."""
     columns = [guard(to_text(it)) if is_text(it.type) else it for it in table.columns]
     names = guard(pa.array(table.column_names)).to_pylist()
-    return BYTE_ORDER_MARK + write_csv(pa.Table.from_arrays(columns, names))
+    return BOM_UTF8 + write_csv(pa.Table.from_arrays(columns, names))
 
 
 def write_rows(rows: Sequence[dict[str, Any]]) -> bytes:
@@ -80,7 +78,7 @@ def write_template(features: Sequence[Json], instances: Sequence[Json]) -> bytes
     table = pa.Table.from_arrays(columns, [feature["name"] for feature in features])
     safe = table.filter(pc.invert(reduce(pc.or_, map(find_formulas, columns))))
     has_commas = any(_find_written(feature).get("decimal") == "," for feature in features)
-    return BYTE_ORDER_MARK + write_csv(safe, ";" if has_commas else ",")
+    return BOM_UTF8 + write_csv(safe, ";" if has_commas else ",")
 
 
 def _find_written(feature: Json) -> Json:

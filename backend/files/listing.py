@@ -10,7 +10,7 @@ from errors import CommandFailed
 from worker.media import Format
 
 # The last one begins old and protected workbooks, which are refused with the reason.
-MARKS = {b"PAR1": Format.PARQUET, b"PK\3\4": Format.XLSX, b"\xd0\xcf\x11\xe0": Format.XLSX}
+MAGIC_NUMBERS = {b"PAR1": Format.PARQUET, b"PK\3\4": Format.XLSX, b"\xd0\xcf\x11\xe0": Format.XLSX}
 NAMES = {Format.CSV: "CSV", Format.PARQUET: "Parquet", Format.XLSX: ".xlsx"}
 
 
@@ -58,7 +58,7 @@ def find_kind(path: Path) -> Format:
         head = file.read(4)
     if not head:
         raise CommandFailed(f"{path} is empty. Give it a header line and rows below.")
-    return MARKS.get(head, Format.CSV)
+    return MAGIC_NUMBERS.get(head, Format.CSV)
 
 
 def _walk(path: Path, left_out: Path) -> Iterator[Path]:

@@ -3,6 +3,7 @@
 import gzip
 import re
 import zlib
+from codecs import BOM_UTF8
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -16,7 +17,7 @@ from worker.headers import MAX_HEADER_BYTES, Header, read_header
 
 HEAD_BLOCKS = 3  # which have MAX_HEADER_BYTES in UTF-8, too
 
-MARKS = re.compile(rb"(?:\xef\xbb\xbf)*")  # byte order marks
+BYTE_ORDER_MARKS = re.compile(rb"(?:%s)*" % BOM_UTF8)
 
 
 class Text(NamedTuple):
@@ -41,7 +42,7 @@ def read_text(path: Path, features: list[str], encoding: str | None) -> Text:
         try:
             found = find_encoding(partial(read_blocks, file, UTF_8, BLOCK_BYTES), encoding)
             head = b"".join(islice(read_blocks(file, found, BLOCK_BYTES), HEAD_BLOCKS))
-            marks = MARKS.match(head).end()  # type: ignore[union-attr]  # none are found, too
+            marks = BYTE_ORDER_MARKS.match(head).end()  # type: ignore[union-attr]  # none are found, too
             header = read_header(head[marks : marks + MAX_HEADER_BYTES], features)
         except InvalidTable as error:
             raise CommandFailed(f"{path}: {error.faults[0].detail}") from None

@@ -13,7 +13,7 @@ BLOCK_BYTES = 1024**2
 UTF_8, UTF_16, USUAL = "UTF-8", "UTF-16", "Windows-1252"
 
 _UTF_16_MARKS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
-_MARK = "\ufeff"
+_MARK = codecs.BOM_UTF8.decode()
 
 Blocks = Iterable[bytes | memoryview]
 
