@@ -15,8 +15,13 @@ OLDER = "2026_11_20_T00_00_00"
 @pytest.fixture
 def hashed(monkeypatch):
     """The names of the files that are hashed from now on."""
-    hash_whole, names = Pickle.hash, []
-    monkeypatch.setattr(Pickle, "hash", lambda it: names.append(it._path.name) or hash_whole(it))
+    names = []
+
+    def open_counted(file, max_bytes):
+        names.append(file.path.name)
+        return Pickle(file, max_bytes)
+
+    monkeypatch.setattr(digests, "Pickle", open_counted)
     return names
 
 
