@@ -41,13 +41,13 @@ def write_batches(batches: list[pa.RecordBatch], **options: Any) -> bytes:
     return sink.getvalue()
 
 
-def write_workbook(sheets: dict[str, list[list[Any]]]) -> bytes:
-    """An .xlsx file of these sheets, each of these rows of cells."""
-    with Workbook(sink := io.BytesIO()) as book:
+def write_workbook(*, start: tuple[int, int] = (0, 0), **sheets: list[list[Any]]) -> bytes:
+    """An .xlsx file of these sheets, each of these rows of cells from `start` on."""
+    with Workbook(sink := io.BytesIO(), {"default_date_format": "yyyy-mm-dd hh:mm:ss"}) as book:
         for name, rows in sheets.items():
             sheet = book.add_worksheet(name)
-            for number, row in enumerate(rows):
-                sheet.write_row(number, 0, row)
+            for number, row in enumerate(rows, start[0]):
+                sheet.write_row(number, start[1], row)
     return sink.getvalue()
 
 

@@ -157,7 +157,7 @@ def test_a_sheet_of_a_workbook_is_chosen_and_predicted(url, tab):
     sheets = {"Irises": [names, row], "More": [names, row, row]}
     tab.goto(url)
     visit(tab, "Batch")
-    upload(tab, "irises.xlsx", write_workbook(sheets))
+    upload(tab, "irises.xlsx", write_workbook(**sheets))
     tab.get_by_role("combobox", name="Sheet to predict").click()
     tab.get_by_role("option", name="More").click()
     expect(tab.get_by_text("The first rows of irises.xlsx (2 in all)").first).to_be_visible()

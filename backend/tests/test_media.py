@@ -1,4 +1,5 @@
 import pytest
+from formats import XLSX
 
 from errors import NotAcceptable, UnsupportedMediaType
 from worker.media import Format, choose_format, find_format
@@ -51,7 +52,7 @@ def test_what_cannot_be_met_is_told_what_can(accept):
 
 
 def test_a_spreadsheet_is_taken_and_answered_with_csv():
-    sent = find_format("application/vnd.openxmlformats-officedocument.spreadsheetml.sheet")
+    sent = find_format(XLSX)
 
     assert sent is Format.XLSX
     assert choose_format("", sent) is Format.CSV

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-import xlsxwriter
 from conftest import number
+from formats import write_workbook
 from sklearn.naive_bayes import GaussianNB
 
 from files.listing import list_files
@@ -85,19 +85,12 @@ def test_a_line_end_within_quotes_is_kept_wherever_a_block_ends(
     assert scored["note"].tolist() == [note] * 20
 
 
-def write_workbook(path, *rows):
-    with xlsxwriter.Workbook(path) as book:
-        sheet = book.add_worksheet("Sales")
-        for number, row in enumerate(rows):
-            sheet.write_row(number, 0, row)
-    return path
-
-
 def test_a_workbook_is_written_as_csv_letter_by_letter(score, tmp_path):
     rows = [["x", "y", " z ", "zip", "n"], ["cm", "cm", "cm"], ["1.500,5", 2, 3.5, "06000", 7]]
     rows += [[1.25, "2", -1, "202.10", 8], ["Total: 3"]]
 
-    scored, bad = score(write_workbook(tmp_path / "in.xlsx", *rows))
+    (path := tmp_path / "in.xlsx").write_bytes(write_workbook(Sales=rows))
+    scored, bad = score(path)
 
     assert bad == [(1, NO_DATA), (4, NO_DATA)]
     assert list(scored)[:5] == ["x", "y", "z", "zip", "n"]
@@ -111,8 +104,9 @@ def test_a_workbook_is_written_as_csv_letter_by_letter(score, tmp_path):
 def test_workbooks_of_one_folder_may_hold_other_kinds_of_cells(score, tmp_path):
     folder = tmp_path / "in"
     folder.mkdir()
-    write_workbook(folder / "a.xlsx", ["x", "y", "z", "note"], [1500, 1, 1, 5])
-    write_workbook(folder / "b.xlsx", ["x", "y", "z", "note"], [0, 0, 0, "none"])
+    for name, row in {"a": [1500, 1, 1, 5], "b": [0, 0, 0, "none"]}.items():
+        workbook = write_workbook(Sales=[["x", "y", "z", "note"], row])
+        (folder / f"{name}.xlsx").write_bytes(workbook)
 
     scored, bad = score(folder)
 

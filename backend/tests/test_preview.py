@@ -1,9 +1,8 @@
 import pyarrow as pa
 import pytest
 from conftest import NAMES, VERSION
-from formats import ARROW, CSV, JSON, PARQUET, write
+from formats import ARROW, CSV, JSON, PARQUET, XLSX, write, write_workbook
 from mixed import INSTANCE
-from test_workbooks import XLSX, write_workbook
 
 GERMAN = "age;mass;Größe\n30,5;4;x\n;5,1; y \n".encode("cp1252")
 
@@ -39,7 +38,7 @@ def test_other_tables_say_themselves_how_they_are_read(client, media_type):
 
 
 def test_a_sheet_of_a_workbook_is_shown(mixed_client):
-    body = write_workbook([["x"], [1]], More=[[*INSTANCE], [*INSTANCE.values()], ["Total"]])
+    body = write_workbook(Sales=[["x"], [1]], More=[[*INSTANCE], [*INSTANCE.values()], ["Total"]])
 
     first = preview(mixed_client, body, XLSX).json()
     named = preview(mixed_client, body, XLSX, sheet="Sales").json()

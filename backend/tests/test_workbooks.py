@@ -5,8 +5,7 @@ import zipfile
 from datetime import date, datetime
 
 import pytest
-import xlsxwriter
-from formats import CSV, PARQUET
+from formats import CSV, PARQUET, XLSX, write_workbook
 from formats import read as read_table
 from mixed import FEATURES, INSTANCE
 from test_csv_tables import describe_model
@@ -19,21 +18,9 @@ from worker.tables.workbooks import open_workbook
 
 AGE, MASS, MEMBER, _, ISLAND, _ = FEATURES
 KNOWN = describe_model([AGE, ISLAND])
-XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 LIMITS = Limits(10_000, 2**26)
 DAY, MOMENT = map(datetime.fromisoformat, ["2021-01-05", "2021-01-05T03:04"])
 TABLE = [["age", "island"], [30.5, "Dream"], [40, "Biscoe"]]
-
-
-def write_workbook(first, *, start=(0, 0), **others):
-    """The sheet Sales, and others by their names."""
-    body = io.BytesIO()
-    with xlsxwriter.Workbook(body, {"default_date_format": "yyyy-mm-dd hh:mm:ss"}) as book:
-        for name, rows in {"Sales": first, **others}.items():
-            sheet = book.add_worksheet(name)
-            for place, row in enumerate(rows):
-                sheet.write_row(start[0] + place, start[1], row)
-    return body.getvalue()
 
 
 def open_body(body, known=KNOWN, limits=LIMITS, sheet=None):
@@ -55,7 +42,7 @@ def read_features(body, known):
 
 def test_cells_keep_their_kinds():
     row = [5, 1.5, " x ", True, MOMENT, "2021", None]
-    body = write_workbook([["n", "f", "t", "b", "d", "y", "empty"], row, [6, 2]])
+    body = write_workbook(Sales=[["n", "f", "t", "b", "d", "y", "empty"], row, [6, 2]])
 
     chunk = read(body)
 
@@ -67,7 +54,7 @@ def test_cells_keep_their_kinds():
 def test_columns_of_several_kinds_are_text_as_a_person_writes_it():
     cells = ["x", 5, 1.5, True, DAY, MOMENT, 1e20]
 
-    chunk = read(write_workbook([["a", 2021.0], *([cell, 1] for cell in cells)]))
+    chunk = read(write_workbook(Sales=[["a", 2021.0], *([cell, 1] for cell in cells)]))
 
     texts = ["x", "5", "1.5", "True", "2021-01-05", "2021-01-05 03:04:00", "1e+20"]
     assert chunk.to_pydict() == {"a": texts, "2021": [1] * 7}
@@ -76,7 +63,7 @@ def test_columns_of_several_kinds_are_text_as_a_person_writes_it():
 def test_days_and_moments_are_moments():
     moments = [DAY, MOMENT]
 
-    days = read(write_workbook([["a", "b"], *([moments[0], it] for it in moments)]))
+    days = read(write_workbook(Sales=[["a", "b"], *([moments[0], it] for it in moments)]))
 
     assert days.to_pydict() == {"a": [date(2021, 1, 5)] * 2, "b": moments}
 
@@ -85,10 +72,10 @@ def test_a_table_may_lie_anywhere_on_a_sheet():
     rows = [[" age ", None, "island"], [30.5], [], [None, None, " Dream"], ["", " ", ""]]
     known = describe_model([AGE, ISLAND])
 
-    table = open_body(write_workbook(rows, start=(3, 2)), known)
+    table = open_body(write_workbook(Sales=rows, start=(3, 2)), known)
 
     assert table.schema.names == ["age", "island"]
-    assert read_features(write_workbook(rows, start=(3, 2)), known) == [
+    assert read_features(write_workbook(Sales=rows, start=(3, 2)), known) == [
         [30.5, None],
         [None, "Dream"],
     ]
@@ -99,12 +86,12 @@ def test_number_cells_are_never_read_as_the_text_beside_them():
     known = describe_model([AGE | {"written": written}, ISLAND])
     cells = [1.234, "1.234", 12.5, "1.234,5 €", 5, None, "k. A.", -0.125]
     known = known.model_copy(update={"written": Written(missing=["k. A."])})
-    body = write_workbook([["age", "island"], *([cell, "Dream"] for cell in cells)])
+    body = write_workbook(Sales=[["age", "island"], *([cell, "Dream"] for cell in cells)])
 
     [found, _] = read_features(body, known)
 
     assert found == [1.234, 1234.0, 12.5, 1234.5, 5.0, None, None, -0.125]
-    numbers = write_workbook([["age", "island"], [1.234, "Dream"], [2, "Dream"]])
+    numbers = write_workbook(Sales=[["age", "island"], [1.234, "Dream"], [2, "Dream"]])
     assert read_features(numbers, known)[0] == [1.234, 2.0]
 
 
@@ -113,11 +100,11 @@ def test_whole_numbers_are_codes_and_booleans_are_booleans():
     known = describe_model([codes, MEMBER])
     head = ["island", "member"]
 
-    assert read_features(write_workbook([head, [1, True], [2, None]]), known) == [
+    assert read_features(write_workbook(Sales=[head, [1, True], [2, None]]), known) == [
         ["1", "2"],
         [True, None],
     ]
-    assert read_features(write_workbook([head, [1, True], ["x", "FALSE "]]), known) == [
+    assert read_features(write_workbook(Sales=[head, [1, True], ["x", "FALSE "]]), known) == [
         ["1", "x"],
         [True, False],
     ]
@@ -126,7 +113,7 @@ def test_whole_numbers_are_codes_and_booleans_are_booleans():
 def test_units_and_totals_are_no_data():
     rows = [["age", "mass", "island"], ["years", "kg", None], [30, 4.5, "Dream"], ["Total", 4.5]]
 
-    table = open_body(write_workbook(rows), describe_model([AGE, MASS, ISLAND]))
+    table = open_body(write_workbook(Sales=rows), describe_model([AGE, MASS, ISLAND]))
 
     assert [it.num_rows for it in table.chunks()] == [3]
     assert [*table.no_data] == [0, 2]
@@ -136,11 +123,13 @@ def test_units_and_totals_are_no_data():
 
 def test_the_sheet_with_all_features_is_read_unless_another_is_named():
     other = [["x"], [1]]
-    body = write_workbook([], Notes=other, Data=TABLE, More=TABLE)
+    body = write_workbook(Sales=[], Notes=other, Data=TABLE, More=TABLE)
 
     assert open_body(body).read_as == "Read sheet Data of 4 sheets: Sales, Notes, Data, More."
     assert open_body(body, sheet="More").read_as.startswith("Read sheet More of 4")
-    assert open_body(write_workbook([], Notes=other)).read_as.startswith("Read sheet Notes of 2")
+    assert open_body(write_workbook(Sales=[], Notes=other)).read_as.startswith(
+        "Read sheet Notes of 2"
+    )
     with pytest.raises(InvalidTable, match=r"There is no sheet X. The sheets are Sales, Notes"):
         open_body(body, sheet="X")
     with pytest.raises(InvalidTable, match="The sheet has no cells"):
@@ -148,7 +137,7 @@ def test_the_sheet_with_all_features_is_read_unless_another_is_named():
 
 
 def test_what_is_no_workbook_is_told():
-    body = write_workbook(TABLE)
+    body = write_workbook(Sales=TABLE)
     old = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(1000)
 
     with pytest.raises(MalformedTable, match="protected by a password, or older"):
@@ -169,7 +158,7 @@ def test_a_span_of_time_that_python_does_not_know_is_no_crash():
 
 @pytest.mark.parametrize("seed", range(5))
 def test_a_damaged_workbook_is_read_or_said_to_be_damaged(seed):
-    dice, members = random.Random(seed), read_archive(write_workbook(TABLE))
+    dice, members = random.Random(seed), read_archive(write_workbook(Sales=TABLE))
     for name in members:
         content = bytearray(members[name])
         for _ in range(3):
@@ -196,7 +185,7 @@ def read_archive(body):
 @pytest.mark.parametrize("says", [None, 1000])
 def test_a_workbook_is_unpacked_no_further_than_allowed_whatever_it_says(says):
     sheet = "xl/worksheets/sheet1.xml"
-    members = read_archive(write_workbook(TABLE))
+    members = read_archive(write_workbook(Sales=TABLE))
     body = write_archive(**members | {sheet: members[sheet] + b" " * 2**23})
     if says:  # the size is in the directory at the end, before the name
         place = body.rindex(sheet.encode()) - 22
@@ -207,7 +196,7 @@ def test_a_workbook_is_unpacked_no_further_than_allowed_whatever_it_says(says):
 
 
 def test_more_rows_than_are_taken_are_refused():
-    body = write_workbook([TABLE[0], *[TABLE[1]] * 11])
+    body = write_workbook(Sales=[TABLE[0], *[TABLE[1]] * 11])
 
     with pytest.raises(TableTooLarge, match="More than 10 rows"):
         open_body(body, limits=Limits(10, 2**26))
@@ -215,7 +204,7 @@ def test_more_rows_than_are_taken_are_refused():
 
 def test_a_workbook_is_answered_with_its_numbers_as_a_person_writes_them(mixed_client):
     rows = [[*INSTANCE, "day"], [*INSTANCE.values(), DAY], [1.5, 2, True, False, "Mars ", "male"]]
-    body = write_workbook([*rows, ["Total", 6.5]])
+    body = write_workbook(Sales=[*rows, ["Total", 6.5]])
 
     answer = post(mixed_client, body)
 
@@ -230,7 +219,7 @@ def test_a_workbook_is_answered_with_its_numbers_as_a_person_writes_them(mixed_c
 
 def test_a_workbook_is_typed_in_parquet(mixed_client):
     body = write_workbook(
-        [[*INSTANCE], [*INSTANCE.values()], ["NA", 2, None, False, " Dream", "male"]]
+        Sales=[[*INSTANCE], [*INSTANCE.values()], ["NA", 2, None, False, " Dream", "male"]]
     )
 
     table = read_table(post(mixed_client, body, accept=PARQUET).content, PARQUET)
@@ -241,7 +230,7 @@ def test_a_workbook_is_typed_in_parquet(mixed_client):
 
 def test_a_sheet_can_be_asked(mixed_client):
     rows = [[*INSTANCE], [*INSTANCE.values()]]
-    body = write_workbook(rows, More=[rows[0], *[rows[1]] * 3])
+    body = write_workbook(Sales=rows, More=[rows[0], *[rows[1]] * 3])
 
     assert len(post(mixed_client, body).text.splitlines()) == 2
     assert len(post(mixed_client, body, sheet="More").text.splitlines()) == 4

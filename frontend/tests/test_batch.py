@@ -14,7 +14,7 @@ SHEET = [TABLE.column_names, *map(list, zip(*TABLE.to_pydict().values(), strict=
 FILES = {
     "irises.csv": ROWS,
     "irises.parquet": write_parquet(TABLE),
-    "irises.xlsx": write_workbook({"irises": SHEET}),
+    "irises.xlsx": write_workbook(irises=SHEET),
 }
 PREVIEW = "/predict/batch/preview"
 ASKED = f"POST {PREVIEW}"
@@ -104,7 +104,7 @@ def test_a_template_is_read_back_to_the_same_values(german, open_page):
 def test_a_sheet_of_a_workbook_can_be_chosen(page):
     names, first, second = SHEET
     sheets = {"Notes": [["nothing"]], "First": [names, first], "Second": [names, second]}
-    upload(page, write_workbook(sheets), "irises.xlsx")
+    upload(page, write_workbook(**sheets), "irises.xlsx")
     assert page.selectbox[0].options == ["Notes", "First", "Second"]
     assert "Read sheet First of 3 sheets: Notes, First, Second" in " ".join(said(page))
     assert result(score(page)).table["colour"].to_pylist() == ["blue"]
@@ -118,7 +118,7 @@ def test_a_sheet_of_a_workbook_can_be_chosen(page):
 
 
 def test_a_sheet_that_lacks_columns_leaves_the_choice(page):
-    upload(page, write_workbook({"Irises": SHEET, "Notes": [["nothing"]]}), "irises.xlsx")
+    upload(page, write_workbook(Irises=SHEET, Notes=[["nothing"]]), "irises.xlsx")
 
     page.selectbox[0].set_value("Notes").run()
 

@@ -4,6 +4,7 @@ import zipfile
 import pandas as pd
 import pytest
 import xlsxwriter
+from formats import write_workbook
 
 from errors import UnusableTable
 from table.origin import Origin
@@ -11,17 +12,6 @@ from table.reading import parse_table
 
 DAY = pd.Timestamp(2021, 1, 5)
 ROWS = [["x", "y"], [1, "a"], [2, "b"]]
-
-
-def make_workbook(**sheets):
-    """Rows of cells by the names of sheets."""
-    raw = io.BytesIO()
-    with xlsxwriter.Workbook(raw, {"default_date_format": "yyyy-mm-dd"}) as book:
-        for name, rows in sheets.items():
-            sheet = book.add_worksheet(name)
-            for place, row in enumerate(rows):
-                sheet.write_row(place, 0, row)
-    return raw.getvalue()
 
 
 def make_archive(files):
@@ -42,7 +32,7 @@ def change_sheet(raw, old, new):
 
 
 def read(*rows):
-    return parse_table(make_workbook(Sheet=rows), "t.xlsx").frame
+    return parse_table(write_workbook(Sheet=rows), "t.xlsx").frame
 
 
 def test_cells_keep_their_kinds():
@@ -82,7 +72,7 @@ def test_empty_cells_are_missing_and_texts_are_trimmed(empty):
 @pytest.mark.parametrize("error", ["#DIV/0!", "#N/A", "#NAME?"])
 def test_an_error_of_excel_is_missing(error):
     formula = f'<c r="A3" t="e"><f>1/0</f><v>{error}</v></c>'.encode()
-    raw = change_sheet(make_workbook(S=ROWS), b'<c r="A3"><v>2</v></c>', formula)
+    raw = change_sheet(write_workbook(S=ROWS), b'<c r="A3"><v>2</v></c>', formula)
 
     assert parse_table(raw, "t.xlsx").frame["x"].isna().tolist() == [False, True]
 
@@ -122,7 +112,7 @@ def test_an_unnamed_first_column_numbers_the_rows():
 
 
 def test_the_first_sheet_with_cells_is_read_or_the_one_that_is_named():
-    raw = make_workbook(Notes=[], Sales=ROWS, Costs=[["z"], [7]])
+    raw = write_workbook(Notes=[], Sales=ROWS, Costs=[["z"], [7]])
     first, costs = parse_table(raw, "t.xlsx"), parse_table(raw, "t.xlsx", sheet="Costs")
 
     assert first.frame["y"].tolist() == ["a", "b"]
@@ -132,7 +122,7 @@ def test_the_first_sheet_with_cells_is_read_or_the_one_that_is_named():
 
 
 def test_a_workbook_with_one_sheet_tells_its_name():
-    assert parse_table(make_workbook(S=ROWS), "t").origin.describe() == "Read sheet S."
+    assert parse_table(write_workbook(S=ROWS), "t").origin.describe() == "Read sheet S."
 
 
 def test_a_chart_is_no_sheet():
@@ -152,21 +142,25 @@ OLD = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(600)
 @pytest.mark.parametrize(
     ("raw", "sheet", "message"),
     [
-        (make_workbook(A=ROWS, B=[]), "C", "There is no sheet C. The sheets are A, B"),
-        (make_workbook(A=ROWS, B=[]), "B", "Sheet B holds no cells. The sheets are A, B"),
-        (make_workbook(A=[[" "]]), None, "The workbook holds no cells"),
-        (make_workbook(A=ROWS[:1]), None, "t.xlsx holds no rows"),
-        (make_workbook(A=[[1, 2], [3, 4]]), None, "first line holds numbers"),
-        (make_workbook(A=[["x", None, "y"], [1, 2, 3]]), None, "Column 2 has no name. Give it one"),
-        (make_workbook(A=[["x", "x "], [1, 2]]), None, "Two columns are named x"),
+        (write_workbook(A=ROWS, B=[]), "C", "There is no sheet C. The sheets are A, B"),
+        (write_workbook(A=ROWS, B=[]), "B", "Sheet B holds no cells. The sheets are A, B"),
+        (write_workbook(A=[[" "]]), None, "The workbook holds no cells"),
+        (write_workbook(A=ROWS[:1]), None, "t.xlsx holds no rows"),
+        (write_workbook(A=[[1, 2], [3, 4]]), None, "first line holds numbers"),
+        (
+            write_workbook(A=[["x", None, "y"], [1, 2, 3]]),
+            None,
+            "Column 2 has no name. Give",
+        ),
+        (write_workbook(A=[["x", "x "], [1, 2]]), None, "Two columns are named x"),
         (b"x,y\n1,a\n", "A", "is no .xlsx workbook. Leave --sheet out"),
         (OLD, None, "in the format before 2007. Save it as .xlsx"),
         (OLD + "EncryptedPackage".encode("utf-16-le"), None, "protected by a password"),
         (make_archive({"t.csv": "x,y"}), None, "no .xlsx workbook: it holds t.csv. Unzip it"),
         (make_archive({}), None, "no .xlsx workbook: it holds nothing"),
         (make_archive({"xl/workbook.xml": "x"}), None, "workbook is damaged"),
-        (make_workbook(A=ROWS)[:2000], None, "workbook is damaged"),
-        (make_workbook(A=ROWS).replace(b"\0\0\x08\0", b"\1\0\x08\0"), None, "workbook is damaged"),
+        (write_workbook(A=ROWS)[:2000], None, "workbook is damaged"),
+        (write_workbook(A=ROWS).replace(b"\0\0\x08\0", b"\1\0\x08\0"), None, "workbook is damaged"),
     ],
 )
 def test_what_cannot_be_read_is_said(raw, sheet, message):
@@ -178,7 +172,7 @@ def test_what_cannot_be_read_is_said(raw, sheet, message):
     "cell", [b'<c r="XFD1048576"><v>1</v></c>', b"<c r='B9999999999'><v>1</v></c>"]
 )
 def test_a_cell_far_from_the_table_is_refused_before_it_fills_the_memory(cell):
-    raw = change_sheet(make_workbook(S=ROWS), b"</row></sheetData>", cell + b"</row></sheetData>")
+    raw = change_sheet(write_workbook(S=ROWS), b"</row></sheetData>", cell + b"</row></sheetData>")
 
     with pytest.raises(UnusableTable, match=r"sheet1.xml lie too far apart.*Delete those outside"):
         parse_table(raw, "t.xlsx")
@@ -186,13 +180,13 @@ def test_a_cell_far_from_the_table_is_refused_before_it_fills_the_memory(cell):
 
 def test_a_far_cell_that_has_a_style_alone_does_not_count():
     cell = b'<c r="XFD1048576" s="1"/></row></sheetData>'
-    raw = change_sheet(make_workbook(S=ROWS), b"</row></sheetData>", cell)
+    raw = change_sheet(write_workbook(S=ROWS), b"</row></sheetData>", cell)
 
     assert parse_table(raw, "t.xlsx").frame["x"].tolist() == [1, 2]
 
 
 def test_a_workbook_that_would_unpack_to_too_much_is_refused():
-    raw = io.BytesIO(make_workbook(S=ROWS))
+    raw = io.BytesIO(write_workbook(S=ROWS))
     with zipfile.ZipFile(raw, "a") as archive:
         archive.writestr("xl/media/image.png", "")
         archive.infolist()[-1].file_size = 5 * 1024**3
