@@ -212,7 +212,8 @@ def _parse_output(text: str) -> Path:
 
 def _parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("input", metavar="IN", type=Path, help="CSV, gzip of CSV, Parquet or .xlsx")
+    kinds = "CSV, gzip of CSV, Parquet or .xlsx, or a folder of such files"
+    parser.add_argument("input", metavar="IN", type=Path, help=kinds)
     parser.add_argument(
         "output",
         metavar="OUT",
