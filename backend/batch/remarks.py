@@ -12,8 +12,8 @@ from features.answers import name_answers, rename
 from features.warnings import REASONS, Warnings, name_warnings
 from serving.inference import Model
 from worker.exchange import Message
+from worker.headers import MOST_READ_AS
 
-MOST_READ_AS = 1000  # characters
 MOST_RENAMINGS = 10_000  # more than a table has columns
 
 MOST_JSON = 4000  # bytes of a header

@@ -11,12 +11,11 @@ from files.listing import NAMES, File, find_kind, look_at
 from files.reading import NO_TEXT, Text, read_blocks, read_text, reading
 from files.text import cut
 from schemas import Description
-from worker.headers import describe
+from worker.headers import MOST_READ_AS, describe
 from worker.media import Format
 
 PART_ROWS = 262_144  # of row groups that are put together
 MOST_RENAMINGS = 100  # that are told
-MOST_READ_AS = 1000  # characters of it
 PIECE_BYTES = 8 * 1024**2  # of text that is cut
 
 Look = Callable[[File, dict[str, Any]], dict[str, Any]]

@@ -16,6 +16,7 @@ DELIMITERS = {";": "semicolons", "\t": "tabs", "|": "bars", ",": "commas"}
 THOUSANDS = {",": "commas", ".": "points", "'": "apostrophes", "\u2019": "apostrophes"}
 MAX_HEADER_BYTES = 1024**2
 COMPARED_ROWS = 20  # below the header
+MOST_READ_AS = 1000  # characters of how a table is read that are shown
 
 _SEPARATOR = re.compile(r'"?sep=([,;\t|])"?[,;|\s]*', re.IGNORECASE)  # as Excel writes it
 _DECIMAL_COMMA = re.compile(r"\s*[+-]?[0-9]+,[0-9]+\s*")
