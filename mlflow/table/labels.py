@@ -49,12 +49,13 @@ def _tell_missing(cells: pd.Series) -> list[str]:
     if cells.empty:
         return []
     verb = "is" if len(cells) == 1 else "are"
-    remark = f"{count(len(cells), 'row')} without a {cells.name} {verb} left out"
+    remark = f"{count(len(cells), 'row')} without a label in {cells.name} {verb} left out"
     words = cells.value_counts()
     if words.empty:
         return [f"{remark}."]
-    told = enumerate_all(f"in {n:,} it is {word}" for word, n in words.items())
-    return [f"{remark}: {told}. If that is a class, add --category {quote(cells.name)}."]
+    told = enumerate_all(f"{n:,} with {word}" for word, n in words.items())
+    what = "that is a class" if len(words) == 1 else "these are classes"
+    return [f"{remark}: {told}. If {what}, add --category {quote(cells.name)}."]
 
 
 def _write(labels: pd.Series) -> pd.Series:
@@ -116,7 +117,7 @@ def _refuse_rare(labels: pd.Series, rare: pd.Series) -> None:
         named[_TOLD:] = [f"{len(named) - _TOLD} more"]
     classes = f"{'Class' if len(rare) == 1 else 'Classes'} {enumerate_all(named)}"
     have = "has" if len(rare) == 1 else "have"
-    message = f"{classes} of {labels.name} {have} fewer than {MIN_CLASS_ROWS} rows, one for a fold"
+    message = f"{classes} of {labels.name} {have} fewer than {MIN_CLASS_ROWS} rows, one for each fold"
     advice = "Add rows, merge classes, or take their rows out"
     if rare.sum() >= MIN_CLASS_ROWS:
         advice = "Add rows, or make one class of them with --merge-rare"

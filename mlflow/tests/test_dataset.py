@@ -139,7 +139,7 @@ def test_rows_without_a_label_are_left_out_and_counted():
     dataset = make(target=[None, None, *repeat("a", "b")[:-2]])
 
     assert len(dataset.X) == ROWS - 2
-    assert dataset.remarks == ["2 rows without a y are left out."]
+    assert dataset.remarks == ["2 rows without a label in y are left out."]
 
 
 @pytest.mark.parametrize(

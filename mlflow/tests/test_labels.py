@@ -36,15 +36,15 @@ def test_words_for_missing_are_named_with_the_option_that_keeps_them():
 
     assert len(labels) == 40
     [remark] = remarks
-    assert remark.startswith("4 rows without a y are left out: in 2 it is None and in 1 it is NA.")
-    assert remark.endswith(" If that is a class, add --category y.")
+    assert remark.startswith("4 rows without a label in y are left out: 2 with None and 1 with NA.")
+    assert remark.endswith(" If these are classes, add --category y.")
 
 
 def test_a_class_may_be_called_none():
     labels, remarks = read([*repeat("a", "None", "1.0"), None], is_code=True)
 
     assert set(labels) == {"a", "None", "1.0"}
-    assert remarks == ["1 row without a y is left out."]
+    assert remarks == ["1 row without a label in y is left out."]
 
 
 @pytest.mark.parametrize("dtype", ["str", "float64"])

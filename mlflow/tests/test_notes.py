@@ -48,18 +48,18 @@ def test_rows_at_the_end_that_are_no_data_are_left_out_and_named(below, remark):
 
 def test_more_rows_than_notes_take_are_data():
     assert read(below=",,,a\n,,,b\n" * 2).remarks[1:] == []
-    assert read(below="-,,,\n" * 4).remarks[1:] == ["4 rows without a y are left out."]
+    assert read(below="-,,,\n" * 4).remarks[1:] == ["4 rows without a label in y are left out."]
 
 
 def test_a_row_of_data_without_a_label_is_counted_as_that():
-    assert read(below="1,2,0.5,\n").remarks[1:] == ["1 row without a y is left out."]
+    assert read(below="1,2,0.5,\n").remarks[1:] == ["1 row without a label in y is left out."]
 
 
 def test_rows_without_a_label_are_taken_out_before_columns_are_judged():
     dataset = read(above="1,1,0.5,a\nsee below,b,c,\n" + "-,-,-,\n" * 30)
 
     assert set(dataset.kinds.values()) == {"number"}
-    assert dataset.remarks[1:] == ["31 rows without a y are left out."]
+    assert dataset.remarks[1:] == ["31 rows without a label in y are left out."]
 
 
 @pytest.mark.parametrize("edge", [{"above": "inf,,,a\n"}, {"below": "1,-Inf,0.5,b\n"}])
