@@ -14,7 +14,7 @@ MOSTLY = 0.5  # a column of which more than this share are numbers was meant as 
 SAMPLE = 10_000  # cells of a column that are looked at, and as many of the longest
 MAX_AFFIX = 20  # characters, which a manifest has room for
 ONLY = 0.9  # a unit on fewer of the cells that have one is not the column's only one
-MIN_GROUPED = 10  # cells like 1.234 that show, beside ones like 950, what the point is
+MIN_SHOWN = 10  # cells like 1.234 and 950 that together show what the point is
 
 _ISO = (
     "AED ARS AUD BGN BRL CAD CHF CLP CNY COP CZK DKK EGP EUR GBP HKD HUF IDR ILS INR ISK JPY KES "
@@ -68,9 +68,10 @@ class Evidence(NamedTuple):
     def shows_groups(self) -> bool:
         """Whether these are whole numbers that have a point from 1.000 on, and only then."""
         others = (("long", ""), ("decimal", "."), ("decimal", ","))
-        if any(self.signs[role] for role in others) or not self.signs["short", ""]:
+        short, grouped = self.signs["short", ""], self.signs["either", "."]
+        if any(self.signs[role] for role in others) or not (short and grouped):
             return False
-        return self.signs["either", "."] >= MIN_GROUPED and self.numbers > MOSTLY * self.cells
+        return short + grouped >= MIN_SHOWN and self.numbers > MOSTLY * self.cells
 
 
 def infer_written(columns: dict[str, pd.Series], semicolons: bool) -> dict[str, Written]:

@@ -56,6 +56,7 @@ GROUPED = [f"{number}.250" for number in range(1, 15)]
     [
         ([*GROUPED, "950"], ["1"], True, "."),
         ([*GROUPED, "950"], GROUPED, True, "."),
+        ([str(number) for number in range(940, 950)] + ["1.250"], ["1"], True, "."),
         ([*GROUPED, "950"], ["1"], False, ""),
         ([*GROUPED, "950"], ["0.5"], True, ""),
         ([*GROUPED, "950", "1.5"], ["1"], True, ""),
