@@ -71,8 +71,8 @@ def require_no_answers(columns: dict[str, Column], labels: pd.Series, keep: Sequ
         _refuse_leak(name, column, labels)
         if column.kind == "number" and _tells_alone(column.values, labels):
             message = f"Column {name} holds whole numbers, all different, that tell {labels.name}"
-            advice = f"Rows seem to be numbered by it: --drop {quote(name)}"
-            raise UnusableTable(f"{message} nearly alone. {advice}, or --keep {quote(name)}.")
+            advice = f"If they number the rows, --drop {quote(name)}; if not"
+            raise UnusableTable(f"{message} nearly alone. {advice}, --keep {quote(name)}.")
 
 
 def _refuse_leak(name: str, column: Column, labels: pd.Series) -> None:

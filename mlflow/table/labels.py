@@ -117,7 +117,8 @@ def _refuse_rare(labels: pd.Series, rare: pd.Series) -> None:
         named[_TOLD:] = [f"{len(named) - _TOLD} more"]
     classes = f"{'Class' if len(rare) == 1 else 'Classes'} {enumerate_all(named)}"
     have = "has" if len(rare) == 1 else "have"
-    message = f"{classes} of {labels.name} {have} fewer than {MIN_CLASS_ROWS} rows, one for each fold"
+    few = f"fewer than {MIN_CLASS_ROWS} rows, one for each fold"
+    message = f"{classes} of {labels.name} {have} {few}"
     advice = "Add rows, merge classes, or take their rows out"
     if rare.sum() >= MIN_CLASS_ROWS:
         advice = "Add rows, or make one class of them with --merge-rare"
