@@ -2,9 +2,9 @@ import io
 
 from conftest import find_candidate
 
-from training.comparison import Trial
-from training.evaluation import Score
-from training.report import Progress
+from training.comparison import Comparison, Result, Trial
+from training.evaluation import METRICS, Score
+from training.report import Progress, tabulate
 
 SCORE = Score({}, {}, fit_seconds=3.0, predict_seconds=1.0)
 
@@ -26,3 +26,17 @@ def test_a_terminal_shows_a_bar_with_the_candidate_and_the_time_left():
     assert "\n" not in output.getvalue()
     progress.close()
     assert output.getvalue().endswith("\r\033[K")
+
+
+def test_a_baseline_that_is_chosen_is_explained():
+    score = Score(dict.fromkeys(METRICS, 0.5), {}, fit_seconds=3.0, predict_seconds=1.0)
+    baseline, bayes = (
+        Result(find_candidate(name), [score] * 2) for name in ("Baseline", "GaussianNB")
+    )
+    results = [baseline, bayes]
+
+    assert tabulate(Comparison(results, {}), results, baseline).endswith(
+        "Chosen Baseline: the lowest log loss.\n"
+        "It gives every row the same answer, as no other candidate was better."
+    )
+    assert "same answer" not in tabulate(Comparison(results, {}), results, bayes)

@@ -9,6 +9,7 @@ import joblib
 import pandas as pd
 from mlflow.data.pandas_dataset import from_pandas
 from mlflow.models import infer_signature
+from sklearn.dummy import DummyClassifier
 
 from parallel.cores import Failure
 from runs.training_run import CandidateRun, TrainingRun
@@ -113,7 +114,10 @@ def tabulate(comparison: Comparison, candidates: list[Result], winner: Result) -
     why = "the lowest log loss"
     if best is not winner:
         why = f"the simplest within one standard error of the lowest log loss, {best.name}'s"
-    return "\n".join([*lines, "", f"Chosen {winner.name}: {why}."])
+    lines += ["", f"Chosen {winner.name}: {why}."]
+    if isinstance(winner.candidate.classifier, DummyClassifier):
+        lines.append("It gives every row the same answer, as no other candidate was better.")
+    return "\n".join(lines)
 
 
 def make_run(
