@@ -22,6 +22,7 @@ from table.identifiers import are_row_numbers, require_no_answers
 from table.labels import MIN_CLASS_ROWS, find_labelled, read_labels
 from table.notes import NO_NOTES, Notes, find_edges, find_notes
 from table.numbers import PLAIN, Written
+from table.origin import Origin
 from table.phrases import enumerate_all
 from table.reading import Table, parse_table
 
@@ -98,7 +99,7 @@ def read_iris() -> Dataset:
 def make_dataset(table: Table, name: str, target: str, choices: Choices = NO_CHOICES) -> Dataset:
     """Raises UnusableTable, naming the column, if a person has to decide what to do."""
     for column in (target, *choices.drop, *choices.categories, *choices.keep):
-        _require(column, table.frame)
+        _require(column, table)
     columns, notes = _read_features(table, target, choices)
     cells, is_code = table.frame[target].drop(notes.rows), target in choices.categories
     labels, remarks = read_labels(cells, is_code, choices.merge_rare)
@@ -121,14 +122,21 @@ def make_dataset(table: Table, name: str, target: str, choices: Choices = NO_CHO
     )
 
 
-def _require(column: str, frame: pd.DataFrame) -> None:
-    if column in frame.columns:
+def _require(column: str, table: Table) -> None:
+    if column in table.frame.columns:
         return
-    folded = {name.casefold(): name for name in frame.columns}
+    folded = {name.casefold(): name for name in table.frame.columns}
     near = difflib.get_close_matches(column.casefold(), folded, n=1)
     meant = f" Did you mean {folded[near[0]]}?" if near else ""
-    names = ", ".join(frame.columns[:20])
-    raise UnusableTable(f"There is no column {column}.{meant} The columns are {names}.")
+    names = ", ".join(table.frame.columns[:20])
+    sheets = _name_sheets(table.origin)
+    raise UnusableTable(f"There is no column {column}.{meant} The columns are {names}.{sheets}")
+
+
+def _name_sheets(origin: Origin) -> str:
+    if len(origin.sheets) < 2:  # noqa: PLR2004
+        return ""
+    return f" They are of sheet {origin.sheet}; --sheet takes another: {', '.join(origin.sheets)}."
 
 
 def _read_features(table: Table, target: str, choices: Choices) -> tuple[dict[str, Column], Notes]:

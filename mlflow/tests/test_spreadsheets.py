@@ -7,6 +7,7 @@ import xlsxwriter
 from formats import write_workbook
 
 from errors import UnusableTable
+from table.dataset import make_dataset
 from table.origin import Origin
 from table.reading import parse_table
 
@@ -150,8 +151,9 @@ OLD = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(600)
         (
             write_workbook(A=[["x", None, "y"], [1, 2, 3]]),
             None,
-            "Column 2 has no name. Give",
+            "Column 2 has no name. Give it one",
         ),
+        (write_workbook(A=[["x", None, None], [1, 2, 3]]), None, "Delete the lines above the"),
         (write_workbook(A=[["x", "x "], [1, 2]]), None, "Two columns are named x"),
         (b"x,y\n1,a\n", "A", "is no .xlsx workbook. Leave --sheet out"),
         (OLD, None, "in the format before 2007. Save it as .xlsx"),
@@ -193,3 +195,12 @@ def test_a_workbook_that_would_unpack_to_too_much_is_refused():
 
     with pytest.raises(UnusableTable, match="more than 4 GiB unpacked"):
         parse_table(raw.getvalue(), "t.xlsx")
+
+
+def test_a_column_that_another_sheet_may_hold_is_missed_with_the_sheets():
+    notes = write_workbook(Notes=[["remarks"], ["of May"]], Data=ROWS)
+
+    with pytest.raises(UnusableTable, match=r"of sheet Notes; --sheet takes .*Notes, Data\."):
+        make_dataset(parse_table(notes, "t.xlsx"), "t", "y")
+    with pytest.raises(UnusableTable, match=r"The columns are remarks\.$"):
+        make_dataset(parse_table(write_workbook(A=[["remarks"], ["x"]]), "t.xlsx"), "t", "y")
