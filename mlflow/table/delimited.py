@@ -15,6 +15,7 @@ from table.separators import Header, read_rows
 
 BLOCK_BYTES = 1024**2
 BLOCK_ROWS = 1_000
+TITLES = 5  # lines, below which a longer row hardly is the header
 
 _TEXT = pa.large_string()
 
@@ -100,7 +101,10 @@ def _read_carefully(text: bytes, header: Header) -> pa.Table:
 def _refuse_long(number: int, row: list[str], header: Header) -> None:
     message = f"Row {number} has {len(row)} fields, the header has {len(header.names)}"
     sign = SEPARATORS[header.separator].removesuffix("s")
-    raise UnusableTable(f"{message}. Quote the field that contains a {sign}.")
+    advice = f"Quote the field that contains a {sign}"
+    if number <= TITLES:
+        advice = f"Delete what stands above the header, or quote the field that contains a {sign}"
+    raise UnusableTable(f"{message}. {advice}.")
 
 
 def _to_frame(table: pa.Table) -> pd.DataFrame:

@@ -6,12 +6,17 @@ from itertools import count
 
 from errors import UnusableTable
 
+TITLED = 3  # columns, of which a first name alone is a title
+
 
 def check_names(names: Sequence[str], advice: str = "Give it one") -> list[str]:
     """Return them trimmed, and a name for a first column without one; raises UnusableTable."""
     names = [name.strip() for name in names]
     if twice := sorted(name for name, times in Counter(names).items() if name and times > 1):
         raise UnusableTable(f"Two columns are named {twice[0]}. Rename one of them.")
+    if len(names) >= TITLED and names[0] and not any(names[1:]):
+        message = f"The first line holds {names[0]} alone, and names no columns"
+        raise UnusableTable(f"{message}. Delete the lines above the header.")
     if "" in names[1:]:
         raise UnusableTable(f"Column {names.index('', 1) + 1} has no name. {advice}.")
     # pandas and R write the number of each row into a first column without a name.
