@@ -11,7 +11,7 @@ from table.notation import list_units, sample
 from table.phrases import count, enumerate_all, quote
 
 MAX_TEXTS = 100  # more different texts, in more than half of the rows, are no categories
-TOLD = 3  # units at most
+TOLD = 3  # units or columns at most
 
 _DATES = "it holds dates, and the future has others; give numbers made of them, like an age"
 
@@ -34,7 +34,7 @@ def select_columns(
         try:
             _require_variety(column)
             if column.kind == "number":
-                _require_numbers(name, column)
+                _require_numbers(name, column, columns)
                 if not is_kept and are_all_different(column.values) and numbers_rows(name):
                     raise LeftOut(f"it numbers the rows (--keep {quote(name)} keeps it)")
             elif name not in choices.categories and not is_kept:
@@ -62,7 +62,7 @@ def _require_variety(column: Column) -> None:
         raise LeftOut("it holds one value only")
 
 
-def _require_numbers(name: str, column: Column) -> None:
+def _require_numbers(name: str, column: Column, columns: dict[str, Column]) -> None:
     if len(strays := column.strays):
         present = len(strays) + column.values.count()
         message = (
@@ -71,13 +71,22 @@ def _require_numbers(name: str, column: Column) -> None:
         )
         what = "it or leave it" if len(strays) == 1 else "them or leave them"
         advice = f"Correct {what} empty; if these are codes, --category {quote(name)}"
-        raise UnusableTable(f"{message}. {advice}; else --drop {quote(name)}.")
+        raise UnusableTable(f"{message}. {advice}; else --drop {quote(name)}.{_name_like(columns)}")
     if (column.values.abs() > MAX_NUMBER).any():
         message = f"Column {name} holds infinite or nearly infinite numbers"
         advice = f"Leave them empty where they mean nothing, or --drop {quote(name)}"
         raise UnusableTable(f"{message}. {advice}.")
     if are_days(column.values):
         raise LeftOut(_DATES)
+
+
+def _name_like(columns: dict[str, Column]) -> str:
+    """The columns of numbers that hold other things too, if there are several."""
+    names = [name for name, column in columns.items() if len(column.strays)]
+    if len(names) == 1:
+        return ""
+    told = [*names[:TOLD], f"{len(names) - TOLD} more"] if len(names) > TOLD else names
+    return f" {len(names)} columns hold such cells: {enumerate_all(told)}."
 
 
 def _require_repeats(column: Column) -> None:

@@ -114,6 +114,17 @@ def test_a_column_that_needs_a_decision_is_refused_and_named(values, message):
         make(x=values)
 
 
+def test_all_columns_of_numbers_with_other_cells_are_counted():
+    cells = [*range(ROWS - 1), "k.A."]
+
+    with pytest.raises(UnusableTable, match=r"Column a .* 2 columns hold such cells: a and b\.$"):
+        make(a=cells, b=cells)
+    with pytest.raises(UnusableTable, match=r" 5 columns hold such cells: a, b, c and 2 more\.$"):
+        make(**dict.fromkeys("abcde", cells))
+    with pytest.raises(UnusableTable, match=r"--drop a\.$"):
+        make(a=cells)
+
+
 def test_a_dropped_column_is_not_looked_at():
     dataset = make(x=repeat("A", "B"), choices=Choices(drop=["x"]))
 
