@@ -9,6 +9,7 @@ from formats import CSV, PARQUET, XLSX, write_workbook
 from formats import read as read_table
 from mixed import FEATURES, INSTANCE
 from test_csv_tables import describe_model
+from xlsxwriter import Workbook
 
 from errors import InvalidTable, MalformedTable, TableTooLarge
 from schemas import Written
@@ -149,7 +150,7 @@ def test_what_is_no_workbook_is_told():
 
 def test_a_span_of_time_that_python_does_not_know_is_no_crash():
     body = io.BytesIO()
-    with xlsxwriter.Workbook(body) as book:
+    with Workbook(body) as book:
         book.add_worksheet("S").write(0, 0, 1e9, book.add_format({"num_format": "[h]:mm:ss"}))
 
     with pytest.raises(MalformedTable, match="must have magnitude"):
