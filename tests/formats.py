@@ -15,6 +15,7 @@ JSON = "application/json"
 PARQUET = "application/vnd.apache.parquet"
 ARROW = "application/vnd.apache.arrow.stream"
 XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
+FORMATS = [JSON, CSV, PARQUET, ARROW]  # of answers
 
 
 def write(table: pa.Table, media_type: str, **options: Any) -> bytes:

@@ -7,7 +7,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 from conftest import NAMES, SETOSA, VERSION, drop, fit, number
-from formats import ARROW, CSV, JSON, PARQUET, read, write
+from formats import ARROW, CSV, FORMATS, JSON, PARQUET, read, write
 from mixed import INSTANCE, ask, fit_mixed
 from sklearn.svm import LinearSVC
 
@@ -18,7 +18,6 @@ from worker.tables.table import Table
 
 CLASSES = ["setosa", "versicolor", "virginica"]
 ANSWER = ["prediction_class", *(f"probability_{name}" for name in CLASSES)]
-FORMATS = [JSON, CSV, PARQUET, ARROW]
 TABLES = [CSV, PARQUET, ARROW]
 DECIMALS = [pa.decimal128(5, 2), pa.decimal32(5, 2)]
 CODED = pa.dictionary(pa.int8(), pa.float64())

@@ -5,14 +5,13 @@ import numpy as np
 import pyarrow as pa
 import pytest
 from conftest import NAMES, SETOSA, fit, make_model, number
-from formats import ARROW, CSV, JSON, PARQUET, write
+from formats import ARROW, CSV, FORMATS, JSON, PARQUET, write
 from mixed import INSTANCE
 
 from batch.remarks import write_headers
 from schemas import PredictionColumns, RowPredictions
 from worker.exchange import Message
 
-FORMATS = [JSON, CSV, PARQUET, ARROW]
 UNUSUAL = [
     INSTANCE,
     INSTANCE | {"age": None, "island": "Anvers"},
