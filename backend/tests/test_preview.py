@@ -78,6 +78,7 @@ def test_what_a_batch_refuses_for_its_form_a_preview_refuses_too(client):
     assert ragged.json()["detail"] == "Row 2: It has 3 cells, and the header has 2."
     assert preview(client, b"").status_code == 400
     assert preview(client, b"a,b,,\n1,2,,\n").json()["detail"].startswith("Column 3 has no name.")
+    assert preview(client, b'{"instances": []}', JSON).status_code == 422
     assert preview(client, b"x", "text/plain").status_code == 415
     assert preview(client, b"a\n", version="1").status_code == 404
 

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from errors import InvalidTable, TableFault, shorten
+from errors import shorten
 from worker.exchange import Array
 from worker.media import Format
 from worker.tables.answers import Answers, Scored
@@ -79,8 +79,7 @@ def _read_twice(table: Table, columns: Columns, answers: Answers) -> Iterable[Ch
         if size <= KEPT_BYTES:
             kept.append(_make_chunk(columns, sent, is_data))
     faults.raise_any()
-    if rows <= len(table.no_data):
-        raise InvalidTable([TableFault("The table has no rows. Send at least one.")])
+    table.require_data(rows)
     if size <= KEPT_BYTES:
         return kept
     return (_make_chunk(columns, *it) for it in _list_chunks(table, more))

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pyarrow as pa
 
-from errors import MalformedTable, TableTooLarge, shorten
+from errors import InvalidTable, MalformedTable, TableFault, TableTooLarge, shorten
 from worker.exchange import Array
 from worker.tables.notes import NO_NOTES, Notes
 
@@ -90,6 +90,11 @@ class Table:
         mask = np.ones(rows, bool)
         mask[places] = False
         return mask
+
+    def require_data(self, rows: int) -> None:
+        """Raise InvalidTable if none of its rows, so many in all, are data."""
+        if rows <= len(self.no_data):
+            raise InvalidTable([TableFault("The table has no rows. Send at least one.")])
 
 
 def _slice(batches: Batches, rows: int) -> Batches:
