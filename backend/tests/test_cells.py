@@ -154,3 +154,9 @@ def test_text_of_any_type_is_read_by_the_same_rule(kind, feature, texts, expecte
 )
 def test_other_types_are_not_taken(feature, kinds):
     assert not any(make_reader(feature).takes(kind) for kind in kinds)
+
+
+def test_a_category_that_an_older_training_kept_with_its_blanks_is_known_by_them():
+    island = ISLAND | {"values": ["Biscoe ", "Dream"], "mode": "Dream"}
+
+    assert read(island, ["Biscoe ", "Biscoe", " Dream "]) == ["Biscoe ", "Biscoe", "Dream"]

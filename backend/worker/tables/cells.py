@@ -41,6 +41,8 @@ class CellReader:
         self.feature = feature
         known = feature.values if isinstance(feature, Category) else []
         self._missing = pa.array(sorted({"", *words}.difference(known)), pa.string())
+        # Older trainings kept blanks, so a category may be known by them.
+        self._padded = pa.array([value for value in known if value != value.strip()], pa.string())
         self._kind = KINDS[feature.type]
         self._written = (feature.written if isinstance(feature, Number) else None) or PLAIN
         usual = "." if self._written.thousands else decimal
@@ -63,11 +65,16 @@ class CellReader:
         if pa.types.is_dictionary(column.type):
             column = column.dictionary_decode()
         if is_text(column.type):
-            text = pc.utf8_trim_whitespace(column.cast(pa.string()))
-            return pc.if_else(pc.is_in(text, self._missing), None, text)
+            return self._clear(column.cast(pa.string()))
         if pa.types.is_floating(column.type) and pc.any(pc.is_nan(column)).as_py():
             return pc.if_else(pc.is_nan(column), None, column)
         return column
+
+    def _clear(self, cells: Any) -> Any:
+        text = pc.utf8_trim_whitespace(cells)
+        if len(self._padded):
+            text = pc.if_else(pc.is_in(cells, self._padded), cells, text)
+        return pc.if_else(pc.is_in(text, self._missing), None, text)
 
     def takes(self, kind: Any) -> bool:
         """Whether it reads columns of this type."""
