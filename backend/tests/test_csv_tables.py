@@ -124,21 +124,43 @@ def test_a_column_without_a_name_is_told_by_its_place():
         open_text("age,island,,\n30,Dream,,\n")
 
 
-def test_lines_of_blanks_are_no_rows_and_ragged_ones_are_named():
-    text = "age,island\n30,Dream\n   \n\n31\n\t\n32,Biscoe,x\n33,Dream\n"
+def test_lines_of_blanks_are_no_rows_and_long_ones_are_named():
+    text = "age,island\n30,Dream\n   \n\n31\n\t\n32,Biscoe,x\n33,Dream\n34\n35,a,b,c\n"
 
     with pytest.raises(InvalidTable) as error:
         read(open_text(text))
 
     assert [(row, detail[:14]) for detail, row, _ in error.value.faults] == [
-        (2, "It has 1 cells"),
         (3, "It has 3 cells"),
+        (6, "It has 4 cells"),
     ]
 
 
-def test_more_lines_of_blanks_than_rows_are_taken_are_refused():
-    text = "age,island\n30,Dream\n" + " \n" * 20
+@pytest.mark.parametrize("block", [30, 2**20])
+def test_short_rows_are_filled_up_at_their_places(block, monkeypatch):
+    monkeypatch.setattr(csv_tables, "BLOCK_BYTES", block)
+    short = ["1", '"2\n2"', "3,", '"4 ""x"", y",a']
+    rows = short + ["5,b,c"] * 9 + short * 3 + ["6,,d"] + short
 
-    assert len(read(open_text(text, limits=LIMITS._replace(rows=20)))) == 1
-    with pytest.raises(TableTooLarge, match="More than 19 rows"):
-        read(open_text(text, limits=LIMITS._replace(rows=19)))
+    found = [[*row.values()] for row in read(open_text("age,island,note\n" + "\n".join(rows)))]
+
+    filled = [["1", None, None], ["2\n2", None, None], ["3", None, None], ['4 "x", y', "a", None]]
+    full = [["5", "b", "c"]] * 9
+    assert found == [*filled, *full, *filled * 3, ["6", None, "d"], *filled]
+
+
+def test_a_short_line_of_tabs_is_a_row_and_one_of_blanks_is_none():
+    assert len(read(open_text("age\tisland\tnote\n1\ta\tb\n\t\n  \n2\ta\tb\n"))) == 3
+
+
+def test_a_row_that_ends_inside_of_quotes_is_refused():
+    with pytest.raises(InvalidTable, match="Row 2: It has 2 cells, and the header has 3"):
+        read(open_text('age,island,note\n1,a,b\n2,"a,b\n'))
+
+
+def test_short_rows_of_many_columns_are_filled_up_a_few_at_a_time():
+    header = ",".join(f"c{place}" for place in range(500))
+    limits = Limits(10_000, 10**6)
+
+    with pytest.raises(TableTooLarge):
+        read(open_text(f"age,island,{header}\n" + "1\n" * 9_000, limits=limits))

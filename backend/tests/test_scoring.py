@@ -161,7 +161,7 @@ def test_bad_rows_are_beside_with_their_numbers_and_reasons(score, tmp_path):
     for name in ("a", "b"):
         with gzip.open(source / f"{name}.csv.gz", "wb") as file:
             file.write(f"{','.join(NAMES)},note\n5.1,3.5,1.4,0.2,\n{name},3.5,1.4,,\n".encode())
-            file.write(b"5.1,3.5,1.4\n5.1,3.5,1.4,inf,\n1e308,-1e308,1,1,\n")
+            file.write(b"5.1,3.5,1.4,,,\n5.1,3.5,1.4,inf,\n1e308,-1e308,1,1,\n")
 
     done = score(source, tmp_path / "out")
 
@@ -175,7 +175,7 @@ def test_bad_rows_are_beside_with_their_numbers_and_reasons(score, tmp_path):
     assert bad[:5] == [
         ("2", "sepal_length", "sepal_length must be a number."),
         ("2", "petal_width", "petal_width is missing."),
-        ("3", "", "It has 3 cells, and the header has 5."),
+        ("3", "", "It has 6 cells, and the header has 5."),
         ("4", "petal_width", "petal_width must be a finite number."),
         ("5", "", "The model has no answer to values this large or this unusual."),
     ]

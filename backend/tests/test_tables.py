@@ -48,6 +48,16 @@ def test_chunks_are_bounded_and_together_they_are_the_table(media_type, shape):
     assert together.combine_chunks().equals(expected.combine_chunks())
 
 
+@pytest.mark.parametrize("media_type", [ARROW, PARQUET])
+def test_an_unnamed_first_column_holds_the_numbers_of_the_rows(media_type):
+    table = draw(2, 3)
+    unnamed = write(table.rename_columns(["", "row", "x"]), media_type)
+
+    assert chunks(unnamed, media_type)[0].schema.names == ["row_1", "row", "x"]
+    with pytest.raises(InvalidTable, match="Column 2 has no name"):
+        open_table(write(table.rename_columns(["a", "", "x"]), media_type), media_type)
+
+
 @pytest.mark.parametrize("rows_each", [1, 7, 300])
 def test_small_batches_are_put_together(rows_each):
     table = draw(2100)
@@ -135,14 +145,14 @@ def test_a_csv_that_cannot_be_read_is_told_where():
         chunks(b'a,b\n"' + b"x" * 3_000_000 + b'",1\n', CSV)
 
 
-def test_ragged_rows_are_named_and_counted_as_far_as_rows_are_taken():
-    body = b"a,b\n" + b"1,2\n" * 100 + b"\n3\n1,2\n1,2,3\n" + b"4\n" * 30
+def test_long_rows_are_named_and_counted_as_far_as_rows_are_taken():
+    body = b"a,b\n" + b"1,2\n" * 100 + b"\n3,4,5\n1\n1,2,3\n" + b"4,5,6\n" * 30
 
     with pytest.raises(InvalidTable) as error:
         chunks(body, CSV)
 
     assert error.value.faults[:2] == [
-        ("It has 1 cells, and the header has 2.", 101, None),
+        ("It has 3 cells, and the header has 2.", 101, None),
         ("It has 3 cells, and the header has 2.", 103, None),
     ]
     assert len(error.value.faults) == 20
@@ -175,7 +185,7 @@ def test_a_header_alone_is_a_table_without_rows_and_without_one_there_is_none(bo
 
 def test_a_part_of_a_file_is_forgotten_once_it_is_written():
     head = {"sent": CSV, "wanted": CSV, "header": [",", NAMES, 0]}
-    body = np.frombuffer(b"5.1,3.5,1.4,0.2\nragged\n", np.uint8)
+    body = np.frombuffer(b"5.1,3.5,1.4,0.2\n5.1,short\n5.1,1,1,1,long\n", np.uint8)
     part = Part(make_model(fit()).worker, Message(head, {"body": body}), None)
     assert b"setosa" in b"".join(part.write())
     kept = weakref.ref(part)

@@ -4,7 +4,6 @@ import difflib
 import hashlib
 from argparse import Namespace
 from dataclasses import dataclass, field, replace
-from functools import partial
 from typing import IO
 
 import numpy as np
@@ -13,14 +12,14 @@ import pandas as pd
 from sklearn.datasets import load_iris
 
 from errors import UnusableTable, hide_secrets
-from table.cells import blank_missing
 from table.choices import NO_CHOICES, Choices
-from table.columns import Column, Kind, read_columns, read_quantities
+from table.columns import Kind
+from table.data_rows import DataRows
 from table.exclusions import select_columns
 from table.fetching import IRIS
-from table.identifiers import are_row_numbers, require_no_answers
-from table.labels import MIN_CLASS_ROWS, find_labelled, read_labels
-from table.notes import NO_NOTES, Notes, find_edges, find_notes
+from table.identifiers import require_no_answers
+from table.labels import MIN_CLASS_ROWS, read_labels
+from table.notes import Notes
 from table.numbers import PLAIN, Written
 from table.origin import Origin
 from table.phrases import enumerate_all
@@ -100,13 +99,15 @@ def make_dataset(table: Table, name: str, target: str, choices: Choices = NO_CHO
     """Raises UnusableTable, naming the column, if a person has to decide what to do."""
     for column in (target, *choices.drop, *choices.categories, *choices.keep):
         _require(column, table)
-    columns, notes = _read_features(table, target, choices)
-    cells, is_code = table.frame[target].drop(notes.rows), target in choices.categories
+    rows = DataRows(table, target, choices)
+    columns = rows.read()
+    selected, left_out = select_columns(columns, choices, rows.numbers_rows)
+    selected = rows.settle(selected)
+    cells, is_code = table.frame[target].drop(rows.notes.rows), target in choices.categories
     labels, remarks = read_labels(cells, is_code, choices.merge_rare)
-    numbers_rows = partial(_numbers_rows, columns, table.frame, notes.rows)
-    selected, left_out = select_columns(columns, choices, numbers_rows)
     require_no_answers(selected, labels, choices.keep)
     written = {name: one.written for name, one in selected.items() if one.kind == "number"}
+    told = rows.notes.describe(table.short)
     X = pd.DataFrame({name: column.values for name, column in selected.items()}, copy=False)
     return Dataset(
         name=name,
@@ -116,9 +117,9 @@ def make_dataset(table: Table, name: str, target: str, choices: Choices = NO_CHO
         sha256=table.sha256,
         kinds={name: column.kind for name, column in selected.items()},
         nullable=[name for name in X.columns if X[name].isna().any()],
-        units=_find_units(written, notes),
+        units=_find_units(written, rows.notes),
         written={name: one for name, one in written.items() if one != PLAIN},
-        remarks=[*_tell_reading(table, written), *notes.describe(), *remarks, *left_out],
+        remarks=[*_tell_reading(table, written), *told, *remarks, *left_out],
     )
 
 
@@ -137,26 +138,6 @@ def _name_sheets(origin: Origin) -> str:
     if len(origin.sheets) < 2:  # noqa: PLR2004
         return ""
     return f" They are of sheet {origin.sheet}; --sheet takes another: {', '.join(origin.sheets)}."
-
-
-def _read_features(table: Table, target: str, choices: Choices) -> tuple[dict[str, Column], Notes]:
-    """The columns by the rows that have a label and are no notes."""
-    features = table.frame.drop(columns=[target, *choices.drop])
-    is_labelled = find_labelled(table.frame[target], target in choices.categories)
-    is_read = is_labelled | find_edges(features.index) if table.origin.is_text else is_labelled
-    read = partial(read_columns, codes=choices.categories, semicolons=table.origin.separator == ";")
-    columns = read(features if is_read.all() else features[is_read])
-    notes = find_notes(columns, len(features)) if table.origin.is_text else NO_NOTES
-    is_data = is_labelled & ~features.index.isin(notes.rows)
-    return columns if is_data.equals(is_read) else read(features[is_data]), notes
-
-
-def _numbers_rows(
-    columns: dict[str, Column], frame: pd.DataFrame, notes: list[int], name: str
-) -> bool:
-    """Whether the column does in all rows, also in those without a label."""
-    every = blank_missing(frame[name].drop(notes))
-    return are_row_numbers(read_quantities(every, columns[name].written))
 
 
 def _find_units(written: dict[str, Written], notes: Notes) -> dict[str, str]:

@@ -20,9 +20,13 @@ TITLES = 5  # lines, below which a longer row hardly is the header
 _TEXT = pa.large_string()
 
 
-def read_cells(text: bytes, header: Header) -> pd.DataFrame:
-    """Read the rows of UTF-8; cells are trimmed, empty ones missing. Raises UnusableTable."""
-    return _to_frame(_read(text, header))
+def read_cells(text: bytes, header: Header) -> tuple[pd.DataFrame, list[int]]:
+    """Read the rows of UTF-8, and which are shorter than the header; raises UnusableTable.
+
+    Cells are trimmed; empty ones are missing, and those that a short row lacks.
+    """
+    table, short = _read(text, header)
+    return _to_frame(table), short
 
 
 def trim(cells: pa.ChunkedArray) -> pa.ChunkedArray:
@@ -31,11 +35,11 @@ def trim(cells: pa.ChunkedArray) -> pa.ChunkedArray:
     return pc.if_else(pc.equal(trimmed, ""), None, trimmed)
 
 
-def _read(text: bytes, header: Header) -> pa.Table:
+def _read(text: bytes, header: Header) -> tuple[pa.Table, list[int]]:
     if _needs_care(text, header):
         return _read_carefully(text, header)
     try:
-        return _read_quickly(text, header)
+        return _read_quickly(text, header), []
     except pa.ArrowInvalid:  # a row is short or long, or takes more than a block
         return _read_carefully(text, header)
 
@@ -82,20 +86,23 @@ class _Blocks:
         """pyarrow asks for it."""
 
 
-def _read_carefully(text: bytes, header: Header) -> pa.Table:
+def _read_carefully(text: bytes, header: Header) -> tuple[pa.Table, list[int]]:
     """Fills up short rows; raises UnusableTable for a long one."""
     lines = io.BytesIO(text)
     lines.seek(header.end)
     rows = read_rows(io.TextIOWrapper(lines, "utf-8", newline=""), header.separator)
-    batches, number, width = [], 0, len(header.names)
+    batches, short, number, width = [], [], 0, len(header.names)
     while block := list(islice(rows, BLOCK_ROWS)):
         for number, row in enumerate(block, start=number + 1):  # noqa: B020
             if len(row) > width:
                 _refuse_long(number, row, header)
+            if len(row) < width:
+                short.append(number - 1)
         columns = zip_longest(header.names, *block)
         batches.append([pa.array(cells, _TEXT) for _, *cells in columns])
     chunks = [*zip(*batches, strict=True)] or [()] * width
-    return pa.table([pa.chunked_array(column, _TEXT) for column in chunks], header.names)
+    arrays = [pa.chunked_array(column, _TEXT) for column in chunks]
+    return pa.table(arrays, header.names), short
 
 
 def _refuse_long(number: int, row: list[str], header: Header) -> None:

@@ -21,7 +21,7 @@ class LeftOut(Exception):
 
 
 def select_columns(
-    columns: dict[str, Column], choices: Choices, numbers_rows: Callable[[str], bool]
+    columns: dict[str, Column], choices: Choices, numbers_rows: Callable[[str, Column], bool]
 ) -> tuple[dict[str, Column], list[str]]:
     """The columns to learn from, and remarks about them and the others.
 
@@ -35,7 +35,7 @@ def select_columns(
             _require_variety(column)
             if column.kind == "number":
                 _require_numbers(name, column, columns)
-                if not is_kept and are_all_different(column.values) and numbers_rows(name):
+                if not is_kept and are_all_different(column.values) and numbers_rows(name, column):
                     raise LeftOut(f"it numbers the rows (--keep {quote(name)} keeps it)")
             elif name not in choices.categories and not is_kept:
                 _require_repeats(column)

@@ -3,6 +3,7 @@
 import gzip
 import hashlib
 import zlib
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import pandas as pd
@@ -18,11 +19,15 @@ from table.spreadsheets import STARTS, read_sheet
 
 
 class Table(NamedTuple):
-    """What a file holds; `sha256` is that of the file's bytes."""
+    """What a file holds; `sha256` is that of the file's bytes.
+
+    `short` are the rows with fewer cells than the header.
+    """
 
     frame: pd.DataFrame
     sha256: str
     origin: Origin = Origin()
+    short: Sequence[int] = ()
 
 
 def parse_table(
@@ -37,6 +42,7 @@ def parse_table(
     is_workbook = raw.startswith(STARTS)
     if sheet is not None and not is_workbook:
         raise UnusableTable("The file is no .xlsx workbook. Leave --sheet out.")
+    short: Sequence[int] = ()
     if is_workbook:
         frame, origin = read_sheet(raw, sheet)
     elif raw.startswith(b"PAR1"):
@@ -44,12 +50,12 @@ def parse_table(
     else:
         text, name = to_utf8(raw, encoding)
         del raw  # or a large file takes its memory twice
-        frame, separator = _read_csv(text)
+        frame, short, separator = _read_csv(text)
         origin = Origin(name, separator)
     if frame.empty:
         advice = "Give it a header line and rows below"
         raise UnusableTable(f"{hide_secrets(source)} holds no rows. {advice}.")
-    return Table(frame, sha256, origin)
+    return Table(frame, sha256, origin, short)
 
 
 def _unpack(raw: bytes) -> bytes:
@@ -62,9 +68,9 @@ def _unpack(raw: bytes) -> bytes:
         raise UnusableTable(f"{message}. Copy it again.") from None
 
 
-def _read_csv(text: bytes) -> tuple[pd.DataFrame, str]:
+def _read_csv(text: bytes) -> tuple[pd.DataFrame, list[int], str]:
     header = read_header(text)
     require_header(header.names)
     advice = "Give it one, or take the separator from the end of each line"
     header = header._replace(names=check_names(header.names, advice))
-    return read_cells(text, header), header.separator
+    return *read_cells(text, header), header.separator

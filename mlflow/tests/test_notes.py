@@ -6,6 +6,7 @@ from table.dataset import make_dataset
 from table.reading import parse_table
 
 ROWS = 40
+NO_DATA = "Row 41 is no data and is left out."
 
 
 def read(above="", below="", header="x,z,good,y"):
@@ -44,6 +45,27 @@ def test_rows_at_the_end_that_are_no_data_are_left_out_and_named(below, remark):
     assert set(dataset.kinds.values()) == {"number"}
     assert len(dataset.X) == ROWS
     assert dataset.remarks[1:] == [remark]
+
+
+def test_rows_are_judged_by_the_features_that_are_kept():
+    cells = [f"{row},c{row},{row % 7},{row % 5},{'ab'[row % 2]}\n" for row in range(ROWS)]
+    text = "number,city,x,z,y\n" + "".join(cells)
+
+    def add(last):
+        dataset = make_dataset(parse_table(f"{text}{last}".encode(), "t.csv"), "t", "y")
+        return len(dataset.X), dataset.remarks[1]
+
+    assert add("Sum,,3,4,\n") == add("40,c40,,,b\n") == (ROWS, NO_DATA)
+    assert add("Berlin,,3,4,\n") == (ROWS, "1 row without a label in y is left out.")
+    assert add("Berlin,,3,4,b\n")[0] == ROWS + 1
+
+
+def test_a_short_line_of_words_is_no_data_and_others_lack_something():
+    remarks = read(below="Note: see below, 2021\n").remarks
+    short = read(above="1,2,0.5\n", below="1,2\n").remarks
+
+    assert remarks[1:] == [NO_DATA]
+    assert short[1] == "2 rows are shorter than the header, and what they lack is missing."
 
 
 def test_more_rows_than_notes_take_are_data():

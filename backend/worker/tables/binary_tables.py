@@ -7,6 +7,7 @@ import pyarrow as pa
 import pyarrow.ipc
 import pyarrow.parquet as pq
 
+from worker.headers import name_columns
 from worker.tables.table import (
     CHUNK_BYTES,
     Batches,
@@ -23,7 +24,7 @@ BUFFER_BYTES = 1024**2  # of each column of Parquet, which would be in memory wh
 def open_arrow(opener: Opener, limits: Limits) -> Table:
     """Raises MalformedTable; a stream does not say beforehand how long it is."""
     with readable("Arrow stream"):
-        schema = _trim_names(pa.ipc.open_stream(opener()).schema)
+        schema = _name_columns(pa.ipc.open_stream(opener()).schema)
     return Table(schema, partial(_read_arrow, opener, limits, schema.names), limits)
 
 
@@ -38,7 +39,7 @@ def open_parquet(opener: Opener, limits: Limits, groups: list[int] | None = None
     with readable("Parquet file"):
         file = open_file(opener)
         limits.check(file.metadata.num_rows)
-        schema = _trim_names(file.schema_arrow)
+        schema = _name_columns(file.schema_arrow)
     return Table(schema, partial(_read_parquet, file, limits, groups, schema.names), limits)
 
 
@@ -65,8 +66,9 @@ def _count_rows(file: Any, limits: Limits) -> int:
     return max(1, min(limits.count_rows(len(file.schema_arrow)), CHUNK_BYTES // max(1, row_bytes)))
 
 
-def _trim_names(schema: Any) -> Any:
-    return pa.schema([field.with_name(field.name.strip()) for field in schema], schema.metadata)
+def _name_columns(schema: Any) -> Any:
+    named = zip(schema, name_columns(schema.names), strict=True)
+    return pa.schema([field.with_name(name) for field, name in named], schema.metadata)
 
 
 def _validate(batch: Any, limits: Limits, names: list[str]) -> Any:

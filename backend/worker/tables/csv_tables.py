@@ -1,20 +1,19 @@
 """Opens CSV: every cell is text, and `cells` knows what it stands for."""
 
 import re
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from functools import partial
-from typing import Any, Protocol
+from typing import Any
 
 import pyarrow as pa
 from pyarrow import csv
 
-from errors import MalformedTable, TableFault
 from schemas import Description
 from worker.encodings import UTF_8, find_encoding, recode, split
 from worker.headers import MAX_HEADER_BYTES, Header, describe, read_header
 from worker.tables.cells import make_readers
-from worker.tables.columns import Faults
-from worker.tables.notes import MOST_LAST, Notes, Ragged, is_note
+from worker.tables.notes import Notes
+from worker.tables.ragged import RaggedRows
 from worker.tables.table import Batches, Limits, Table, readable
 
 BLOCK_BYTES = 1024**2  # of text read at a time, so that no row can be longer
@@ -24,13 +23,6 @@ BOM = b"\xef\xbb\xbf"
 pa.enable_signal_handlers(False)
 
 OnRow = Callable[[Any], str]  # is told of a row with more cells than the header, or fewer
-
-
-class Noting(Ragged, Protocol):
-    """Hears of ragged rows from pyarrow."""
-
-    def note(self, row: Any) -> str:
-        """Tell it what to do next."""
 
 
 def open_csv(content: memoryview, limits: Limits, known: Description) -> Table:
@@ -45,15 +37,16 @@ def open_csv(content: memoryview, limits: Limits, known: Description) -> Table:
     notes = Notes(make_readers(known, header.decimal), rows.schema, target=known.target.name)
 
     def read() -> Batches:
-        ragged = RaggedRows(header.delimiter, limits)
-        return notes.watch(ragged.leave_out(rows.read(ragged.note, BLOCK_BYTES)), ragged)
+        ragged = RaggedRows(header.names, header.delimiter, limits)
+        batches = ragged.put_back(rows.read(ragged.note, BLOCK_BYTES))
+        return notes.watch(ragged.require_none(batches), ragged.short)
 
     said = describe(encoding, header, known.features)
     return Table(rows.schema, read, limits, True, header.decimal, said, notes)
 
 
 def open_rows(
-    content: memoryview, header: Header, known: Description, ragged: Noting, **ends: bool
+    content: memoryview, header: Header, known: Description, ragged: RaggedRows, **ends: bool
 ) -> Table:
     """Rows below a header, read once; `ends` say if they are a table's first ones, or its last."""
     rows = _Rows(content, header.names, header.delimiter)
@@ -61,55 +54,10 @@ def open_rows(
     notes = Notes(readers, rows.schema, **ends, target=target)
 
     def read() -> Batches:
-        return notes.watch(rows.read(ragged.note, len(content) + 1), ragged)
+        batches = ragged.put_back(rows.read(ragged.note, len(content) + 1))
+        return notes.watch(batches, ragged.short)
 
     return Table(rows.schema, read, is_text=True, decimal=header.decimal, notes=notes)
-
-
-def describe_ragged(row: Any) -> str:
-    return f"It has {row.actual_columns} cells, and the header has {row.expected_columns}."
-
-
-class RaggedRows:
-    """Rows with more cells than the header, or fewer: notes at the end, or faults."""
-
-    def __init__(self, delimiter: str, limits: Limits) -> None:
-        self.count = 0
-        self.waiting: dict[int, TableFault] = {}
-        self._faults = Faults()
-        self._last = 0  # number of the last one that is no note
-        self._blank = 0  # lines, which are no rows
-        self._delimiter = delimiter
-        self._limits = limits
-
-    def note(self, row: Any) -> str:
-        """Tell pyarrow what to do next."""
-        if not row.text.strip():
-            self._blank += 1
-            return "error" if self._blank > self._limits.rows else "skip"
-        self.count += 1
-        number = row.number - self._blank
-        fault = TableFault(describe_ragged(row), number)
-        if len(self.waiting) < MOST_LAST and is_note(row.text, self._delimiter):
-            self.waiting[number] = fault
-            return "skip"
-        self._faults.add([*self.waiting.values(), fault])
-        self.waiting.clear()
-        self._last = number
-        return "error" if number > self._limits.rows else "skip"
-
-    def leave_out(self, batches: Batches) -> Batches:
-        """The batches up to a fault, after which rows have other numbers."""
-        try:
-            yield from (batch for batch in batches if not self._last)
-        except MalformedTable:
-            self._limits.check(max(self._last, self._blank))
-            raise
-
-    def settle(self, notes: Collection[int]) -> None:
-        """Raise InvalidTable unless all are notes."""
-        self._faults.add([it for number, it in self.waiting.items() if number not in notes])
-        self._faults.raise_any()
 
 
 class _Rows:

@@ -2,8 +2,6 @@
 
 import csv
 import io
-from collections import deque
-from collections.abc import Collection
 from itertools import islice
 from operator import itemgetter
 from typing import Any
@@ -19,8 +17,8 @@ from worker.tables.answers import TEXT, Answers, Scored
 from worker.tables.binary_tables import open_parquet
 from worker.tables.bodies import leave_out, plan
 from worker.tables.columns import BadRows, Columns
-from worker.tables.csv_tables import describe_ragged, open_rows
-from worker.tables.notes import MOST_LAST, is_note
+from worker.tables.csv_tables import open_rows
+from worker.tables.ragged import RaggedRows
 from worker.tables.table import UNLIMITED, Opener
 from worker.tables.workbooks import open_workbook
 from worker.tables.writers import WRITERS, Pieces, Rows
@@ -45,39 +43,6 @@ class FileAnswers(Answers):
         return [pa.array(indices.astype(np.int32)), *columns, versions]
 
 
-class RaggedRows:
-    """Rows with more cells than the header, or fewer: their numbers, and what is wrong with them.
-
-    pyarrow keeps it where no garbage collector looks, so it must not lead to the table.
-    """
-
-    def __init__(self, delimiter: str = ",") -> None:
-        self.reasons: dict[int, str] = {}
-        self._last: deque[tuple[int, str]] = deque(maxlen=MOST_LAST + 1)  # with their text
-        self._blank = 0  # lines, which are no rows
-        self._delimiter = delimiter
-
-    @property
-    def count(self) -> int:
-        return len(self.reasons)
-
-    @property
-    def waiting(self) -> set[int]:
-        return {number for number, text in self._last if is_note(text, self._delimiter)}
-
-    def note(self, row: Any) -> str:
-        if not row.text.strip():
-            self._blank += 1
-            return "skip"
-        number = row.number - self._blank
-        self.reasons[number] = describe_ragged(row)
-        self._last.append((number, row.text))
-        return "skip"
-
-    def settle(self, notes: Collection[int]) -> None:
-        self.reasons |= dict.fromkeys(self.reasons.keys() & notes, NO_DATA)
-
-
 class Part:
     """Rows of a file that are read, answered and written."""
 
@@ -87,11 +52,12 @@ class Part:
         self._wanted = Format(head["wanted"])
         self._bad: list[BadRows] = []
         self._ragged = RaggedRows()
-        self._read = 0  # rows, but for ragged ones
-        self._told = 0  # ragged rows
+        self._read = 0  # rows, but for bad ones of the text
+        self._told = 0  # of these
         if head["sent"] == Format.CSV:
             header, ends = Header(*head["header"]), head.get("ends", {})
-            body, self._ragged = arrays["body"].data, RaggedRows(header.delimiter)
+            self._ragged = RaggedRows(header.names, header.delimiter)
+            body = arrays["body"].data
             self._table = open_rows(body, header, model.description, self._ragged, **ends)
         elif head["sent"] == Format.XLSX:
             content = memoryview(opener().read())
@@ -104,7 +70,7 @@ class Part:
     @property
     def rows(self) -> int:
         """All that have been read."""
-        return self._read + self._ragged.count
+        return self._read + len(self._ragged.bad)
 
     def describe(self) -> dict[str, Any]:
         """What files of one source share, and how this one is read."""
@@ -121,11 +87,11 @@ class Part:
 
     def take_faults(self) -> tuple[int, bytes]:
         """Rows left out since the last call: how many, and CSV of row, column and reason."""
-        ragged = np.array([*self._ragged.reasons], int)
+        ragged = np.array([*self._ragged.bad], int)
         before = ragged - np.arange(1, len(ragged) + 1)  # rows before each that are not ragged
         ready = int(np.searchsorted(before, self._read, side="right"))
-        left = islice(self._ragged.reasons.items(), self._told, ready)
-        faults: list[tuple[int, str, str]] = [(row, "", reason) for row, reason in left]
+        left = islice(self._ragged.bad, self._told, ready)
+        faults = [(row, "", self._ragged.describe(row)) for row in left]
         for places, column, reason in self._bad:
             numbers = places + 1 + np.searchsorted(before, places, side="right")
             faults += [(row, column, reason) for row in numbers.tolist()]

@@ -1,67 +1,35 @@
 """Finds the rows of a text table that are no data: units below the header, totals at the end."""
 
-import csv
-import re
 from collections.abc import Collection, Iterable, Iterator
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from worker.exchange import Array
-from worker.tables.cells import BLANKS, MISSING, CellReader, is_text
+from worker.tables.cells import MISSING, CellReader, is_text
 
 MOST_LAST = 3  # rows at the end; if more look like notes, none of them is one
 FEW = 3  # features of which a row of data has more than one
 COMPARED_ROWS = 20  # with the first one
 
-
 _SUMS = "total|sum|mean|average|gesamt|somme|moyenne"
-_WORDS = f"{_SUMS}|source|note|quelle|fuente|media"
-_NOTE = re.compile(rf"[^0-9].*[\s:].*|({_WORDS}).*", re.IGNORECASE | re.DOTALL)
-_LABEL = rf"(?i)^{BLANKS}(grand )?({_SUMS})s?:?{BLANKS}$"  # of a row, beside the features
-_NOTHING = pa.array([None, "", *MISSING])
-
-
-class Ragged(Protocol):
-    """Rows with more cells than the header, or fewer, which are in no batch."""
-
-    @property
-    def count(self) -> int:
-        """All so far."""
-
-    @property
-    def waiting(self) -> Collection[int]:
-        """Numbers of those that are notes if they are at the end."""
-
-    def settle(self, notes: Collection[int]) -> None:
-        """Hear which of them are."""
-
-
-class NoRagged:
-    """All rows have as many cells as the header."""
-
-    count = 0
-    waiting = ()
-
-    def settle(self, notes: Collection[int]) -> None:
-        """There is nothing to raise."""
+_LABEL = rf"(?i)^(grand )?({_SUMS})s?:?$"  # of a row, beside the features
+_WORDS = rf"(?is)^(?:[^0-9].*[\s:]|{_SUMS}|source|note|quelle|fuente|media)"  # of a short row
+_NOTHING = pa.array(["", *MISSING])
 
 
 class _Look(NamedTuple):
     """What is in each of a few rows."""
 
     has_number: Array
-    has_word: Array  # in place of a number, and not beginning with a digit
+    has_unit: Array  # a text in place of a number, not beginning with a digit
     is_note: Array
 
 
 class Notes:
-    """Known once the batches have been passed on.
-
-    `places` are those of rows in the batches, counted from 0; `numbers` count all rows from 1.
-    """
+    """Known once the batches have been passed on; `places` are those of rows, from 0."""
 
     def __init__(
         self,
@@ -74,7 +42,7 @@ class Notes:
     ) -> None:
         """Of the whole of a table, or of its first or last part; labels are no cells."""
         self.places: list[int] = []
-        self.numbers: list[int] = []
+        self._short: Collection[int] = ()
         found = [(schema.get_field_index(it.feature.name), it) for it in readers]
         self._readers = [(place, it) for place, it in found if place >= 0]
         known = {target, *(it.feature.name for _, it in self._readers)}
@@ -84,18 +52,29 @@ class Notes:
         self._is_last = is_last
 
     def describe(self) -> str:
-        said = ["Row 1 holds units and has no answer."] if 1 in self.numbers else []
-        *others, last = ("", *(str(number) for number in self.numbers if number > 1))
+        count = len(self._short) - len({*self._short}.intersection(self.places))
+        said = []
+        if count == 1:
+            said.append("1 row is shorter than the header, and what it lacks is missing.")
+        if count > 1:
+            rows = f"{count:,} rows are shorter than the header"
+            said.append(f"{rows}, and what they lack is missing.")
+        if 0 in self.places:
+            said.append("Row 1 holds units and has no answer.")
+        *others, last = ("", *(str(place + 1) for place in self.places if place))
         if len(others) > 1:
             said.append(f"Rows {', '.join(others[1:])} and {last} are no data and have no answer.")
         elif others:
             said.append(f"Row {last} is no data and has no answer.")
         return " ".join(said)
 
-    def watch(self, batches: Iterator[Any], ragged: Ragged) -> Iterator[Any]:
-        """Pass the batches on, each once its notes are known."""
+    def watch(self, batches: Iterator[Any], short: Collection[int] = ()) -> Iterator[Any]:
+        """Pass the batches on, each once its notes are known.
+
+        `short` are the places of rows that had fewer cells than the header.
+        """
         self.places.clear()
-        self.numbers.clear()
+        self._short = short
         held: list[Any] = []
         rows = 0
         for batch in batches:
@@ -106,96 +85,87 @@ class Notes:
                 rows += held[0].num_rows
                 yield held.pop(0)
         if not held:
-            ragged.settle(())
             return
         if not rows:
             self._find_units(held)
         last = pa.concat_batches(held)
-        self._find_last(last, rows, ragged)
-        ragged.settle(self.numbers)
+        self._find_last(last, rows)
         yield last
 
     def _find_units(self, batches: list[Any]) -> None:
         """Only numbers below it show that the first row is no data."""
         rows = pa.concat_batches([it.slice(0, COMPARED_ROWS) for it in batches])
-        has_number, has_word, _ = self._look(rows.slice(0, COMPARED_ROWS))
-        if self._is_first and has_word[:1].any() and not has_number[0] and has_number[1:].any():
+        look = self._look(rows.slice(0, COMPARED_ROWS), 0)
+        is_first = self._is_first and look.has_unit[:1].any()
+        if is_first and not look.has_number[0] and look.has_number[1:].any():
             self.places.append(0)
-            self.numbers.append(1)
 
-    def _find_last(self, last: Any, rows: int, ragged: Ragged) -> None:
+    def _find_last(self, last: Any, rows: int) -> None:
         """Go up from the end; a row of data has to be left."""
-        tail = last.slice(max(0, last.num_rows - MOST_LAST - 1))
-        are_notes = self._look(tail).is_note.tolist()
-        place = rows + last.num_rows - 1
-        number = place + 1 + ragged.count
-        places: list[int] = []
-        numbers: list[int] = []
-        while self._is_last and len(numbers) <= MOST_LAST:
-            if number not in ragged.waiting:
-                if not (are_notes and are_notes.pop()):
-                    break
-                places.insert(0, place)
-                place -= 1
-            numbers.insert(0, number)
-            number -= 1
-        is_data_left = place >= len(self.places) or not self._is_first
-        if is_data_left and len(numbers) <= MOST_LAST:
-            self.places += places
-            self.numbers += numbers
+        start = max(0, last.num_rows - MOST_LAST - 1)
+        are_notes = self._look(last.slice(start), rows + start).is_note.tolist()
+        end = rows + last.num_rows
+        first = end
+        while self._is_last and are_notes and are_notes.pop():
+            first -= 1
+        is_data_left = first > len(self.places) or not self._is_first
+        if is_data_left and end - first <= MOST_LAST:
+            self.places += range(first, end)
 
-    def _look(self, rows: Any) -> _Look:
+    def _look(self, rows: Any, first: int) -> _Look:
         """Of a few rows, as each takes several calls for each feature."""
-        has_number, has_word, has_text = (np.zeros(rows.num_rows, bool) for _ in range(3))
+        empty = np.zeros(rows.num_rows, bool)
+        has_number, has_unit, has_text, has_words = (empty.copy() for _ in range(4))
         present = np.zeros(rows.num_rows, int)
         for place, reader in self._readers:
             cells = reader.clear(rows.column(place))
             is_there = _to_mask(cells.is_valid())
             present += is_there
+            has_words |= _match(cells, _WORDS)
             if reader.feature.type == "number":
                 is_number = _to_mask(reader.read(rows.column(place)).is_valid())
                 has_number |= is_number
                 has_text |= is_there & ~is_number
-                if is_text(cells.type):
-                    begins = pc.match_substring_regex(cells, "^[^0-9]").fill_null(False)
-                    has_word |= _to_mask(begins) & ~is_number
-        others, has_label = self._look_beside(rows)
-        is_alone = (present == 1) & (others == 0) if len(self._readers) >= FEW else False
-        return _Look(has_number, has_word, has_text | has_label | (present == 0) | is_alone)
+                has_unit |= _match(cells, "^[^0-9]") & ~is_number
+        beside, has_label, has_words_beside = self._look_beside(rows)
+        is_short = np.isin(np.arange(first, first + rows.num_rows), [*self._short])
+        is_line = is_short & ~has_number & (has_words | has_words_beside)
+        is_alone = (present == 1) & (beside == 0) if len(self._readers) >= FEW else False
+        is_named = (has_label | is_line) & ~self._find_labelled(rows)
+        return _Look(has_number, has_unit, has_text | is_named | (present == 0) | is_alone)
 
-    def _look_beside(self, rows: Any) -> tuple[Array, Array]:
-        """How many cells are in the other columns, and whether one says what the row is.
+    def _look_beside(self, rows: Any) -> tuple[Array, Array, Array]:
+        """How many cells are in the other columns, and whether one says what the row is."""
+        present = np.zeros(rows.num_rows, int)
+        has_label, has_words = np.zeros(rows.num_rows, bool), np.zeros(rows.num_rows, bool)
+        for column in map(_trim, map(rows.column, self._others)):
+            has_label |= _match(column, _LABEL)
+            has_words |= _match(column, _WORDS)
+            present += _to_mask(column.is_valid())
+        return present, has_label, has_words
 
-        A row with a label was data in training.
-        """
-        present, has_label = np.zeros(rows.num_rows, int), np.zeros(rows.num_rows, bool)
-        for column in map(rows.column, self._others):
-            if is_text(column.type):
-                has_label |= _to_mask(pc.match_substring_regex(column, _LABEL).fill_null(False))
-            present += _is_there(column)
-        if self._target >= 0:
-            has_label &= ~_is_there(rows.column(self._target))
-        return present, has_label
+    def _find_labelled(self, rows: Any) -> Array:
+        """A row with a label was data in training, whatever it is called."""
+        if self._target < 0:
+            return np.zeros(rows.num_rows, bool)
+        return _to_mask(_trim(rows.column(self._target)).is_valid())
 
 
 NO_NOTES = Notes([], pa.schema([]))
 
 
-def is_note(line: str, delimiter: str) -> bool:
-    """Whether a line of fewer or more cells than the header has one single cell of words."""
-    try:
-        cells = [cell.strip() for row in csv.reader([line], delimiter=delimiter) for cell in row]
-    except csv.Error:
-        return False
-    found = list(filter(None, cells))
-    return len(found) == 1 and _NOTE.fullmatch(found[0]) is not None
-
-
-def _is_there(column: Any) -> Array:
-    """Whether more than blanks or a word for missing is in each cell."""
+def _trim(column: Any) -> Any:
+    """Text without the blanks around it; null where nothing is left, or a word for missing."""
     if not is_text(column.type):
-        return _to_mask(column.is_valid())
-    return ~_to_mask(pc.is_in(pc.utf8_trim_whitespace(column), _NOTHING))
+        return column
+    text = pc.utf8_trim_whitespace(column)
+    return pc.if_else(pc.is_in(text, _NOTHING), None, text)
+
+
+def _match(column: Any, pattern: str) -> Array:
+    if not is_text(column.type):
+        return np.zeros(len(column), bool)
+    return _to_mask(pc.match_substring_regex(column, pattern).fill_null(False))
 
 
 def _to_mask(cells: Any) -> Array:

@@ -17,7 +17,7 @@ from schemas import Description, Number
 from worker.encodings import BLOCK_BYTES
 from worker.headers import name_columns
 from worker.tables.cells import make_readers
-from worker.tables.notes import NoRagged, Notes
+from worker.tables.notes import Notes
 from worker.tables.table import Batches, Limits, Table
 
 MAX_WHOLE = 2**53  # beyond, doubles cannot tell whole numbers apart
@@ -48,7 +48,7 @@ def open_workbook(
     notes = Notes(make_readers(known), batch.schema, target=known.target.name)
 
     def read() -> Batches:
-        return notes.watch(iter([batch]), NoRagged())
+        return notes.watch(iter([batch]))
 
     others = f" of {len(sheets)} sheets: {shorten(', '.join(sheets))}" if len(sheets) > 1 else ""
     said = f"Read sheet {shorten(name)}{others}."
