@@ -5,7 +5,6 @@ import zipfile
 from datetime import date, datetime
 
 import pytest
-import xlsxwriter
 from formats import CSV, PARQUET, XLSX, write_workbook
 from formats import read as read_table
 from mixed import FEATURES, INSTANCE
