@@ -21,7 +21,8 @@ def show(body: TableBody, model: OpenedModel) -> bytes:
     for chunk in table.chunks():
         head += _list_rows(chunk.slice(0, HEAD_ROWS - len(head)))
         rows += chunk.num_rows
-    table.require_data(rows)
+    if not table.sheets:  # an empty sheet is shown, so that another can be chosen
+        table.require_data(rows)
     names = table.schema.names
     shown: dict[str, Any] = {"read_as": table.read_as or None, "rows": rows, "columns": names}
     needed = [feature.name for feature in model.description.features]
