@@ -90,5 +90,5 @@ def _write_cell(value: Any, feature: Json) -> str | None:
     if value is None or isinstance(value, str):
         return value
     text: str = pa.scalar(value).cast(pa.string()).as_py()
-    # Where points group thousands, 1.234 would be 1234.
+    # A point would be taken for a sign of thousands: 1.234 for 1234.
     return text.replace(".", _find_written(feature).get("decimal", "."))

@@ -29,7 +29,7 @@ class Text(NamedTuple):
 
     @property
     def head(self) -> dict[str, Any]:
-        """What is said of it to the process that reads its rows."""
+        """Describes the text to the process that reads its rows."""
         return {"header": list(self.header)}
 
 

@@ -15,7 +15,7 @@ from worker.headers import MOST_READ_AS, describe
 from worker.media import Format
 
 PART_ROWS = 262_144  # of row groups that are put together
-MOST_RENAMINGS = 100  # that are told
+TOLD_RENAMINGS = 100
 PIECE_BYTES = 8 * 1024**2  # of text that is cut
 
 Look = Callable[[File, dict[str, Any]], dict[str, Any]]
@@ -39,7 +39,7 @@ class Part(NamedTuple):
 
 
 class Content(NamedTuple):
-    """What is in a file: `groups` are the rows of each row group of Parquet, `text` is CSV's."""
+    """A file's content: `groups` are the rows of each row group of Parquet, `text` is CSV's."""
 
     columns: str
     read_as: str
@@ -147,5 +147,5 @@ def _look(file: File, head: dict[str, Any], known: Description, look: Look) -> C
             "groups": [*groups],
         } if all(isinstance(rows, int) for rows in groups):
             said = said or "".join(filter(str.isprintable, read_as[:MOST_READ_AS]))
-            return Content(columns, said, min(renamed, MOST_RENAMINGS), groups, text)
+            return Content(columns, said, min(renamed, TOLD_RENAMINGS), groups, text)
     raise CommandFailed(f"The process that opened {file.path} does not say what is in it.")

@@ -50,7 +50,7 @@ def numbers():
 
 
 def choose_twice():
-    """By name, of what another has chosen and put in another order."""
+    """Choose by name from columns that another transformer has chosen and reordered."""
     first, last = choose((numbers(), [D, A]), (MinMaxScaler(), [B])), choose((numbers(), [B, A]))
     return make_pipeline(first[0], *last)
 

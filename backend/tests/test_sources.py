@@ -23,7 +23,7 @@ ELSEWHERE = Path("/elsewhere")
 
 @pytest.fixture(scope="module")
 def model(load_model):
-    """What is known of a model with the features x and y, and how its process is asked."""
+    """The description of a model with the features x and y, and a way to ask its process."""
     estimator = GaussianNB().fit(np.array([[0, 0], [1, 1], [0, 1], [1, 0]]), ["a", "b", "a", "b"])
     features = [number("x"), number("y")]
     opened = load_model(estimator=estimator, instance={"x": 1, "y": 1}, features=features)

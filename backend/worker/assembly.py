@@ -62,7 +62,7 @@ def assemble(
 
 
 def _open(pickled: bytes, file: Mapping[str, Any], known: Description | None) -> OpenedModel:
-    """Of the `file`, the `name`, `version` and `created_at` are told."""
+    """Open a pickle; `file` has its `name`, `version` and `created_at`."""
     estimator = unpickle(pickled)
     _require_classifier(estimator)
     if known:

@@ -24,7 +24,7 @@ MAX_WHOLE = 2**53  # beyond, a float tells no whole numbers apart
 _ENCRYPTED = "EncryptedPackage".encode("utf-16-le")
 _DAMAGES = (
     *(CalamineError, zipfile.BadZipFile, zlib.error, EOFError, OverflowError),
-    *(NotImplementedError, RuntimeError, ValueError, OSError),
+    *(RuntimeError, ValueError, OSError),
 )
 
 

@@ -10,6 +10,7 @@ import pyarrow.compute as pc
 from pyarrow.csv import ConvertOptions
 
 from schemas import Category, Description, Feature, Number, WrittenNumber
+from worker.exchange import Array
 
 NUMBER = r"^[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?$"
 NOT_FINITE = r"^[+-]?([nN][aA][nN]|[iI][nN][fF]([iI][nN][iI][tT][yY])?)$"
@@ -155,3 +156,9 @@ def _write_codes(numbers: Any) -> Any:
     numbers = numbers.cast(pa.float64())
     is_whole = pc.and_(pc.equal(pc.floor(numbers), numbers), pc.less(pc.abs(numbers), MOST_CODE))
     return pc.if_else(is_whole, numbers, None).cast(pa.int64()).cast(pa.string())
+
+
+def to_mask(cells: Any) -> Array:
+    """An array of booleans, of cells that are not null."""
+    mask: Array = cells.to_numpy(zero_copy_only=False)
+    return mask

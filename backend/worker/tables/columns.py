@@ -16,7 +16,7 @@ from schemas import Description
 from worker.exchange import Array
 from worker.media import Format
 from worker.rows import has_text
-from worker.tables.cells import CellReader, make_readers
+from worker.tables.cells import CellReader, make_readers, to_mask
 from worker.tables.table import Table
 
 SHOWN_FAULTS = 20
@@ -127,14 +127,14 @@ class _Column:
         if cells.null_count > column.null_count:
             column = self._reader.clear(column)
         if column.null_count and not feature.may_be_missing:
-            yield self._explain(_to_mask(column.is_null()), "missing")
+            yield self._explain(to_mask(column.is_null()), "missing")
         if cells.null_count > column.null_count:
             is_wrong = pc.and_not(cells.is_null(), column.is_null())
-            yield self._explain(_to_mask(is_wrong), WRONG[feature.type])
+            yield self._explain(to_mask(is_wrong), WRONG[feature.type])
         if pa.types.is_floating(cells.type):
             finite = np.isfinite(_to_floats(cells))
             if np.count_nonzero(finite) + cells.null_count < len(cells):
-                yield self._explain(~finite & _to_mask(cells.is_valid()), "finite_number")
+                yield self._explain(~finite & to_mask(cells.is_valid()), "finite_number")
 
     def _explain(self, mask: Array, kind: str) -> BadRows:
         """`kind` is pydantic's."""
@@ -160,11 +160,6 @@ def _require_features(readers: Sequence[CellReader], schema: Any) -> None:
             said = f"{explain(WRONG[feature.type], name, feature)} Its column is of type {found}."
             faults.add_columns([(name, said)])
     faults.raise_any()
-
-
-def _to_mask(cells: Any) -> Array:
-    mask: Array = cells.to_numpy(zero_copy_only=False)
-    return mask
 
 
 def _to_floats(cells: Any) -> Array:

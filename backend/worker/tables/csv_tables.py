@@ -1,6 +1,7 @@
 """Opens CSV: every cell is text, and `cells` knows what it stands for."""
 
 import re
+from codecs import BOM_UTF8
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -9,15 +10,12 @@ import pyarrow as pa
 from pyarrow import csv
 
 from schemas import Description
-from worker.encodings import UTF_8, find_encoding, recode, split
+from worker.encodings import BLOCK_BYTES, UTF_8, find_encoding, recode, split
 from worker.headers import MAX_HEADER_BYTES, Header, describe, read_header
 from worker.tables.cells import make_readers
 from worker.tables.notes import Notes
 from worker.tables.ragged import RaggedRows
 from worker.tables.table import Batches, Limits, Table, readable
-
-BLOCK_BYTES = 1024**2  # of text read at a time, so that no row can be longer
-BOM = b"\xef\xbb\xbf"
 
 # Its handler of Ctrl-C makes a pipe, which a confined process may not.
 pa.enable_signal_handlers(False)
@@ -29,7 +27,7 @@ def open_csv(content: memoryview, limits: Limits, known: Description) -> Table:
     """Raises MalformedTable, or InvalidTable for a column without a name."""
     given = known.written.encoding if known.written else None
     encoding = find_encoding(partial(split, content), given)
-    if encoding != UTF_8 or content[:3] == BOM:
+    if encoding != UTF_8 or bytes(content[:3]) == BOM_UTF8:
         content = memoryview(b"".join(recode(split(content), encoding)))
     names = [feature.name for feature in known.features]
     header = read_header(bytes(content[:MAX_HEADER_BYTES]), names)
@@ -38,6 +36,7 @@ def open_csv(content: memoryview, limits: Limits, known: Description) -> Table:
 
     def read() -> Batches:
         ragged = RaggedRows(header.names, header.delimiter, limits)
+        # No row can be longer than a block.
         batches = ragged.put_back(rows.read(ragged.note, BLOCK_BYTES))
         return notes.watch(ragged.require_none(batches), ragged.short)
 

@@ -79,7 +79,7 @@ class Part:
         return {"columns": columns, "renamed": self.answers.renamed, "read_as": self._table.said}
 
     def count_rows(self) -> int:
-        """Of a workbook, which is in memory already."""
+        """Count the rows of a workbook, which is in memory already."""
         return sum(batch.num_rows for batch in self._table.read())
 
     def write(self) -> Pieces:

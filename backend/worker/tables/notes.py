@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from worker.exchange import Array
-from worker.tables.cells import MISSING, CellReader, is_text
+from worker.tables.cells import MISSING, CellReader, is_text, to_mask
 
 MOST_LAST = 3  # rows at the end; if more look like notes, none of them is one
 FEW = 3  # features of which a row of data has more than one
@@ -21,7 +21,7 @@ _NOTHING = pa.array(["", *MISSING])
 
 
 class _Look(NamedTuple):
-    """What is in each of a few rows."""
+    """Masks of a few rows: what each holds."""
 
     has_number: Array
     has_unit: Array  # a text in place of a number, not beginning with a digit
@@ -29,7 +29,7 @@ class _Look(NamedTuple):
 
 
 class Notes:
-    """Known once the batches have been passed on; `places` are those of rows, from 0."""
+    """Finds notes while batches pass; `places` are the rows' numbers, from 0."""
 
     def __init__(
         self,
@@ -40,7 +40,7 @@ class Notes:
         is_last: bool = True,
         target: str = "",
     ) -> None:
-        """Of the whole of a table, or of its first or last part; labels are no cells."""
+        """Watch a whole table, or its first or last part; the target's labels do not count."""
         self.places: list[int] = []
         self._short: Collection[int] = ()
         found = [(schema.get_field_index(it.feature.name), it) for it in readers]
@@ -113,17 +113,17 @@ class Notes:
             self.places += range(first, end)
 
     def _look(self, rows: Any, first: int) -> _Look:
-        """Of a few rows, as each takes several calls for each feature."""
+        """Look at a few rows only: each takes several calls for each feature."""
         empty = np.zeros(rows.num_rows, bool)
         has_number, has_unit, has_text, has_words = (empty.copy() for _ in range(4))
         present = np.zeros(rows.num_rows, int)
         for place, reader in self._readers:
             cells = reader.clear(rows.column(place))
-            is_there = _to_mask(cells.is_valid())
+            is_there = to_mask(cells.is_valid())
             present += is_there
             has_words |= _match(cells, _WORDS)
             if reader.feature.type == "number":
-                is_number = _to_mask(reader.read(rows.column(place)).is_valid())
+                is_number = to_mask(reader.read(rows.column(place)).is_valid())
                 has_number |= is_number
                 has_text |= is_there & ~is_number
                 has_unit |= _match(cells, "^[^0-9]") & ~is_number
@@ -141,14 +141,14 @@ class Notes:
         for column in map(_trim, map(rows.column, self._others)):
             has_label |= _match(column, _LABEL)
             has_words |= _match(column, _WORDS)
-            present += _to_mask(column.is_valid())
+            present += to_mask(column.is_valid())
         return present, has_label, has_words
 
     def _find_labelled(self, rows: Any) -> Array:
         """A row with a label was data in training, whatever it is called."""
         if self._target < 0:
             return np.zeros(rows.num_rows, bool)
-        return _to_mask(_trim(rows.column(self._target)).is_valid())
+        return to_mask(_trim(rows.column(self._target)).is_valid())
 
 
 NO_NOTES = Notes([], pa.schema([]))
@@ -165,9 +165,4 @@ def _trim(column: Any) -> Any:
 def _match(column: Any, pattern: str) -> Array:
     if not is_text(column.type):
         return np.zeros(len(column), bool)
-    return _to_mask(pc.match_substring_regex(column, pattern).fill_null(False))
-
-
-def _to_mask(cells: Any) -> Array:
-    mask: Array = cells.to_numpy(zero_copy_only=False)
-    return mask
+    return to_mask(pc.match_substring_regex(column, pattern).fill_null(False))

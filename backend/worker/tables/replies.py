@@ -93,7 +93,7 @@ def _write_row(row: dict[str, Value], sent: Format) -> memoryview:
 
 
 def look(model: OpenedModel, message: Message, channel: socket.socket) -> Iterable[Message]:
-    """What is in a file, and the rows of its row groups."""
+    """Describe a file, with the rows of its row groups."""
     opener = partial(open_remote, channel, 0, message.head["size"])
     part = Part(model, message, opener)
     is_parquet = message.head["sent"] == Format.PARQUET

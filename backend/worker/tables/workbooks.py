@@ -109,7 +109,7 @@ def _choose(
 
 
 def _list_rows(sheet: CalamineSheet, limits: Limits) -> Rows:
-    """Those with cells; raises TableTooLarge."""
+    """List the rows that have cells; raises TableTooLarge."""
     rows: Rows = [row for row in sheet.iter_rows() if not _is_blank(row)]
     limits.check(len(rows) - 1)
     return rows
