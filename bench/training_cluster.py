@@ -24,8 +24,8 @@ sys.path.insert(0, str(Path(__file__).parent.parent / "mlflow"))
 from processes import ROOT, running, wait_until
 
 from parallel.cluster import Crew, hire
+from reading.formats import Table
 from table.dataset import make_dataset
-from table.reading import Table
 from training.candidates import list_candidates
 from training.comparison import Comparison, Means, Setting, compare, split
 

@@ -20,8 +20,8 @@ from sklearn.model_selection import train_test_split
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "mlflow"))
 from parallel.cores import run
+from reading.formats import Table
 from table.dataset import Dataset, make_dataset
-from table.reading import Table
 from training.candidates import Candidate, list_candidates
 from training.comparison import Setting, choose, compare, split
 from training.evaluation import fit, search

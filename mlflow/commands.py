@@ -11,8 +11,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from errors import CommandFailed
 from publishing.publisher import Publisher
 from publishing.signing import complete_pair, read_signing_key
+from reading.fetching import IRIS, fetch
 from runs.unsent import NOTHING_KEPT, find_kept, send_kept
-from table.fetching import IRIS, fetch
 from table.phrases import count
 
 

@@ -16,7 +16,7 @@ from training.candidates import list_candidates
 from table.dataset import make_dataset, read_iris
 from training.evaluation import fit
 from publishing.manifest import describe_features
-from table.reading import parse_table
+from reading.formats import parse_table
 folder, table, target = sys.argv[1:]
 iris = read_iris()
 datasets = {

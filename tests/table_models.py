@@ -17,8 +17,8 @@ import joblib
 import metrics
 from publishing.manifest import describe, describe_features
 from publishing.publisher import Publisher
+from reading.fetching import fetch
 from table.dataset import read_dataset
-from table.fetching import fetch
 from training.candidates import list_candidates
 from training.comparison import Result
 from training.evaluation import FittedModel, Score, fit, measure

@@ -33,12 +33,13 @@ LAYOUT = {
         "instrumentation": ("", "aggregation identifiers instruments logs tracing"),
     },
     "mlflow": {
-        "": ("training publishing runs parallel table", "errors files"),
+        "": ("training publishing runs parallel table reading", "errors files"),
         "publishing": ("training table", "manifest publisher signing"),
         "training": ("runs table parallel",
                      "candidates comparison evaluation explanation feedback report rival"),
         "runs": ("", "tracker training_run unsent"),
-        "table": ("", "cells columns dataset fetching phrases"),
+        "table": ("reading", "cells columns dataset phrases"),
+        "reading": ("", "fetching formats origin"),
         "parallel": ("", "cluster cores"),
     },
 }  # fmt: skip

@@ -4,13 +4,13 @@ from functools import partial
 
 import pandas as pd
 
+from reading.formats import Table
 from table.cells import blank_missing
 from table.choices import Choices
 from table.columns import Column, read_columns, read_quantities
 from table.identifiers import are_row_numbers
 from table.labels import find_labelled
 from table.notes import COMPARED, NO_NOTES, Notes, Tail, find_edges, find_notes
-from table.reading import Table
 
 
 class DataRows:

@@ -12,18 +12,18 @@ import pandas as pd
 from sklearn.datasets import load_iris
 
 from errors import UnusableTable, hide_secrets
+from reading.fetching import IRIS
+from reading.formats import Table, parse_table
+from reading.origin import Origin
 from table.choices import NO_CHOICES, Choices
 from table.columns import Kind
 from table.data_rows import DataRows
 from table.exclusions import select_columns
-from table.fetching import IRIS
 from table.identifiers import require_no_answers
 from table.labels import MIN_CLASS_ROWS, read_labels
 from table.notes import Notes
 from table.numbers import PLAIN, Written
-from table.origin import Origin
 from table.phrases import enumerate_all
-from table.reading import Table, parse_table
 
 _PLURALS = {",": "commas", ".": "points", " ": "blanks", "'": "apostrophes"}
 

@@ -9,10 +9,10 @@ import pytest
 from processes import make_once, published, running_mlflow  # noqa: F401  # two are fixtures
 
 from publishing.publisher import KEYS, Publisher, publish
+from reading.formats import Table
 from runs.tracker import Tracker
 from runs.unsent import logged, send_kept
 from table.dataset import make_dataset, read_iris
-from table.reading import Table
 from training.candidates import list_candidates
 from training.comparison import Setting, compare, split
 from training.evaluation import FittedModel, fit, search

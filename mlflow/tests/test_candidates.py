@@ -5,8 +5,8 @@ from conftest import find_candidate
 from sklearn.base import clone
 from sklearn.pipeline import Pipeline
 
+from reading.formats import Table
 from table.dataset import make_dataset, read_iris
-from table.reading import Table
 from training.candidates import list_candidates
 from training.evaluation import fit
 

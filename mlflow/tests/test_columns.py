@@ -7,10 +7,10 @@ import pandas as pd
 import pytest
 
 from errors import UnusableTable
+from reading.formats import Table, parse_table
+from reading.origin import Origin
 from table.choices import Choices
 from table.dataset import make_dataset
-from table.origin import Origin
-from table.reading import Table, parse_table
 
 ROWS = 40
 SHEET = Origin(sheet="Sheet1")

@@ -3,9 +3,9 @@ import pandas as pd
 import pytest
 
 from errors import UnusableTable
+from reading.formats import Table
 from table.choices import NO_CHOICES, Choices
 from table.dataset import make_dataset, read_iris
-from table.reading import Table
 
 ROWS = 40
 

@@ -3,8 +3,8 @@ import codecs
 import pytest
 
 from errors import UnusableTable
-from table.encodings import BLOCK_BYTES, to_utf8
-from table.reading import parse_table
+from reading.encodings import BLOCK_BYTES, to_utf8
+from reading.formats import parse_table
 
 # A header and the values of its columns, as people in Western Europe write them with Excel.
 WESTERN = [

@@ -11,8 +11,8 @@ from processes import train
 from servers import running_app
 from werkzeug import Response
 
+from reading.formats import Table
 from table.dataset import make_dataset, read_iris
-from table.reading import Table
 from training.feedback import (
     PAGE_ROWS,
     FeedbackUnavailable,

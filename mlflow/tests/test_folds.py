@@ -7,8 +7,8 @@ from conftest import find_candidate
 from sklearn.model_selection import RepeatedStratifiedKFold, StratifiedShuffleSplit
 from sklearn.neighbors import KNeighborsClassifier
 
+from reading.formats import Table
 from table.dataset import make_dataset, read_iris
-from table.reading import Table
 from training.comparison import FOLDS, split
 from training.evaluation import search
 from training.folds import deal, number_instances

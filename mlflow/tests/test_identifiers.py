@@ -3,10 +3,10 @@ import pandas as pd
 import pytest
 
 from errors import UnusableTable
+from reading.formats import Table
 from table.choices import NO_CHOICES, Choices
 from table.dataset import make_dataset
 from table.identifiers import are_row_numbers, is_called_code
-from table.reading import Table
 
 ROWS = 40
 RANDOM = np.random.default_rng(0)

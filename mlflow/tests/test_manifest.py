@@ -8,8 +8,8 @@ import pytest
 
 from errors import UnusableTable
 from publishing.manifest import describe, describe_features
+from reading.formats import Table, parse_table
 from table.dataset import make_dataset, read_iris
-from table.reading import Table, parse_table
 
 
 def describe_column(values):

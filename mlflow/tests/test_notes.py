@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 
 from errors import UnusableTable
+from reading.formats import parse_table
 from table.dataset import make_dataset
-from table.reading import parse_table
 
 ROWS = 40
 NO_DATA = "Row 41 is no data and is left out."

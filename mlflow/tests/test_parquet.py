@@ -6,8 +6,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from errors import UnusableTable
-from table.origin import Origin
-from table.reading import parse_table
+from reading.formats import parse_table
+from reading.origin import Origin
 
 FRAME = pd.DataFrame({"id": [7, 3, 9], "art": ["Löwe", "Bär", "Wal"]})
 

@@ -1,8 +1,8 @@
 import pytest
 
 from errors import UnusableTable
-from table.origin import SEPARATORS
-from table.reading import parse_table
+from reading.formats import parse_table
+from reading.origin import SEPARATORS
 
 
 def read(text):

@@ -7,9 +7,9 @@ import xlsxwriter
 from formats import write_workbook
 
 from errors import UnusableTable
+from reading.formats import parse_table
+from reading.origin import Origin
 from table.dataset import make_dataset
-from table.origin import Origin
-from table.reading import parse_table
 
 DAY = pd.Timestamp(2021, 1, 5)
 ROWS = [["x", "y"], [1, "a"], [2, "b"]]

@@ -7,10 +7,10 @@ from werkzeug import Response
 
 import metrics
 from errors import UnusableTable
+from reading.delimited import BLOCK_BYTES, BLOCK_ROWS
+from reading.fetching import fetch
+from reading.formats import parse_table
 from table.dataset import read_dataset
-from table.delimited import BLOCK_BYTES, BLOCK_ROWS
-from table.fetching import fetch
-from table.reading import parse_table
 
 
 def read_table(source, **options):

@@ -8,8 +8,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from errors import UnusableTable
-from table.delimited import trim
-from table.names import check_names
+from reading.delimited import trim
+from reading.names import check_names
 
 _LEVEL = re.compile(
     r"__index_level_\d+__"

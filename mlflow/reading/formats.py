@@ -9,13 +9,13 @@ from typing import NamedTuple
 import pandas as pd
 
 from errors import UnusableTable, hide_secrets
-from table.delimited import read_cells
-from table.encodings import to_utf8
-from table.names import check_names, require_header
-from table.origin import Origin
-from table.parquet import read_parquet
-from table.separators import read_header
-from table.spreadsheets import STARTS, read_sheet
+from reading.delimited import read_cells
+from reading.encodings import to_utf8
+from reading.names import check_names, require_header
+from reading.origin import Origin
+from reading.parquet import read_parquet
+from reading.separators import read_header
+from reading.spreadsheets import STARTS, read_sheet
 
 
 class Table(NamedTuple):

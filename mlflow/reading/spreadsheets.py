@@ -12,9 +12,9 @@ import pandas as pd
 from python_calamine import CalamineError, CalamineSheet, CalamineWorkbook, SheetTypeEnum
 
 from errors import UnusableTable
-from table.archives import require_workbook
-from table.names import check_names, require_header
-from table.origin import Origin
+from reading.archives import require_workbook
+from reading.names import check_names, require_header
+from reading.origin import Origin
 
 _OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"  # of a workbook that is old or encrypted
 STARTS = (b"PK\x03\x04", b"PK\x05\x06", _OLE)

@@ -10,8 +10,8 @@ import pyarrow.compute as pc
 from pyarrow.csv import ConvertOptions, ParseOptions, ReadOptions, read_csv
 
 from errors import UnusableTable
-from table.origin import SEPARATORS
-from table.separators import Header, read_rows
+from reading.origin import SEPARATORS
+from reading.separators import Header, read_rows
 
 BLOCK_BYTES = 1024**2
 BLOCK_ROWS = 1_000
